@@ -1,0 +1,91 @@
+"""Fills an empty system with the bundled sample data, or brings a filled one up to date. Every step may run again."""
+
+import argparse
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from rest_framework.authtoken.models import Token
+
+OPERATOR = "operator"
+INBOXES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("research@example.com", {"channel": "email", "per_minute": 30, "per_day": 2000}),
+    ("desk@example.com", {"channel": "email", "per_minute": 6, "min_gap": 5}),
+    ("news@example.com", {"channel": "email", "per_minute": 60}),
+)
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="the web server's port, for the addresses printed")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._step(
+            "US macro series, two vintages",
+            lambda: call_command("load_macro", _sample("regime", "us_macro_vintages.csv.gz")),
+        )
+        self._step("regime states from the ECB's euro rates", lambda: call_command("compute_regimes"))
+        self._step("signals for what changed", lambda: call_command("derive_signals"))
+        self._step("inboxes and touches", self._fill_outreach)
+        self._step("the operator's account", _make_operator)
+        self._say_where(options["port"])
+
+    def _step(self, what: str, load: Callable[[], object]) -> None:
+        self.stdout.write(f"Loading {what} …")
+        started = time.monotonic()
+        load()
+        self.stdout.write(f"  done in {time.monotonic() - started:.1f} s")
+
+    def _fill_outreach(self) -> None:
+        for address, limits in INBOXES:
+            call_command("set_inbox", address, **limits)
+        call_command("enqueue_touches", _sample("outreach", "touches.ndjson"))
+
+    def _say_where(self, port: int) -> None:
+        site = f"http://localhost:{port}"
+        self.stdout.write(
+            f"\nStarting at {site}\n"
+            f"  admin    {site}/admin/      user {OPERATOR}, password: cat {_kept('operator_password')}\n"
+            f"  API      {site}/api/docs\n"
+            f"  regime   curl {site}/api/intelligence/regime/EURUSD=X\n"
+            f"  macro    curl {site}/api/macro\n"
+            f'  signals  curl -H "Authorization: Token $(cat {_kept("operator_token")})" {site}/api/signals\n'
+            f"  mail     {settings.DATA_DIR / 'mail'}\n"
+            "Ctrl-C stops everything.\n"
+        )
+
+
+def _make_operator() -> None:
+    user, made = get_user_model().objects.get_or_create(
+        username=OPERATOR, defaults={"is_staff": True, "is_superuser": True}
+    )
+    if made:
+        password = secrets.token_urlsafe(12)
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        _keep("operator_password", password)
+    _keep("operator_token", Token.objects.get_or_create(user=user)[0].key)
+
+
+def _sample(app_label: str, name: str) -> str:
+    return str(Path(apps.get_app_config(app_label).path) / "sample_data" / name)
+
+
+def _kept(name: str) -> Path:
+    kept: Path = settings.DATA_DIR / name
+    return kept.relative_to(Path.cwd()) if kept.is_relative_to(Path.cwd()) else kept
+
+
+def _keep(name: str, secret: str) -> None:
+    kept: Path = settings.DATA_DIR / name
+    kept.touch(mode=0o600)
+    kept.write_text(secret, encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Prometheus metrics: event counters of this process, gauges read live from Redis, and the page that shows both."""
+
+import hmac
+import ipaddress
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Metric, generate_latest, multiprocess
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from avo_project.problem_details import problem_response
+
+logger = logging.getLogger(__name__)
+
+LiveSource = Callable[[], Iterable[Metric]]
+_live_sources: dict[str, LiveSource] = {}
+
+
+def register_live_source(role: str, source: LiveSource) -> None:
+    """``source`` is called at each scrape and yields the role's gauges; an app calls this when it gets ready."""
+    _live_sources[role] = source
+
+
+class LiveCollector(Collector):
+    """The gauges of all roles. A role whose Redis is down is left out and shown as ``avo_role_up`` 0."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
+        for role, source in sorted(_live_sources.items()):
+            try:
+                gauges = list(source())
+            except RedisError as failure:
+                logger.warning("metrics of %s left out: %s", role, failure)
+                gauges = []
+                up.add_sample("avo_role_up", {"role": role}, 0)
+            else:
+                up.add_sample("avo_role_up", {"role": role}, 1)
+            yield from gauges
+        yield up
+
+
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """``GET /metrics``, for callers on the loopback interface or with the bearer token in METRICS_TOKEN."""
+    if not _may_read(request):
+        return problem_response(403, "Metrics are for loopback callers or for the bearer token in METRICS_TOKEN.")
+    registry = CollectorRegistry()
+    registry.register(LiveCollector())
+    page = generate_latest(_process_registry()) + generate_latest(registry)
+    return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)
+
+
+def _process_registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def _may_read(request: HttpRequest) -> bool:
+    token: str = settings.METRICS_TOKEN
+    if token and hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+        return True
+    # A forwarded request comes from a proxy on this host, not from this host.
+    return "X-Forwarded-For" not in request.headers and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    if not address:  # a unix socket: its permissions decide who calls
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

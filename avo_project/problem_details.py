@@ -1,0 +1,136 @@
+"""RFC 9457 problem details: the one shape of every error body outside the admin."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from avo_project.json_bytes import dump_json
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:avo:problem:"
+
+
+class Problem(exceptions.APIException):
+    """An error with a type of its own, raised anywhere below a DRF view.
+
+    ``problem_type`` is the last part of the type URN (RFC 9457, section 3.1.1); ``members`` are extension
+    members of the body; ``headers`` go into the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        problem_type: str,
+        detail: str,
+        *,
+        members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code = status
+        super().__init__(detail, problem_type)
+        self.problem_type = problem_type
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+def problem_body(status: int, detail: str, problem_type: str | None = None, **members: Any) -> dict[str, Any]:
+    """The members of one problem document; without a type of its own it is ``about:blank``."""
+    return {
+        "type": f"{_TYPE_PREFIX}{problem_type}" if problem_type else "about:blank",
+        "title": (problem_type or HTTPStatus(status).phrase).replace("-", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        **members,
+    }
+
+
+def problem_response(
+    status: int, detail: str, problem_type: str | None = None, headers: Mapping[str, str] | None = None, **members: Any
+) -> HttpResponse:
+    """A ready answer for code outside DRF: middleware, plain views, Django's error handlers."""
+    body = problem_body(status, detail, problem_type, **members)
+    return HttpResponse(dump_json(body), status=status, content_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. Returns None for a bug, which Django then logs and answers with 500."""
+    error = _as_api_exception(error)
+    if not isinstance(error, exceptions.APIException):
+        return None
+    set_rollback()
+    response = Response(_body(error), status=error.status_code, headers=_headers(error), content_type=MEDIA_TYPE)
+    response.exception = True
+    return response
+
+
+def _as_api_exception(error: Exception) -> Exception:
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, RedisConnectionError | RedisTimeoutError):
+        return Problem(
+            503, "redis-unavailable", "The data store does not answer. Try again.", headers={"Retry-After": "5"}
+        )
+    return error
+
+
+def _body(error: exceptions.APIException) -> dict[str, Any]:
+    if isinstance(error, Problem):
+        return problem_body(error.status_code, str(error.detail), error.problem_type, **error.members)
+    if isinstance(error, exceptions.ValidationError):
+        errors = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
+        return problem_body(error.status_code, _first_message(errors), "invalid-request", errors=errors)
+    return problem_body(error.status_code, str(error.detail))
+
+
+def _first_message(errors: Mapping[str, Any]) -> str:
+    field, messages = next(iter(errors.items()), ("", ""))
+    message = messages[0] if isinstance(messages, list) and messages else messages
+    return f"{field}: {message}"
+
+
+def _headers(error: exceptions.APIException) -> dict[str, str]:
+    headers = dict(error.headers) if isinstance(error, Problem) else {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if (wait := getattr(error, "wait", None)) is not None:
+        headers["Retry-After"] = str(int(wait))
+    return headers
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return defaults.bad_request(request, exception)
+    return problem_response(400, "The request cannot be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return defaults.permission_denied(request, exception)
+    return problem_response(403, "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _wants_page(request):
+        return defaults.page_not_found(request, exception)
+    return problem_response(404, f"There is nothing at {request.path}. The routes are listed at /api/docs.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    if _wants_page(request):
+        return defaults.server_error(request)
+    return problem_response(500, "An error on our side. It was logged.")
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return request.path.startswith("/admin")

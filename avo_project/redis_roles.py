@@ -1,0 +1,149 @@
+"""One django-redis alias per role, each from its own variable, each with a connection pool of its own."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis, RedisCluster
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from avo_project.embedded_redis import EmbeddedServer, EmbeddedServerConnection
+from avo_project.redis_urls import RedisTarget, RedisUrlError, parse_redis_url
+
+
+@dataclass(frozen=True, slots=True)
+class RedisRole:
+    """What one alias is for, where its URL is read from, and how long a call may take, in seconds."""
+
+    alias: str
+    variable: str
+    socket_timeout_seconds: float
+    connect_timeout_seconds: float = 2.0
+
+
+ROLES = (
+    RedisRole("default", "CACHE_REDIS_URL", socket_timeout_seconds=1.0),
+    RedisRole("regime", "REGIME_REDIS_URL", socket_timeout_seconds=10.0),
+    RedisRole("signals", "SIGNALS_REDIS_URL", socket_timeout_seconds=15.0),
+    RedisRole("outreach", "OUTREACH_REDIS_URL", socket_timeout_seconds=15.0),
+    RedisRole("throttling", "THROTTLING_REDIS_URL", socket_timeout_seconds=0.1, connect_timeout_seconds=0.1),
+)
+
+
+def cache_settings(environment: Mapping[str, str], data_dir: Path) -> dict[str, dict[str, Any]]:
+    """Django's CACHES: an alias per role, from its own variable, else REDIS_URL, else the embedded server.
+
+    Raises RedisUrlError that names the variable and hides the password.
+    """
+    return {role.alias: _alias(role, environment, data_dir) for role in ROLES}
+
+
+def _alias(role: RedisRole, environment: Mapping[str, str], data_dir: Path) -> dict[str, Any]:
+    variable = role.variable if environment.get(role.variable) else "REDIS_URL"
+    url = environment.get(variable, "")
+    options: dict[str, Any] = {
+        "CONNECTION_FACTORY": "avo_project.redis_roles.RoleConnectionFactory",
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        "ROLE": role,
+    }
+    if url:
+        try:
+            parse_redis_url(url)
+        except RedisUrlError as error:
+            raise RedisUrlError(f"{variable}: {error}") from None
+    else:
+        options["EMBEDDED_DATA_DIR"] = str(data_dir)
+        url = f"unix://{EmbeddedServer(data_dir).socket_path}"
+    # A list, because django-redis splits a plain string at its commas.
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": [url], "OPTIONS": options, "KEY_PREFIX": "avo"}
+
+
+class RoleConnectionFactory:
+    """django-redis connection factory that keeps one client per role and URL for the whole process.
+
+    RESP2 with redis-py's classic reply shapes is pinned here and nowhere else. No client retries by itself:
+    a command whose reply was lost may have run, and XADD or a list move must not run twice.
+    """
+
+    _clients: dict[tuple[str, str], Any] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._role: RedisRole = options["ROLE"]
+        self._data_dir: str | None = options.get("EMBEDDED_DATA_DIR")
+
+    def connect(self, url: str) -> Any:
+        key = (self._role.alias, url)
+        with self._lock:
+            if key not in self._clients:
+                target = parse_redis_url(url)
+                build = _embedded(self._data_dir) if self._data_dir else _BUILDERS[target.kind]
+                self._clients[key] = build(target, self._connection_options(target))
+            return self._clients[key]
+
+    def disconnect(self, connection: Any) -> None:
+        """Called by django-redis at the end of a request: the pool stays open for the next one."""
+
+    def _connection_options(self, target: RedisTarget) -> dict[str, Any]:
+        return {
+            "username": target.username,
+            "password": target.password,
+            "socket_timeout": self._role.socket_timeout_seconds,
+            "socket_connect_timeout": self._role.connect_timeout_seconds,
+            "client_name": f"avo-{self._role.alias}",
+            "protocol": 2,
+            "legacy_responses": True,
+            "retry": Retry(NoBackoff(), 0),
+        }
+
+
+def _single(target: RedisTarget, options: dict[str, Any]) -> Redis:
+    [(host, port)] = target.hosts
+    connection_class = SSLConnection if target.tls else Connection
+    return _pooled(connection_class, host=host, port=port, db=target.database, **options)
+
+
+def _unix(target: RedisTarget, options: dict[str, Any]) -> Redis:
+    options.pop("socket_connect_timeout")
+    return _pooled(UnixDomainSocketConnection, path=target.path, db=target.database, **options)
+
+
+def _embedded(data_dir: str) -> Callable[[RedisTarget, dict[str, Any]], Redis]:
+    def build(target: RedisTarget, options: dict[str, Any]) -> Redis:
+        options.pop("socket_connect_timeout")
+        return _pooled(EmbeddedServerConnection, path=target.path, data_dir=data_dir, **options)
+
+    return build
+
+
+def _sentinel(target: RedisTarget, options: dict[str, Any]) -> Redis:
+    sentinels = Sentinel(list(target.hosts), sentinel_kwargs=_without(options, "username", "password"))  # type: ignore[no-untyped-call]
+    master: Redis = sentinels.master_for(target.service, db=target.database, **options)  # type: ignore[no-untyped-call]
+    return master
+
+
+def _cluster(target: RedisTarget, options: dict[str, Any]) -> RedisCluster:
+    nodes = [ClusterNode(host, port) for host, port in target.hosts]  # type: ignore[no-untyped-call]
+    return RedisCluster(startup_nodes=nodes, **options)
+
+
+_BUILDERS: dict[str, Callable[[RedisTarget, dict[str, Any]], Any]] = {
+    "single": _single,
+    "unix": _unix,
+    "sentinel": _sentinel,
+    "cluster": _cluster,
+}
+
+
+def _pooled(connection_class: type[Any], **options: Any) -> Redis:
+    return Redis(connection_pool=ConnectionPool(connection_class=connection_class, **options))
+
+
+def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}

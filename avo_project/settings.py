@@ -1,0 +1,147 @@
+"""Django settings, read from the environment (docs/operations.md lists every variable)."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from avo_project import environment
+from avo_project.redis_roles import cache_settings
+from avo_project.redis_urls import RedisUrlError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+DATA_DIR = environment.data_dir(BASE_DIR / "var")
+DEBUG = env.bool("DJANGO_DEBUG", default=False)
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or environment.kept_secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "avo_project.apps.AvoProjectConfig",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "regime.apps.RegimeConfig",
+    "signals_app.apps.SignalsConfig",
+    "outreach.apps.OutreachConfig",
+    "throttling.apps.ThrottlingConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "avo_project.urls"
+WSGI_APPLICATION = "avo_project.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+try:
+    DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+except (environ.ImproperlyConfigured, ValueError):
+    environment.stop(
+        "DATABASE_URL", "cannot be parsed. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
+    )
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+try:
+    CACHES = cache_settings(env.ENVIRON, DATA_DIR)
+except RedisUrlError as error:
+    raise SystemExit(str(error)) from None
+
+try:
+    vars().update(env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}"))
+except (environ.ImproperlyConfigured, ValueError):
+    environment.stop(
+        "EMAIL_URL", "cannot be parsed. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
+    )
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["throttling.authentication.ClerkAuthentication"],
+    "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.PlanThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["avo_project.json_bytes.JSONBytesRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "avo_project.problem_details.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Avo API",
+    "DESCRIPTION": "Market regimes, macro series, trading signals and outreach.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
+REGIME: dict[str, Any] = {}
+SIGNALS: dict[str, Any] = {
+    "HANDLER": "signals_app.handlers.book_executions",
+    "CHANGES": "regime.transitions.changes_of_dominant_regime",
+}
+OUTREACH: dict[str, Any] = {"ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False)}
+THROTTLING: dict[str, Any] = {
+    "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
+    "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
+    "CLERK_ISSUER": env.str("CLERK_ISSUER", default=""),
+    "CLERK_JWKS_URL": env.str("CLERK_JWKS_URL", default=""),
+    "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),
+    "CLERK_AUTHORIZED_PARTIES": env.list("CLERK_AUTHORIZED_PARTIES", default=[]),
+    "CLERK_PLAN_TIERS": env.str("CLERK_PLAN_TIERS", default="free_user=free,pro=pro,institutional=institutional"),
+    "CLERK_WEBHOOK_SECRET": env.str("CLERK_WEBHOOK_SECRET", default=""),
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+}

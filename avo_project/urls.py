@@ -1,0 +1,25 @@
+"""Every route of the project, role by role."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from avo_project import health, metrics
+
+urlpatterns = [
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("metrics", metrics.metrics_page),
+    path("api/schema", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[])),
+    path("admin/", admin.site.urls),
+    path("", include("regime.urls")),
+    path("", include("signals_app.urls")),
+    path("", include("outreach.urls")),
+    path("", include("throttling.urls")),
+]
+
+handler400 = "avo_project.problem_details.bad_request"
+handler403 = "avo_project.problem_details.permission_denied"
+handler404 = "avo_project.problem_details.not_found"
+handler500 = "avo_project.problem_details.server_error"

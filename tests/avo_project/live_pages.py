@@ -1,0 +1,35 @@
+"""A URLconf with one live page over two figures, for the tests of the page itself."""
+
+from collections.abc import Sequence
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.urls import path
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+
+done: list[dict[str, str]] = []
+down = False
+
+
+def drain(request: HttpRequest) -> str:
+    if request.POST.get("lane") == "broken":
+        raise RedisConnectionError("gone")
+    done.append({"lane": request.POST["lane"]})
+    return "Drained 3 touches."
+
+
+class LivePage(LiveStateAdmin):
+    live_actions = (LiveAction("drain", "Drain", "change_group", lambda request: "3 touches would go.", drain),)
+
+    def panels(self, request: HttpRequest) -> Sequence[Panel]:
+        if down:
+            raise RedisConnectionError("gone")
+        return [Panel("Lanes", ("inbox", "depth"), [("<b>a</b>", 3)], note="Zero is normal.")]
+
+
+site = admin.AdminSite()
+site.register(Group, LivePage)
+urlpatterns = [path("admin/", site.urls)]

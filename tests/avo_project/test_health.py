@@ -1,0 +1,93 @@
+"""Liveness, readiness, metrics, schema and docs: open to all, never throttled, honest."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+def test_livez_needs_nothing(client: Any) -> None:
+    assert client.get("/livez").json() == {"status": "ok"}
+
+
+def test_readyz_names_every_dependency(client: Any, redis_of: Any) -> None:
+    assert client.get("/readyz").json()["checks"] == {
+        "database": "ok",
+        "redis:default": "ok",
+        "redis:regime": "ok",
+        "redis:signals": "ok",
+        "redis:outreach": "ok",
+        "redis:throttling": "ok",
+    }
+
+
+def test_readyz_is_503_and_names_the_one_that_is_down(
+    client: Any, redis_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from avo_project import health
+    from tests.doubles import DownRedis
+
+    def connection(alias: str) -> Any:
+        return DownRedis(redis_of(alias), is_down=False, failing_commands={"ping"} if alias == "signals" else set())
+
+    monkeypatch.setattr(health, "get_redis_connection", lambda alias: _Late(connection(alias)))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["checks"]["redis:signals"] == "down"
+    assert answer.json()["checks"]["redis:regime"] == "ok"
+    assert "redis:signals" in answer.json()["detail"]
+
+
+class _Late:
+    """Fails when it is called, as a real client does, and not when the method is looked up."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def ping(self) -> Any:
+        return self._client.ping()
+
+
+def test_metrics_are_for_loopback_callers(client: Any, redis_of: Any) -> None:
+    page = client.get("/metrics")
+    assert page.status_code == 200
+    assert b'avo_role_up{role="' in page.content or b"avo_role_up" in page.content
+
+
+@pytest.mark.parametrize("where", [{"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_X_FORWARDED_FOR": "192.0.2.7"}])
+def test_metrics_are_refused_to_strangers_and_through_a_proxy(
+    client: Any, where: dict[str, str], settings: Any
+) -> None:
+    settings.METRICS_TOKEN = "sesame"
+    assert client.get("/metrics", **where).status_code == 403
+    assert client.get("/metrics", **where, HTTP_AUTHORIZATION="Bearer wrong").status_code == 403
+    assert client.get("/metrics", **where, HTTP_AUTHORIZATION="Bearer sesame").status_code == 200
+
+
+def test_a_role_whose_redis_is_down_is_shown_as_down(redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prometheus_client import CollectorRegistry, generate_latest
+    from redis.exceptions import ConnectionError as RedisConnectionError
+
+    from avo_project import metrics
+
+    def lost() -> Any:
+        raise RedisConnectionError("gone")
+
+    monkeypatch.setitem(metrics._live_sources, "regime", lost)
+    registry = CollectorRegistry()
+    registry.register(metrics.LiveCollector())
+    assert b'avo_role_up{role="regime"} 0.0' in generate_latest(registry)
+
+
+def test_the_schema_is_openapi_3_1(client: Any) -> None:
+    answer = client.get("/api/schema", HTTP_ACCEPT="application/json")
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+def test_the_docs_bring_their_own_assets(client: Any) -> None:
+    page = client.get("/api/docs").content.decode()
+    assert "swagger" in page
+    assert "//cdn" not in page
+    assert "https://" not in page.replace("https://spec.openapis.org", "")

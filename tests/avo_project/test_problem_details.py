@@ -1,0 +1,74 @@
+"""Every error outside the admin is problem+json."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rest_framework import exceptions
+
+from avo_project.problem_details import Problem, exception_handler, server_error
+
+
+def body_of(error: Exception) -> dict[str, Any]:
+    response = exception_handler(error, {})
+    assert response is not None
+    assert response.content_type == "application/problem+json"
+    assert response.status_code == response.data["status"]
+    assert set(response.data) >= {"type", "title", "status", "detail"}
+    return {**response.data, "headers": response.headers}
+
+
+def test_a_problem_carries_its_type_members_and_headers() -> None:
+    body = body_of(Problem(404, "stale-regime", "Too old.", members={"age_seconds": 9}, headers={"Retry-After": "7"}))
+    assert body["type"] == "urn:avo:problem:stale-regime"
+    assert body["title"] == "Stale regime"
+    assert (body["age_seconds"], body["headers"]["Retry-After"]) == (9, "7")
+
+
+def test_field_errors_are_listed_by_field() -> None:
+    body = body_of(exceptions.ValidationError({"limit": ["Must be at most 1000."]}))
+    assert body["errors"] == {"limit": ["Must be at most 1000."]}
+    assert body["detail"] == "limit: Must be at most 1000."
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Http404(), 404),
+        (PermissionDenied(), 403),
+        (exceptions.MethodNotAllowed("POST"), 405),
+        (exceptions.UnsupportedMediaType("text/csv"), 415),
+        (RedisTimeoutError("late"), 503),
+    ],
+)
+def test_the_usual_errors_have_the_shape_too(error: Exception, status: int) -> None:
+    assert body_of(error)["status"] == status
+
+
+def test_a_refusal_says_how_long_to_wait() -> None:
+    assert body_of(exceptions.Throttled(wait=12))["headers"]["Retry-After"] == "12"
+
+
+def test_a_bug_is_left_to_django() -> None:
+    assert exception_handler(KeyError("bug"), {}) is None
+
+
+@pytest.mark.django_db
+def test_an_unknown_path_is_a_problem_and_under_the_admin_a_page(client: Any) -> None:
+    answer = client.get("/nowhere")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert "html" in client.get("/admin/nowhere/", follow=True)["Content-Type"]
+
+
+def test_an_unknown_host_is_a_problem(client: Any) -> None:
+    answer = client.get("/livez", HTTP_HOST="evil.example")
+    assert answer.status_code in (200, 400)
+    answer = client.get("/nowhere", HTTP_HOST="evil.example")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_a_server_error_is_a_problem_without_the_traceback(rf: Any) -> None:
+    answer = server_error(rf.get("/api/macro"))
+    assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")

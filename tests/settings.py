@@ -1,0 +1,30 @@
+"""The project's settings on a data folder of their own, one a test process.
+
+AVO_TEST_REDIS chooses the server: ``embedded`` (the default), ``debian`` (redis-server from the PATH) or ``fake``.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+REDIS_KIND = os.environ.get("AVO_TEST_REDIS", "embedded")
+TEST_FOLDER = Path(tempfile.mkdtemp(prefix="avo-test-"))
+atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
+
+for name in [name for name in os.environ if name.endswith("REDIS_URL") or name.startswith(("CLERK_", "THROTTLE_"))]:
+    del os.environ[name]
+os.environ["AVO_DATA_DIR"] = str(TEST_FOLDER)
+if REDIS_KIND == "debian":
+    os.environ["REDIS_URL"] = f"unix://{TEST_FOLDER}/debian.sock"
+
+from avo_project.settings import *  # noqa: E402, F403
+from avo_project.settings import CACHES, DATABASES  # noqa: E402
+
+if REDIS_KIND == "fake":
+    for cache in CACHES.values():
+        cache["OPTIONS"]["CONNECTION_FACTORY"] = "tests.doubles.FakeConnectionFactory"
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": str(TEST_FOLDER / "test.sqlite3")}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
