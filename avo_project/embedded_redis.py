@@ -1,0 +1,184 @@
+"""The Redis server that comes with the project: the first process that needs it starts it, the last one's end ends it.
+
+``python -m avo_project.embedded_redis status|stop DATA_DIR`` looks at it or ends it.
+
+A process uses the server as long as it holds the users lock of the data folder, shared, which the kernel frees however
+the process ends; no list of process ids can go stale. Starting and ending are the guardian's business.
+"""
+
+import argparse
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from redis.connection import UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from avo_project import embedded_guardian
+from avo_project import embedded_probe as probe
+from avo_project.embedded_folder import FileLock, ServerFolder, wait_until
+from avo_project.embedded_process import server_binary
+from avo_project.embedded_users import claim, give_up
+
+LINGER_SECONDS = 10.0
+START_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
+IN_USE_SECONDS = 0.5  # longer than the guardian's own look at the users lock takes
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
+
+
+class EmbeddedServerError(RedisConnectionError, RuntimeError):
+    """There is no embedded server to talk to; the message is one line that says what to do."""
+
+
+class EmbeddedServer:
+    """The server of one data folder: brings it up, connects to it, ends it.
+
+    ``linger_seconds`` is how long it stays after its last user; the process that starts it decides.
+    """
+
+    def __init__(self, data_dir: Path, linger_seconds: float = LINGER_SECONDS) -> None:
+        self._folder = ServerFolder.of(data_dir)
+        self._linger_seconds = linger_seconds
+
+    @property
+    def socket_path(self) -> Path:
+        return self._folder.socket_path
+
+    def ensure_running(self) -> None:
+        """Returns when the server answers and has loaded its data. Raises EmbeddedServerError after 30 s."""
+        self.open_socket().close()
+
+    def open_socket(self, answer_seconds: float | None = ANSWER_SECONDS) -> socket.socket:
+        """A connected socket whose server has just answered; it is started first when need be.
+
+        ``answer_seconds`` limits each single answer (None: no limit), START_SECONDS the whole.
+        Raises EmbeddedServerError.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        with _explained(self._folder):
+            claim(self._folder)
+            while time.monotonic() < deadline:
+                sock = probe.connect(self.socket_path, answer_seconds)
+                if sock is None:
+                    self._start(deadline - time.monotonic())
+                    continue
+                with contextlib.ExitStack() as unless_loaded:
+                    unless_loaded.enter_context(sock)
+                    if probe.wait_loaded(sock, deadline):
+                        unless_loaded.pop_all()
+                        return sock
+            raise TimeoutError("it ends again and again")
+
+    def stop_if_unused(self, timeout_seconds: float = 10.0) -> bool:
+        """Ends the server unless another process uses it. Returns whether it is gone, with everything on the disk."""
+        if not self._folder.path.is_dir():
+            return True
+        deadline = time.monotonic() + timeout_seconds
+        with (
+            _explained(self._folder),
+            _opened(self._folder.users_lock) as users,
+            _opened(self._folder.start_lock) as start,
+        ):
+            had_claim = give_up(self._folder)
+            if not wait_until(users.try_exclusive, IN_USE_SECONDS) and users.try_shared():
+                if had_claim:
+                    claim(self._folder)
+                return False
+            wait_until(start.try_exclusive, deadline - time.monotonic())
+            probe.ask(self.socket_path, b"SHUTDOWN NOSAVE", timeout_seconds)  # syncs the append-only file all the same
+            return wait_until(self._is_gone, deadline - time.monotonic())
+
+    def is_running(self) -> bool:
+        """Whether a server answers now; starts none."""
+        with _explained(self._folder):
+            return bool(probe.ask(self.socket_path, b"PING", ANSWER_SECONDS))
+
+    def _start(self, timeout_seconds: float) -> None:
+        python = [sys.executable, "-S", "-P", "-m", embedded_guardian.__name__]
+        options = ["--binary", str(server_binary()), "--linger-seconds", str(self._linger_seconds)]
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        try:
+            starter = subprocess.run(
+                [*python, str(self._folder.path), *options],
+                env={**environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError("it has not loaded its data within 30 s, try again later") from None
+        report = (starter.stdout + starter.stderr).strip()
+        if report != embedded_guardian.READY:
+            raise ChildProcessError(report.splitlines()[-1] if report else "it did not start")
+
+    def _is_gone(self) -> bool:
+        with _opened(self._folder.server_lock) as lock:
+            return lock.try_exclusive()
+
+
+class EmbeddedServerConnection(UnixDomainSocketConnection):
+    """A connection to the server of ``data_dir`` that starts it whenever it is not there.
+
+    Connecting fails with EmbeddedServerError, which is a redis ConnectionError, and with nothing else.
+    """
+
+    def __init__(self, data_dir: Path | str, **options: Any) -> None:
+        self._server = EmbeddedServer(Path(data_dir))
+        super().__init__(**{**options, "path": str(self._server.socket_path)})  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> socket.socket:
+        sock = self._server.open_socket(self.socket_connect_timeout)
+        sock.settimeout(self.socket_timeout)
+        return sock
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[FileLock]:
+    lock = FileLock(path)
+    try:
+        yield lock
+    finally:
+        lock.close()
+
+
+@contextlib.contextmanager
+def _explained(folder: ServerFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EmbeddedServerError(
+            f"The embedded Redis server cannot run in {folder.path}: {reason}. See {folder.log.name} there, and "
+            "make sure the folder can be written and its disk has space, or set AVO_DATA_DIR to another, or REDIS_URL."
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: status 0 when it runs, 1 when not; stop 0 when it is gone, 1 when somebody uses it."""
+    parser = argparse.ArgumentParser(description="Looks at the embedded Redis server of a data folder, or ends it.")
+    parser.add_argument("verb", choices=["status", "stop"])
+    parser.add_argument("data_dir", type=Path)
+    chosen = parser.parse_args(arguments)
+    server = EmbeddedServer(chosen.data_dir)
+    if chosen.verb == "stop":
+        done = server.stop_if_unused()
+        print("stopped" if done else "still in use, or not gone yet")
+    else:
+        done = server.is_running()
+        print(f"running on {server.socket_path}" if done else "not running")
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
