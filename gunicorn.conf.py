@@ -1,0 +1,28 @@
+"""gunicorn reads this by itself: the settings of the web processes."""
+
+import os
+import shutil
+import tempfile
+
+from prometheus_client import multiprocess
+
+bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+preload_app = True
+graceful_timeout = 5
+keepalive = 5
+max_requests = 100_000
+max_requests_jitter = 10_000
+accesslog = None
+
+# The workers' counters meet here, so that /metrics shows their sum whichever worker answers.
+_counters = tempfile.mkdtemp(prefix="avo-metrics-")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
+
+
+def child_exit(server, worker):
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    shutil.rmtree(_counters, ignore_errors=True)

@@ -1,0 +1,28 @@
+"""A fresh clone's database: any command finds its tables, also when several start in the same instant."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COUNT = "from django.contrib.auth.models import User; print(User.objects.count())"
+
+
+def start(data_dir: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "AVO_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "avo_project.settings"}
+    environment.pop("DATABASE_URL", None)
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", COUNT]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_three_commands_at_once_on_an_empty_folder_all_find_their_tables(tmp_path: Path) -> None:
+    started = [start(tmp_path) for _ in range(3)]
+    ended = [process.communicate(timeout=120) for process in started]
+    assert [output for output, _ in ended] == ["0\n"] * 3, ended
+    assert sum("bringing" in errors for _, errors in ended) == 1, "one of them migrates"
+
+
+def test_an_up_to_date_database_is_left_alone(tmp_path: Path) -> None:
+    start(tmp_path).communicate(timeout=120)
+    output, errors = start(tmp_path).communicate(timeout=120)
+    assert (output, errors) == ("0\n", "")
