@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def migrate_on_first_connection(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Receiver of ``connection_created``. The schema's stamp is SQLite's ``user_version``: a look costs microseconds."""
+    """Receiver of ``connection_created``. The schema's stamp is SQLite's ``user_version``: a cheap look."""
     database = settings.DATA_DIR / "db.sqlite3"
     if connection.vendor != "sqlite" or connection.settings_dict["NAME"] not in (database, str(database)):
         return
