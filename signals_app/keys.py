@@ -1,0 +1,33 @@
+"""Every Redis key of the signals role: role ``signals``, database 0, all in the cluster slot of ``signals:live``."""
+
+REDIS_ALIAS = "signals"
+
+LIVE = "signals:live"
+"""Stream: the events, newest last."""
+
+DEFAULT_GROUP = "apex-group"
+"""Consumer group on ``LIVE`` that books executions; made at 0 by whoever comes first."""
+
+DEAD = "{signals:live}:dead"
+"""Stream: events that were given up, with ``dead_reason``, ``dead_source_id``, ``dead_deliveries``, ``dead_at``."""
+
+REPLAY_ENDS = "{signals:live}:replay_ends"
+"""Hash: replay group -> the last entry id it is to get."""
+
+
+def heartbeats(group: str) -> str:
+    """Hash: consumer -> ``<alive until, Unix ms> <token of the process>``."""
+    return f"{{signals:live}}:heartbeats:{group}"
+
+
+def receipt(publisher: str) -> str:
+    """String: ``<mark> <entry ids>`` of this publisher's last batch, so that a repeated batch is not added twice.
+
+    TTL ten minutes.
+    """
+    return f"{{signals:live}}:receipt:{publisher}"
+
+
+def derived(timeframe: str) -> str:
+    """String: ``<mark>`` of the last batch derived for a timeframe: its cycle and last symbol. No TTL."""
+    return f"{{signals:live}}:derived:{timeframe}"

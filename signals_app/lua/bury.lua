@@ -1,0 +1,30 @@
+-- Moves one entry that a consumer holds to the dead letters and acknowledges it.
+-- KEYS[1] stream   KEYS[2] stream of dead letters
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] entry id   ARGV[4] reason   ARGV[5] number of deliveries
+-- Returns the id of the dead letter, or false when the consumer no longer holds the entry.
+-- Atomic: killed between the two, an entry would be lost or buried twice.
+local stream, dead = KEYS[1], KEYS[2]
+local group, consumer, id, reason, deliveries = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local most_values = 7000  -- unpack() takes fewer than 8,000
+
+if #redis.call('XPENDING', stream, group, id, id, 1, consumer) == 0 then
+  return false
+end
+local entry = redis.call('XRANGE', stream, id, id)[1]
+local fields = {}
+for index, value in ipairs(entry and entry[2] or {}) do
+  if index <= most_values then
+    fields[index] = value
+  end
+end
+local time = redis.call('TIME')
+local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+for _, value in ipairs({
+  'dead_reason', reason, 'dead_source_id', id, 'dead_deliveries', deliveries, 'dead_at', now_ms,
+}) do
+  fields[#fields + 1] = value
+end
+-- Added first: if memory is short, the add fails and the entry stays pending.
+local letter = redis.call('XADD', dead, '*', unpack(fields))
+redis.call('XACK', stream, group, id)
+return letter

@@ -1,0 +1,31 @@
+-- Makes everything a leaving consumer still holds claimable at once, and says that it is gone.
+-- KEYS[1] stream   KEYS[2] hash of heartbeats
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4...] ids whose handler never began
+-- Returns how many entries were handed back; false when another process has the name.
+-- Atomic: the heartbeat must not be gone before the entries are free, nor the other way round.
+local stream, heartbeats = KEYS[1], KEYS[2]
+local group, consumer, token = ARGV[1], ARGV[2], ARGV[3]
+
+local owner = string.match(redis.call('HGET', heartbeats, consumer) or '', '^%d+ (%S+)$')
+if owner and owner ~= token then
+  return false
+end
+local not_begun = {}
+for index = 4, #ARGV do
+  not_begun[ARGV[index]] = true
+end
+
+local handed_back, from = 0, '-'
+repeat
+  local rows = redis.call('XPENDING', stream, group, from, '+', 500, consumer)
+  for _, row in ipairs(rows) do
+    local id, deliveries = row[1], row[4]
+    if not_begun[id] then
+      deliveries = math.max(0, deliveries - 1)
+    end
+    redis.call('XCLAIM', stream, group, consumer, 0, id, 'TIME', 0, 'RETRYCOUNT', deliveries, 'JUSTID')
+    handed_back, from = handed_back + 1, '(' .. id
+  end
+until #rows < 500
+redis.call('HDEL', heartbeats, consumer)
+return handed_back

@@ -1,0 +1,25 @@
+-- Removes the consumers that are dead, hold nothing and have not been heard of for long, so that names do not pile up.
+-- KEYS[1] stream   KEYS[2] hash of heartbeats
+-- ARGV[1] group   ARGV[2] shortest idle time in ms
+-- Returns the names removed.
+-- Atomic: XGROUP DELCONSUMER destroys what the consumer holds, so it must hold nothing at that very moment.
+local stream, heartbeats = KEYS[1], KEYS[2]
+local group, min_idle_ms = ARGV[1], tonumber(ARGV[2])
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local removed = {}
+for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+  local consumer = {}
+  for index = 1, #flat, 2 do
+    consumer[flat[index]] = flat[index + 1]
+  end
+  local alive_until = string.match(redis.call('HGET', heartbeats, consumer.name) or '', '^%d+')
+  local is_alive = alive_until and tonumber(alive_until) > now_ms
+  if consumer.pending == 0 and consumer.idle >= min_idle_ms and not is_alive then
+    redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer.name)
+    redis.call('HDEL', heartbeats, consumer.name)
+    removed[#removed + 1] = consumer.name
+  end
+end
+return removed

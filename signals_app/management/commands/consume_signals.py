@@ -1,0 +1,40 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from avo_project.stop_flag import StopFlag
+from signals_app import keys
+from signals_app.assembly import ConsumerOptions, assemble_consumer
+from signals_app.group import NameTakenError
+from signals_app.stop_deadline import StopDeadline
+
+
+class Command(BaseCommand):
+    help = "Consumes signals: at-least-once delivery to a handler, by default one paper execution per signal_id."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--group", default=keys.DEFAULT_GROUP)
+        parser.add_argument("--consumer", default="", metavar="NAME", help="default: a free slot of this host")
+        parser.add_argument("--count", type=int, default=10, help="entries a read")
+        parser.add_argument("--block-ms", type=int, default=1_000, help="how long a read waits for new entries")
+        parser.add_argument(
+            "--claim-idle-ms", type=int, default=30_000, help="when a dead consumer's entries are claimed"
+        )
+        parser.add_argument("--max-deliveries", type=int, default=5, help="more, and an entry goes to the dead letters")
+        parser.add_argument("--handler", default="", metavar="dotted.path", help="default: the one of the settings")
+        parser.add_argument("--stop-when-idle", action="store_true", help="end when nothing is left for the group")
+
+    def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
+        chosen = ConsumerOptions(**{name: options[name] for name in ConsumerOptions.__slots__})
+        with StopFlag() as stop:
+            deadline = StopDeadline(stop)
+            try:
+                consumer = assemble_consumer(chosen, deadline)
+                tally = consumer.run(stop, deadline, stop_when_idle=stop_when_idle)
+            except (ValueError, ImportError, TypeError, NameTakenError) as error:
+                raise CommandError(str(error)) from error
+            except RedisError as error:
+                raise CommandError(f"Redis refuses: {error}") from error
+        self.stdout.write(str(tally))

@@ -1,0 +1,29 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from signals_app.publisher import Publisher
+from signals_app.signal_file import SignalFile, open_lines
+from signals_app.stream import StreamFullError
+
+
+class Command(BaseCommand):
+    help = "Publishes signals from NDJSON: one object a line with signal_id, symbol, direction, confidence."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE|-", help="a file, or - for standard input")
+
+    def handle(self, *args: Any, file: str, **options: Any) -> None:
+        try:
+            with open_lines(file) as lines:
+                signals = SignalFile(lines, on_bad_line=self.stderr.write)
+                signals.publish(Publisher.connect())
+        except OSError as error:
+            raise CommandError(f"cannot read {file}: {error.strerror}") from error
+        except (StreamFullError, RedisError) as error:
+            raise CommandError(f"{error} {signals.published} were published before.") from error
+        self.stdout.write(f"published={signals.published} bad={signals.bad}")
+        if signals.bad:
+            raise CommandError(f"{signals.bad} bad lines were skipped")

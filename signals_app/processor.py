@@ -1,0 +1,167 @@
+"""Takes deliveries through their handler to their end: acknowledged, buried, or to be delivered again."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from signals_app.delivery import Bury, Delivery, too_often
+from signals_app.event import BadEventError, Event, parse_entry
+from signals_app.group import ConsumerGroup
+from signals_app.handling import Handled, LoadedHandler, UnavailableError, verdict_on
+from signals_app.member import Member
+from signals_app.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+_ACKNOWLEDGE_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    delivery: Delivery
+    event: Event
+
+    @property
+    def entry_id(self) -> str:
+        return self.delivery.entry_id
+
+
+class Processor:
+    """Acknowledges an entry only after its handler's effect is committed.
+
+    ``again(entry_id, after_seconds)`` is told what is to be delivered again; ``must_end`` is asked between two
+    events whether the rest of a batch should be left alone.
+    """
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        member: Member,
+        handler: LoadedHandler,
+        *,
+        max_deliveries: int,
+        again: Callable[[str, float], None],
+        must_end: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tally = Tally()
+        self._group = group
+        self._member = member
+        self._handler = handler
+        self._max_deliveries = max_deliveries
+        self._again = again
+        self._must_end = must_end
+        self._clock = clock
+        self._open: dict[str, Delivery] = {}
+        self._done: list[str] = []
+        self._acknowledged_at = 0.0
+
+    def work(self, deliveries: Sequence[Delivery]) -> None:
+        """One batch. Raises RedisError, and UnavailableError, after which ``unhandled`` tells what is left of it."""
+        self._member.take([delivery.entry_id for delivery in deliveries])
+        self._open = {delivery.entry_id: delivery for delivery in deliveries}
+        jobs = [job for delivery in deliveries if (job := self._admit(delivery))]
+        try:
+            if self._handler.takes_batch:
+                self._handle_together(jobs)
+            else:
+                self._handle_one_by_one(jobs)
+        finally:
+            self.acknowledge_done()
+
+    def _admit(self, delivery: Delivery) -> _Job | None:
+        if verdict := too_often(delivery.deliveries, self._max_deliveries):
+            self._bury(delivery, verdict)
+            return None
+        try:
+            return _Job(delivery, parse_entry(delivery.fields))
+        except BadEventError as bad:
+            self._bury(delivery, Bury(str(bad)))
+            return None
+
+    def _handle_together(self, jobs: Sequence[_Job]) -> None:
+        jobs = self._begin(jobs)
+        if not jobs:
+            return
+        try:
+            handled = self._handler.handle([job.event for job in jobs])
+        except UnavailableError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - a handler may raise anything; it is logged
+            if len(jobs) == 1:
+                self._settle(jobs[0], failure)
+            else:
+                logger.warning("a batch of %d events failed, so each is handled alone: %s", len(jobs), failure)
+                self._handle_one_by_one(jobs)
+        else:
+            self._finish(jobs, handled)
+
+    def _handle_one_by_one(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if self._must_end():
+                return
+            self._handle_alone(job)
+            if self._clock() - self._acknowledged_at > _ACKNOWLEDGE_EVERY_SECONDS:
+                self.acknowledge_done()
+
+    def _handle_alone(self, job: _Job) -> None:
+        if not self._begin([job]):
+            return
+        try:
+            handled = self._handler.handle([job.event])
+        except UnavailableError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - a handler may raise anything; _settle logs it
+            self._settle(job, failure)
+        else:
+            self._finish([job], handled)
+
+    def _begin(self, jobs: Sequence[_Job]) -> list[_Job]:
+        entry_ids = [job.entry_id for job in jobs]
+        mine = self._member.still_mine(entry_ids)
+        if len(mine) < len(jobs):
+            logger.warning("%d entries were claimed from this consumer while it was silent", len(jobs) - len(mine))
+            self._let_go(set(entry_ids) - mine)
+        self._member.begin(mine)
+        return [job for job in jobs if job.entry_id in mine]
+
+    def _finish(self, jobs: Sequence[_Job], handled: Handled) -> None:
+        self._done += [job.entry_id for job in jobs]
+        self.tally.count(executed=handled.executed, duplicates=handled.duplicates)
+
+    def unhandled(self) -> list[Delivery]:
+        """What is left of the last batch: neither finished, nor buried, nor put off."""
+        return list(self._open.values())
+
+    def acknowledge_done(self) -> None:
+        """Also to be called after a lost connection: what is done need not be delivered again."""
+        if self._done:
+            self._group.acknowledge(self._done)
+            self._let_go(self._done)
+            self._done = []
+        self._acknowledged_at = self._clock()
+
+    def _settle(self, job: _Job, failure: Exception) -> None:
+        verdict = verdict_on(failure, job.delivery.deliveries)
+        logger.warning("event %s failed: %s", job.event.signal_id, failure, exc_info=failure)
+        if isinstance(verdict, Bury):
+            self._bury(job.delivery, verdict)
+        else:
+            self._let_go([job.entry_id])
+            self._again(job.entry_id, verdict.after_seconds)
+
+    def _bury(self, delivery: Delivery, verdict: Bury) -> None:
+        is_buried = self._group.bury(
+            self._member.name, delivery.entry_id, reason=verdict.reason, deliveries=delivery.deliveries
+        )
+        self._let_go([delivery.entry_id])
+        if is_buried:
+            logger.error("entry %s is given up: %s", delivery.entry_id, verdict.reason)
+            self.tally.count(dead=1)
+
+    def _let_go(self, entry_ids: Iterable[str]) -> None:
+        entry_ids = list(entry_ids)
+        self._member.put_down(entry_ids)
+        for entry_id in entry_ids:
+            self._open.pop(entry_id, None)
