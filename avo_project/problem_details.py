@@ -11,7 +11,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from avo_project.json_bytes import dump_json
 
@@ -63,6 +62,8 @@ def problem_response(
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. Returns None for a bug, which Django then logs and answers with 500."""
+    from rest_framework.views import set_rollback  # it loads the authentication classes, which import this module
+
     error = _as_api_exception(error)
     if not isinstance(error, exceptions.APIException):
         return None
