@@ -20,6 +20,7 @@ from redis import Redis
 from avo_project.embedded_redis import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+STARTS_WITHIN_SECONDS = 60
 
 
 @dataclass

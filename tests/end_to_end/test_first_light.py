@@ -6,27 +6,13 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+import httpx
 
-from tests.end_to_end.system import System, data_folder, eventually, processes_of, start_system
+from tests.end_to_end.system import STARTS_WITHIN_SECONDS, System, data_folder, eventually, processes_of, start_system
 
-STARTS_WITHIN_SECONDS = 60
 STOPS_WITHIN_SECONDS = 10
-
-
-@pytest.fixture(scope="module")
-def system() -> Iterator[System]:
-    with data_folder() as folder:
-        running = start_system(folder)
-        try:
-            eventually(lambda: running.get("/readyz").status_code == 200, STARTS_WITHIN_SECONDS)
-            yield running
-        finally:
-            if running.process.poll() is None:
-                running.stop()
 
 
 def token_of(system: System) -> dict[str, str]:
@@ -82,8 +68,6 @@ def test_touches_leave_as_mail_files(system: System) -> None:
 
 
 def test_the_admin_shows_the_queue_and_the_stream(system: System) -> None:
-    import httpx
-
     with httpx.Client(base_url=f"http://127.0.0.1:{system.port}", follow_redirects=True, timeout=30) as browser:
         form = browser.get("/admin/login/").text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
