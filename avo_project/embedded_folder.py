@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 # What sockaddr_un holds, without the final NUL byte.
@@ -96,6 +97,14 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def try_shared(self) -> bool:
         return self._try(fcntl.LOCK_SH)

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from avo_project import embedded_probe as probe
-from avo_project.embedded_folder import FileLock, ServerFolder
-from avo_project.embedded_process import ServerProcess
+from avo_project.embedded_folder import FileLock, ServerFolder, wait_until
+from avo_project.embedded_process import STOP_SECONDS, ServerProcess
 
 READY = "ready"
 TICK_SECONDS = 1.0
@@ -118,8 +118,7 @@ def guard(folder: ServerFolder, binary: str, server_lock: FileLock, linger_secon
     reason = "the guardian failed"
     try:
         reason = _await_ready(folder, server, signals)
-        os.write(report, (reason or READY).encode())
-        os.close(report)
+        _report(report, reason or READY)
         while not reason:
             reason = "it was told to stop" if signals.wait(TICK_SECONDS) else guardian.step(time.monotonic())
     finally:
@@ -129,12 +128,26 @@ def guard(folder: ServerFolder, binary: str, server_lock: FileLock, linger_secon
 
 def _await_ready(folder: ServerFolder, server: ServerProcess, signals: Signals) -> str:
     """Returns an empty string once the server has loaded its data, or why it never will."""
-    while not (reply := probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS)) or reply.startswith(probe.LOADING):
+    while not _is_ready(folder):
         if signals.wait(STARTING_TICK_SECONDS):
             return "it was told to stop"
         if server.has_ended():
             return folder.last_log_line()
     return ""
+
+
+def _is_ready(folder: ServerFolder) -> bool:
+    try:
+        reply = probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS)
+    except TimeoutError:  # too busy loading to say so
+        return False
+    return bool(reply) and not reply.startswith(probe.LOADING)
+
+
+def _report(report: int, text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # loading took longer than whoever started us would wait
+        os.write(report, text.encode())
+    os.close(report)
 
 
 def start(folder: ServerFolder, binary: str, linger_seconds: float) -> str:
@@ -145,7 +158,8 @@ def start(folder: ServerFolder, binary: str, linger_seconds: float) -> str:
     if probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS):
         return READY
     server_lock = FileLock(folder.server_lock)
-    server_lock.wait_exclusive()  # the server before may still be closing its file
+    if not wait_until(server_lock.try_exclusive, STOP_SECONDS + ANSWER_SECONDS):
+        return "the server before this one does not end"
     log = _open_log(folder)
     reader, writer = os.pipe()
     if os.fork() == 0:

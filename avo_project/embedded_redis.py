@@ -83,8 +83,8 @@ class EmbeddedServer:
         deadline = time.monotonic() + timeout_seconds
         with (
             _explained(self._folder),
-            _opened(self._folder.users_lock) as users,
-            _opened(self._folder.start_lock) as start,
+            FileLock(self._folder.users_lock) as users,
+            FileLock(self._folder.start_lock) as start,
         ):
             had_claim = give_up(self._folder)
             if not wait_until(users.try_exclusive, IN_USE_SECONDS) and users.try_shared():
@@ -123,7 +123,7 @@ class EmbeddedServer:
             raise ChildProcessError(report.splitlines()[-1] if report else "it did not start")
 
     def _is_gone(self) -> bool:
-        with _opened(self._folder.server_lock) as lock:
+        with FileLock(self._folder.server_lock) as lock:
             return lock.try_exclusive()
 
 
@@ -144,20 +144,11 @@ class EmbeddedServerConnection(UnixDomainSocketConnection):
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[FileLock]:
-    lock = FileLock(path)
-    try:
-        yield lock
-    finally:
-        lock.close()
-
-
-@contextlib.contextmanager
 def _explained(folder: ServerFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
         raise EmbeddedServerError(
             f"The embedded Redis server cannot run in {folder.path}: {reason}. See {folder.log.name} there, and "
             "make sure the folder can be written and its disk has space, or set AVO_DATA_DIR to another, or REDIS_URL."
