@@ -1,0 +1,54 @@
+"""Many raw hashes to columns at once, for reading the whole universe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from regime.state import FIELDS
+
+RawState = tuple[bytes, Sequence[bytes]]  # symbol, then field, value, field, value, …
+
+_AS_WE_WRITE = [b"computed_at", *(field.encode() for field in FIELDS)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """Full, well-formed states as arrays, ``scores`` (n, 40), and ``odd`` ones, which need a closer look."""
+
+    symbols: list[bytes]
+    stamps: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    odd: list[RawState]
+
+
+def decode_in_bulk(raw: Sequence[RawState]) -> Decoded:
+    """Takes the hashes that our own writers, or others like them, wrote in full; every other one is left as odd."""
+    usual = [state for state in raw if state[1][0::2] == _AS_WE_WRITE]
+    odd = [state for state in raw if state[1][0::2] != _AS_WE_WRITE] if len(usual) < len(raw) else []
+    table = _numbers(usual)
+    if table is None:
+        return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), list(raw))
+    is_good = (table[:, 1:] <= 1.0).all(axis=1)
+    if not is_good.all():
+        odd += [state for state, good in zip(usual, is_good.tolist(), strict=True) if not good]
+        usual = [state for state, good in zip(usual, is_good.tolist(), strict=True) if good]
+        table = table[is_good]
+    return Decoded([symbol for symbol, _ in usual], table[:, 0], table[:, 1:], odd)
+
+
+def _numbers(usual: Sequence[RawState]) -> NDArray[np.float64] | None:
+    texts: list[bytes] = []
+    for _, flat in usual:
+        texts += flat[1::2]
+    joined = b",".join(texts)
+    if joined.translate(None, b"0123456789.,"):
+        return None
+    try:
+        numbers = np.array(orjson.loads(b"[" + joined + b"]"), dtype=np.float64)
+    except orjson.JSONDecodeError:
+        return None
+    width = len(_AS_WE_WRITE)
+    return numbers.reshape(-1, width) if len(numbers) == width * len(usual) else None

@@ -1,0 +1,113 @@
+"""The collection as one process serves it: a version is loaded once, then every question is answered from memory."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from regime.collection_build import CollectionBuild
+from regime.collection_store import CollectionStore
+from regime.conf import RegimeConf, regime_conf
+from regime.universe import DatedUniverse
+
+_KEPT_VERSIONS = 3
+
+
+class CollectionMissingError(Exception):
+    """There is no collection yet; one is being built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version in memory. ``built_at`` is in Unix seconds."""
+
+    name: str
+    built_at: float
+    universe: DatedUniverse
+
+
+class Collection:
+    """Gives the newest version of the collection, or the one that a cursor walks through.
+
+    A missing or old collection is built in a thread of whichever process gets the lease; an old one is served
+    meanwhile. ``monotonic`` gives seconds and paces the questions for a newer version. Three commands to Redis at most
+    for one call.
+    """
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        build: CollectionBuild,
+        conf: RegimeConf,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._build = build
+        self._conf = conf
+        self._monotonic = monotonic
+        self._loaded: dict[str, Version] = {}
+        self._newest: Version | None = None
+        self._gone = ""
+        self._checked_at = float("-inf")
+        self._loading = threading.Lock()
+        self._built = threading.Event()
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf())
+
+    def newest(self, now: float) -> Version:
+        """The valid version; ``now`` is in Unix seconds. Raises CollectionMissingError after a short wait for one."""
+        newest = self._newest
+        if newest is not None and self._monotonic() - self._checked_at < self._conf.collection_check_seconds:
+            return newest
+        found = self._valid(now, builds=True)
+        if found is None:
+            self._built.wait(self._conf.collection_wait_seconds)
+            found = self._valid(now, builds=False)
+        self._newest, self._checked_at = found, self._monotonic()
+        if found is None:
+            raise CollectionMissingError
+        return found
+
+    def version(self, name: str) -> Version | None:
+        """The version ``name``, None when it is no longer kept."""
+        return self._loaded.get(name) or self._load(name)
+
+    def _valid(self, now: float, builds: bool) -> Version | None:
+        check = self._store.check(now, builds, self._gone)
+        if check.must_build:
+            self._built.clear()
+            threading.Thread(target=self._rebuild, args=(now,), name="collection-build", daemon=True).start()
+        return self.version(check.version) if check.version not in ("", self._gone) else None
+
+    def _load(self, name: str) -> Version | None:
+        if not self._loading.acquire(blocking=self._newest is None):
+            return self._newest  # another thread is loading it: until then the one before will do
+        try:
+            if name not in self._loaded:
+                held = self._store.load(name)
+                if held is None:
+                    self._gone = name
+                    return None
+                self._keep(Version(name, held.built_at, DatedUniverse(held.columns)))
+            return self._loaded[name]
+        finally:
+            self._loading.release()
+
+    def _keep(self, version: Version) -> None:
+        while len(self._loaded) >= _KEPT_VERSIONS:
+            self._loaded.pop(next(iter(self._loaded)), None)
+        self._loaded[version.name] = version
+
+    def _rebuild(self, now: float) -> None:
+        try:
+            made_from = self._store.pointer()
+            columns, _ = self._build.build(now)
+            swapped = self._store.publish(columns, made_from, now)
+            if swapped is not None:
+                self._keep(Version(swapped.collection, now, DatedUniverse(columns)))
+        finally:
+            self._built.set()
+            self._store.release()

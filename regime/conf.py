@@ -1,0 +1,42 @@
+"""This app's part of the settings (``REGIME``), with its defaults in sight."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeConf:
+    """Keys of ``settings.REGIME`` are these names in upper case."""
+
+    # Writing: states per script call and calls on their way at once. Small calls let readers in between.
+    write_batch: int = 8
+    write_calls_in_flight: int = 4
+
+    # Backfill without --batch: keys per step, and the pause after each step that readers use.
+    backfill_batch: int = 25
+    backfill_pause_seconds: float = 0.002
+
+    # The collection: rebuilt by whoever notices it is older than this; how often a process asks for a newer version;
+    # how long a request waits for a missing one; how long a replaced version stays for the cursors into it.
+    collection_max_age_seconds: float = 600.0
+    collection_check_seconds: float = 0.05
+    collection_wait_seconds: float = 1.0
+    collection_lease_seconds: float = 60.0
+    replaced_version_seconds: int = 900
+    ledger_life_seconds: int = 35 * 86_400
+
+    # A cycle of our writers is overdue after this: half of a state's life.
+    cycle_overdue_seconds: float = 43_200.0
+
+    # How old a copy of an unchanged answer may be and still be confirmed with 304.
+    confirm_seconds: int = 60
+
+    # Macro answers: fresh for, and served for so long after that when the database fails.
+    macro_fresh_seconds: int = 300
+    macro_stale_seconds: int = 86_400
+
+
+def regime_conf() -> RegimeConf:
+    """The configuration now. Raises TypeError on a name that does not exist."""
+    return RegimeConf(**{name.lower(): value for name, value in settings.REGIME.items()})

@@ -1,0 +1,58 @@
+"""Every Redis key of this app, with its type. All live in the role ``regime`` except the cached answers.
+
+The keys named by functions of one version, and their pointer, share the hash tag ``{regime}``, so that one
+script may touch them on a cluster too.
+"""
+
+REDIS_ALIAS = "regime"
+ANSWERS_ALIAS = "default"
+
+_STATE_PREFIX = "argus:regime:"
+STATE_PATTERN = "argus:regime:*"
+
+
+def state_key(symbol: str) -> str:
+    """Hash: the state of one symbol, at most 24 h to live. Other programs write it too (CONTRACT.md, section 4)."""
+    return _STATE_PREFIX + symbol
+
+
+def symbol_of(state_key: bytes) -> bytes:
+    """The symbol part of a state key, as found, checked by nobody."""
+    return state_key[len(_STATE_PREFIX) :]
+
+
+# Hash: which collection and which ledger are the valid ones, and when the last cycle ended.
+POINTER = "avo:{regime}:pointer"
+
+# String with expiry: held by the one process that builds the collection.
+BUILD_LEASE = "avo:{regime}:build-lease"
+
+# Hash: timeframe -> "cycle asked for before,cycle asked for last" by the derivation of signals.
+DERIVED = "avo:{regime}:derived"
+
+# Hash with expiry: progress and report of the last TTL backfill.
+BACKFILL = "avo:{regime}:backfill"
+
+
+def collection(version: str) -> str:
+    """Hash with expiry: the packed columns of one version of the collection."""
+    return "avo:{regime}:collection:" + version
+
+
+def ledger(version: str) -> str:
+    """Hash with expiry: the packed dominant regimes of the last two cycles of every symbol."""
+    return "avo:{regime}:ledger:" + version
+
+
+# String: counts the loads of macro data; an answer made under another number is out of date. Role ``default``.
+MACRO_GENERATION = "avo:{macro}:generation"
+
+
+def macro_answer(name: str) -> str:
+    """Hash with expiry: one ready-made macro answer and its compressed forms. Role ``default``."""
+    return "avo:{macro}:answer:" + name
+
+
+def macro_lease(name: str) -> str:
+    """String with expiry: held by the one process that remakes the answer ``name``. Role ``default``."""
+    return "avo:{macro}:lease:" + name

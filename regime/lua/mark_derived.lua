@@ -1,0 +1,16 @@
+-- Notes that the changes up to a cycle are asked for, and tells what was asked for in an earlier cycle.
+-- KEYS  1 hash: timeframe -> 'cycle asked for before,cycle asked for last'
+-- ARGV  1 timeframe; 2 number of the newest cycle
+-- Returns the cycle asked for before this one: the same for every question about one cycle
+-- Atomic, so that two who ask at once get the same answer.
+local derived = KEYS[1]
+local timeframe, newest = ARGV[1], tonumber(ARGV[2])
+
+local before, last = string.match(redis.call('HGET', derived, timeframe) or '0,0', '^(%d+),(%d+)$')
+before, last = tonumber(before) or 0, tonumber(last) or 0
+if last > newest then before, last = 0, 0 end -- the ledger was lost and counts from the start again
+if last ~= newest then
+  before = last
+  redis.call('HSET', derived, timeframe, string.format('%d,%d', before, newest))
+end
+return before

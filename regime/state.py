@@ -1,0 +1,119 @@
+"""The state of one symbol: 8 timeframes x 5 regimes of scores, when they were computed, and their text in Redis."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
+TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
+FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in REGIMES)
+
+Scores = tuple[float | None, ...]
+
+_SYMBOL = re.compile(r"[!-`{-~]{1,64}")
+_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_FIELD_BYTES = tuple(field.encode() for field in FIELDS)
+_AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
+_PLAIN = b"0123456789."
+
+
+class SymbolError(ValueError):
+    """A symbol that no key may carry; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeState:
+    """A state as a writer makes it: ``scores`` follow FIELDS, each in 0..1 or None; ``computed_at`` is Unix seconds."""
+
+    symbol: str
+    computed_at: float
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A state as Redis holds it, whoever wrote it.
+
+    ``computed_at`` is None without that field and NaN when it is no number; ``expires_at`` is when the key dies, in
+    Unix seconds, None for never; ``bad_fields`` counts scores left out because they are no number in 0..1.
+    """
+
+    symbol: str
+    computed_at: float | None
+    expires_at: float | None
+    backfilled_at: float | None
+    scores: Scores
+    bad_fields: int
+
+
+def valid_symbol(text: str) -> str:
+    """``text`` in upper case. Raises SymbolError unless it is 1 to 64 printable ASCII characters without space."""
+    if not 1 <= len(text) <= 64:
+        raise SymbolError(f"A symbol has 1 to 64 characters, not {len(text)}.")
+    symbol = text.upper()
+    if not text.isascii() or _SYMBOL.fullmatch(symbol) is None:
+        raise SymbolError("A symbol is printable ASCII without spaces or control characters, like BTC/USDT.")
+    return symbol
+
+
+def dominant_regimes(scores: Scores) -> tuple[int | None, ...]:
+    """For each timeframe the index of its highest score, of equals the first in REGIMES, None where there is none."""
+    width = len(REGIMES)
+    return tuple(_highest(scores[start : start + width]) for start in range(0, len(FIELDS), width))
+
+
+def _highest(scores: Scores) -> int | None:
+    known = [score for score in scores if score is not None]
+    return scores.index(max(known)) if known else None
+
+
+def encode_scores(scores: Scores) -> bytes:
+    """Scores in the order of FIELDS as decimal text, separated by commas, empty where there is none."""
+    text = orjson.dumps(scores)[1:-1]
+    if b"e" in text:  # 1e-7: other readers expect plain decimals
+        text = b",".join(b"" if score is None else b"%.12f" % score for score in scores)
+    return text.replace(b"null", b"")
+
+
+def encode_stamp(unix_seconds: float) -> bytes:
+    """Unix seconds as integer text, or decimal to the millisecond."""
+    return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else b"%.3f" % unix_seconds
+
+
+def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -> StoredState:
+    """The state in ``flat``, the field, value, field, value, … of HGETALL. Unknown fields are ignored."""
+    if flat[0::2] == _AS_WE_WRITE and (scores := _all_plain(flat[3::2])) is not None:
+        return StoredState(symbol, _stamp(flat[1]), expires_at, None, scores, 0)
+    held = dict(zip(flat[0::2], flat[1::2], strict=True))
+    scores = tuple(_score(held.get(field)) for field in _FIELD_BYTES)
+    bad_fields = sum(field in held for field in _FIELD_BYTES) - sum(score is not None for score in scores)
+    return StoredState(
+        symbol, _stamp(held.get(b"computed_at")), expires_at, _stamp(held.get(b"backfilled_at")), scores, bad_fields
+    )
+
+
+def _all_plain(texts: Sequence[bytes]) -> Scores | None:
+    if b"".join(texts).translate(None, _PLAIN):
+        return None
+    try:
+        scores = tuple(map(float, texts))
+    except ValueError:
+        return None
+    return scores if max(scores) <= 1.0 else None
+
+
+def _score(text: bytes | None) -> float | None:
+    if text is None or _DECIMAL.fullmatch(text) is None:
+        return None
+    score = float(text)
+    return score if 0.0 <= score <= 1.0 else None
+
+
+def _stamp(text: bytes | None) -> float | None:
+    if text is None:
+        return None
+    stamp = float(text) if _DECIMAL.fullmatch(text) else math.nan
+    return stamp if math.isfinite(stamp) else math.nan

@@ -1,0 +1,162 @@
+"""Answers any filter, order and page over all current states, with arrays that are sorted once and not per request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
+from regime.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
+from regime.listing import Page, Place, Positions, Query, Ranking, Row
+from regime.state import REGIMES, TIMEFRAMES
+
+Summary = dict[str, dict[str, dict[str, int | float | None]]]
+_Key = tuple[str, str | None]
+V = TypeVar("V")
+
+_KEPT_RANKINGS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """The score that a query looks at, and of which regime it is, for every state; (n,) each."""
+
+    scores: NDArray[np.uint16]
+    regimes: NDArray[np.uint8]
+
+
+class Universe:
+    """The states of ``columns``, all of them current."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._choices: dict[_Key, _Choice] = {}
+        self._rankings: dict[_Key, Ranking] = {}
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """For each timeframe how many symbols each regime dominates, and its mean score."""
+        return {timeframe: self._timeframe_summary(place) for place, timeframe in enumerate(TIMEFRAMES)}
+
+    def page(self, query: Query, after: Place | None = None) -> Page:
+        """The matches of ``query`` that come after ``after``, at most ``query.limit`` of them."""
+        choice = self._choice(query.timeframe, query.regime)
+        least = 0 if query.min_score is None else int(np.ceil(query.min_score * SCORE_SCALE - 1e-6))
+        if query.order == "symbol":
+            found = self._in_symbol_order(query, choice, least)
+            count, start = len(found), int(np.searchsorted(found, self._past(after.symbol))) if after else 0
+        else:
+            ranking = self._ranked(query, choice).at_least(least)
+            count, start = len(ranking.positions), self._ranked_start(ranking, query, after) if after else 0
+            found = ranking.positions if query.order == "-score" else ranking.positions[::-1]
+        here = found[start : start + query.limit]
+        rows = self._rows(here, choice, query.timeframe)
+        is_last = start + len(here) >= count
+        return Page(count, rows, None if is_last else Place(int(choice.scores[here[-1]]), rows[-1].symbol))
+
+    def _ranked_start(self, ranking: Ranking, query: Query, after: Place) -> int:
+        if query.order == "-score":
+            return ranking.up_to(after.score, self._past(after.symbol))
+        return len(ranking.positions) - ranking.up_to(after.score, self._place_of(after.symbol))
+
+    def _place_of(self, symbol: str) -> int:  # where it stands or would stand
+        return int(np.searchsorted(self._columns.symbols, symbol.encode()))
+
+    def _past(self, symbol: str) -> int:
+        return int(np.searchsorted(self._columns.symbols, symbol.encode(), side="right"))
+
+    def _rows(self, where: Positions, choice: _Choice, timeframe: str) -> tuple[Row, ...]:
+        symbols = self._columns.symbols[where].tolist()
+        stamps = self._columns.stamps[where].tolist()
+        scores = (choice.scores[where] / SCORE_SCALE).round(5).tolist()
+        regimes = choice.regimes[where].tolist()
+        return tuple(
+            Row(symbol.decode(), stamp, timeframe, REGIMES[regime], score)
+            for symbol, stamp, regime, score in zip(symbols, stamps, regimes, scores, strict=True)
+        )
+
+    def _in_symbol_order(self, query: Query, choice: _Choice, least: int) -> Positions:
+        if query.symbols is not None:
+            return self._named(query.symbols, choice, least)
+        return np.flatnonzero((choice.scores >= least) & (choice.scores != NO_SCORE))
+
+    def _ranked(self, query: Query, choice: _Choice) -> Ranking:
+        if query.symbols is not None:
+            found = self._named(query.symbols, choice, 0)
+            return Ranking.of(found, choice.scores[found])
+
+        def make() -> Ranking:
+            scored = np.flatnonzero(choice.scores != NO_SCORE)
+            return Ranking.of(scored.astype(np.int32), choice.scores[scored])
+
+        return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
+
+    def _named(self, symbols: tuple[str, ...], choice: _Choice, least: int) -> Positions:
+        wanted = np.unique(np.array([symbol.encode() for symbol in symbols], dtype=np.bytes_))
+        found = positions(self._columns.symbols, wanted)
+        found = found[found >= 0]
+        return found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
+
+    def _choice(self, timeframe: str, regime: str | None) -> _Choice:
+        def make() -> _Choice:
+            start = TIMEFRAMES.index(timeframe) * len(REGIMES)
+            if regime is None:
+                return self._dominant_choice(start)
+            chosen = REGIMES.index(regime)
+            return _Choice(self._columns.scores[start + chosen], np.broadcast_to(np.uint8(chosen), len(self)))
+
+        return _kept(self._choices, (timeframe, regime), make, len(TIMEFRAMES) * (len(REGIMES) + 1))
+
+    def _dominant_choice(self, start: int) -> _Choice:
+        regimes = self._columns.dominants[start // len(REGIMES)]
+        has_none = regimes == NO_REGIME
+        scores = self._columns.scores[np.where(has_none, 0, regimes).astype(np.intp) + start, np.arange(len(self))]
+        return _Choice(np.where(has_none, np.uint16(NO_SCORE), scores), regimes)
+
+    def _timeframe_summary(self, place: int) -> dict[str, dict[str, int | float | None]]:
+        counts = np.bincount(self._columns.dominants[place], minlength=NO_REGIME + 1)
+        block = self._columns.scores[place * len(REGIMES) : (place + 1) * len(REGIMES)]
+        known = (block != NO_SCORE).sum(axis=1).tolist()
+        totals = np.where(block == NO_SCORE, 0, block).sum(axis=1, dtype=np.int64).tolist()
+        means = [round(total / SCORE_SCALE / n, 6) if n else None for total, n in zip(totals, known, strict=True)]
+        return {
+            "counts": dict(zip(REGIMES, counts.tolist(), strict=False)),
+            "mean_scores": dict(zip(REGIMES, means, strict=True)),
+        }
+
+
+class DatedUniverse:
+    """The universe of one version of the collection at any time: what is not current then is not in it."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._by_age = np.sort(columns.stamps)
+        self._last: tuple[tuple[int, int], Universe] | None = None
+
+    def at(self, now: float) -> tuple[tuple[int, int], Universe]:
+        """The universe at ``now`` (Unix seconds), and a name for it that changes when a state comes or goes."""
+        bounds = (now - LIFE_SECONDS, now + FUTURE_TOLERANCE_SECONDS)
+        low, high = np.searchsorted(self._by_age, bounds, side="right").tolist()
+        last = self._last
+        if last is None or last[0] != (low, high):
+            last = self._last = (low, high), Universe(self._current(now))
+        return last
+
+    def _current(self, now: float) -> Columns:
+        current = are_current(self._columns.stamps, now)
+        return self._columns if current.all() else self._columns.take(current)
+
+
+def _kept(kept: dict[_Key, V], key: _Key, make: Callable[[], V], most: int) -> V:
+    value = kept.get(key)
+    if value is None:
+        value = kept[key] = make()
+        while len(kept) > most:
+            kept.pop(next(iter(kept)), None)
+    return value

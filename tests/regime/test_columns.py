@@ -1,0 +1,95 @@
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regime.columns import NO_REGIME, NO_SCORE, Columns, columns_of, merged, no_columns, positions, score_matrix
+from regime.ledger import after_cycle, changed_symbols, no_ledger
+from regime.packing import PackingError, pack_columns, unpack_columns
+from regime.state import RegimeState, dominant_regimes
+from tests.regime.states import NOW, a_state, only
+
+
+def columns(states: Sequence[RegimeState]) -> Columns:
+    stamps = np.array([state.computed_at for state in states])
+    return columns_of([state.symbol.encode() for state in states], stamps, score_matrix([s.scores for s in states]))
+
+
+def same(one: Columns, other: Columns) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Columns.__slots__)
+
+
+def test_states_are_sorted_and_their_scores_kept_to_four_decimals() -> None:
+    states = [a_state("B", seed=1), a_state("A", seed=2)]
+    packed = columns(states)
+    assert packed.symbols.tolist() == [b"A", b"B"]
+    assert tuple((packed.scores[:, 1] / 60_000).round(5).tolist()) == states[0].scores
+    assert tuple(packed.dominants[:, 1].tolist()) == dominant_regimes(states[0].scores)
+
+
+def test_no_score_and_no_regime_have_marks_of_their_own() -> None:
+    packed = columns([only("A", bear_1w=0.0)])
+    assert packed.scores[:3, 0].tolist() == [NO_SCORE, 0, NO_SCORE]
+    assert packed.dominants[:, 0].tolist() == [1, *[NO_REGIME] * 7]
+
+
+symbols = st.lists(st.tuples(st.sampled_from("ABCDEFGH"), st.integers(0, 3)), max_size=12)
+
+
+@given(symbols, symbols)
+def test_of_two_states_the_newer_and_of_equals_the_later_stays(
+    older: list[tuple[str, int]], later: list[tuple[str, int]]
+) -> None:
+    def states(pairs: list[tuple[str, int]], seed: int) -> list[RegimeState]:
+        return [a_state(symbol, NOW + stamp, seed + place) for place, (symbol, stamp) in enumerate(pairs)]
+
+    one, two = states(older, 0), states(later, 100)
+    wanted: dict[str, RegimeState] = {}
+    for state in one + two:
+        if state.symbol not in wanted or state.computed_at >= wanted[state.symbol].computed_at:
+            wanted[state.symbol] = state
+    result = merged([columns(one), columns(two)])
+    assert same(result, columns(list(wanted.values())))
+
+
+def test_packed_columns_come_back() -> None:
+    for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), no_columns()):
+        assert same(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
+
+
+@pytest.mark.parametrize("harm", [{b"shapes": b"{"}, {b"stamps": b"junk"}, {b"scores:1w": None}, {b"shapes": b"{}"}])
+def test_bytes_that_are_no_columns_are_told(harm: dict[bytes, bytes | None]) -> None:
+    packed: dict[bytes, bytes] = {k.encode(): v for k, v in pack_columns(columns([a_state()])).items()}
+    harmed = {name: blob for name, blob in (packed | harm).items() if blob is not None}
+    with pytest.raises(PackingError):
+        unpack_columns(harmed)
+
+
+def test_positions_of_known_and_unknown_symbols() -> None:
+    held = np.array([b"A", b"C"])
+    assert positions(held, np.array([b"C", b"B", b"ZZZ", b"A"])).tolist() == [1, -1, -1, 0]
+    assert positions(held[:0], np.array([b"A"])).tolist() == [-1]
+
+
+def test_the_ledger_tells_what_changed_since_the_cycle_before() -> None:
+    bull, bear = {"bull_1mo": 0.9}, {"bear_1mo": 0.9}
+    first = after_cycle(no_ledger(), columns([only("A", **bull), only("B", **bull)]), 1)
+    assert changed_symbols(first, "1mo", 0).tolist() == [b"A", b"B"]
+    second = after_cycle(first, columns([only("A", **bear), only("C", **bull)]), 2)
+    assert changed_symbols(second, "1mo", 1).tolist() == [b"A", b"C"]
+    assert changed_symbols(second, "1mo", 0).tolist() == [b"A", b"B", b"C"]
+    assert changed_symbols(second, "2y", 1).tolist() == []
+    third = after_cycle(second, columns([only("A", **bear)]), 3)
+    assert changed_symbols(third, "1mo", 2).tolist() == []
+
+
+def test_a_symbol_that_lost_its_scores_changed_too() -> None:
+    first = after_cycle(no_ledger(), columns([only("A", bull_1mo=0.9)]), 1)
+    assert changed_symbols(after_cycle(first, columns([only("A")]), 2), "1mo", 1).tolist() == [b"A"]
+
+
+def test_nan_is_no_score() -> None:
+    assert math.isnan(score_matrix([only("A").scores])[0, 0])
