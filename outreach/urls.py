@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from outreach import views
+
+urlpatterns: list[URLPattern] = [
+    path("api/outreach/touches", views.TouchesView.as_view()),
+    path("api/outreach/touches/<uuid:touch_id>", views.TouchView.as_view()),
+    path("u/<str:token>", views.unsubscribe, name="unsubscribe"),
+]

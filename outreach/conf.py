@@ -1,0 +1,59 @@
+"""Outreach's part of the settings: ``settings.OUTREACH`` over these defaults, read late."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Self
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from outreach.keys import REDIS_ALIAS
+
+_SENDERS = {
+    "email": "outreach.senders.email.EmailSender",
+    "dm": "outreach.senders.http.HttpSender",
+    "retarget": "outreach.senders.http.HttpSender",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachConf:
+    """``senders``: channel to the dotted path of its sender; ``public_url``: where ``/u/<token>`` is reached."""
+
+    allow_private_hosts: bool = False
+    public_url: str = "http://localhost:8000"
+    senders: Mapping[str, str] = field(default_factory=lambda: _SENDERS)
+    retries: int = 5
+    retry_base_seconds: float = 15.0
+    retry_factor: float = 4.0
+    retry_cap_seconds: float = 14_400.0
+    smtp_timeout_seconds: float = 30.0
+    http_timeout_seconds: float = 10.0
+    block_seconds: float = 2.0
+    socket_timeout_seconds: float = 15.0
+    follow_inboxes_seconds: float = 2.0
+    sweep_seconds: float = 30.0
+    soon_seconds: float = 5.0
+    breaker_failures: int = 5
+    breaker_base_seconds: float = 30.0
+    breaker_cap_seconds: float = 900.0
+
+    def __post_init__(self) -> None:
+        if self.block_seconds >= self.socket_timeout_seconds:
+            raise ImproperlyConfigured(
+                "OUTREACH: BLOCK_SECONDS must be below the socket timeout, or an idle wait looks like a lost server."
+            )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Raises ImproperlyConfigured for a name that is no setting."""
+        names = {spec.name.upper(): spec.name for spec in fields(cls)}
+        given: Mapping[str, object] = settings.OUTREACH
+        if unknown := given.keys() - names.keys():
+            raise ImproperlyConfigured(
+                f"OUTREACH: {', '.join(sorted(unknown))} is no setting; these are: {', '.join(names)}"
+            )
+        role = settings.CACHES[REDIS_ALIAS]["OPTIONS"]["ROLE"]
+        values = {"socket_timeout_seconds": role.socket_timeout_seconds}
+        values |= {names[name]: value for name, value in given.items()}
+        return cls(**values)

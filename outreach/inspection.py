@@ -1,0 +1,127 @@
+"""The read-only view of the live queue. Cheap reads say so; the others walk whole lanes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from outreach import keys
+from outreach.inbox_rules import History
+
+_CHUNK = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Figures of the whole queue, each O(log n) or better. Times in ms of the server."""
+
+    now_ms: int
+    lanes: int
+    lanes_due: int
+    in_flight: int
+    leases_ended: int
+    workers: tuple[tuple[str, int], ...]
+    is_intact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One inbox's lane: touches that may go, touches that wait for their own moment, and what its limits go by."""
+
+    inbox_id: int
+    waiting: int
+    delayed: int
+    next_ms: int | None
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A touch in a worker's hands."""
+
+    touch_id: str
+    inbox_id: int
+    worker: str
+    lease_ends_ms: int
+
+
+class QueueView:
+    """Reads the queue and never writes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def overview(self) -> Overview:
+        """Cheap: one round trip after the server's time."""
+        now_ms = self.now_ms()
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zcard(keys.READY).zcount(keys.READY, "-inf", now_ms).hlen(keys.RESERVATIONS)
+        pipeline.zcount(keys.LEASES, "-inf", now_ms).zrange(keys.WORKERS, 0, -1, withscores=True).exists(keys.INTACT)
+        lanes, due, in_flight, ended, workers, intact = pipeline.execute()
+        seen = tuple((name.decode(), int(at_ms)) for name, at_ms in workers)
+        return Overview(now_ms, lanes, due, in_flight, ended, seen, bool(intact))
+
+    def lanes(self, inbox_ids: Iterable[int], sends: int = 0) -> dict[int, LaneView]:
+        """One round trip for all; ``sends`` is how many of each inbox's last sends the history shall hold."""
+        wanted = list(inbox_ids)
+        pipeline = self._client.pipeline(transaction=False)
+        for inbox_id in wanted:
+            pipeline.llen(keys.lane(inbox_id)).zcard(keys.delayed(inbox_id)).zscore(keys.READY, inbox_id)
+            pipeline.hmget(keys.state(inbox_id), "in_flight", "held_until_ms").lrange(
+                keys.log(inbox_id), -sends or 1, -1 if sends else 0
+            )
+        replies = pipeline.execute()
+        return {inbox_id: _lane_view(inbox_id, *replies[at * 5 : at * 5 + 5]) for at, inbox_id in enumerate(wanted)}
+
+    def depths(self, inbox_ids: Iterable[int]) -> dict[int, int]:
+        """How many touches each inbox has in the queue, those in workers' hands included."""
+        return {
+            view.inbox_id: view.waiting + view.delayed + view.history.in_flight
+            for view in self.lanes(inbox_ids).values()
+        }
+
+    def held(self, most: int) -> list[Held]:
+        """The touches in workers' hands whose leases end first."""
+        leases = self._client.zrange(keys.LEASES, 0, most - 1, withscores=True)
+        owners = self._client.hmget(keys.RESERVATIONS, [touch for touch, _ in leases]) if leases else []
+        return [_held(touch, ends, owner) for (touch, ends), owner in zip(leases, owners, strict=True) if owner]
+
+    def place(self, inbox_id: int, touch_id: str) -> int | None:
+        """How many touches of the lane go before this one; None when it is not in the lane. Walks the lane."""
+        place: int | None = self._client.lpos(keys.lane(inbox_id), touch_id)
+        return place
+
+    def queued_ids(self, inbox_id: int) -> set[str]:
+        """Every touch in a lane or beside it. Walks the lane in pieces."""
+        found: set[str] = set()
+        length = self._client.llen(keys.lane(inbox_id))
+        for start in range(0, length, _CHUNK):
+            found.update(one.decode() for one in self._client.lrange(keys.lane(inbox_id), start, start + _CHUNK - 1))
+        found.update(one.decode() for one in self._client.zrange(keys.delayed(inbox_id), 0, -1))
+        return found
+
+    def reserved_ids(self) -> set[str]:
+        """Every touch in a worker's hands."""
+        return {one.decode() for one in self._client.hkeys(keys.RESERVATIONS)}
+
+    def now_ms(self) -> int:
+        seconds, microseconds = self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _lane_view(
+    inbox_id: int, waiting: int, delayed: int, score: float | None, state: list[bytes | None], log: list[bytes]
+) -> LaneView:
+    in_flight, held_until = (int(value or 0) for value in state)
+    history = History([int(stamp) for stamp in log], in_flight, held_until)
+    return LaneView(inbox_id, waiting, delayed, None if score is None else int(score), history)
+
+
+def _held(touch: bytes, ends_ms: float, owner: bytes) -> Held:
+    _, inbox_id, worker = owner.decode().split("|", 2)
+    return Held(touch.decode(), int(inbox_id), worker, int(ends_ms))

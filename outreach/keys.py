@@ -1,0 +1,47 @@
+"""Every Redis key of outreach. One hash tag holds them all in one cluster slot, because one script touches several."""
+
+REDIS_ALIAS = "outreach"
+
+READY = "{outreach}:ready"
+"""ZSET, role outreach: inbox id, scored by the server time in ms at which its lane is worth a look."""
+
+LEASES = "{outreach}:leases"
+"""ZSET, role outreach: touch id, scored by the server time in ms at which its lease ends. No TTL."""
+
+RESERVATIONS = "{outreach}:reservations"
+"""HASH, role outreach: touch id to ``token|inbox id|worker``, for every touch in a worker's hands. No TTL."""
+
+TOKEN = "{outreach}:token"  # noqa: S105 - a counter
+"""STRING, role outreach: the last fence token given out."""
+
+WAKE = "{outreach}:wake"
+"""LIST, role outreach: inbox ids; an idle worker blocks on it. Holds at most one."""
+
+INTACT = "{outreach}:intact"
+"""STRING, role outreach: set when the queue was last compared with the ledger; gone when Redis lost its data."""
+
+WORKERS = "{outreach}:workers"
+"""ZSET, role outreach: worker name, scored by the server time in ms of its last heartbeat."""
+
+DEPTHS = "{outreach}:depths"
+"""LIST, role outreach: one JSON sample a minute, ``[unix seconds, {inbox id: touches}]``, for the chart of a day."""
+
+
+def lane(inbox_id: int) -> str:
+    """LIST, role outreach: ids of the touches that may go as soon as the inbox may, oldest first."""
+    return f"{{outreach}}:lane:{inbox_id}"
+
+
+def delayed(inbox_id: int) -> str:
+    """ZSET, role outreach: ids of touches that wait for their own moment, scored by it in ms."""
+    return f"{{outreach}}:delayed:{inbox_id}"
+
+
+def log(inbox_id: int) -> str:
+    """LIST, role outreach: server times in ms of the last sends, oldest first. TTL: the longest limit, one day."""
+    return f"{{outreach}}:log:{inbox_id}"
+
+
+def state(inbox_id: int) -> str:
+    """HASH, role outreach: ``in_flight`` (touches in workers' hands), ``held_until_ms`` (circuit breaker)."""
+    return f"{{outreach}}:state:{inbox_id}"

@@ -1,0 +1,21 @@
+-- A worker's heartbeat: it is alive, and the touches in its hands stay its own for another lease.
+-- KEYS  1 leases ZSET, 2 reservations HASH, 3 workers ZSET
+-- ARGV  1 now_ms or "" for the server's, 2 worker, 3 lease_ms, then for each touch: id, token
+-- Returns how many leases were renewed; fewer than asked for means that another worker took some over.
+-- Atomic, because a lease that was taken over between the look and the renewal would have two owners.
+local LEASES, RESERVATIONS, WORKERS = unpack(KEYS)
+local given, worker, lease = unpack(ARGV, 1, 3)
+local time = redis.call('TIME')
+local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
+
+redis.call('ZADD', WORKERS, now, worker)
+local renewed = 0
+for at = 4, #ARGV, 2 do
+  local touch, token = ARGV[at], ARGV[at + 1]
+  local held = redis.call('HGET', RESERVATIONS, touch)
+  if held and held:sub(1, #token + 1) == token .. '|' then
+    redis.call('ZADD', LEASES, 'XX', now + lease, touch)
+    renewed = renewed + 1
+  end
+end
+return renewed

@@ -1,0 +1,34 @@
+"""Queues touches from NDJSON."""
+
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from outreach.intake import BadLine, Intake, accept_lines
+from outreach.line_source import UnreadableError, open_lines
+
+
+class Command(BaseCommand):
+    help = (
+        "Queues touches from NDJSON, one object a line. A bad line is reported and skipped; the exit status is then 1."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="path, or - for standard input")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with open_lines(options["file"]) as lines:
+                counts = accept_lines(Intake.connect(time.time), lines, self._report)
+        except UnreadableError as error:
+            raise CommandError(str(error)) from None
+        summary = (f"{name}={counts[name]}" for name in ("queued", "repeated", "suppressed", "rejected"))
+        self.stdout.write(" ".join(summary))
+        if counts["rejected"]:
+            sys.exit(1)
+
+    def _report(self, bad: BadLine) -> None:
+        self.stderr.write(f"line {bad.number}: {bad.error}")

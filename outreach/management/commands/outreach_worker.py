@@ -1,0 +1,36 @@
+"""Sends queued touches."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from avo_project.stop_flag import StopFlag
+from outreach.worker_wiring import default_name, make_worker
+
+
+class Command(BaseCommand):
+    help = "Sends queued touches until it is told to stop; SIGTERM lets it finish what it has begun, within 10 seconds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--worker", default=default_name(), help="name in the admin and the ledger (default: host and process)"
+        )
+        parser.add_argument(
+            "--concurrency", type=int, default=8, help="touches handed to servers at a time (default 8)"
+        )
+        parser.add_argument(
+            "--lease-seconds", type=float, default=60.0, help="a dead worker's touches are recovered after this long"
+        )
+        parser.add_argument(
+            "--stop-when-idle",
+            action="store_true",
+            help="end once nobody holds a touch and nothing is due within 5 seconds; touches that wait longer "
+            "for a limit, a window, a retry or a paused inbox do not keep the worker",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        worker = make_worker(options["worker"], options["concurrency"], options["lease_seconds"])
+        with StopFlag() as stop:
+            worker.run(stop, stop_when_idle=options["stop_when_idle"])
+        self.stdout.write(worker.summary)

@@ -1,0 +1,28 @@
+"""Puts back into the queue what Redis lost."""
+
+import json
+import time
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from outreach.inspection import QueueView
+from outreach.lanes import Lanes
+from outreach.reconcile import Reconciler
+
+
+class Command(BaseCommand):
+    help = (
+        "Compares the ledger in the database with the queue in Redis and puts back what Redis lost. Safe at any time."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        reconciler = Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000)
+        done = asdict(reconciler.everything(time.time()))
+        line = " ".join(f"{name}={count}" for name, count in done.items())
+        self.stdout.write(json.dumps(done) if options["json"] else line)

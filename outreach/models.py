@@ -1,0 +1,153 @@
+"""The ledger: inboxes, touches with their states, every try, and who wants no more."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from outreach.inbox_check import InboxError, check_inbox
+from outreach.inbox_rules import InboxRules, WarmUp
+from outreach.sending_window import SendingWindow
+
+
+class Inbox(models.Model):
+    """A sending address with the limits its owner set; an empty limit is none."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email"
+        DM = "dm"
+        RETARGET = "retarget"
+
+    address = models.CharField(max_length=254, unique=True)
+    channel = models.CharField(max_length=10, choices=Channel, default=Channel.EMAIL)
+    url = models.URLField(max_length=500, blank=True, help_text="Where direct messages and retargeting are posted to.")
+    per_minute = models.PositiveIntegerField(null=True, blank=True)
+    per_day = models.PositiveIntegerField(null=True, blank=True)
+    min_gap_seconds = models.FloatField(null=True, blank=True)
+    window_opens = models.TimeField(null=True, blank=True)
+    window_closes = models.TimeField(null=True, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    paused = models.BooleanField(default=False)
+    pause_reason = models.CharField(max_length=300, blank=True)
+    warm_up_began = models.DateField(null=True, blank=True)
+    warm_up_start = models.PositiveIntegerField(null=True, blank=True)
+    warm_up_step = models.PositiveIntegerField(null=True, blank=True)
+    warm_up_target = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True, db_index=True)
+
+    class Meta:
+        verbose_name_plural = "inboxes"
+
+    def __str__(self) -> str:
+        return self.address
+
+    def clean(self) -> None:
+        try:
+            check_inbox(self)
+        except InboxError as error:
+            raise ValidationError(str(error)) from None
+
+    @property
+    def rules(self) -> InboxRules:
+        zone = ZoneInfo(self.timezone)
+        window = None
+        if self.window_opens is not None and self.window_closes is not None:
+            window = SendingWindow(self.window_opens, self.window_closes, zone)
+        return InboxRules(
+            self.per_minute, self.per_day, self.min_gap_seconds, window, self.paused, _warm_up(self), zone
+        )
+
+
+def _warm_up(inbox: Inbox) -> WarmUp | None:
+    began: date | None = inbox.warm_up_began
+    if began is None or inbox.warm_up_start is None or inbox.warm_up_target is None:
+        return None
+    return WarmUp(began, inbox.warm_up_start, inbox.warm_up_step or 0, inbox.warm_up_target)
+
+
+class Touch(models.Model):
+    """One message to one recipient. ``token`` is the fence: only who shows it, or a higher one, may write the state."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        WAITING = "waiting"
+        SENDING = "sending"
+        SENT = "sent"
+        RETRYING = "retrying"
+        DEAD = "dead"
+        UNKNOWN = "unknown"
+        SUPPRESSED = "suppressed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    inbox = models.ForeignKey(Inbox, on_delete=models.PROTECT, related_name="touches", db_index=False)
+    recipient = models.CharField(max_length=254)
+    recipient_key = models.CharField(max_length=64, db_index=True)
+    subject = models.CharField(max_length=998, blank=True)
+    body = models.TextField()
+    metadata = models.JSONField(default=dict, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True, unique=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    reason = models.CharField(max_length=500, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    token = models.BigIntegerField(default=0)
+    worker = models.CharField(max_length=100, blank=True)
+    due_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "touches"
+        indexes = [models.Index(fields=["status", "inbox"], name="outreach_touch_status")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+RESERVABLE = (Touch.Status.QUEUED, Touch.Status.WAITING, Touch.Status.RETRYING)
+UNFINISHED = (*RESERVABLE, Touch.Status.SENDING)
+
+
+class Attempt(models.Model):
+    """One try and its outcome (``outcome.Kind``); never changed."""
+
+    touch = models.ForeignKey(Touch, on_delete=models.CASCADE, related_name="attempts")
+    inbox = models.ForeignKey(Inbox, on_delete=models.PROTECT, related_name="+", db_index=False)
+    outcome = models.CharField(max_length=10)
+    code = models.PositiveSmallIntegerField(default=0)
+    detail = models.CharField(max_length=500, blank=True)
+    worker = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["inbox", "finished_at"], name="outreach_attempt_inbox")]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.code or ''}".strip()
+
+
+class Suppression(models.Model):
+    """A recipient who gets nothing more. The digest stays when the address itself is erased."""
+
+    recipient_key = models.CharField(max_length=64, unique=True)
+    recipient = models.CharField(max_length=254, blank=True)
+    reason = models.CharField(max_length=300)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class OutreachQueue(models.Model):
+    """The live queue in Redis, for the admin; there is no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ("view",)
+        permissions = [("operate_outreachqueue", "Can pause, resume, redrive and reconcile the outreach queue")]
+        verbose_name = "outreach queue"
+        verbose_name_plural = "outreach queue"

@@ -1,0 +1,83 @@
+"""The admin page over the live queue."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from django.db.models import Count
+from django.http import HttpRequest
+
+from avo_project.live_state_admin import LiveStateAdmin, Panel
+from outreach.inspection import Overview, QueueView
+from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
+from outreach.waiting import inboxes_waiting
+
+_ROWS = 50
+
+
+class OutreachQueueAdmin(LiveStateAdmin):
+    """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
+
+    def panels(self, request: HttpRequest) -> Sequence[Panel]:
+        view = QueueView.connect()
+        now = view.overview()
+        return [_queue(now), _inboxes(view, now.now_ms), _in_flight(view, now.now_ms), _workers(now), _for_a_person()]
+
+
+def _queue(now: Overview) -> Panel:
+    rows = [
+        ("Inboxes with touches in the queue", now.lanes),
+        ("Inboxes that may send now", now.lanes_due),
+        ("Touches in workers' hands", now.in_flight),
+        ("Touches whose worker is gone", now.leases_ended),
+        (
+            "Queue is complete",
+            "yes" if now.is_intact else "no: it was lost, a worker or reconcile_outreach puts it back",
+        ),
+    ]
+    return Panel("Queue", ("", "now"), rows)
+
+
+def _inboxes(view: QueueView, now_ms: int) -> Panel:
+    unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
+    deepest = dict(unfinished.order_by("-count")[:_ROWS])
+    inboxes = {inbox.pk: inbox for inbox in Inbox.objects.filter(pk__in=deepest)}
+    lanes, waits = view.lanes(inboxes), inboxes_waiting(list(inboxes.values()), view, now_ms)
+    retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
+    retries = dict(retrying.annotate(Count("pk")).order_by())
+    rows = [
+        (
+            inboxes[inbox_id],
+            count,
+            lanes[inbox_id].history.in_flight,
+            retries.get(inbox_id, 0),
+            waits[inbox_id].text or "nothing holds it",
+            _clock(waits[inbox_id].until),
+        )
+        for inbox_id, count in deepest.items()
+    ]
+    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)")
+    return Panel("Deepest inboxes", columns, rows, f"The {_ROWS} inboxes with most unfinished touches.")
+
+
+def _in_flight(view: QueueView, now_ms: int) -> Panel:
+    rows = [(held.touch_id, held.worker, f"{(held.lease_ends_ms - now_ms) / 1000:.0f} s") for held in view.held(_ROWS)]
+    return Panel(
+        "In workers' hands", ("Touch", "Worker", "Lease"), rows, "A lease below 0 s is recovered by any worker."
+    )
+
+
+def _workers(now: Overview) -> Panel:
+    rows = [(name, f"{(now.now_ms - seen_ms) / 1000:.0f} s ago") for name, seen_ms in now.workers]
+    return Panel("Workers", ("Name", "Last heartbeat"), rows, "A heartbeat comes three times a lease.")
+
+
+def _for_a_person() -> Panel:
+    shown = (*RESERVABLE, Touch.Status.SENDING, Touch.Status.UNKNOWN, Touch.Status.DEAD)
+    counts = dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
+    rows = [(status.label, counts.get(status, 0)) for status in shown]
+    note = "Unknown: it may have left when its worker or server ended. Look it up, then resolve it among the touches."
+    return Panel("States in the ledger", ("State", "Touches"), rows, note)
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if moment else ""

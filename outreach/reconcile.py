@@ -1,0 +1,103 @@
+"""Compares the ledger with the queue and puts back what Redis lost. Running it twice, or while workers send, does no
+harm: a touch that comes up a second time is refused by the ledger."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Count, Max
+
+from outreach import inspection
+from outreach.inbox_rules import DAY_MS
+from outreach.intake import push
+from outreach.lanes import Lanes
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Touch
+from outreach.reservation import Reservation
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """``unfinished`` touches in the ledger; how many of them were put ``back`` or had their lease ``adopted``."""
+
+    unfinished: int
+    back: int
+    adopted: int
+
+
+class Reconciler:
+    """``lease_ms`` is what a touch gets that was in a worker's hands, so that the worker can still report."""
+
+    def __init__(self, lanes: Lanes, view: inspection.QueueView, lease_ms: int) -> None:
+        self._lanes = lanes
+        self._view = view
+        self._lease_ms = lease_ms
+
+    def everything(self, now: float) -> Reconciled:
+        """Every inbox; also tells each lane's log of the sends of the last day, so that limits hold across the loss."""
+        held = self._view.reserved_ids()
+        inbox_ids = list(Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id", flat=True).distinct())
+        done = [self._inbox(inbox_id, held) for inbox_id in inbox_ids]
+        self._remember_sends(now)
+        newest = Touch.objects.aggregate(newest=Max("token"))["newest"] or 0
+        self._lanes.mark_intact(newest)
+        return Reconciled(
+            sum(one.unfinished for one in done), sum(one.back for one in done), sum(one.adopted for one in done)
+        )
+
+    def sweep(self, now: float, older_than_seconds: float) -> int:
+        """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
+
+        Touches younger than ``older_than_seconds`` may still be on their way. Returns how many inboxes it compared.
+        """
+        before = datetime.fromtimestamp(now - older_than_seconds, UTC)
+        waiting = (
+            Touch.objects.filter(status__in=UNFINISHED, created_at__lt=before)
+            .values_list("inbox_id")
+            .annotate(Count("id"))
+        )
+        expected = dict(waiting.order_by())
+        held = self._view.depths(expected)
+        short = [inbox_id for inbox_id, count in expected.items() if held[inbox_id] < count]
+        if short:
+            reserved = self._view.reserved_ids()
+            for inbox_id in short:
+                self._inbox(inbox_id, reserved)
+        return len(expected)
+
+    def _inbox(self, inbox_id: int, held: set[str]) -> Reconciled:
+        known = self._view.queued_ids(inbox_id) | held
+        unfinished = back = adopted = 0
+        for rows in _chunks(_unfinished(inbox_id)):
+            missing = [row for row in rows if str(row.pk) not in known]
+            sending = [row for row in missing if row.status == Touch.Status.SENDING]
+            waiting = [row for row in missing if row.status in RESERVABLE]
+            adopted += self._lanes.adopt(
+                inbox_id, self._lease_ms, (Reservation(str(row.pk), inbox_id, row.token) for row in sending)
+            )
+            push(self._lanes, waiting)
+            unfinished, back = unfinished + len(rows), back + len(waiting)
+        return Reconciled(unfinished, back, adopted)
+
+    def _remember_sends(self, now: float) -> None:
+        since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
+        recent = Attempt.objects.filter(finished_at__gte=since)
+        rules = {row.pk: row.rules for row in Inbox.objects.filter(pk__in=recent.values("inbox_id"))}
+        for inbox_id, its in rules.items():
+            needed = its.terms(now).stamps_needed
+            newest = (
+                recent.filter(inbox_id=inbox_id).order_by("-finished_at").values_list("finished_at", flat=True)[:needed]
+            )
+            self._lanes.remember(inbox_id, [round(moment.timestamp() * 1000) for moment in reversed(newest)])
+
+
+def _unfinished(inbox_id: int) -> Iterator[Touch]:
+    rows = Touch.objects.filter(inbox_id=inbox_id, status__in=UNFINISHED).order_by("pk")
+    return rows.only("id", "inbox_id", "status", "token", "due_at").iterator(_CHUNK)
+
+
+def _chunks(rows: Iterator[Touch]) -> Iterable[list[Touch]]:
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        yield chunk

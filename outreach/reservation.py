@@ -1,0 +1,59 @@
+"""Records that pass between the queue, the ledger and the worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Who works, and for how long the touches in his hands are his alone unless he renews the lease."""
+
+    worker: str
+    lease_seconds: float
+
+    @property
+    def lease_ms(self) -> int:
+        return round(self.lease_seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A touch in a worker's hands. Whoever writes about it shows ``token``; a later reservation has a higher one."""
+
+    touch_id: str
+    inbox_id: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a reservation ends in the queue.
+
+    ``due_ms`` None: the touch leaves the queue; else it waits until then (0: first in its lane).
+    ``sent_ago_ms`` None: nothing was handed to a server, so it costs the inbox nothing; else how long ago that was.
+    """
+
+    reservation: Reservation
+    due_ms: int | None = None
+    sent_ago_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A touch ready to be handed to a sender. ``sender_address`` and ``url`` are its inbox's."""
+
+    reservation: Reservation
+    channel: str
+    sender_address: str
+    url: str
+    recipient: str
+    subject: str
+    body: str
+    tries: int
+    started_at: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def touch_id(self) -> str:
+        return self.reservation.touch_id

@@ -1,0 +1,180 @@
+"""What a touch must look like before it is queued: every rule about its fields, with an error that names the field."""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+FIELDS = ("inbox", "recipient", "subject", "body", "metadata", "not_before", "idempotency_key")
+MAX_BODY_BYTES = 1_000_000
+MAX_METADATA_CHARACTERS = 10_000
+MAX_SUBJECT_CHARACTERS = 998  # RFC 5322, 2.1.1: the longest line
+MAX_RECIPIENT_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+MAX_KEY_CHARACTERS = 200
+LATEST_NOT_BEFORE = 4_102_444_800  # the year 2100: anything later is milliseconds taken for seconds
+
+# RFC 20 control characters and whatever else some mail software takes for the end of a line.
+_LINE_BREAKERS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class TouchError(ValueError):
+    """A touch that cannot be queued; ``field`` says which part and the message what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked touch that is not queued yet. ``not_before`` is in Unix seconds."""
+
+    inbox: str
+    recipient: str
+    subject: str
+    body: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    not_before: float | None = None
+    idempotency_key: str | None = None
+
+
+def parse_draft(data: object) -> Draft:
+    """The touch in one decoded JSON object. The recipient's form is checked by ``check_recipient``, which needs the
+    inbox's channel. Raises TouchError."""
+    if not isinstance(data, Mapping):
+        raise TouchError("touch", "must be a JSON object")
+    if unknown := sorted(str(name) for name in data.keys() - set(FIELDS)):
+        raise TouchError(unknown[0], f"is not a field of a touch; these are: {', '.join(FIELDS)}")
+    return Draft(
+        inbox=header_text(data, "inbox", MAX_RECIPIENT_CHARACTERS),
+        recipient=header_text(data, "recipient", MAX_RECIPIENT_CHARACTERS),
+        subject=header_text(data, "subject", MAX_SUBJECT_CHARACTERS, default=""),
+        body=_body(data),
+        metadata=_metadata(data.get("metadata")),
+        not_before=_moment(data.get("not_before")),
+        idempotency_key=header_text(data, "idempotency_key", MAX_KEY_CHARACTERS, default="") or None,
+    )
+
+
+def header_text(data: Mapping[str, Any], name: str, longest: int, default: str | None = None) -> str:
+    """One line of text, fit for a header field. Without ``default`` it must be there. Raises TouchError."""
+    value = data.get(name)
+    if value is None and default is not None:
+        return default
+    text = _text(name, value).strip(" ")
+    if not text and default is None:
+        raise TouchError(name, "must not be empty")
+    if _LINE_BREAKERS.search(text):
+        raise TouchError(name, "must be one line without control characters")
+    if len(text) > longest:
+        raise TouchError(name, f"has {len(text)} characters; at most {longest} are allowed")
+    return text
+
+
+def check_recipient(recipient: str, channel: str) -> str:
+    """The recipient as it goes on the wire: an e-mail domain in its ASCII form (RFC 5891), other handles as they
+    are. Raises TouchError."""
+    return email_address("recipient", recipient) if channel == "email" else recipient
+
+
+def email_address(name: str, address: str) -> str:
+    """``address`` with its domain in lower-case ASCII. Raises TouchError that names the field ``name``."""
+    local, at, domain = address.rpartition("@")
+    if not at:
+        raise TouchError(name, "is not an e-mail address: it has no @")
+    if not local.isascii():
+        raise TouchError(name, "has letters before the @ that few mail servers accept; only ASCII is supported there")
+    if len(local) > 64 or not _LOCAL_PART.fullmatch(local):
+        raise TouchError(name, "is not an e-mail address: the part before the @ is malformed")
+    wire = f"{local}@{_ascii_domain(name, domain)}"
+    if len(wire) > MAX_RECIPIENT_CHARACTERS:
+        raise TouchError(
+            name, f"has {len(wire)} characters on the wire; at most {MAX_RECIPIENT_CHARACTERS} are allowed"
+        )
+    return wire
+
+
+def recipient_key(recipient: str) -> str:
+    """What suppression remembers of a recipient: a digest (64 hex digits) that is the same for every spelling."""
+    return hashlib.sha256(recipient.strip().casefold().encode()).hexdigest()
+
+
+def new_touch_id(now_ms: int, random_bits: int) -> UUID:
+    """A UUID of version 7 (RFC 9562, 5.7): sorts by time. ``random_bits`` has 74 of them."""
+    high, low = random_bits >> 62 & 0xFFF, random_bits & (1 << 62) - 1
+    return UUID(int=(now_ms & (1 << 48) - 1) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+
+
+def _ascii_domain(name: str, domain: str) -> str:
+    try:
+        wire = domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise TouchError(name, "is not an e-mail address: the domain is malformed") from None
+    labels = wire.split(".")
+    if (len(labels) < 2 and wire != "localhost") or not all(_LABEL.fullmatch(label) for label in labels):
+        raise TouchError(name, "is not an e-mail address: the domain is malformed")
+    return wire
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        raise TouchError(name, "is missing")
+    if not isinstance(value, str):
+        raise TouchError(name, f"must be text, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise TouchError(name, "holds half of a surrogate pair, which is no text") from None
+    return value
+
+
+def _body(data: Mapping[str, Any]) -> str:
+    body = _text("body", data.get("body"))
+    if not body.strip():
+        raise TouchError("body", "must not be empty")
+    if "\0" in body:
+        raise TouchError("body", "must not hold the character U+0000")
+    if (size := len(body.encode())) > MAX_BODY_BYTES:
+        raise TouchError("body", f"has {size} bytes; at most {MAX_BODY_BYTES} are allowed")
+    return body
+
+
+def _metadata(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TouchError("metadata", "must be a JSON object")
+    shown = repr(value)
+    if len(shown) > MAX_METADATA_CHARACTERS:
+        raise TouchError("metadata", f"is too large; at most {MAX_METADATA_CHARACTERS} characters are allowed")
+    if "\\x00" in shown or re.search(r"\\ud[89a-f]", shown):
+        raise TouchError("metadata", "must not hold U+0000 or half of a surrogate pair")
+    return value
+
+
+def _moment(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TouchError("not_before", "must be an ISO 8601 time or Unix seconds")
+    seconds = _iso_seconds(value) if isinstance(value, str) else float(value)
+    if not math.isfinite(seconds) or not 0 <= seconds < LATEST_NOT_BEFORE:
+        raise TouchError("not_before", "must lie between 1970 and 2100; a number counts seconds, not milliseconds")
+    return seconds
+
+
+def _iso_seconds(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise TouchError(
+            "not_before", f"{text[:40]!r} is not an ISO 8601 time such as 2026-03-01T08:00:00+01:00"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

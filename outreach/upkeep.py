@@ -1,0 +1,79 @@
+"""What a worker does beside sending: follows inbox changes, recovers the dead, heals the queue, samples its depth."""
+
+import logging
+
+from outreach.conf import OutreachConf
+from outreach.inbox_book import InboxBook
+from outreach.lanes import Lanes, Reserved
+from outreach.ledger import Ledger
+from outreach.reconcile import Reconciler
+from outreach.reservation import Shift
+
+logger = logging.getLogger(__name__)
+_RECOVER_AT_ONCE = 100
+_YOUNG_SECONDS = 60.0
+_SECONDS_AN_INBOX = 2.0
+
+
+class Upkeep:
+    """Every worker does all of it; nothing needs a lock or a leader, because each part may run twice."""
+
+    def __init__(
+        self,
+        shift: Shift,
+        conf: OutreachConf,
+        lanes: Lanes,
+        ledger: Ledger,
+        book: InboxBook,
+        reconciler: Reconciler,
+    ) -> None:
+        self.recovered = 0
+        self._shift = shift
+        self._conf = conf
+        self._lanes = lanes
+        self._ledger = ledger
+        self._book = book
+        self._reconciler = reconciler
+        self._next_look = 0.0
+        self._next_sweep = 0.0
+        self._has_swept = False
+        self._lost = False
+        self.leases_ended = False
+
+    @property
+    def has_work(self) -> bool:
+        return self._lost or self.leases_ended
+
+    def note(self, reserved: Reserved) -> None:
+        """What the last look at the queue says about its health."""
+        self._lost = not reserved.is_intact
+        self.leases_ended = reserved.first_lease_ms is not None and reserved.first_lease_ms <= reserved.now_ms
+
+    def step(self, now: float) -> None:
+        """Does whatever is due at ``now`` (Unix seconds)."""
+        if self._lost:
+            logger.info("a new or lost queue: %s", self._reconciler.everything(now))
+            self._lost = False
+        if self.leases_ended:
+            self._recover(now)
+        if now >= self._next_look:
+            self._next_look = now + self._conf.follow_inboxes_seconds
+            self._follow_inboxes()
+        if now >= self._next_sweep:
+            compared = self._reconciler.sweep(now, _YOUNG_SECONDS if self._has_swept else 0.0)
+            self._has_swept = True
+            self._next_sweep = now + max(self._conf.sweep_seconds, compared * _SECONDS_AN_INBOX)
+
+    def _follow_inboxes(self) -> None:
+        is_first = not self._book
+        for inbox_id in self._book.refresh():
+            if not is_first:
+                self._lanes.recheck(inbox_id)
+
+    def _recover(self, now: float) -> None:
+        taken = self._lanes.recover(self._shift, _RECOVER_AT_ONCE)
+        settlements = self._ledger.recover(taken, now)
+        terms = self._book.terms({one.inbox_id for one in taken}, now)
+        self._lanes.settle(settlements, lambda inbox_id: terms[inbox_id].stamps_needed)
+        self.recovered += len(taken)
+        self.leases_ended = False

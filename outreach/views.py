@@ -1,0 +1,79 @@
+"""The API of touches, and the page behind the unsubscribe link of every mail."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from avo_project.problem_details import Problem
+from outreach.inspection import QueueView
+from outreach.intake import Intake
+from outreach.lanes import Lanes
+from outreach.models import Touch
+from outreach.serializers import TouchAccepted, TouchRequest, TouchShown, shown
+from outreach.suppression import suppress, touch_of_token
+from outreach.touch import MAX_BODY_BYTES, TouchError
+from outreach.waiting import touch_waiting
+
+# A body may be written with six characters for each byte.
+_MAX_REQUEST_BYTES = 6 * MAX_BODY_BYTES + 100_000
+
+
+class TouchPermission(BasePermission):
+    """Reading needs ``outreach.view_touch``, queueing ``outreach.add_touch``."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        needed = "outreach.view_touch" if request.method == "GET" else "outreach.add_touch"
+        return bool(request.user and request.user.is_authenticated and request.user.has_perm(needed))
+
+
+class _TouchAPI(APIView):
+    authentication_classes = (TokenAuthentication,)
+    permission_classes = (TouchPermission,)
+
+
+class TouchesView(_TouchAPI):
+    @extend_schema(request=TouchRequest, responses={202: TouchAccepted})
+    def post(self, request: Request) -> Response:
+        """Queues one touch. A repeated ``idempotency_key`` is answered with the touch that holds it."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > _MAX_REQUEST_BYTES:
+            raise Problem(413, "too-large", f"body: at most {MAX_BODY_BYTES} bytes are allowed.")
+        try:
+            accepted = Intake.connect(time.time).accept(request.data)
+        except TouchError as error:
+            raise exceptions.ValidationError({error.field: [error.message]}) from None
+        return Response({"id": accepted.touch_id, "status": accepted.status}, status=202)
+
+
+class TouchView(_TouchAPI):
+    @extend_schema(responses=TouchShown)
+    def get(self, request: Request, touch_id: UUID) -> Response:
+        """A touch: its state, its tries, why it waits and until when."""
+        touch = get_object_or_404(Touch.objects.select_related("inbox"), pk=touch_id)
+        view = QueueView.connect()
+        return Response(shown(touch, touch_waiting(touch, view, view.now_ms())))
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """``POST`` suppresses the recipient at once (RFC 8058); ``GET`` only asks, because mail scanners follow links."""
+    touch = touch_of_token(token)
+    if touch is None:
+        raise Http404
+    is_done = request.method == "POST"
+    if is_done:
+        suppress(touch.recipient_key, touch.recipient, "unsubscribed", Lanes.connect())
+    context: dict[str, Any] = {"is_done": is_done, "inbox": touch.inbox.address}
+    return render(request, "outreach/unsubscribe.html", context)

@@ -1,0 +1,33 @@
+"""Puts a worker together from the settings."""
+
+import os
+import random
+import socket
+import time
+
+from outreach.conf import OutreachConf
+from outreach.crew import Crew
+from outreach.inbox_book import InboxBook
+from outreach.inspection import QueueView
+from outreach.lanes import Lanes
+from outreach.ledger import Ledger
+from outreach.reconcile import Reconciler
+from outreach.reservation import Shift
+from outreach.retry import RetryPolicy
+from outreach.upkeep import Upkeep
+from outreach.worker import Worker
+
+
+def default_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
+    """A worker with the senders of the settings, ``concurrency`` touches at a time."""
+    conf, lanes, book, shift = OutreachConf.load(), Lanes.connect(), InboxBook(), Shift(name, lease_seconds)
+    policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
+    ledger = Ledger(shift, book, policy, random.random)
+    reconciler = Reconciler(lanes, QueueView.connect(), shift.lease_ms)
+    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler)
+    crew = Crew.of(concurrency, conf, time.time)
+    return Worker(shift, conf, lanes, ledger, book, crew, upkeep, time.time)

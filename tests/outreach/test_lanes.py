@@ -1,0 +1,215 @@
+"""Each verb on the queue, by itself; the whole is held against a model in test_lanes_model."""
+
+from typing import Any
+
+import pytest
+
+from outreach import keys
+from outreach.inbox_rules import NEVER_MS, InboxRules, Terms
+from outreach.inspection import QueueView
+from outreach.lanes import Lanes
+from outreach.reservation import Reservation, Settlement, Shift
+from tests.doubles import FixedClock
+
+FREE = Terms(0, NEVER_MS, ())
+ANNA, BERT = Shift("anna", 60.0), Shift("bert", 60.0)
+
+
+def ids(reserved: Any) -> list[str]:
+    return [one.touch_id for one in reserved.reservations]
+
+
+def per_minute(count: int) -> Terms:
+    return InboxRules(per_minute=count).terms(0)
+
+
+def test_touches_leave_in_the_order_in_which_they_came(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a", "b"])
+    lanes.enqueue(1, ["c"])
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["a", "b"]
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["c"]
+
+
+def test_a_touch_is_reserved_once(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a"])
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
+    assert ids(lanes.reserve(BERT, 1, {1: FREE})) == []
+
+
+def test_a_touch_that_is_queued_twice_is_reserved_once(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a", "a", "b"])
+    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, most_of_one=3)) == ["a", "b"]
+
+
+def test_tokens_rise_even_when_redis_forgets_them(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
+    tokens = []
+    for _ in range(2):
+        lanes.enqueue(1, ["a", "b"])
+        tokens += [lanes.reserve(ANNA, 1, {1: FREE}).reservations[0].token for _ in range(2)]
+        redis_of("outreach").flushall()
+        clock.advance(0.01)
+    assert tokens == sorted(set(tokens))
+
+
+def test_one_lane_gives_no_more_than_its_share(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a1", "a2"])
+    lanes.enqueue(2, ["b1", "b2"])
+    assert ids(lanes.reserve(ANNA, 4, {1: FREE, 2: FREE}, most_of_one=1)) == ["a1", "b1"]
+
+
+def test_a_delayed_touch_comes_when_it_is_due_and_before_the_others(lanes: Lanes, clock: FixedClock) -> None:
+    due_ms = round(clock.now * 1000) + 5000
+    lanes.enqueue(1, [], [("late", due_ms)])
+    first = lanes.reserve(ANNA, 1, {1: FREE})
+    assert (ids(first), first.next_ms) == ([], due_ms)
+    clock.advance(5)
+    lanes.enqueue(1, ["other"])
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["late", "other"]
+
+
+def test_an_earlier_delayed_touch_moves_the_lane_forward(lanes: Lanes, clock: FixedClock) -> None:
+    now_ms = round(clock.now * 1000)
+    lanes.enqueue(1, [], [("b", now_ms + 9000)])
+    lanes.enqueue(1, [], [("a", now_ms + 4000)])
+    assert lanes.reserve(ANNA, 1, {}).next_ms == now_ms + 4000
+
+
+def test_a_limit_holds_over_all_workers_and_rolls(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b", "c"])
+    first = lanes.reserve(ANNA, 3, {1: per_minute(2)}, most_of_one=3)
+    assert ids(first) == ["a", "b"]
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == []
+    clock.advance(10)
+    lanes.settle([Settlement(one, sent_ago_ms=0) for one in first.reservations], lambda _: 2)
+    held = lanes.reserve(BERT, 3, {1: per_minute(2)})
+    assert (ids(held), held.next_ms) == ([], round(clock.now * 1000) + 60_001)
+    clock.advance(60.001)
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == ["c"]
+
+
+def test_a_slow_send_counts_from_when_it_was_sent(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b"])
+    [one] = lanes.reserve(ANNA, 1, {1: per_minute(1)}).reservations
+    clock.advance(30)
+    lanes.settle([Settlement(one, sent_ago_ms=4000)], lambda _: 1)
+    assert lanes.reserve(ANNA, 1, {1: per_minute(1)}).next_ms == round(clock.now * 1000) - 4000 + 60_001
+
+
+def test_what_was_not_sent_costs_nothing(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a", "b"])
+    [one] = lanes.reserve(ANNA, 1, {1: per_minute(1)}).reservations
+    lanes.settle([Settlement(one)], lambda _: 1)
+    assert ids(lanes.reserve(ANNA, 1, {1: per_minute(1)})) == ["b"]
+
+
+def test_a_closed_or_paused_inbox_waits_for_its_hour(lanes: Lanes, clock: FixedClock) -> None:
+    now_ms = round(clock.now * 1000)
+    lanes.enqueue(1, ["a"])
+    held = lanes.reserve(ANNA, 1, {1: Terms(now_ms + 7000, now_ms + 9000, ())})
+    assert (ids(held), held.next_ms) == ([], now_ms + 7000)
+    assert ids(lanes.reserve(ANNA, 1, {1: InboxRules(paused=True).terms(0)})) == []
+    lanes.recheck(1)
+    assert lanes.reserve(ANNA, 1, {}).due_lanes == (1,)
+    assert ids(lanes.reserve(ANNA, 1, {1: Terms(0, now_ms, ())})) == []  # the span that the worker knew is over
+
+
+def test_a_touch_tried_again_later_comes_back_then(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a"])
+    [one] = lanes.reserve(ANNA, 1, {1: FREE}).reservations
+    assert lanes.settle([Settlement(one, due_ms=round(clock.now * 1000) + 1000)], lambda _: 0) == 1
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == []
+    clock.advance(1)
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
+
+
+def test_an_ended_lease_is_taken_over_and_the_old_token_is_void(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a"])
+    [old] = lanes.reserve(ANNA, 1, {1: FREE}).reservations
+    assert lanes.recover(BERT, 10) == ()
+    clock.advance(60)
+    [new] = lanes.recover(BERT, 10)
+    assert (new.touch_id, new.inbox_id) == ("a", 1)
+    assert new.token > old.token
+    assert lanes.recover(BERT, 10) == ()
+    assert lanes.settle([Settlement(old)], lambda _: 0) == 0
+    assert lanes.settle([Settlement(new)], lambda _: 0) == 1
+
+
+def test_a_renewed_lease_is_not_taken_over(lanes: Lanes, clock: FixedClock, view: QueueView) -> None:
+    lanes.enqueue(1, ["a"])
+    held = lanes.reserve(ANNA, 1, {1: FREE}).reservations
+    clock.advance(50)
+    assert lanes.renew(ANNA, held) == 1
+    clock.advance(50)
+    assert lanes.recover(BERT, 10) == ()
+    assert lanes.renew(BERT, [Reservation("a", 1, 5)]) == 0
+    assert {name for name, _ in view.overview().workers} == {"anna", "bert"}
+
+
+def test_a_forgotten_lease_is_adopted_once(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a"])
+    held = lanes.reserve(ANNA, 1, {1: FREE}).reservations
+    redis_of("outreach").flushall()
+    assert lanes.adopt(1, 60_000, held) == 1
+    assert lanes.adopt(1, 60_000, held) == 0
+    assert lanes.settle([Settlement(one) for one in held], lambda _: 0) == 1
+
+
+def test_older_sends_are_remembered_once(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
+    now_ms = round(clock.now * 1000)
+    for _ in range(2):
+        lanes.remember(1, [now_ms - 30_000, now_ms - 20_000])
+    assert redis_of("outreach").lrange(keys.log(1), 0, -1) == [b"%d" % (now_ms - 30_000), b"%d" % (now_ms - 20_000)]
+    lanes.enqueue(1, ["a"])
+    assert lanes.reserve(ANNA, 1, {1: per_minute(2)}).next_ms == now_ms + 30_001
+
+
+def test_a_withdrawn_touch_never_leaves(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b"], [("c", 1)])
+    lanes.withdraw(1, ["a", "c"])
+    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, most_of_one=3)) == ["b"]
+
+
+def test_a_held_lane_rests(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a"])
+    lanes.recheck(1, held_until_ms=round(clock.now * 1000) + 3000)
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == []
+    clock.advance(3)
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
+
+
+def test_several_lanes_settle_in_one_call(lanes: Lanes, view: QueueView) -> None:
+    for inbox_id in (1, 2, 3):
+        lanes.enqueue(inbox_id, [f"{inbox_id}a", f"{inbox_id}b"])
+    held = lanes.reserve(ANNA, 6, {1: FREE, 2: FREE, 3: FREE}, most_of_one=2).reservations
+    assert view.depths([1, 2, 3]) == {1: 2, 2: 2, 3: 2}
+    assert lanes.settle([Settlement(one, sent_ago_ms=0) for one in held], lambda _: 5) == 6
+    assert view.depths([1, 2, 3]) == {1: 0, 2: 0, 3: 0}
+    assert view.overview().lanes == 0
+
+
+def test_a_large_batch_goes_in_whole(lanes: Lanes, view: QueueView) -> None:
+    lanes.enqueue(
+        1, [f"t{number}" for number in range(2500)], [(f"d{number}", 9_000_000_000_000) for number in range(1500)]
+    )
+    assert view.depths([1]) == {1: 4000}
+
+
+@pytest.mark.real_server
+def test_one_enqueue_wakes_one_idle_worker(lanes: Lanes, clock: FixedClock) -> None:
+    for touch_id in ("a", "b"):
+        lanes.enqueue(7, [touch_id])
+    assert lanes.wait_for_wake(1.0) == 7
+    assert lanes.wait_for_wake(0.01) is None
+    lanes.enqueue(8, [], [("c", round(clock.now * 1000) + 1000)])
+    assert lanes.wait_for_wake(0.01) is None
+
+
+@pytest.mark.real_server
+def test_a_worker_that_leaves_work_behind_wakes_another(lanes: Lanes) -> None:
+    lanes.enqueue(1, ["a", "b"])
+    assert lanes.wait_for_wake(1.0) == 1
+    lanes.reserve(ANNA, 1, {1: FREE})
+    assert lanes.wait_for_wake(1.0) == 1
+    lanes.reserve(ANNA, 1, {1: FREE})
+    assert lanes.wait_for_wake(0.01) is None
