@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "throttling.middleware.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -130,6 +131,7 @@ OUTREACH: dict[str, Any] = {"ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIV
 THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
+    "PROCESSES": env.int("WEB_CONCURRENCY", default=1),
     "CLERK_ISSUER": env.str("CLERK_ISSUER", default=""),
     "CLERK_JWKS_URL": env.str("CLERK_JWKS_URL", default=""),
     "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),

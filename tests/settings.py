@@ -20,7 +20,7 @@ if REDIS_KIND == "debian":
     os.environ["REDIS_URL"] = f"unix://{TEST_FOLDER}/debian.sock"
 
 from avo_project.settings import *  # noqa: E402, F403
-from avo_project.settings import CACHES, DATABASES  # noqa: E402
+from avo_project.settings import CACHES, DATABASES, THROTTLING  # noqa: E402
 
 if REDIS_KIND == "fake":
     for cache in CACHES.values():
@@ -28,3 +28,6 @@ if REDIS_KIND == "fake":
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(TEST_FOLDER / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Limits, override rows and figures are what tests/throttling is about; elsewhere they would only get in the way.
+_NO_LIMITS = "anonymous=100000/min;free=100000/min"
+THROTTLING |= {"RATES": _NO_LIMITS, "OVERRIDE_REFRESH_SECONDS": None, "TALLY_PAUSE_SECONDS": None}

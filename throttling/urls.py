@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from throttling.views import Limits
+from throttling.webhooks import ClerkWebhook
+
+urlpatterns: list[URLPattern] = [
+    path("api/limits", Limits.as_view()),
+    path("webhooks/clerk", ClerkWebhook.as_view()),
+]

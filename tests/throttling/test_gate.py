@@ -1,0 +1,112 @@
+from typing import Any
+
+import pytest
+
+from tests.doubles import DownRedis, FixedClock
+from tests.throttling.scripts import Scripts
+from throttling.breaker import Breaker
+from throttling.gate import Gate
+from throttling.rates import parse_policies
+from throttling.records import Hit, Outcome
+from throttling.refusal_memo import RefusalMemo
+from throttling.window_limiter import WindowLimiter
+
+HIT = Hit("user:a", parse_policies("3/min"))
+
+
+@pytest.fixture
+def redis(redis_of: Any) -> DownRedis:
+    return DownRedis(redis_of("throttling"))
+
+
+def gate_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> Gate:
+    return Gate(WindowLimiter(Scripts(redis)), processes, clock)
+
+
+def test_hot_refusals_ask_nobody(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    assert [gate.hit(HIT).allowed for _ in range(4)] == [True, True, True, False]
+    redis.is_down = True
+    clock.advance(0.9)
+    again = gate.hit(HIT)
+    assert (again.allowed, again.exact) == (False, True)
+    assert again.wait_ms <= 62_400 - 900
+
+
+def test_a_refusal_is_asked_for_again_after_a_second(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    for _ in range(4):
+        gate.hit(HIT)
+    redis.client.flushall()
+    assert not gate.hit(HIT).allowed
+    clock.advance(1.0)
+    assert gate.hit(HIT).allowed
+
+
+def test_the_memo_answers_only_what_redis_would_refuse(clock: FixedClock) -> None:
+    memo = RefusalMemo()
+    memo.keep(Outcome(Hit("user:a", HIT.policies, 2), 5_000, ()), clock())
+    assert memo.recall(HIT, clock()) is None
+    assert memo.recall(Hit("user:a", HIT.policies, 3), clock()) is not None
+    assert memo.recall(Hit("user:b", HIT.policies, 2), clock()) is None
+    assert memo.recall(Hit("user:a", parse_policies("4/min"), 2), clock()) is None
+
+
+def test_while_redis_is_away_each_process_lets_its_share_through(redis: DownRedis, clock: FixedClock) -> None:
+    redis.is_down = True
+    gate = gate_over(redis, clock, processes=2)
+    outcomes = [gate.hit(HIT) for _ in range(3)]
+    assert [outcome.allowed for outcome in outcomes] == [True, True, False]
+    assert not any(outcome.exact for outcome in outcomes)
+    assert outcomes[0].hit == HIT
+
+
+def test_exact_again_within_a_second_of_redis(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    redis.is_down = True
+    assert not gate.hit(HIT).exact
+    redis.is_down = False
+    assert not gate.hit(HIT).exact
+    clock.advance(1.0)
+    assert gate.hit(HIT).exact
+
+
+def test_a_failed_probe_keeps_the_breaker_open(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    redis.is_down = True
+    gate.hit(HIT)
+    clock.advance(1.0)
+    gate.hit(HIT)
+    redis.is_down = False
+    assert not gate.hit(HIT).exact
+    clock.advance(1.0)
+    assert gate.hit(HIT).exact
+
+
+def test_the_breaker_lets_one_through_at_a_time() -> None:
+    breaker = Breaker(pause_seconds=1.0)
+    assert breaker.trip(10.0)
+    assert not breaker.trip(10.5)
+    assert [breaker.allows(now) for now in (11.4, 11.5, 11.6, 12.5)] == [False, True, False, True]
+    assert breaker.mend()
+    assert not breaker.mend()
+    assert breaker.allows(12.6)
+
+
+def test_a_refund_that_redis_does_not_take_is_no_error(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    outcome = gate.hit(HIT)
+    assert gate.refund(outcome).remaining() == [3]
+    outcome = gate.hit(HIT)
+    redis.is_down = True
+    assert gate.refund(outcome) == outcome
+    guess = gate.hit(HIT)
+    assert gate.refund(guess) == guess
+
+
+def test_looking_is_never_remembered_as_a_refusal(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    for _ in range(3):
+        gate.hit(HIT)
+    gate.hit(Hit("user:a", parse_policies("1/min"), cost=0))
+    assert gate.recall(Hit("user:a", parse_policies("1/min"))) is None

@@ -1,0 +1,41 @@
+import pytest
+
+from throttling import keys
+from throttling.subjects import is_id, normal, of_address
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "num_proxies", "subject"),
+    [
+        ("192.0.2.7", "", 0, "address:192.0.2.7"),
+        ("192.0.2.7", "203.0.113.9", 0, "address:192.0.2.7"),
+        ("192.0.2.7", "198.51.100.1, 203.0.113.9", 1, "address:203.0.113.9"),
+        ("192.0.2.7", "198.51.100.1, 203.0.113.9", 2, "address:198.51.100.1"),
+        ("192.0.2.7", "203.0.113.9", 2, "address:192.0.2.7"),
+        ("192.0.2.7", "unknown", 1, "address:192.0.2.7"),
+        ("192.0.2.7", "203.0.113.9:4711", 1, "address:203.0.113.9"),
+        ("192.0.2.7", "[2001:db8:1:2:3::4]:443", 1, "address:2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "", 0, "address:2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "", 0, "address:fe80::/64"),
+        ("::ffff:192.0.2.7", "", 0, "address:192.0.2.7"),
+        ("", "", 0, "address:local"),
+        ("", "203.0.113.9", 1, "address:203.0.113.9"),
+    ],
+)
+def test_addresses(peer: str, forwarded_for: str, num_proxies: int, subject: str) -> None:
+    assert of_address(peer, forwarded_for, num_proxies) == subject
+
+
+def test_what_an_operator_writes() -> None:
+    assert normal(" user_2abc ") == "user:user_2abc"
+    assert normal("org_2abc") == "org:org_2abc"
+    assert normal("address:192.0.2.7") == "address:192.0.2.7"
+    for text in ("", "user:", "somebody@example.com", "team:x"):
+        with pytest.raises(ValueError, match="Write user:<id>"):
+            normal(text)
+
+
+def test_ids_cannot_leave_their_hash_tag() -> None:
+    assert is_id("user_2NNEqL2nrIRdJ194ndJqAHwEfxC")
+    assert not any(is_id(text) for text in ("a}b", "", "a b", "x" * 129, "é", 7, None))
+    assert keys.window("user:a", 60) == "throttle:{user:a}:60"

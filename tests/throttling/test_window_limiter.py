@@ -1,0 +1,207 @@
+"""The script on a real server, against the model in plain Python and against the definition of a rolling window."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from throttling import keys
+from throttling.rates import parse_policies
+from throttling.records import BUCKETS, Hit, Policy
+from throttling.rolling_windows import RollingWindows
+from throttling.window_limiter import WindowLimiter
+
+NOW_MS = 1_790_000_000_000
+MINUTE = parse_policies("3/min")
+
+SLOW_OK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+
+
+def hit(policies: tuple[Policy, ...] = MINUTE, cost: int = 1, subject: str = "user:a") -> Hit:
+    return Hit(subject, policies, cost)
+
+
+def test_lets_the_limit_through_and_not_one_more(limiter: WindowLimiter) -> None:
+    outcomes = [limiter.hit(hit(), NOW_MS) for _ in range(5)]
+    assert [outcome.allowed for outcome in outcomes] == [True, True, True, False, False]
+    assert [outcome.remaining() for outcome in outcomes] == [[2], [1], [0], [0], [0]]
+    assert [policy.name for policy in outcomes[-1].passed()] == ["minute"]
+    assert outcomes[0].exact
+
+
+def test_the_clock_is_the_servers(limiter: WindowLimiter) -> None:
+    assert [limiter.hit(hit()).allowed for _ in range(4)] == [True, True, True, False]
+
+
+def test_refused_costs_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
+    for _ in range(3):
+        limiter.hit(hit(), NOW_MS)
+    client = redis_of("throttling")
+    limiter.hit(hit(), NOW_MS)
+    for _ in range(3):
+        limiter.hit(hit(), NOW_MS)
+    before = client.hgetall(keys.window("user:a", 60))
+    assert not limiter.hit(hit(), NOW_MS + 30_000).allowed
+    assert client.hgetall(keys.window("user:a", 60)) == before
+
+
+def test_what_one_policy_refuses_another_is_not_charged_for(limiter: WindowLimiter) -> None:
+    policies = parse_policies("2/s,100/day")
+    for _ in range(5):
+        limiter.hit(hit(policies), NOW_MS)
+    assert limiter.peek("user:a", policies, NOW_MS).remaining() == [0, 98]
+
+
+def test_waiting_is_enough_and_at_most_one_bucket_too_long(limiter: WindowLimiter) -> None:
+    start = NOW_MS + 1_234
+    for _ in range(3):
+        limiter.hit(hit(), start)
+    wait_ms = limiter.hit(hit(), start).wait_ms
+    assert 60_000 < wait_ms <= 60_000 + 60_000 // BUCKETS
+    assert not limiter.hit(hit(), start + wait_ms - 1).allowed
+    assert limiter.hit(hit(), start + wait_ms).allowed
+
+
+def test_retry_after_is_in_whole_seconds_and_never_short(limiter: WindowLimiter) -> None:
+    for _ in range(4):
+        outcome = limiter.hit(hit(), NOW_MS + 1)
+    assert outcome.retry_after_seconds * 1000 >= outcome.wait_ms > (outcome.retry_after_seconds - 1) * 1000
+
+
+def test_peek_charges_nothing_and_makes_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
+    client = redis_of("throttling")
+    assert limiter.peek("user:a", MINUTE).remaining() == [3]
+    assert client.dbsize() == 0
+    limiter.hit(hit())
+    assert [limiter.peek("user:a", MINUTE).remaining() for _ in range(2)] == [[2], [2]]
+
+
+def test_a_refund_gives_the_units_back(limiter: WindowLimiter) -> None:
+    outcomes = [limiter.hit(hit(cost=2), NOW_MS), limiter.hit(hit(), NOW_MS)]
+    limiter.refund(outcomes[0])
+    assert limiter.peek("user:a", MINUTE, NOW_MS).remaining() == [2]
+    limiter.refund(outcomes[1])
+    assert [limiter.hit(hit(), NOW_MS).allowed for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_refund_after_the_window_makes_no_debt(limiter: WindowLimiter, redis_of: Any) -> None:
+    first = limiter.hit(hit(cost=3), NOW_MS)
+    limiter.hit(hit(), NOW_MS + 70_000)
+    limiter.refund(first)
+    assert limiter.peek("user:a", MINUTE, NOW_MS + 70_000).remaining() == [2]
+    redis_of("throttling").flushall()
+    limiter.refund(first)
+    assert redis_of("throttling").dbsize() == 0
+
+
+def test_shadow_counts_but_refuses_nothing(limiter: WindowLimiter) -> None:
+    policies = parse_policies("2/min:shadow,4/hour")
+    outcomes = [limiter.hit(hit(policies), NOW_MS) for _ in range(5)]
+    assert [outcome.allowed for outcome in outcomes] == [True, True, True, True, False]
+    assert [[policy.name for policy in outcome.passed()] for outcome in outcomes[:4]] == [
+        [],
+        [],
+        ["minute"],
+        ["minute"],
+    ]
+
+
+def test_a_route_dearer_than_the_limit_takes_all_of_it(limiter: WindowLimiter) -> None:
+    assert limiter.hit(hit(cost=10), NOW_MS).allowed
+    refused = limiter.hit(hit(cost=10), NOW_MS)
+    assert not refused.allowed
+    assert limiter.hit(hit(cost=10), NOW_MS + refused.wait_ms).allowed
+
+
+def test_subjects_do_not_share(limiter: WindowLimiter) -> None:
+    for _ in range(4):
+        limiter.hit(hit(), NOW_MS)
+    assert limiter.hit(hit(subject="user:b"), NOW_MS).allowed
+
+
+def test_a_window_outlives_its_last_charge_by_one_bucket(limiter: WindowLimiter, redis_of: Any) -> None:
+    limiter.hit(hit(parse_policies("3/min,9/day")))
+    client = redis_of("throttling")
+    for seconds in (60, 86400):
+        life_ms = client.pttl(keys.window("user:a", seconds))
+        assert seconds * 1000 < life_ms <= seconds * 1000 * (1 + 1 / BUCKETS)
+
+
+def test_old_buckets_are_dropped(limiter: WindowLimiter, redis_of: Any) -> None:
+    many = parse_policies("1000000/min")
+    for bucket in range(5 * BUCKETS):
+        limiter.hit(hit(many), NOW_MS + bucket * many[0].bucket_ms)
+    assert redis_of("throttling").hlen(keys.window("user:a", 60)) <= BUCKETS + 1 + 3
+
+
+def test_a_lower_limit_counts_what_was_used_before(limiter: WindowLimiter) -> None:
+    for _ in range(3):
+        limiter.hit(hit(), NOW_MS)
+    lower = limiter.hit(hit(parse_policies("1/min")), NOW_MS)
+    assert not lower.allowed
+    assert lower.remaining() == [0]
+    assert limiter.hit(hit(parse_policies("1/min")), NOW_MS + lower.wait_ms).allowed
+
+
+def test_reset_forgets(limiter: WindowLimiter) -> None:
+    for _ in range(4):
+        limiter.hit(hit(), NOW_MS)
+    assert limiter.reset("user:a", MINUTE) == 1
+    assert limiter.hit(hit(), NOW_MS).allowed
+
+
+@pytest.mark.real_server
+def test_a_flushed_script_is_loaded_again(limiter: WindowLimiter, redis_of: Any) -> None:
+    limiter.hit(hit())
+    redis_of("throttling").script_flush()
+    assert limiter.hit(hit()).allowed
+
+
+def test_a_clock_that_steps_back_gives_nothing_away(limiter: WindowLimiter) -> None:
+    for _ in range(2):
+        limiter.hit(hit(), NOW_MS)
+    assert limiter.hit(hit(), NOW_MS - 30_000).allowed
+    assert not limiter.hit(hit(), NOW_MS - 30_000).allowed
+    assert not limiter.hit(hit(), NOW_MS).allowed
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 4_000),  # ms since the step before
+        st.integers(0, 3),  # cost; 0 looks
+        st.booleans(),  # whether to wait after a refusal
+    ),
+    max_size=60,
+)
+
+
+@SLOW_OK
+@given(steps=steps, limits=st.sampled_from(("3/2s", "2/s,5/3s", "4/2s:shadow,6/3s", "1/s")))
+def test_the_script_does_what_the_model_does(limiter: WindowLimiter, redis_of: Any, steps: Any, limits: str) -> None:
+    """Step by step the same outcomes; and in no rolling window more than the limit, by the definition."""
+    redis_of("throttling").flushall()
+    policies, model, now_ms, log = parse_policies(limits), RollingWindows(), NOW_MS, []
+    for pause_ms, cost, waits in steps:
+        now_ms += pause_ms
+        outcome = limiter.hit(hit(policies, cost), now_ms)
+        expected = model.hit(hit(policies, cost), now_ms)
+        assert (outcome.wait_ms, outcome.standings) == (expected.wait_ms, expected.standings)
+        if outcome.allowed and cost:
+            log.append((now_ms, {policy.name: policy.units(cost) for policy in policies}))
+        if waits and not outcome.allowed:
+            now_ms += outcome.wait_ms
+            assert limiter.hit(hit(policies, cost), now_ms).allowed
+            assert model.hit(hit(policies, cost), now_ms).allowed
+            log.append((now_ms, {policy.name: policy.units(cost) for policy in policies}))
+    for policy in policies:
+        if not policy.shadow:
+            assert largest_count(log, policy) <= policy.limit
+
+
+def largest_count(log: list[tuple[int, dict[str, int]]], policy: Policy) -> int:
+    """The most units in any half-open window of the policy's length that begins at a charge."""
+    length_ms = policy.window_seconds * 1000
+    return max(
+        (sum(units[policy.name] for at, units in log if start <= at < start + length_ms) for start, _ in log), default=0
+    )

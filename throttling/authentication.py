@@ -1,0 +1,57 @@
+"""DRF's authentication by Clerk session tokens."""
+
+from prometheus_client import Counter
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from avo_project.problem_details import Problem
+from throttling import process
+from throttling.answers import refusal
+from throttling.callers import ClerkUser
+from throttling.clerk_token import BadTokenError, Identity
+from throttling.jwks import KeysUnavailableError
+from throttling.token_verifier import TokenVerifier
+from throttling.toll import RECEIPT
+
+_CHALLENGE = 'Bearer realm="api"'
+BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
+
+
+class ClerkAuthentication(BaseAuthentication):
+    """A Bearer token makes a ClerkUser, or 401: a bad one never falls back to anonymous.
+
+    Without Clerk in the settings, tokens are ignored and everybody is anonymous.
+    """
+
+    def authenticate(self, request: Request) -> tuple[ClerkUser, Identity] | None:
+        verifier = process.verifier()
+        if verifier is None:
+            return None
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        caller = verifier.recall(token) or self._check(request, verifier, token)
+        return caller, caller.identity
+
+    def authenticate_header(self, request: Request) -> str:
+        return _CHALLENGE
+
+    def _check(self, request: Request, verifier: TokenVerifier, token: str) -> ClerkUser:
+        """A token not seen before. Its address is looked at first, since cryptography costs more than a look."""
+        toll = process.toll()
+        if barred := toll.is_barred(request.META):
+            raise refusal(barred)
+        try:
+            return verifier.check(token)
+        except KeysUnavailableError:
+            request.META[RECEIPT] = None  # nobody pays for what is nobody's fault
+            raise Problem(
+                503, "keys-unavailable", "Tokens cannot be checked now. Try again.", headers={"Retry-After": "5"}
+            ) from None
+        except BadTokenError as bad:
+            BAD_TOKENS.labels(bad.reason).inc()
+            receipt = toll.charge_bad_token(request.META)
+            if not receipt.outcome.allowed:
+                raise refusal(receipt) from None
+            challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
+            raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None

@@ -1,0 +1,99 @@
+"""This app's part of the settings, read late and once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from django.conf import settings
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+from svix.webhooks import Webhook
+
+from throttling.rates import RatesError, parse_plan_tiers, parse_rates
+from throttling.records import Policy
+
+
+class ConfError(ValueError):
+    """A setting that cannot be used; the message begins with the name of its variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkConf:
+    """How Clerk's tokens are checked. With ``key`` no key set is fetched."""
+
+    issuer: str
+    jwks_url: str
+    key: RSAPublicKey | None
+    authorized_parties: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottlingConf:
+    """``clerk`` None means that every caller is anonymous; ``webhook`` None that Clerk may not call.
+
+    ``processes`` share the local limit while Redis is away.
+    """
+
+    rates: Mapping[str, tuple[Policy, ...]]
+    plan_tiers: Mapping[str, str]
+    num_proxies: int
+    clerk: ClerkConf | None
+    webhook: Webhook | None
+    processes: int = 1
+
+
+@cache
+def load() -> ThrottlingConf:
+    """The conf of this process. Raises ConfError."""
+    given = settings.THROTTLING
+    plan_tiers = _read("CLERK_PLAN_TIERS", given, parse_plan_tiers)
+    return ThrottlingConf(
+        rates=_read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES"),
+        plan_tiers=plan_tiers,
+        num_proxies=given["NUM_PROXIES"],
+        clerk=_clerk(given),
+        webhook=_read("CLERK_WEBHOOK_SECRET", given, Webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
+        processes=max(1, given.get("PROCESSES", 1)),
+    )
+
+
+def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:
+    issuer = given["CLERK_ISSUER"].rstrip("/")
+    if not issuer:
+        for name in ("CLERK_JWKS_URL", "CLERK_JWT_KEY"):
+            if given[name]:
+                raise ConfError(
+                    f"CLERK_ISSUER: {name} is set, so this must be set too, to the address that tokens name as iss."
+                )
+        return None
+    return ClerkConf(
+        issuer=issuer,
+        jwks_url=given["CLERK_JWKS_URL"] or f"{issuer}/.well-known/jwks.json",
+        key=_read("CLERK_JWT_KEY", given, _public_key) if given["CLERK_JWT_KEY"] else None,
+        authorized_parties=frozenset(given["CLERK_AUTHORIZED_PARTIES"]),
+    )
+
+
+def _public_key(pem: str) -> RSAPublicKey:
+    key = load_pem_public_key(pem.replace("\\n", "\n").encode())
+    if not isinstance(key, RSAPublicKey):
+        raise TypeError
+    return key
+
+
+_WHAT_TO_WRITE = {
+    "CLERK_JWT_KEY": "not an RSA public key in PEM form. Copy the key between its BEGIN and END lines, those included.",
+    "CLERK_WEBHOOK_SECRET": "not a signing secret. Copy it from the endpoint's page; it begins with whsec_.",
+}
+
+
+def _read(name: str, given: Mapping[str, Any], parse: Callable[[str], Any], variable: str = "") -> Any:
+    try:
+        return parse(given[name])
+    except RatesError as error:
+        raise ConfError(f"{variable or name}: {error}") from None
+    except (ValueError, TypeError, EmptyWebhookSecretError, UnsupportedAlgorithm):
+        raise ConfError(f"{name}: {_WHAT_TO_WRITE[name]}") from None

@@ -1,0 +1,168 @@
+"""Clerk's public keys: last known good, one fetch at a time, never more than one in 30 s."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from throttling.key_set import KeySet, KeySetError, parse_jwks
+from throttling.key_shelf import KeyShelf
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_SECONDS = 3.0
+FETCH_PAUSE_SECONDS = 30.0
+FAILED_PAUSE_SECONDS = 5.0
+SHELF_PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 0.5
+STALE_SECONDS = 3600.0
+_POLL_SECONDS = 0.05
+
+FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of Clerk's key set", ["outcome"])
+
+
+class KeysUnavailableError(Exception):
+    """No key is known and none can be fetched: no token can be checked now."""
+
+
+class Keys(Protocol):
+    """Where public keys come from."""
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        """The key of that name, or None. Raises KeysUnavailableError when no key at all is known."""
+
+    def refresh(self) -> bool:
+        """Looks for newer keys, if it is time to; whether there are any."""
+
+
+class OneKey:
+    """The key in CLERK_JWT_KEY: it has no name and is never fetched."""
+
+    def __init__(self, key: RSAPublicKey) -> None:
+        self._key = key
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        return self._key
+
+    def refresh(self) -> bool:
+        return False
+
+
+def fetch_document(url: str) -> str:
+    """The text at ``url``. Raises httpx.HTTPError."""
+    response = httpx.get(url, timeout=FETCH_TIMEOUT_SECONDS, headers={"Accept": "application/json"})
+    return response.raise_for_status().text
+
+
+class KeyStore:
+    """The keys behind a JWKS address.
+
+    Keys once known are served whatever happens to the address. An unknown key name or a bad signature may cause a
+    fetch: by one process of all, at most every 30 s. The others take its result from the shelf, which each asks
+    at most once a second. Without Redis each process keeps to the 30 s alone.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        shelf: KeyShelf,
+        fetch: Callable[[str], str] = fetch_document,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._shelf, self._fetch, self._clock, self._monotonic = url, shelf, fetch, clock, monotonic
+        self._lock = threading.Lock()
+        self._known: KeySet | None = None
+        self._next_look = self._next_fetch = self._next_first = -math.inf
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        known = self._known or self._first()
+        if self._clock() - known.fetched_at > STALE_SECONDS:
+            self.refresh(patience_seconds=0)
+            known = self._known or known
+        return known.keys.get(kid)
+
+    def refresh(self, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+        before = self._known
+        if not self._lock.acquire(timeout=patience_seconds):
+            return False
+        try:
+            if self._known is not before:
+                return True
+            return self._monotonic() >= self._next_look and self._look()
+        finally:
+            self._lock.release()
+
+    def _first(self) -> KeySet:
+        """The first keys of this process, waiting for whichever process is fetching them."""
+        with self._lock:
+            deadline = self._monotonic() + FETCH_TIMEOUT_SECONDS
+            while self._known is None:
+                if self._monotonic() < self._next_first:
+                    raise KeysUnavailableError
+                if self._look():
+                    break
+                if self._monotonic() < self._next_fetch or self._monotonic() >= deadline:
+                    self._next_first = self._monotonic() + FAILED_PAUSE_SECONDS
+                else:
+                    threading.Event().wait(_POLL_SECONDS)
+            assert self._known is not None
+            return self._known
+
+    def _look(self) -> bool:
+        self._next_look = self._monotonic() + SHELF_PAUSE_SECONDS
+        return self._take_from_shelf() or (self._may_fetch() and self._take_from_address())
+
+    def _take_from_shelf(self) -> bool:
+        try:
+            shelved = self._shelf.get()
+        except RedisError as failure:
+            logger.warning("the shared key set cannot be read: %s", failure)
+            return False
+        if shelved is None or (self._known and shelved.fetched_at <= self._known.fetched_at):
+            return False
+        self._known = shelved
+        return True
+
+    def _may_fetch(self) -> bool:
+        if self._monotonic() < self._next_fetch:
+            return False
+        try:
+            may = self._shelf.take_lease(FETCH_PAUSE_SECONDS)
+        except RedisError:
+            may = True  # logged a moment ago; this process then keeps to its own pause
+        if may:
+            self._next_fetch = self._monotonic() + FETCH_PAUSE_SECONDS
+        return may
+
+    def _take_from_address(self) -> bool:
+        try:
+            self._known = parse_jwks(self._fetch(self._url), self._clock())
+        except (httpx.HTTPError, httpx.InvalidURL, KeySetError) as failure:
+            logger.warning("Clerk's key set cannot be fetched from %s: %s", self._url, failure)
+            FETCHES.labels("failed").inc()
+            self._after_failure()
+            return False
+        FETCHES.labels("fetched").inc()
+        try:
+            self._shelf.put(self._known)
+        except RedisError as failure:
+            logger.warning("the key set cannot be shared with other processes: %s", failure)
+        return True
+
+    def _after_failure(self) -> None:
+        """With no key at all the next try comes sooner."""
+        if self._known is not None:
+            return
+        self._next_fetch = self._monotonic() + FAILED_PAUSE_SECONDS
+        try:
+            self._shelf.shorten_lease(FAILED_PAUSE_SECONDS)
+        except RedisError as failure:
+            logger.warning("the lease to fetch keys cannot be shortened: %s", failure)

@@ -1,0 +1,28 @@
+"""Every key of the throttling Redis (alias ``throttling``). The braces put a subject's windows in one cluster slot."""
+
+REDIS_ALIAS = "throttling"
+
+
+def window(subject: str, window_seconds: int) -> str:
+    """Hash: bucket number -> units charged in it. Lives for one window and one bucket after the last charge."""
+    return f"throttle:{{{subject}}}:{window_seconds}"
+
+
+def refusals(hour: int) -> str:
+    """Hash: ``<minute>|<tier>`` -> requests refused in that minute since 1970. Lives 26 h."""
+    return f"throttle:refusals:{hour}"
+
+
+def busy(slot: int) -> str:
+    """Sorted set: ``<tier>|<subject>`` by requests in this slot of five minutes. Lives 15 min."""
+    return f"throttle:busy:{slot}"
+
+
+def jwks(source: str) -> str:
+    """String: the last good key set of one JWKS address (its digest) and when it was fetched, as JSON. Lives 7 d."""
+    return f"throttle:{{jwks:{source}}}"
+
+
+def jwks_lease(source: str) -> str:
+    """String: held by the process that may fetch that key set; nobody else does while it lives (30 s)."""
+    return f"throttle:{{jwks:{source}}}:lease"

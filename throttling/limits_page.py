@@ -1,0 +1,116 @@
+"""The admin page over live rate limits: who is refused, who is busy, and one subject looked up, reset or overridden."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from throttling import conf
+from throttling.chart import stacked_bars
+from throttling.inspection import Inspection, SubjectView, standings
+from throttling.models import TierOverride
+from throttling.records import Policy
+from throttling.subjects import normal
+from throttling.window_limiter import WindowLimiter
+
+
+def preview_reset(request: HttpRequest) -> str:
+    return f"All windows of {request.POST.get('subject', 'nobody')} become empty, so it has its whole limit at once."
+
+
+def reset(request: HttpRequest) -> str:
+    """Raises ValueError for what is no subject."""
+    subject = normal(request.POST.get("subject", ""))
+    windows = {policy.window_seconds: policy for policies in conf.load().rates.values() for policy in policies}
+    windows |= {policy.window_seconds: policy for policy in _own_policies(subject)}
+    emptied = WindowLimiter.connect().reset(subject, list(windows.values()))
+    return f"{emptied} windows of {subject} were emptied."
+
+
+def _own_policies(subject: str) -> tuple[Policy, ...]:
+    return Inspection.connect().subject(subject).outcome.hit.policies
+
+
+def preview_override(request: HttpRequest) -> str:
+    form = request.POST
+    instead = form.get("rates") or f"the tier {form.get('tier')}"
+    how_long = f"for {form['hours']} hours" if form.get("hours") else "without end"
+    return f"{form.get('subject', 'Nobody')} gets {instead} {how_long}, because: {form.get('reason')}"
+
+
+def override(request: HttpRequest) -> str:
+    """Writes the override row. Raises ValueError with what is wrong in the form."""
+    form = request.POST
+    subject = normal(form.get("subject", ""))
+    row = TierOverride.objects.filter(subject=subject).first() or TierOverride(subject=subject)
+    row.tier, row.rates, row.reason = form.get("tier", ""), form.get("rates", ""), form.get("reason", "")
+    row.expires_at = timezone.now() + timedelta(hours=float(form["hours"])) if form.get("hours") else None
+    row.created_by_id = request.user.pk
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from None
+    row.save()
+    return f"{row} until {row.expires_at:%Y-%m-%d %H:%M} UTC." if row.expires_at else f"{row} until it is deleted."
+
+
+class RateLimitsAdmin(LiveStateAdmin):
+    """Live windows and figures. Subjects are ids and addresses, never mail addresses."""
+
+    page_template = "admin/rate_limits.html"
+    live_actions = (
+        LiveAction("reset", "Reset this subject", "reset_subject", preview_reset, reset),
+        LiveAction("override", "Override this subject", "override_subject", preview_override, override),
+    )
+
+    def panels(self, request: HttpRequest) -> list[Panel]:
+        inspection = Inspection.connect()
+        panels = [self._looked_up(inspection, request.GET["subject"])] if request.GET.get("subject") else []
+        busiest = [(busy.subject, busy.tier, busy.requests) for busy in inspection.busiest()]
+        panels.append(
+            Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), busiest, "Of the last five to ten minutes.")
+        )
+        return panels
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        response = super().page(request)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data.update(self._extras(request, response.context_data))
+        return response
+
+    def _extras(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+        """Instead of buttons of their own, the actions stand beside the subject they are for."""
+        shown = context["failure"] is None
+        return {
+            "live_actions": (),
+            "subject_actions": {action.name for action in context["live_actions"]},
+            "subject": request.GET.get("subject", ""),
+            "tiers": sorted(conf.load().rates),
+            "chart": stacked_bars(Inspection.connect().refusals()) if shown else None,
+        }
+
+    def _looked_up(self, inspection: Inspection, text: str) -> Panel:
+        try:
+            view = inspection.subject(normal(text))
+        except ValueError as error:
+            return Panel("Look-up", (), [], str(error))
+        return _subject_panel(view)
+
+
+def _subject_panel(view: SubjectView) -> Panel:
+    rows = [
+        (
+            entry["name"],
+            entry["limit"],
+            entry["remaining"],
+            entry["reset_seconds"],
+            "counts only" if entry["shadow"] else "",
+        )
+        for entry in standings(view.outcome)
+    ]
+    columns = ("Window", "Limit", "Left", "More in (s)", "Shadow")
+    return Panel(view.subject, columns, rows, f"Tier {view.tier}: {view.why}.")

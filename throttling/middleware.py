@@ -1,0 +1,57 @@
+"""Tells every API caller where it stands, and charges what DRF answered before it came to its throttles."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from avo_project.problem_details import problem_response
+from throttling import process
+from throttling.answers import EXPOSED, fields, refusal
+from throttling.throttles import PlanThrottle
+from throttling.toll import RECEIPT, Receipt
+
+
+class RateLimitMiddleware:
+    """DRF checks permissions before throttles: a 401, 403 or 406 from there is charged here, or anyone could have
+    them without end. A 304 is given back what it cost.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if RECEIPT not in request.META:
+            view = request.resolver_match and request.resolver_match.func
+            if not _is_counted(view):
+                return response
+            response = _charge_late(request, view, response)
+        receipt: Receipt | None = request.META[RECEIPT]
+        if receipt is not None:
+            _finish(receipt, response)
+        return response
+
+
+def _is_counted(view: Any) -> bool:
+    """Whether ``view`` is a DRF view under PlanThrottle."""
+    cls = getattr(view, "cls", None)
+    return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
+
+
+def _charge_late(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
+    user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
+    receipt = process.toll().charge(request.META, user, getattr(view.cls, "throttle_cost", 1))
+    if receipt.outcome.allowed:
+        return response
+    problem = refusal(receipt)
+    return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
+
+
+def _finish(receipt: Receipt, response: HttpResponse) -> None:
+    outcome = receipt.outcome
+    if response.status_code == 304 and outcome.allowed and outcome.hit.cost:
+        outcome = process.toll().refund(receipt)
+    for name, value in fields(outcome).items():
+        response.headers[name] = value
+    response.headers.setdefault("Access-Control-Expose-Headers", EXPOSED)

@@ -1,0 +1,79 @@
+"""Tables: exceptions from a tier, and the plan changes that Clerk reported. And the page over live windows."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from throttling import conf, subjects
+from throttling.rates import RatesError, parse_policies
+
+
+class TierOverride(models.Model):
+    """One customer's own limits: another tier, or rates of its own, which win. Follows within 5 s everywhere."""
+
+    subject = models.CharField(max_length=160, unique=True, help_text="user:<id>, org:<id> or address:<address>.")
+    tier = models.CharField(max_length=64, blank=True, help_text="A tier of THROTTLE_RATES.")
+    rates = models.CharField(max_length=200, blank=True, help_text="Rates of its own, for example 200/min,10000/day.")
+    reason = models.CharField(max_length=300, help_text="Why this customer is an exception.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField("until", null=True, blank=True, help_text="Empty: until it is deleted.")
+
+    class Meta:
+        ordering = ["subject"]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.rates or self.tier}"
+
+    def clean(self) -> None:
+        errors: dict[str, Any] = {}
+        try:
+            self.subject = subjects.normal(self.subject)
+        except ValueError as error:
+            errors["subject"] = str(error)
+        known = conf.load().rates
+        if not (self.tier or self.rates):
+            errors["tier"] = "Give a tier, or rates."
+        elif self.tier and self.tier not in known:
+            errors["tier"] = f"{self.tier!r} is not a tier. The tiers are {', '.join(sorted(known))}."
+        try:
+            parse_policies(self.rates) if self.rates else None
+        except RatesError as error:
+            errors["rates"] = str(error)
+        if errors:
+            raise ValidationError(errors)
+
+
+class PlanChange(models.Model):
+    """One report of Clerk's that a plan of ``subject`` became active or ended. Rows are only ever added."""
+
+    message_id = models.CharField(max_length=100, unique=True)
+    subject = models.CharField(max_length=160)
+    plan = models.CharField(max_length=100)
+    is_active = models.BooleanField()
+    event_type = models.CharField(max_length=60)
+    event_at = models.DateTimeField()
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-event_at"]
+        indexes = [models.Index(fields=["subject", "event_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.plan} {'active' if self.is_active else 'ended'}"
+
+
+class RateLimits(models.Model):
+    """No table: the admin page over the windows in Redis."""
+
+    class Meta:
+        managed = False
+        default_permissions = ("view",)
+        permissions = [
+            ("reset_subject", "Can reset a subject's windows"),
+            ("override_subject", "Can override a subject's tier"),
+        ]
+        verbose_name = "rate limits"
+        verbose_name_plural = "rate limits"

@@ -1,0 +1,85 @@
+"""The words of the limiter: a policy, a hit on it, and what came of it. Pure values."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+BUCKETS = 25
+"""Sub-buckets a window. A unit is given back when its whole bucket has left the window, so at most one bucket
+(1/25 of the window) later than ideal: a client that takes all it can gets 25/26 = 96.2 % of its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """At most ``limit`` units in every rolling ``window_seconds``; in ``shadow`` it counts but refuses nothing."""
+
+    name: str
+    limit: int
+    window_seconds: int
+    shadow: bool = False
+
+    @property
+    def bucket_ms(self) -> int:
+        return self.window_seconds * 1000 // BUCKETS
+
+    def units(self, cost: int) -> int:
+        """What a request of ``cost`` takes: a route dearer than the whole limit takes the whole limit."""
+        return min(cost, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One request of ``subject`` that wants ``cost`` units of every policy."""
+
+    subject: str
+    policies: tuple[Policy, ...]
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a subject stands under one policy: units used, time until the oldest comes back, current bucket."""
+
+    used: int
+    frees_ms: int
+    bucket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a hit: ``wait_ms`` 0 means charged, else nothing was. ``exact`` is false for a local guess."""
+
+    hit: Hit
+    wait_ms: int
+    standings: tuple[Standing, ...]
+    exact: bool = True
+
+    @property
+    def allowed(self) -> bool:
+        return self.wait_ms == 0
+
+    @property
+    def retry_after_seconds(self) -> int:
+        return ceil(self.wait_ms / 1000)
+
+    def refunded(self) -> "Outcome":
+        """This outcome with its charge given back."""
+        standings = tuple(
+            replace(standing, used=standing.used - policy.units(self.hit.cost))
+            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
+        )
+        return replace(self, standings=standings)
+
+    def remaining(self) -> list[int]:
+        """Units left under each policy."""
+        return [
+            max(0, policy.limit - standing.used)
+            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
+        ]
+
+    def passed(self) -> list[Policy]:
+        """The policies whose limit this hit would pass, or, in shadow, has passed."""
+        return [
+            policy
+            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
+            if standing.used + (0 if self.allowed else policy.units(self.hit.cost)) > policy.limit
+        ]

@@ -1,0 +1,93 @@
+"""Refusals by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from throttling import keys
+
+_SLOT_SECONDS = 300
+_KEPT_SUBJECTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A subject's requests, refused ones included, in the last five to ten minutes."""
+
+    subject: str
+    tier: str
+    requests: int
+
+
+class Tally:
+    """The shared figures. Every method may raise RedisError; ``now`` is in Unix seconds."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def add(self, requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], now: float) -> None:
+        """``requests`` by (tier, subject) and ``refusals`` by tier, all of about ``now``."""
+        with self._client.pipeline(transaction=False) as pipe:
+            if requests:
+                busy = keys.busy(int(now // _SLOT_SECONDS))
+                for (tier, subject), count in requests.items():
+                    pipe.zincrby(busy, count, f"{tier}|{subject}")
+                pipe.zremrangebyrank(busy, 0, -_KEPT_SUBJECTS - 1)
+                pipe.expire(busy, 3 * _SLOT_SECONDS)
+            if refusals:
+                hour = keys.refusals(int(now // 3600))
+                for tier, count in refusals.items():
+                    pipe.hincrby(hour, f"{int(now // 60)}|{tier}", count)
+                pipe.expire(hour, 26 * 3600)
+            pipe.execute()
+
+    def refusals(self, now: float, minutes: int = 60) -> dict[str, list[int]]:
+        """Per tier the refusals in each of the last ``minutes``, oldest first."""
+        last = int(now // 60)
+        hours = range((last - minutes + 1) // 60, last // 60 + 1)
+        with self._client.pipeline(transaction=False) as pipe:
+            for hour in hours:
+                pipe.hgetall(keys.refusals(hour))
+            replies = pipe.execute()
+        series: dict[str, list[int]] = {}
+        for field, count in (item for reply in replies for item in reply.items()):
+            minute, _, tier = field.decode().partition("|")
+            place = minutes - 1 - (last - int(minute))
+            if place >= 0:
+                series.setdefault(tier, [0] * minutes)[place] += int(count)
+        return dict(sorted(series.items()))
+
+    def busiest(self, now: float, count: int = 20) -> list[Busy]:
+        """The busiest subjects, the busiest first."""
+        slot = int(now // _SLOT_SECONDS)
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in (keys.busy(slot - 1), keys.busy(slot)):
+                pipe.zrevrange(key, 0, _KEPT_SUBJECTS, withscores=True)
+            replies = pipe.execute()
+        totals: dict[bytes, int] = {}
+        for member, score in (item for reply in replies for item in reply):
+            totals[member] = totals.get(member, 0) + int(score)
+        top = sorted(totals.items(), key=lambda item: -item[1])[:count]
+        return [_busy(member.decode(), requests) for member, requests in top]
+
+    def seen_tier(self, subject: str, tiers: list[str], now: float) -> str | None:
+        """The tier with which ``subject`` was seen in the last five to ten minutes."""
+        slot = int(now // _SLOT_SECONDS)
+        members = [f"{tier}|{subject}" for tier in tiers]
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in (keys.busy(slot), keys.busy(slot - 1)):
+                for member in members:
+                    pipe.zscore(key, member)
+            scores = pipe.execute()
+        return next((tier for tier, score in zip(tiers * 2, scores, strict=True) if score is not None), None)
+
+
+def _busy(member: str, requests: int) -> Busy:
+    tier, _, subject = member.partition("|")
+    return Busy(subject, tier, requests)

@@ -1,0 +1,88 @@
+"""Clerk's tokens checked, and remembered until they expire."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter
+
+from throttling import clerk_token
+from throttling.callers import ClerkUser
+from throttling.clerk_token import BadSignatureError, BadTokenError, Identity
+from throttling.conf import ClerkConf
+from throttling.jwks import Keys
+
+logger = logging.getLogger(__name__)
+
+MAX_REMEMBERED = 10_000
+IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Tokens accepted in which somebody acts for a customer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    caller: ClerkUser
+    kid: str
+    key: RSAPublicKey
+
+
+class TokenVerifier:
+    """Checks each token once per process; a repeated one costs two dictionary look-ups.
+
+    A remembered token is checked anew once the key of its name has changed, and forgotten when it expires.
+    """
+
+    def __init__(
+        self,
+        clerk: ClerkConf,
+        keys: Keys,
+        admit: Callable[[Identity], ClerkUser],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
+        self._remembered: dict[str, _Remembered] = {}
+        self._lock = threading.Lock()
+
+    def recall(self, token: str) -> ClerkUser | None:
+        """The caller with a token that was checked before and is still good."""
+        kept = self._remembered.get(token)
+        if kept is None or self._clock() >= kept.caller.identity.expires_at + clerk_token.LEEWAY_SECONDS:
+            return None
+        return kept.caller if self._keys.find(kept.kid) is kept.key else None
+
+    def check(self, token: str) -> ClerkUser:
+        """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
+        kid = clerk_token.read_kid(token)
+        claims, key = self._claims(token, kid)
+        identity = clerk_token.identity_of(claims, self._clerk.issuer, self._clerk.authorized_parties, self._clock())
+        if identity.impersonator:
+            IMPERSONATIONS.inc()
+            logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
+        caller = self._admit(identity)
+        self._remember(token, _Remembered(caller, kid, key))
+        return caller
+
+    def _claims(self, token: str, kid: str) -> tuple[dict[str, Any], RSAPublicKey]:
+        """The claims and the key that signed them. A newer key is looked for once, if it is time to."""
+        key = self._keys.find(kid)
+        try:
+            if key is not None:
+                return clerk_token.verified_claims(token, key), key
+        except BadSignatureError:
+            if not self._keys.refresh():
+                raise
+        else:
+            self._keys.refresh()
+        key = self._keys.find(kid)
+        if key is None:
+            raise BadTokenError("unknown-key", "The token is signed with a key that its issuer does not publish.")
+        return clerk_token.verified_claims(token, key), key
+
+    def _remember(self, token: str, kept: _Remembered) -> None:
+        with self._lock:
+            while len(self._remembered) >= MAX_REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[token] = kept

@@ -1,0 +1,105 @@
+"""What a request pays: finds its quota, asks the gate, keeps the receipt for the answer's headers."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter
+
+from throttling import subjects
+from throttling.callers import ClerkUser, Quota
+from throttling.conf import ThrottlingConf
+from throttling.gate import Gate
+from throttling.overrides import Overrides
+from throttling.rates import ANONYMOUS, BAD_TOKEN, INSTITUTIONAL
+from throttling.records import Hit, Outcome
+from throttling.tally_buffer import TallyBuffer
+
+REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
+RECEIPT = "avo.rate_limit"
+Meta = MutableMapping[str, Any]
+
+SHADOW_REFUSALS = Counter(
+    "avo_throttle_shadow_refusals", "Requests that a policy in shadow would have refused", ["tier", "policy"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request was charged, on whose account."""
+
+    quota: Quota
+    outcome: Outcome
+
+
+class Toll:
+    """Charges requests, of which it knows the META; the receipt of the last charge is kept there as RECEIPT."""
+
+    def __init__(self, conf: ThrottlingConf, gate: Gate, overrides: Overrides, buffer: TallyBuffer) -> None:
+        self._conf, self._gate, self._overrides, self._buffer = conf, gate, overrides, buffer
+        self._allowed, self._refused = (
+            {tier: REQUESTS.labels(tier, word) for tier in conf.rates} for word in ("allowed", "refused")
+        )
+
+    def quota(self, meta: Meta, user: Any) -> Quota:
+        """Whose account a request is on, with the customer's override if there is one."""
+        subject, tier, why = self._account(meta, user)
+        override = self._overrides.find(subject)
+        if override:
+            return Quota(subject, override.tier or tier, override.policies, f"override: {override.reason}")
+        return Quota(subject, tier, self._conf.rates[tier], why)
+
+    def charge(self, meta: Meta, user: Any, cost: int) -> Receipt:
+        """Charges a request or refuses it."""
+        return self._settle(meta, self.quota(meta, user), cost)
+
+    def charge_bad_token(self, meta: Meta) -> Receipt:
+        """Charges the address that sent a bad token."""
+        return self._settle(meta, self._bad_token_quota(meta), 1)
+
+    def is_barred(self, meta: Meta) -> Receipt | None:
+        """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
+        quota = self._bad_token_quota(meta)
+        outcome = self._gate.recall(Hit(quota.subject, quota.policies))
+        return None if outcome is None else self._keep(meta, Receipt(quota, outcome))
+
+    def peek(self, meta: Meta, user: Any) -> Receipt:
+        """Where the caller stands; costs nothing."""
+        return self._keep(meta, self._receipt(self.quota(meta, user), 0))
+
+    def refund(self, receipt: Receipt) -> Outcome:
+        """Gives a charge back; where the subject stands then."""
+        return self._gate.refund(receipt.outcome)
+
+    def _settle(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
+        receipt = self._keep(meta, self._receipt(quota, cost))
+        outcome = receipt.outcome
+        (self._allowed if outcome.allowed else self._refused)[quota.tier].inc()
+        self._buffer.count(quota.tier, quota.subject, not outcome.allowed)
+        return receipt
+
+    def _receipt(self, quota: Quota, cost: int) -> Receipt:
+        outcome = self._gate.hit(Hit(quota.subject, quota.policies, cost))
+        if outcome.allowed and cost:
+            for policy in outcome.passed():
+                SHADOW_REFUSALS.labels(quota.tier, policy.name).inc()
+        return Receipt(quota, outcome)
+
+    def _keep(self, meta: Meta, receipt: Receipt) -> Receipt:
+        meta[RECEIPT] = receipt
+        return receipt
+
+    def _account(self, meta: Meta, user: Any) -> tuple[str, str, str]:
+        if isinstance(user, ClerkUser):
+            return user.subject, user.tier, user.why
+        if user is not None and user.is_authenticated:
+            return f"user:{user.pk}", INSTITUTIONAL, "service account"
+        return self._address(meta), ANONYMOUS, "not signed in"
+
+    def _bad_token_quota(self, meta: Meta) -> Quota:
+        return Quota(f"bad_token:{self._address(meta)}", BAD_TOKEN, self._conf.rates[BAD_TOKEN], "bad token")
+
+    def _address(self, meta: Meta) -> str:
+        return subjects.of_address(
+            meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), self._conf.num_proxies
+        )

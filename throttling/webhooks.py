@@ -1,0 +1,65 @@
+"""``POST /webhooks/clerk``: keeps the plan changes that Clerk reports."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from svix.webhooks import Webhook, WebhookVerificationError
+
+from avo_project.problem_details import Problem
+from throttling import conf
+from throttling.models import PlanChange
+from throttling.webhook_events import EventError, PlanEvent, read_event
+
+
+class ClerkWebhook(APIView):
+    """Takes signed messages no older than five minutes, each once, in whatever order they arrive."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    schema = None
+
+    def post(self, request: Request) -> Response:
+        webhook = conf.load().webhook
+        if webhook is None:
+            raise Http404
+        message_id, event = _verified(webhook, request)
+        try:
+            changes = read_event(event)
+        except EventError as error:
+            raise Problem(422, "unusable-event", str(error)) from None
+        return Response({"status": _keep(message_id, changes) if changes else "ignored"})
+
+
+def _verified(webhook: Webhook, request: Request) -> tuple[str, Any]:
+    body = request.body
+    try:
+        webhook.verify(body, dict(request.headers))
+        return request.headers["svix-id"], json.loads(body)
+    except (WebhookVerificationError, ValueError, KeyError) as error:
+        raise Problem(400, "bad-signature", f"The message is not from Clerk or too old: {error}") from None
+
+
+def _keep(message_id: str, changes: list[PlanEvent]) -> str:
+    rows = [
+        PlanChange(
+            message_id=f"{message_id}#{place}" if place else message_id,
+            subject=change.subject,
+            plan=change.plan,
+            is_active=change.is_active,
+            event_type=change.event_type,
+            event_at=datetime.fromtimestamp(change.at, UTC),
+        )
+        for place, change in enumerate(changes)
+    ]
+    with transaction.atomic():
+        if PlanChange.objects.filter(message_id=message_id).exists():
+            return "duplicate"
+        PlanChange.objects.bulk_create(rows, ignore_conflicts=True)
+    return "stored"
