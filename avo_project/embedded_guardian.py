@@ -150,11 +150,13 @@ def _report(report: int, text: str) -> None:
     os.close(report)
 
 
-def start(folder: ServerFolder, binary: str, linger_seconds: float) -> str:
+def start(folder: ServerFolder, binary: str, linger_seconds: float, user: int) -> str:
     """Returns READY, or why there is no server. One process at a time gets past the first lock."""
     folder.prepare()
     start_lock = FileLock(folder.start_lock)
     start_lock.wait_exclusive()
+    if os.getppid() != user:
+        return "whoever needed it has gone"
     if probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS):
         return READY
     server_lock = FileLock(folder.server_lock)
@@ -189,9 +191,11 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--linger-seconds", type=float, required=True)
+    parser.add_argument("--user", type=int, required=True, help="process id of the parent, which needs the server")
     arguments = parser.parse_args()
     os.umask(0o077)
-    print(start(ServerFolder.of(arguments.data_dir), arguments.binary, arguments.linger_seconds))
+    folder = ServerFolder.of(arguments.data_dir)
+    print(start(folder, arguments.binary, arguments.linger_seconds, arguments.user))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,6 @@ class EmbeddedServer:
         """Ends the server unless another process uses it. Returns whether it is gone, with everything on the disk."""
         if not self._folder.path.is_dir():
             return True
-        deadline = time.monotonic() + timeout_seconds
         with (
             _explained(self._folder),
             FileLock(self._folder.users_lock) as users,
@@ -91,9 +90,7 @@ class EmbeddedServer:
                 if had_claim:
                     claim(self._folder)
                 return False
-            wait_until(start.try_exclusive, deadline - time.monotonic())
-            probe.ask(self.socket_path, b"SHUTDOWN NOSAVE", timeout_seconds)  # syncs the append-only file all the same
-            return wait_until(self._is_gone, deadline - time.monotonic())
+            return wait_until(lambda: self._is_gone(start), timeout_seconds)
 
     def is_running(self) -> bool:
         """Whether a server answers now; starts none."""
@@ -102,11 +99,11 @@ class EmbeddedServer:
 
     def _start(self, timeout_seconds: float) -> None:
         python = [sys.executable, "-S", "-P", "-m", embedded_guardian.__name__]
-        options = ["--binary", str(server_binary()), "--linger-seconds", str(self._linger_seconds)]
+        options = {"binary": server_binary(), "linger-seconds": self._linger_seconds, "user": os.getpid()}
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         try:
             starter = subprocess.run(
-                [*python, str(self._folder.path), *options],
+                [*python, str(self._folder.path), *(f"--{name}={value}" for name, value in options.items())],
                 env={**environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -122,9 +119,11 @@ class EmbeddedServer:
         if report != embedded_guardian.READY:
             raise ChildProcessError(report.splitlines()[-1] if report else "it did not start")
 
-    def _is_gone(self) -> bool:
-        with FileLock(self._folder.server_lock) as lock:
-            return lock.try_exclusive()
+    def _is_gone(self, start_lock: FileLock) -> bool:
+        """Asks again each time, since a server may only just be starting for a user that was killed."""
+        probe.ask(self.socket_path, b"SHUTDOWN NOSAVE", ANSWER_SECONDS)  # syncs the append-only file all the same
+        with FileLock(self._folder.server_lock) as server_lock:
+            return start_lock.try_exclusive() and server_lock.try_exclusive()
 
 
 class EmbeddedServerConnection(UnixDomainSocketConnection):

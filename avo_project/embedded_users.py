@@ -21,9 +21,8 @@ def claim(folder: ServerFolder) -> None:
     """
     with _guard:
         held = _claims.get(folder.path)
-        if (
-            held is None or not held.is_current()
-        ):  # a stale one is not closed: the descriptor may be another file's by now
+        if held is None or not held.is_current():
+            # The old descriptor is not closed: it may be another file's by now.
             folder.prepare()
             _claims[folder.path] = _take(folder)
 

@@ -203,6 +203,7 @@ def test_a_slow_load_is_waited_for_even_when_whoever_started_it_has_gone(folder:
         [starter] = [process for process in served_by(folder) if parent_of(process) == first.process.pid]
         kill(starter)
         assert second.ask(folder, "GET", "loaded") == "1"
+        time.sleep(0.5)  # the guardian had nobody left to tell
         assert server_of(folder) == server
         assert first.hear()
 
@@ -256,6 +257,41 @@ def test_whoever_comes_while_the_server_is_stopped_gets_a_new_one(folder: Path) 
             assert second.hear() == number
             second.tell("stop", 0, str(folder))
             assert second.hear()
+
+
+@pytest.mark.parametrize("after_seconds", [0, 0.01, 0.02, 0.04, 0.08])
+def test_a_start_whose_user_was_killed_is_stopped_too(folder: Path, after_seconds: float) -> None:
+    with User(linger_seconds=600) as user:
+        user.ask(folder.with_name("other"), "PING")  # everything is imported
+        user.tell("ask", 0, str(folder), "PING")
+        eventually(lambda: served_by(folder), pause_seconds=0.001)
+        time.sleep(after_seconds)
+    assert EmbeddedServer(folder).stop_if_unused()
+    assert EmbeddedServer(folder.with_name("other")).stop_if_unused()
+    time.sleep(0.2)
+    assert not served_by(folder)
+
+
+def test_a_fork_never_finds_the_claim_half_made(folder: Path) -> None:
+    program = """
+import os, sys, threading
+from pathlib import Path
+from avo_project.embedded_folder import FileLock, ServerFolder
+from avo_project.embedded_users import claim, give_up
+
+folder = ServerFolder.of(Path(sys.argv[1]))
+folder.prepare()
+ending = FileLock(folder.users_lock)
+assert ending.try_exclusive()
+threading.Timer(0.5, ending.close).start()
+claiming = threading.Thread(target=claim, args=[folder])
+claiming.start()
+child = os.fork()
+if child == 0:
+    os._exit(0 if give_up(folder) else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder)], cwd=ROOT, check=True, timeout=10)
 
 
 def test_no_setting_of_the_user_reaches_the_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
