@@ -11,6 +11,8 @@ from signals_app.handling import load_handler
 from signals_app.housekeeping import Housekeeper
 from signals_app.member import Member
 from signals_app.processor import Processor
+from signals_app.replay import ReplayWindow
+from signals_app.replay_groups import ReplayGroups
 from signals_app.source import DeliverySource, Intake
 from signals_app.stop_deadline import StopDeadline
 from signals_app.stream import SignalStream
@@ -63,7 +65,8 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
     group = ConsumerGroup.connect(options.group)
     member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
     intake = Intake(options.count, options.block_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
-    source = DeliverySource(group, member, intake)
+    window = ReplayWindow(ReplayGroups.connect(), options.group)
+    source = DeliverySource(group, member, window, intake)
     processor = Processor(
         group,
         member,

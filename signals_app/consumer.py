@@ -153,6 +153,7 @@ class Consumer:
         try:
             self._processor.acknowledge_done()
             handed_back = self._member.leave()
+            self._housekeeper.tidy()
         except RedisError as failure:
             logger.warning("left without a word, others claim what is left once it is idle: %s", failure)
         else:

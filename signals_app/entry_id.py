@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime
 
 MAX_PART = 2**64 - 1
-END = f"{MAX_PART}-{MAX_PART}"
-"""No entry can come after it: a group that stands here gets nothing new and holds no entry back."""
+END = f"{MAX_PART}-0"
+"""No entry will come after it: a group that stands here gets nothing new and holds no entry back."""
 
 _ENTRY_ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
 

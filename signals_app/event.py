@@ -58,7 +58,14 @@ def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
     size = sum(map(len, fields)) + sum(map(len, fields.values()))
     if size > MAX_BYTES:
         raise BadEventError("too-large", f"{size} bytes in all, {MAX_BYTES} at most")
-    return parse_fields({_text(name, "a field name"): _text(value, name) for name, value in fields.items()})
+    return parse_fields({_name(name): _text(value, name) for name, value in fields.items()})
+
+
+def _name(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise BadEventError("not-utf8", "the name of a field is not UTF-8 text") from None
 
 
 def parse_fields(fields: Mapping[str, str]) -> Event:
@@ -80,12 +87,11 @@ def parse_fields(fields: Mapping[str, str]) -> Event:
     )
 
 
-def _text(value: bytes, name: bytes | str) -> str:
+def _text(value: bytes, name: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        shown = name if isinstance(name, str) else name.decode(errors="replace")
-        raise BadEventError("not-utf8", f"{shown[:_SHOWN_CHARACTERS]} is not UTF-8 text") from None
+        raise BadEventError("not-utf8", f"the value of {_shown(name)} is not UTF-8 text") from None
 
 
 def _signal_id(text: str) -> UUID:
@@ -121,5 +127,6 @@ def _published_at_ms(text: str | None) -> int | None:
     return int(text)
 
 
-def _shown(text: str) -> str:
+def _shown(value: str | bytes) -> str:
+    text = value if isinstance(value, str) else value.decode(errors="replace")
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")

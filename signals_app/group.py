@@ -31,7 +31,7 @@ def make_group(client: Any, group: str, start: str = "0") -> bool:
 
 def is_group_missing(error: Exception) -> bool:
     """Whether Redis says that the stream or the group is not there (deleted, flushed, or never made)."""
-    return isinstance(error, ResponseError) and str(error).startswith(("NOGROUP", "UNBLOCKED", "ERR no such key"))
+    return isinstance(error, ResponseError) and str(error).startswith(("NOGROUP", "UNBLOCKED", "no such key"))
 
 
 class ConsumerGroup:

@@ -24,8 +24,12 @@ class Housekeeper:
         if now < self._due:
             return False
         self._due = now + _EVERY_SECONDS
+        self.tidy()
+        return True
+
+    def tidy(self) -> None:
+        """Keeps house now."""
         if trimmed := self._stream.trim():
             logger.info("trimmed %d entries", trimmed)
         if removed := self._group.remove_idle_consumers(self._forget_consumer_after_ms):
             logger.info("removed consumers %s of group %s", ", ".join(removed), self._group.name)
-        return True

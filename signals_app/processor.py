@@ -30,8 +30,8 @@ class _Job:
 class Processor:
     """Acknowledges an entry only after its handler's effect is committed.
 
-    ``again(entry_id, after_seconds)`` is told what is to be delivered again; ``must_end`` is asked between two
-    events whether the rest of a batch should be left alone.
+    ``again(entry_id, due)`` is told what is to be delivered again, and when by the clock; ``must_end`` is asked
+    between two events whether the rest of a batch should be left alone.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Processor:
             self._bury(job.delivery, verdict)
         else:
             self._let_go([job.entry_id])
-            self._again(job.entry_id, verdict.after_seconds)
+            self._again(job.entry_id, self._clock() + verdict.after_seconds)
 
     def _bury(self, delivery: Delivery, verdict: Bury) -> None:
         is_buried = self._group.bury(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from signals_app.delivery import Delivery
 from signals_app.group import ConsumerGroup
 from signals_app.member import Member
+from signals_app.replay import ReplayWindow
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,10 @@ class Intake:
 class DeliverySource:
     """Redeliveries come one at a time: an entry that kills its consumer then counts against itself alone."""
 
-    def __init__(self, group: ConsumerGroup, member: Member, intake: Intake) -> None:
+    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, intake: Intake) -> None:
         self._group = group
         self._member = member
+        self._window = window
         self._intake = intake
         self._put_back: list[Delivery] = []
         self._owed: deque[str] = deque()
@@ -81,7 +83,9 @@ class DeliverySource:
             return self._deliver_again(self._owed.popleft())
         if self.is_full:
             return []
-        return self._group.read(self._member.name, count=self._intake.count, block_ms=self._block_ms(now))
+        return self._window.within(
+            self._group.read(self._member.name, count=self._intake.count, block_ms=self._block_ms(now))
+        )
 
     def _look_for_owed(self, now: float) -> None:
         while self._waiting and self._waiting[0][0] <= now:
@@ -112,7 +116,7 @@ class DeliverySource:
         deliveries, gone = self._group.deliver_again(self._member.name, [entry_id])
         for lost in gone:
             logger.error("entry %s was deleted from the stream before it was handled", lost)
-        return deliveries
+        return self._window.within(deliveries)
 
     def _block_ms(self, now: float) -> int:
         if not self._waiting:

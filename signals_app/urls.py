@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from signals_app.views import EventsView
+
+urlpatterns = [
+    path("api/signals", EventsView.as_view(), name="signals"),
+]

@@ -1,0 +1,105 @@
+"""Reads the figures of the stream and its groups out of Redis, in three round trips and some counting."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
+
+from avo_project.lua import read_lua
+from signals_app import keys
+from signals_app.entry_id import age_seconds, order
+from signals_app.lag import ConsumerFigures, GroupFigures, StreamFigures
+
+_PAGE = 500
+
+
+class FiguresReader:
+    """Lag is counted exactly up to ``count_up_to`` entries; beyond that the server's estimate has to do."""
+
+    def __init__(self, client: Any, *, count_up_to: int = 10_000) -> None:
+        self._client = client
+        self._count_up_to = count_up_to
+        self._count_after = client.register_script(read_lua(__package__, "count_after"))
+
+    @classmethod
+    def connect(cls, *, count_up_to: int = 10_000) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS), count_up_to=count_up_to)
+
+    def read(self) -> StreamFigures:
+        """A stream that does not exist has no entries and no groups."""
+        try:
+            groups = self._client.xinfo_groups(keys.LIVE)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return StreamFigures(keys.LIVE, 0, ())
+            raise
+        length, (seconds, microseconds), first, newest = self._stream()
+        now_ms = seconds * 1000 + microseconds // 1000
+        read = [self._group(group, length, first, newest, now_ms) for group in groups]
+        return StreamFigures(keys.LIVE, length, read)
+
+    def _stream(self) -> tuple[int, tuple[int, int], str, str]:  # length, time, first id, last id ever
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.xlen(keys.LIVE).time().xrange(keys.LIVE, count=1).xinfo_stream(keys.LIVE)
+            length, time, first, info = pipeline.execute()
+        return length, time, _first_id(first), info["last-generated-id"].decode()
+
+    def _group(self, group: Mapping[str, Any], length: int, first: str, newest: str, now_ms: int) -> GroupFigures:
+        name, delivered = group["name"].decode(), group["last-delivered-id"].decode()
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.xpending(keys.LIVE, name).xrange(keys.LIVE, f"({delivered}", count=1)
+            pipeline.xinfo_consumers(keys.LIVE, name).hgetall(keys.heartbeats(name))
+            pending, undelivered, consumers, heartbeats = pipeline.execute()
+        lag, is_exact = self._lag(group, delivered, length, first, newest)
+        return GroupFigures(
+            name=name,
+            pending=pending["pending"],
+            lag=lag,
+            lag_exact=is_exact,
+            oldest_pending_seconds=_age_seconds(pending["min"], now_ms),
+            oldest_undelivered_seconds=_age_seconds(_first_id(undelivered), now_ms),
+            consumers=[_consumer(consumer, heartbeats, now_ms) for consumer in consumers],
+        )
+
+    def _lag(
+        self, group: Mapping[str, Any], delivered: str, length: int, first: str, newest: str
+    ) -> tuple[int | None, bool]:
+        if not first or order(delivered) >= order(newest):
+            return 0, True
+        if order(delivered) < order(first):
+            return length, True
+        counted = self._counted_after(delivered)
+        if counted <= self._count_up_to:
+            return counted, True
+        return group.get("lag"), False  # None where the server gave up knowing
+
+    def _counted_after(self, entry_id: str) -> int:
+        counted = 0
+        while counted <= self._count_up_to:
+            page, last = self._count_after(keys=[keys.LIVE], args=[entry_id, _PAGE])
+            counted += page
+            if page < _PAGE:
+                break
+            entry_id = last.decode()
+        return counted
+
+
+def _first_id(rows: Sequence[tuple[bytes, object]]) -> str:
+    return rows[0][0].decode() if rows else ""
+
+
+def _age_seconds(entry_id: bytes | str | None, now_ms: int) -> float | None:
+    if not entry_id:
+        return None
+    return age_seconds(entry_id.decode() if isinstance(entry_id, bytes) else entry_id, now_ms)
+
+
+def _consumer(row: Mapping[str, Any], heartbeats: Mapping[bytes, bytes], now_ms: int) -> ConsumerFigures:
+    alive_until_ms = int(heartbeats.get(row["name"], b"0").partition(b" ")[0])
+    return ConsumerFigures(
+        name=row["name"].decode(errors="replace"),
+        pending=row["pending"],
+        idle_seconds=row["idle"] / 1000,
+        alive=alive_until_ms > now_ms,
+    )

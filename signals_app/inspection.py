@@ -1,0 +1,33 @@
+"""The read-only view of the live stream: admin, metrics, the API and ``--json`` see it through this alone."""
+
+from signals_app.dead_letters import DeadLetter, DeadLetters
+from signals_app.event_page import EventPage, EventQuery, read_page
+from signals_app.group_figures import FiguresReader
+from signals_app.lag import LagLimits, StreamFigures, limits_passed
+from signals_app.stream import SignalStream
+
+
+def figures(*, count_up_to: int = 10_000) -> StreamFigures:
+    """The stream and its groups as they are now."""
+    return FiguresReader.connect(count_up_to=count_up_to).read()
+
+
+def passed(limits: LagLimits) -> tuple[StreamFigures, list[str]]:
+    """The figures, counted as far as the limits need, and a sentence for each limit passed."""
+    now = figures(count_up_to=max(10_000, (limits.max_lag or 0) + 1))
+    return now, limits_passed(now, limits)
+
+
+def events(query: EventQuery) -> EventPage:
+    """Newest first."""
+    return read_page(SignalStream.connect(), query)
+
+
+def dead_letter_count() -> int:
+    """How many events were given up and neither redriven nor removed."""
+    return DeadLetters.connect().length()
+
+
+def newest_dead_letters(count: int) -> list[DeadLetter]:
+    """At most ``count``, newest first."""
+    return DeadLetters.connect().newest_first(count)

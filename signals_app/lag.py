@@ -1,0 +1,74 @@
+"""How far the groups are behind, as figures and as limits passed. What is not known is None, never 0."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerFigures:
+    """``alive`` says whether its heartbeat is current; foreign consumers have none."""
+
+    name: str
+    pending: int
+    idle_seconds: float
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """``lag`` counts the entries not yet delivered to the group: counted if ``lag_exact``, else the server's own
+    estimate, or None. Ages are those of the entries, None when there is no such entry."""
+
+    name: str
+    pending: int
+    lag: int | None
+    lag_exact: bool
+    oldest_pending_seconds: float | None
+    oldest_undelivered_seconds: float | None
+    consumers: Sequence[ConsumerFigures]
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Age of the oldest entry the group still has to handle, 0 when there is none."""
+        return max(self.oldest_pending_seconds or 0.0, self.oldest_undelivered_seconds or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    stream: str
+    length: int
+    groups: Sequence[GroupFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class LagLimits:
+    """None means no limit. ``max_length`` is the stream's hard cap."""
+
+    max_pending: int | None = 1_000
+    max_lag: int | None = None
+    max_age_seconds: float | None = None
+    max_length: int | None = None
+
+
+def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[str]:
+    """One sentence for each limit that is passed; a lag that is not known passes any limit."""
+    passed = []
+    if limits.max_length is not None and figures.length >= limits.max_length:
+        passed.append(f"{figures.stream} is full: {figures.length} entries, publishers are refused")
+    for group in figures.groups:
+        passed += _passed_by(group, limits)
+    return passed
+
+
+def _passed_by(group: GroupFigures, limits: LagLimits) -> list[str]:
+    passed = []
+    if limits.max_pending is not None and group.pending > limits.max_pending:
+        passed.append(f"{group.name}: {group.pending} pending, {limits.max_pending} at most")
+    if limits.max_lag is not None and (group.lag is None or group.lag > limits.max_lag):
+        lag = "an unknown number" if group.lag is None else group.lag
+        passed.append(f"{group.name}: {lag} not delivered, {limits.max_lag} at most")
+    if limits.max_age_seconds is not None and group.oldest_seconds > limits.max_age_seconds:
+        passed.append(
+            f"{group.name}: the oldest waits for {group.oldest_seconds:.1f} s, {limits.max_age_seconds:g} s at most"
+        )
+    return passed

@@ -1,0 +1,29 @@
+-- Makes a group that gets one range of the stream, or sets one that has finished its range on a new one.
+-- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range
+-- ARGV[1] group   ARGV[2] id just before the range   ARGV[3] last id of the range   ARGV[4] id that no entry reaches
+-- Returns 'started'; 'other' when the group exists and is no replay group; 'busy' when its last range is not done.
+-- Atomic: a consumer must not see the group without its range's end.
+local stream, ends = KEYS[1], KEYS[2]
+local name, before, last, beyond = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local group
+if redis.call('EXISTS', stream) == 1 then
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local one = {}
+    for index = 1, #flat, 2 do
+      one[flat[index]] = flat[index + 1]
+    end
+    group = one.name == name and one or group
+  end
+end
+if not group then
+  redis.call('XGROUP', 'CREATE', stream, name, before, 'MKSTREAM')
+elseif redis.call('HEXISTS', ends, name) == 0 then
+  return 'other'
+elseif group.pending > 0 or group['last-delivered-id'] ~= beyond then
+  return 'busy'
+else
+  redis.call('XGROUP', 'SETID', stream, name, before)
+end
+redis.call('HSET', ends, name, last)
+return 'started'

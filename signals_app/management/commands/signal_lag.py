@@ -1,0 +1,37 @@
+import dataclasses
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from avo_project.json_bytes import dump_json
+from signals_app import inspection
+from signals_app.conf import read_conf
+from signals_app.lag import LagLimits
+from signals_app.lag_text import lag_text
+
+
+class Command(BaseCommand):
+    help = "Shows how far the groups are behind. Exit status 1 when a limit is passed or the stream is full."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json")
+        parser.add_argument("--max-pending", type=int, default=1_000, help="delivered, not acknowledged; per group")
+        parser.add_argument("--max-lag", type=int, help="not yet delivered; per group")
+        parser.add_argument("--max-age", type=float, metavar="SECONDS", help="of the oldest entry not yet handled")
+
+    def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
+        limits = LagLimits(
+            max_pending=options["max_pending"],
+            max_lag=options["max_lag"],
+            max_age_seconds=options["max_age"],
+            max_length=read_conf().hard_cap,
+        )
+        try:
+            figures, passed = inspection.passed(limits)
+        except RedisError as error:
+            raise CommandError(f"Redis does not answer: {error}") from error
+        self.stdout.write(dump_json(dataclasses.asdict(figures)).decode() if as_json else lag_text(figures))
+        if passed:
+            raise CommandError("; ".join(passed))

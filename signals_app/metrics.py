@@ -1,0 +1,42 @@
+"""The live gauges of the signals role, read at each scrape."""
+
+from collections.abc import Iterator
+
+from prometheus_client import Metric
+
+from signals_app import inspection
+from signals_app.lag import GroupFigures
+
+_GROUP_GAUGES = {
+    "pending": "Entries delivered and not acknowledged",
+    "lag": "Entries not yet delivered; absent when not known",
+    "oldest_pending_seconds": "Age of the oldest entry delivered and not acknowledged",
+    "oldest_undelivered_seconds": "Age of the oldest entry not yet delivered",
+    "consumers_alive": "Consumers with a current heartbeat",
+}
+
+
+def live_metrics() -> Iterator[Metric]:
+    """Length of the stream, dead letters, and five gauges a group. Raises RedisError."""
+    figures = inspection.figures(count_up_to=1_000)
+    yield _single("avo_signals_length", "Entries in the stream", figures.length)
+    yield _single("avo_signals_dead_letters", "Events given up", inspection.dead_letter_count())
+    for name, help_text in _GROUP_GAUGES.items():
+        metric = Metric(f"avo_signals_{name}", help_text, "gauge")
+        for group in figures.groups:
+            if (value := _value(group, name)) is not None:
+                metric.add_sample(metric.name, {"group": group.name}, value)
+        yield metric
+
+
+def _value(group: GroupFigures, name: str) -> float | None:
+    if name == "consumers_alive":
+        return sum(consumer.alive for consumer in group.consumers)
+    value: float | None = getattr(group, name)
+    return 0 if value is None and name.startswith("oldest") else value
+
+
+def _single(name: str, help_text: str, value: float) -> Metric:
+    metric = Metric(name, help_text, "gauge")
+    metric.add_sample(name, {}, value)
+    return metric

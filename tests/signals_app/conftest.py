@@ -1,0 +1,153 @@
+"""Building blocks for the tests of the signals role."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from signals_app import keys
+from signals_app.consumer import Consumer
+from signals_app.delivery import Delivery
+from signals_app.event import Event
+from signals_app.group import ConsumerGroup
+from signals_app.handling import Handled, LoadedHandler
+from signals_app.housekeeping import Housekeeper
+from signals_app.member import Member
+from signals_app.processor import Processor
+from signals_app.replay import ReplayWindow
+from signals_app.replay_groups import ReplayGroups
+from signals_app.source import DeliverySource, Intake
+from signals_app.stream import SignalStream
+from tests.doubles import FixedClock
+
+
+def event(number: int = 0, **changes: Any) -> Event:
+    """The same number always gives the same ``signal_id``."""
+    known = {"signal_id": uuid.UUID(int=number), "symbol": "AAPL", "direction": "long", "confidence": 0.5}
+    return Event(**(known | changes))
+
+
+def fields(number: int = 0, **changes: str) -> dict[str, str]:
+    """The fields of an entry as a foreign client would add them."""
+    known = {"signal_id": str(uuid.UUID(int=number)), "symbol": "AAPL", "direction": "long", "confidence": "0.5"}
+    return known | changes
+
+
+@pytest.fixture
+def redis_client(redis_of: Any) -> Any:
+    return redis_of("signals")
+
+
+@pytest.fixture
+def stream(redis_client: Any) -> SignalStream:
+    return SignalStream(redis_client, soft_cap=1_000, hard_cap=2_000)
+
+
+@pytest.fixture
+def group(redis_client: Any) -> ConsumerGroup:
+    """The default group, made, with heartbeats that last for a minute."""
+    made = ConsumerGroup(redis_client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000)
+    made.make()
+    return made
+
+
+@pytest.fixture
+def dying_group(redis_client: Any, group: ConsumerGroup) -> ConsumerGroup:
+    """The same group seen by a process whose heartbeats are over at once."""
+    return ConsumerGroup(redis_client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=0)
+
+
+@dataclass
+class RecordingHandler:
+    """Keeps what it was handed; ``fails`` decides by event what is raised."""
+
+    takes_batch: bool = True
+
+    def __post_init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.fails: Callable[[Event], Exception | None] = lambda event: None
+
+    @property
+    def handled(self) -> list[int]:
+        return [number for batch in self.batches for number in batch]
+
+    def __call__(self, given: Any) -> Handled:
+        events: Sequence[Event] = given if self.takes_batch else [given]
+        self.batches.append([one.signal_id.int for one in events])
+        for one in events:
+            if failure := self.fails(one):
+                raise failure
+        return Handled(len(events))
+
+    def loaded(self) -> LoadedHandler:
+        return LoadedHandler(self.takes_batch, self)
+
+
+@pytest.fixture
+def handler() -> RecordingHandler:
+    return RecordingHandler()
+
+
+@dataclass
+class Crew:
+    """One consumer with its parts in reach."""
+
+    consumer: Consumer
+    member: Member
+    source: DeliverySource
+    processor: Processor
+    clock: FixedClock
+
+    def step(self) -> Any:
+        return self.consumer.step(self.clock())
+
+    def drain(self, most_steps: int = 100) -> None:
+        """Steps until nothing is left for the group."""
+        for _ in range(most_steps):
+            if self.step().is_idle:
+                return
+            self.clock.advance(1)
+        raise AssertionError("there is always something left")
+
+
+@pytest.fixture
+def crew(
+    redis_client: Any, group: ConsumerGroup, stream: SignalStream, handler: RecordingHandler
+) -> Callable[..., Crew]:
+    """Builds a consumer of the default group that never blocks; by default it claims at once."""
+
+    def build(
+        name: str = "one",
+        *,
+        with_handler: Any = None,
+        in_group: ConsumerGroup = group,
+        via: Any = redis_client,
+        **options: Any,
+    ) -> Crew:
+        clock = FixedClock()
+        names = options.pop("names", [name])
+        max_deliveries = options.pop("max_deliveries", 5)
+        must_end = options.pop("must_end", lambda: False)
+        member = Member(in_group, names, stale_after_seconds=30, clock=clock)
+        intake = Intake(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
+        source = DeliverySource(in_group, member, ReplayWindow(ReplayGroups(via), in_group.name), intake)
+        processor = Processor(
+            in_group,
+            member,
+            (with_handler or handler).loaded(),
+            max_deliveries=max_deliveries,
+            again=source.wait_with,
+            must_end=must_end,
+            clock=clock,
+        )
+        housekeeper = Housekeeper(stream, in_group, forget_consumer_after_ms=3_600_000)
+        consumer = Consumer(in_group, member, source, processor, housekeeper, clock=clock)
+        return Crew(consumer, member, source, processor, clock)
+
+    return build
+
+
+def ids(deliveries: Sequence[Delivery]) -> list[str]:
+    return [delivery.entry_id for delivery in deliveries]

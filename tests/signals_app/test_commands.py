@@ -1,0 +1,144 @@
+"""The commands as they are typed, in this process."""
+
+import io
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from signals_app import keys
+from signals_app.models import Execution
+from tests.signals_app.conftest import fields
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def signal_file(tmp_path: Path) -> Path:
+    path = tmp_path / "signals.ndjson"
+    path.write_bytes(b"\n".join(orjson.dumps(fields(number)) for number in range(20)))
+    return path
+
+
+def consume(*arguments: str) -> str:
+    return run("consume_signals", "--stop-when-idle", "--block-ms", "0", *arguments).splitlines()[-1]
+
+
+def test_from_a_file_to_executions(redis_client: Any, signal_file: Path) -> None:
+    assert run("publish_signals", str(signal_file)) == "published=20 bad=0\n"
+    assert consume() == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
+    assert consume() == "consumed=0 executed=0 duplicates=0 dead=0 reclaimed=0"
+    assert run("publish_signals", str(signal_file)) == "published=20 bad=0\n"
+    assert consume("--count", "7") == "consumed=20 executed=0 duplicates=20 dead=0 reclaimed=0"
+    assert Execution.objects.count() == 20
+
+
+def test_without_any_data_every_command_answers(redis_client: Any) -> None:
+    assert consume() == "consumed=0 executed=0 duplicates=0 dead=0 reclaimed=0"
+    redis_client.flushall()
+    assert "0 entries" in run("signal_lag")
+    assert json.loads(run("signal_lag", "--json")) == {"stream": "signals:live", "length": 0, "groups": []}
+    assert run("replay_signals", "--from", "2020-01-01", "--to", "2020-01-02", "--group", "g") == "group=g entries=0\n"
+
+
+def test_bad_lines_are_reported_and_the_exit_status_says_so(redis_client: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bad.ndjson"
+    path.write_bytes(orjson.dumps(fields(1)) + b"\nnonsense\n" + orjson.dumps(fields(2, direction="up")))
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="2 bad lines"):
+        call_command("publish_signals", str(path), stdout=out, stderr=out)
+    assert "line 2: not-json" in out.getvalue()
+    assert "line 3: bad-direction" in out.getvalue()
+    assert "published=1 bad=2" in out.getvalue()
+    assert redis_client.xlen(keys.LIVE) == 1
+
+
+def test_a_file_that_is_not_there(redis_client: Any) -> None:
+    with pytest.raises(CommandError, match=r"cannot read /no/such\.ndjson: No such file"):
+        run("publish_signals", "/no/such.ndjson")
+
+
+def test_a_full_stream_refuses_with_a_clear_error(redis_client: Any, settings: Any, signal_file: Path) -> None:
+    settings.SIGNALS = settings.SIGNALS | {"HARD_CAP": 10}
+    with pytest.raises(CommandError, match=r"may hold 10.*0 were published before"):
+        run("publish_signals", str(signal_file))
+    for number in range(10):
+        redis_client.xadd(keys.LIVE, fields(number))
+    with pytest.raises(CommandError, match="signals:live is full: 10 entries"):
+        run("signal_lag")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--block-ms", "15000"], "--block-ms must be 0 to 14000"),
+        (["--block-ms", "-1"], "--block-ms must be"),
+        (["--count", "0"], "--count must be"),
+        (["--claim-idle-ms", "-1"], "--claim-idle-ms must be"),
+        (["--max-deliveries", "0"], "--max-deliveries must be"),
+        (["--consumer", "a b"], "without a space"),
+        (["--handler", "nowhere.handle"], "nowhere"),
+    ],
+)
+def test_unusable_options_say_what_to_change(redis_client: Any, arguments: list[str], why: str) -> None:
+    with pytest.raises(CommandError, match=why):
+        run("consume_signals", *arguments)
+    assert redis_client.exists(keys.LIVE) == 0
+
+
+def test_lag_passes_its_limits_with_exit_status_one(redis_client: Any, signal_file: Path) -> None:
+    run("publish_signals", str(signal_file))
+    now = json.loads(run("signal_lag", "--json", "--max-lag", "20"))
+    (group,) = now["groups"]
+    assert set(group) == {
+        "name", "pending", "lag", "lag_exact", "oldest_pending_seconds", "oldest_undelivered_seconds", "consumers",
+    }  # fmt: skip
+    assert (now["length"], group["lag"], group["lag_exact"]) == (20, 20, True)
+    with pytest.raises(CommandError, match="apex-group: 20 not delivered, 19 at most"):
+        run("signal_lag", "--max-lag", "19")
+    with pytest.raises(CommandError, match="the oldest waits for"):
+        run("signal_lag", "--max-age", "0")
+
+
+def test_a_range_is_delivered_again_to_a_group_of_its_own(redis_client: Any, signal_file: Path) -> None:
+    run("publish_signals", str(signal_file))
+    consume()
+    entry_ids = [entry_id.decode() for entry_id, _ in redis_client.xrange(keys.LIVE)]
+    assert (
+        run("replay_signals", "--from", entry_ids[5], "--to", entry_ids[8], "--group", "audit")
+        == "group=audit entries=4\n"
+    )
+    assert consume("--group", "audit") == "consumed=4 executed=0 duplicates=4 dead=0 reclaimed=0"
+    with pytest.raises(CommandError, match="neither an entry id nor a time"):
+        run("replay_signals", "--from", "soon", "--to", "2030-01-01", "--group", "audit")
+
+
+def changes(timeframe: str) -> tuple[str, list[tuple[str, str, float]]]:
+    return "2026-11-20", [("EURUSD=X", "bull", 0.9)]
+
+
+def test_derived_signals_are_executed_once(redis_client: Any, settings: Any) -> None:
+    settings.SIGNALS = settings.SIGNALS | {"CHANGES": f"{__name__}.changes"}
+    assert run("derive_signals") == "cycle=2026-11-20 changes=1 published=1\n"
+    assert run("derive_signals") == "cycle=2026-11-20 changes=1 published=0\n"
+    consume()
+    assert Execution.objects.get().symbol == "EURUSD=X"
+
+
+def test_a_handler_of_ones_own(redis_client: Any, signal_file: Path) -> None:
+    run("publish_signals", str(signal_file))
+    assert (
+        consume("--handler", "signals_app.handlers.ignore") == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
+    )
+    assert not Execution.objects.filter(signal_id=uuid.UUID(int=1)).exists()

@@ -1,0 +1,312 @@
+"""The consumer with all its parts, step by step, on a real server."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+
+from signals_app import keys
+from signals_app.group import ConsumerGroup, NameTakenError
+from signals_app.handling import RejectError, RetryLaterError, UnavailableError
+from tests.doubles import DownRedis
+from tests.signals_app.conftest import Crew, RecordingHandler, fields
+
+Build = Callable[..., Crew]
+
+
+def add(redis_client: Any, *numbers: int, **changes: str) -> list[str]:
+    return [redis_client.xadd(keys.LIVE, fields(number, **changes)).decode() for number in numbers]
+
+
+def dead_reasons(redis_client: Any) -> list[str]:
+    return [letter[b"dead_reason"].decode() for _, letter in redis_client.xrange(keys.DEAD)]
+
+
+def test_new_events_are_handled_in_order_and_acknowledged(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, *range(25))
+    one = crew()
+    one.drain()
+    assert handler.batches == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
+    assert group.pending() == 0
+    assert str(one.consumer.tally) == "consumed=25 executed=25 duplicates=0 dead=0 reclaimed=0"
+
+
+def test_without_a_stream_there_is_nothing_to_do(redis_of: Any, crew: Build, redis_client: Any) -> None:
+    assert crew().step().is_idle
+    assert redis_client.xinfo_groups(keys.LIVE)[0]["name"] == keys.DEFAULT_GROUP.encode()
+
+
+def test_entries_that_are_no_events_are_buried_and_the_others_handled(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1)
+    add(redis_client, 2, direction="up")
+    redis_client.xadd(keys.LIVE, {b"\xff": b"\xff"})
+    add(redis_client, 3)
+    one = crew()
+    one.drain()
+    assert handler.handled == [1, 3]
+    assert [reason.split(":")[0] for reason in dead_reasons(redis_client)] == ["bad-direction", "not-utf8"]
+    assert str(one.consumer.tally) == "consumed=4 executed=2 duplicates=0 dead=2 reclaimed=0"
+
+
+def test_one_bad_event_does_not_hold_up_its_batch(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
+    add(redis_client, 1, 2, 3)
+    handler.fails = lambda event: RejectError("no such market") if event.signal_id.int == 2 else None
+    crew().drain()
+    assert handler.batches == [[1, 2, 3], [1], [2], [3]]
+    assert dead_reasons(redis_client) == ["rejected: no such market"]
+
+
+def test_an_event_that_keeps_failing_is_retried_with_growing_waits_and_then_buried(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    (entry_id,) = add(redis_client, 1)
+    handler.fails = lambda event: RuntimeError("broken")
+    one = crew(max_deliveries=3)
+    tried_at = []
+    for _ in range(200):
+        tries = len(handler.batches)
+        one.step()
+        if len(handler.batches) > tries:
+            tried_at.append(one.clock.now)
+        one.clock.advance(0.1)
+    waits = [later - earlier for earlier, later in pairwise(tried_at)]
+    assert waits == [pytest.approx(0.5, abs=0.11), pytest.approx(1.0, abs=0.11)]
+    assert dead_reasons(redis_client) == ["too-many-deliveries: delivered 4 times, 3 at most"]
+    ((_, letter),) = redis_client.xrange(keys.DEAD)
+    assert (letter[b"dead_deliveries"], letter[b"dead_source_id"].decode()) == (b"4", entry_id)
+    assert one.consumer.tally.dead == 1
+
+
+def test_a_handler_can_choose_its_wait_and_others_go_on_meanwhile(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    handler.fails = lambda event: (
+        RetryLaterError(after_seconds=90) if event.signal_id.int == 1 and len(handler.batches) == 1 else None
+    )
+    add(redis_client, 1)
+    one = crew()
+    one.step()
+    add(redis_client, 2)
+    one.clock.advance(80)
+    one.step()
+    assert handler.handled == [1, 2]
+    assert not one.step().is_idle, "something still waits"
+    one.clock.advance(11)
+    one.drain()
+    assert handler.handled == [1, 2, 1]
+
+
+def test_nothing_new_is_taken_while_too_much_waits(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
+    with redis_client.pipeline(transaction=False) as pipeline:
+        for number in range(1_005):
+            pipeline.xadd(keys.LIVE, fields(number))
+        pipeline.execute()
+    handler.takes_batch = False
+    handler.fails = lambda event: RetryLaterError(after_seconds=60)
+    one = crew(count=1_000)
+    assert one.step().taken == 1_000
+    step = one.step()
+    assert (step.taken, step.is_idle) == (0, False)
+    assert step.rest_seconds > 0
+    handler.fails = lambda event: None
+    one.clock.advance(61)
+    one.drain(2_000)
+    assert len(set(handler.handled)) == 1_005
+
+
+def test_a_consumer_takes_up_what_it_held_in_an_earlier_life(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1, 2, 3)
+    group.read("one", count=2, block_ms=0)
+    one = crew("one")
+    one.drain()
+    assert handler.batches == [[1], [2], [3]]
+    assert one.consumer.tally.reclaimed == 2
+
+
+def test_what_the_dead_held_is_claimed_and_handled_one_by_one(
+    redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1, 2, 3)
+    dying_group.take_name(["dead"], "token")
+    dying_group.read("dead", count=3, block_ms=0)
+    one = crew("one")
+    one.drain()
+    assert handler.batches == [[1], [2], [3]]
+    assert str(one.consumer.tally) == "consumed=3 executed=3 duplicates=0 dead=0 reclaimed=3"
+
+
+def test_what_the_living_hold_is_left_to_them(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1)
+    group.take_name(["busy"], "token")
+    group.read("busy", count=1, block_ms=0)
+    one = crew("one")
+    for _ in range(5):
+        assert not one.step().is_idle, "what is pending may still become its own"
+        one.clock.advance(2)
+    assert handler.handled == []
+
+
+def test_an_entry_that_kills_its_consumers_is_buried_without_the_others(
+    redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def kill(event: Any) -> None:
+        if event.signal_id.int == 3:
+            raise KilledError
+
+    add(redis_client, *range(6))
+    handler.fails = kill  # type: ignore[assignment]
+    for life in range(8):
+        doomed = crew(f"life{life}", in_group=dying_group, max_deliveries=3)
+        try:
+            doomed.drain()
+        except KilledError:
+            continue
+        break
+    assert sorted(set(handler.handled)) == list(range(6))
+    assert [letter[b"signal_id"] for _, letter in redis_client.xrange(keys.DEAD)] == [fields(3)["signal_id"].encode()]
+
+
+def test_when_a_dependency_is_down_the_same_deliveries_are_tried_again_uncounted(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1, 2)
+    one = crew(max_deliveries=1)
+    handler.fails = lambda event: UnavailableError("database is locked")
+    rests = [one.step().rest_seconds for _ in range(4)]
+    assert rests == sorted(rests)
+    assert rests[0] > 0
+    handler.fails = lambda event: None
+    one.drain()
+    assert handler.batches[-1] == [1, 2]
+    assert dead_reasons(redis_client) == []
+    assert group.pending() == 0
+
+
+def test_half_a_batch_done_before_the_dependency_went_down_is_not_done_again(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    handler.takes_batch = False
+    add(redis_client, 1, 2, 3)
+    handler.fails = lambda event: UnavailableError("down") if event.signal_id.int == 2 else None
+    one = crew()
+    one.step()
+    handler.fails = lambda event: None
+    one.drain()
+    assert handler.handled == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("command", ["xreadgroup", "xack", "xpending", "xpending_range", "xgroup_create"])
+def test_a_lost_connection_loses_nothing_and_doubles_nothing(
+    redis_client: Any, crew: Build, handler: RecordingHandler, command: str
+) -> None:
+    add(redis_client, 1, 2, 3)
+    down = DownRedis(redis_client)
+    lost = ConsumerGroup(down, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000)
+    one = crew(in_group=lost, via=down)
+    down.failing_commands = {command}
+    rests = [one.step().rest_seconds for _ in range(8)]
+    assert rests[-1] == 2.0
+    down.failing_commands = set()
+    one.drain()
+    assert handler.handled == [1, 2, 3]
+    assert one.consumer.tally.executed == 3
+
+
+@pytest.mark.real_server
+def test_a_server_that_lost_everything_is_started_on_anew(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1)
+    one = crew()
+    one.drain()
+    redis_client.flushall()
+    one.step()
+    add(redis_client, 2)
+    one.drain()
+    assert handler.handled == [1, 2]
+
+
+@pytest.mark.real_server
+def test_a_group_deleted_under_a_consumer_is_made_again_from_the_first_entry(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1)
+    one = crew()
+    one.drain()
+    redis_client.xgroup_destroy(keys.LIVE, keys.DEFAULT_GROUP)
+    one.drain()
+    assert handler.handled == [1, 1], "at least once"
+
+
+def test_a_wrong_type_is_an_error_not_a_reason_to_wait(redis_client: Any, crew: Build) -> None:
+    one = crew()
+    one.step()
+    redis_client.set(keys.LIVE, "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        one.drain()
+
+
+def test_a_name_in_use_is_waited_for_and_then_an_error(redis_client: Any, group: ConsumerGroup, crew: Build) -> None:
+    group.take_name(["one"], "someone")
+    one = crew("one")
+    assert one.step().rest_seconds > 0
+    one.clock.advance(11)
+    with pytest.raises(NameTakenError, match="consumer one"):
+        one.step()
+
+
+def test_a_consumer_without_a_name_of_its_own_takes_a_free_slot(
+    redis_client: Any, group: ConsumerGroup, crew: Build
+) -> None:
+    group.take_name(["host-0"], "someone")
+    one = crew(names=["host-0", "host-1"])
+    one.step()
+    assert one.member.name == "host-1"
+
+
+def test_a_consumer_that_lost_its_slot_goes_on_under_another(
+    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    silent = crew(names=["host-0", "host-1"], in_group=dying_group)
+    silent.step()
+    crew(names=["host-0"]).step()
+    silent.member.beat()
+    add(redis_client, 1)
+    silent.step()
+    assert handler.handled == [], "what it read under a name that is not its own"
+    silent.step()
+    assert silent.member.name == "host-1"
+
+
+def test_asked_to_end_it_begins_no_further_event_and_hands_back_the_rest(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    handler.takes_batch = False
+    add(redis_client, 1, 2, 3)
+    leaving = crew("leaving", must_end=lambda: bool(handler.handled))
+    leaving.step()
+    assert handler.handled == [1]
+    assert leaving.member.leave() == 2
+    crew("heir", claim_idle_ms=3_600_000).drain()
+    assert handler.handled == [1, 2, 3]
+
+
+def test_an_entry_deleted_while_pending_is_let_go(redis_client: Any, group: ConsumerGroup, crew: Build) -> None:
+    (entry_id,) = add(redis_client, 1)
+    group.read("one", count=1, block_ms=0)
+    redis_client.xdel(keys.LIVE, entry_id)
+    crew("one").drain()
+    assert group.pending() == 0

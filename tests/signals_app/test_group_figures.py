@@ -1,0 +1,86 @@
+from typing import Any
+
+import pytest
+
+from signals_app import keys
+from signals_app.group import ConsumerGroup
+from signals_app.group_figures import FiguresReader
+from signals_app.lag import GroupFigures, StreamFigures
+from tests.signals_app.conftest import fields, ids
+
+
+def add(redis_client: Any, number: int, age_seconds: int = 0) -> list[str]:
+    now_ms = redis_client.time()[0] * 1000
+    return [
+        redis_client.xadd(
+            keys.LIVE, fields(one), id=f"{now_ms - age_seconds * 1000}-*" if age_seconds else "*"
+        ).decode()
+        for one in range(number)
+    ]
+
+
+def only_group(redis_client: Any, **options: Any) -> GroupFigures:
+    (group,) = FiguresReader(redis_client, **options).read().groups
+    return group
+
+
+def test_without_a_stream_the_figures_are_empty(redis_client: Any) -> None:
+    assert FiguresReader(redis_client).read() == StreamFigures("signals:live", 0, ())
+
+
+def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
+    add(redis_client, 3, age_seconds=100)
+    group.take_name(["alive"], "token")
+    dying_group.take_name(["dead"], "token")
+    group.read("alive", count=1, block_ms=0)
+    group.read("dead", count=1, block_ms=0)
+    add(redis_client, 4)
+    now = only_group(redis_client)
+    assert (now.pending, now.lag, now.lag_exact) == (2, 5, True)
+    assert now.oldest_pending_seconds == pytest.approx(100, abs=5)
+    assert now.oldest_undelivered_seconds == pytest.approx(100, abs=5)
+    assert [(one.name, one.pending, one.alive) for one in now.consumers] == [("alive", 1, True), ("dead", 1, False)]
+
+
+def test_nothing_waits(redis_client: Any, group: ConsumerGroup) -> None:
+    add(redis_client, 2)
+    group.acknowledge(ids(group.read("one", count=2, block_ms=0)))
+    now = only_group(redis_client)
+    assert (now.pending, now.lag, now.lag_exact) == (0, 0, True)
+    assert (now.oldest_pending_seconds, now.oldest_undelivered_seconds) == (None, None)
+
+
+def test_lag_is_counted_where_the_server_has_lost_count(redis_client: Any, group: ConsumerGroup) -> None:
+    entry_ids = add(redis_client, 20)
+    group.acknowledge(ids(group.read("one", count=5, block_ms=0)))
+    redis_client.xdel(keys.LIVE, entry_ids[10])
+    now = only_group(redis_client)
+    assert (now.lag, now.lag_exact) == (14, True)
+
+
+def test_a_group_that_has_read_nothing_lags_by_what_is_there(redis_client: Any, group: ConsumerGroup) -> None:
+    add(redis_client, 20)
+    redis_client.xtrim(keys.LIVE, maxlen=12, approximate=False)
+    assert (only_group(redis_client).lag, only_group(redis_client).lag_exact) == (12, True)
+
+
+@pytest.mark.real_server
+def test_beyond_the_count_lag_is_an_estimate_or_unknown(redis_client: Any, group: ConsumerGroup) -> None:
+    entry_ids = add(redis_client, 1_200)
+    group.read("one", count=1, block_ms=0)
+    assert (only_group(redis_client, count_up_to=100).lag, only_group(redis_client, count_up_to=100).lag_exact) == (
+        1_199,
+        False,
+    )
+    redis_client.xdel(keys.LIVE, entry_ids[600])
+    assert (only_group(redis_client, count_up_to=100).lag, only_group(redis_client, count_up_to=100).lag_exact) == (
+        None,
+        False,
+    )
+    assert (only_group(redis_client).lag, only_group(redis_client).lag_exact) == (1_198, True)
+
+
+def test_an_emptied_stream_is_not_behind(redis_client: Any, group: ConsumerGroup) -> None:
+    add(redis_client, 3)
+    redis_client.xtrim(keys.LIVE, maxlen=0, approximate=False)
+    assert (only_group(redis_client).lag, only_group(redis_client).oldest_undelivered_seconds) == (0, None)

@@ -1,0 +1,106 @@
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from signals_app.delivery import Bury, DeliverAgain
+from signals_app.event import Event
+from signals_app.handlers import PaperExecutor, book_executions
+from signals_app.handling import (
+    Handled,
+    RejectError,
+    RetryLaterError,
+    UnavailableError,
+    batch_handler,
+    load_handler,
+    verdict_on,
+)
+from signals_app.models import Execution
+from tests.signals_app.conftest import event
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.django_db
+def test_one_row_a_signal_however_often_it_comes() -> None:
+    executor = PaperExecutor(now=lambda: NOON)
+    assert executor([event(1), event(2), event(1)]) == Handled(executed=2, duplicates=1)
+    assert executor([event(2, symbol="OTHER"), event(3)]) == Handled(executed=1, duplicates=1)
+    rows = list(Execution.objects.order_by("signal_id").values_list("signal_id", "symbol", "executed_at"))
+    assert rows == [(uuid.UUID(int=number), "AAPL", NOON) for number in (1, 2, 3)]
+
+
+@pytest.mark.django_db
+def test_a_row_keeps_what_the_event_said() -> None:
+    book_executions([event(7, direction="short", confidence=0.1234567890123, symbol="BTC/USDT")])
+    row = Execution.objects.get()
+    assert (row.direction, row.confidence, row.symbol) == ("short", 0.1234567890123, "BTC/USDT")
+    assert str(row) == "short BTC/USDT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_cannot_book_is_unavailable_and_books_nothing() -> None:
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(Execution, "signals_app_execution", "signals_app_hidden")
+    try:
+        with pytest.raises(Exception) as refused:
+            book_executions([event(1)])
+        # PostgreSQL calls a missing table a programming error, SQLite an operational one.
+        assert isinstance(refused.value, UnavailableError) == (connection.vendor == "sqlite")
+    finally:
+        with connection.schema_editor() as editor:
+            editor.alter_db_table(Execution, "signals_app_hidden", "signals_app_execution")
+    assert book_executions([event(1)]) == Handled(1)
+
+
+def handle_one(given: Event) -> None:
+    assert given.symbol == "AAPL"
+
+
+@batch_handler
+def handle_many(given: list[Event]) -> None:
+    assert isinstance(given, list)
+
+
+class Counting:
+    takes_batch = True
+
+    def __call__(self, given: list[Event]) -> Handled:
+        return Handled(executed=0, duplicates=len(given))
+
+
+@pytest.mark.parametrize(
+    ("name", "takes_batch", "result"),
+    [("handle_one", False, Handled(1)), ("handle_many", True, Handled(1)), ("Counting", True, Handled(0, 1))],
+)
+def test_any_callable_is_a_handler(name: str, takes_batch: bool, result: Handled) -> None:
+    loaded = load_handler(f"{__name__}.{name}")
+    assert loaded.takes_batch is takes_batch
+    assert loaded.handle([event(1)]) == result
+
+
+def test_the_default_handler_takes_batches() -> None:
+    assert load_handler("signals_app.handlers.book_executions").takes_batch
+    assert load_handler("signals_app.handlers.ignore").handle([event(1), event(2)]) == Handled(2)
+
+
+def test_what_is_no_handler_is_refused_by_its_path() -> None:
+    with pytest.raises(ImportError, match="nowhere"):
+        load_handler("nowhere.handle")
+    with pytest.raises(TypeError, match="NOON cannot be called"):
+        load_handler(f"{__name__}.NOON")
+
+
+@pytest.mark.parametrize(
+    ("failure", "verdict"),
+    [
+        (RejectError("no such market"), Bury("rejected: no such market")),
+        (RetryLaterError(after_seconds=7), DeliverAgain(7)),
+        (RetryLaterError("closed"), DeliverAgain(1.0)),
+        (OperationalError("x"), DeliverAgain(1.0)),
+    ],
+)
+def test_a_failure_has_one_verdict(failure: Exception, verdict: Any) -> None:
+    assert verdict_on(failure, deliveries=2) == verdict

@@ -1,0 +1,42 @@
+import pytest
+
+from signals_app.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.lag_text import lag_text
+
+
+def figures(length: int = 5, **changes: object) -> StreamFigures:
+    known = {
+        "name": "g", "pending": 0, "lag": 0, "lag_exact": True, "oldest_pending_seconds": None,
+        "oldest_undelivered_seconds": None, "consumers": (),
+    }  # fmt: skip
+    return StreamFigures("signals:live", length, [GroupFigures(**(known | changes))])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("now", "limits", "passed"),
+    [
+        (figures(pending=1_000), LagLimits(), []),
+        (figures(pending=1_001), LagLimits(), ["g: 1001 pending, 1000 at most"]),
+        (figures(lag=10_000), LagLimits(), []),
+        (figures(lag=11), LagLimits(max_lag=10), ["g: 11 not delivered, 10 at most"]),
+        (figures(lag=None), LagLimits(max_lag=10), ["g: an unknown number not delivered, 10 at most"]),
+        (figures(lag=None), LagLimits(), []),
+        (
+            figures(oldest_undelivered_seconds=61.0),
+            LagLimits(max_age_seconds=60),
+            ["g: the oldest waits for 61.0 s, 60 s at most"],
+        ),
+        (figures(oldest_pending_seconds=59.0), LagLimits(max_age_seconds=60), []),
+        (figures(length=9), LagLimits(max_length=9), ["signals:live is full: 9 entries, publishers are refused"]),
+    ],
+)
+def test_each_limit_passed_is_one_sentence(now: StreamFigures, limits: LagLimits, passed: list[str]) -> None:
+    assert limits_passed(now, limits) == passed
+
+
+def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
+    assert "g: 3 pending (oldest 1.5 s), an unknown number not delivered (oldest none)" in lag_text(
+        figures(pending=3, lag=None, oldest_pending_seconds=1.5)
+    )
+    assert "about 70" in lag_text(figures(lag=70, lag_exact=False))
+    assert "no groups yet" in lag_text(StreamFigures("signals:live", 0, ()))

@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+
+from signals_app import keys
+from signals_app.group import ConsumerGroup, NameTakenError
+from signals_app.member import Member
+from tests.doubles import FixedClock
+from tests.signals_app.conftest import fields, ids
+
+
+def member(group: ConsumerGroup, clock: FixedClock, name: str = "me") -> Member:
+    return Member(group, [name], stale_after_seconds=2, clock=clock)
+
+
+@pytest.fixture
+def held(redis_client: Any, group: ConsumerGroup) -> list[str]:
+    """Two entries read by ``me``."""
+    for number in range(2):
+        redis_client.xadd(keys.LIVE, fields(number))
+    return ids(group.read("me", count=2, block_ms=0))
+
+
+@pytest.mark.real_server
+def test_what_is_claimed_during_a_long_silence_is_no_longer_its_own(
+    group: ConsumerGroup, dying_group: ConsumerGroup, clock: FixedClock, held: list[str]
+) -> None:
+    silent = member(dying_group, clock)
+    silent.join()
+    silent.take(held)
+    assert group.claim_dead("other", min_idle_ms=0, count=1) == held[:1]
+    assert silent.still_mine(held) == set(held), "a young heartbeat is trusted"
+    clock.advance(3)
+    assert silent.still_mine(held) == {held[1]}
+
+
+def test_a_beat_of_the_heartbeat_thread_tells_as_well(
+    redis_client: Any, group: ConsumerGroup, clock: FixedClock, held: list[str]
+) -> None:
+    busy = member(group, clock)
+    busy.join()
+    busy.take(held)
+    redis_client.xclaim(keys.LIVE, group.name, "other", 0, [held[0]])
+    busy.beat()
+    assert busy.still_mine(held) == {held[1]}
+    busy.take([held[0]])
+    assert held[0] in busy.still_mine(held), "delivered again, it is its own again"
+
+
+def test_who_lost_its_name_is_told_before_it_acts(
+    group: ConsumerGroup, dying_group: ConsumerGroup, clock: FixedClock, held: list[str]
+) -> None:
+    silent = member(dying_group, clock)
+    silent.join()
+    silent.take(held)
+    member(group, clock).join()
+    silent.beat()
+    with pytest.raises(NameTakenError):
+        silent.still_mine(held)
+    silent.beat()  # and does not fight for it
+
+
+def test_before_it_has_joined_it_does_not_beat(redis_client: Any, group: ConsumerGroup, clock: FixedClock) -> None:
+    member(group, clock).beat()
+    assert redis_client.exists(keys.heartbeats(group.name)) == 0
+
+
+def test_leaving_does_not_count_what_was_not_begun(
+    redis_client: Any, group: ConsumerGroup, clock: FixedClock, held: list[str]
+) -> None:
+    leaving = member(group, clock)
+    leaving.join()
+    leaving.take(held)
+    leaving.begin(held[:1])
+    assert leaving.leave() == 2
+    counts = [row["times_delivered"] for row in redis_client.xpending_range(keys.LIVE, group.name, "-", "+", 10)]
+    assert counts == [1, 0]
+    assert leaving.leave() == 0, "it is gone already"

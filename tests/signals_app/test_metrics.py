@@ -1,0 +1,39 @@
+from typing import Any
+
+from signals_app import keys
+from signals_app.group import ConsumerGroup
+from signals_app.metrics import live_metrics
+from signals_app.stream import SignalStream
+from tests.signals_app.conftest import event
+
+
+def samples() -> dict[str, float]:
+    return {
+        sample.name + "".join(sample.labels.values()): sample.value
+        for metric in live_metrics()
+        for sample in metric.samples
+    }
+
+
+def test_an_empty_stream_has_its_length_and_no_groups(redis_client: Any) -> None:
+    assert samples() == {"avo_signals_length": 0, "avo_signals_dead_letters": 0}
+
+
+def test_every_group_has_its_gauges(stream: SignalStream, group: ConsumerGroup) -> None:
+    stream.publish([event(number) for number in range(3)], publisher="p", batch=1)
+    group.take_name(["one"], "token")
+    group.read("one", count=1, block_ms=0)
+    now = samples()
+    name = keys.DEFAULT_GROUP
+    assert now["avo_signals_length"] == 3
+    assert (now[f"avo_signals_pending{name}"], now[f"avo_signals_lag{name}"]) == (1, 2)
+    assert now[f"avo_signals_consumers_alive{name}"] == 1
+    assert 0 <= now[f"avo_signals_oldest_pending_seconds{name}"] < 60
+    assert 0 <= now[f"avo_signals_oldest_undelivered_seconds{name}"] < 60
+
+
+def test_they_are_on_the_metrics_page(redis_client: Any, group: ConsumerGroup, db: None) -> None:
+    from django.test import Client
+
+    page = Client().get("/metrics").content.decode()
+    assert 'avo_signals_pending{group="apex-group"} 0.0' in page

@@ -1,0 +1,55 @@
+import io
+from typing import Any
+
+import orjson
+import pytest
+
+from signals_app.event import BadEventError
+from signals_app.publisher import Publisher
+from signals_app.signal_file import SignalFile, open_lines, parse_line
+from signals_app.stream import SignalStream
+from tests.signals_app.conftest import event, fields
+
+
+def line(**changes: Any) -> bytes:
+    return orjson.dumps(fields() | changes)
+
+
+def test_numbers_and_nested_values_are_taken_as_their_json_text() -> None:
+    parsed = parse_line(line(confidence=0.5, published_at=17, legs=[1, 2], note=None))
+    assert parsed == event(published_at_ms=17, extra={"legs": "[1,2]"})
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"{", "not-json"),
+        (b"\xff\xfe", "not-json"),
+        (b"[]", "not-an-object"),
+        (line(confidence=True), "bad-confidence: 'true'"),
+        (line(confidence=1.5), "bad-confidence"),
+        (line(signal_id=None), "missing-field"),
+        (line(note="x" * 100_000), "too-large"),
+    ],
+)
+def test_a_bad_line_says_why(bad: bytes, reason: str) -> None:
+    with pytest.raises(BadEventError, match=reason):
+        parse_line(bad)
+
+
+def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: SignalStream) -> None:
+    reports: list[str] = []
+    lines = [line(), b"\n", b"nonsense\n", line(published_at=17, direction="short")]
+    signals = SignalFile(lines, on_bad_line=reports.append, clock=lambda: 2.5)
+    signals.publish(Publisher(stream, soft_cap=1_000))
+    assert (signals.published, signals.bad) == (2, 1)
+    assert [report.split(":")[0] for report in reports] == ["line 3"]
+    newest, oldest = stream.newest_first(before=None, count=10)
+    assert newest.fields[b"published_at"] == b"17"
+    assert oldest.fields[b"published_at"] == b"2500"
+
+
+def test_a_dash_means_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
+    with open_lines("-") as lines:
+        assert list(lines) == [b"1\n", b"2\n"]

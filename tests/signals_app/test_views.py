@@ -1,0 +1,120 @@
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from signals_app import keys
+from signals_app.stream import SignalStream
+from tests.signals_app.conftest import event, fields
+
+
+@pytest.fixture
+def api(operator: Any) -> Any:
+    token = Token.objects.create(user=operator)
+    return Client(headers={"Authorization": f"Token {token.key}"})
+
+
+def symbols(answer: Any) -> list[str]:
+    return [result["symbol"] for result in answer.json()["results"]]
+
+
+@pytest.mark.django_db
+def test_anonymous_callers_are_told_to_sign_in(stream: SignalStream) -> None:
+    answer = Client().get("/api/signals")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == 401
+
+
+@pytest.mark.django_db
+def test_a_wrong_token_is_refused_not_taken_as_anonymous(stream: SignalStream) -> None:
+    assert Client(headers={"Authorization": "Token nonsense"}).get("/api/signals").status_code == 401
+
+
+def test_a_session_is_enough(operator_client: Any, stream: SignalStream) -> None:
+    assert operator_client.get("/api/signals").status_code == 200
+
+
+def test_without_a_stream_there_are_no_results(api: Any, redis_client: Any) -> None:
+    answer = api.get("/api/signals")
+    assert (answer.status_code, answer.json()) == (200, {"count": 0, "next": None, "results": []})
+
+
+def test_events_come_newest_first_with_everything_they_carry(api: Any, stream: SignalStream) -> None:
+    now_ms = int(time.time() * 1000)
+    published = stream.publish(
+        [event(1), event(2, published_at_ms=now_ms, extra={"desk": "é"})], publisher="p", batch=1
+    )
+    newest, oldest = api.get("/api/signals").json()["results"]
+    assert newest == {
+        "id": published.entry_ids[1],
+        "signal_id": "00000000-0000-0000-0000-000000000002",
+        "symbol": "AAPL",
+        "direction": "long",
+        "confidence": 0.5,
+        "published_at": now_ms,
+        "extra": {"desk": "é"},
+    }
+    assert (oldest["published_at"], oldest["extra"]) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["D", "C", "B", "A"]),
+        ("symbol=B", ["B"]),
+        ("direction=short", ["D", "B"]),
+        ("min_confidence=0.5", ["D", "C"]),
+        ("direction=short&min_confidence=0.6", ["D"]),
+        ("limit=3", ["D", "C", "B"]),
+        ("symbol=NONE", []),
+    ],
+)
+def test_filters(api: Any, stream: SignalStream, query: str, expected: list[str]) -> None:
+    stream.publish(
+        [
+            event(number, symbol=symbol, direction="short" if number % 2 else "long", confidence=number / 4)
+            for number, symbol in enumerate("ABCD")
+        ],
+        publisher="p",
+        batch=1,
+    )
+    assert symbols(api.get(f"/api/signals?{query}")) == expected
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(api: Any, stream: SignalStream) -> None:
+    stream.publish([event(number, symbol=f"S{number}") for number in range(7)], publisher="p", batch=1)
+    seen, before = [], ""
+    while before is not None:
+        page = api.get(f"/api/signals?limit=3&before={before}").json()
+        seen += [result["symbol"] for result in page["results"]]
+        before = page["next"]
+    assert seen == [f"S{number}" for number in range(6, -1, -1)]
+
+
+def test_what_is_no_event_is_left_out(api: Any, redis_client: Any) -> None:
+    redis_client.xadd(keys.LIVE, {"x": "y"})
+    redis_client.xadd(keys.LIVE, fields(1))
+    assert symbols(api.get("/api/signals")) == ["AAPL"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("direction=up", "direction"),
+        ("min_confidence=2", "min_confidence"),
+        ("min_confidence=nan", "min_confidence"),
+        ("before=yesterday", "before"),
+    ],
+)
+def test_a_bad_question_names_its_field(api: Any, stream: SignalStream, query: str, field: str) -> None:
+    answer = api.get(f"/api/signals?{query}")
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert list(answer.json()["errors"]) == [field]
