@@ -21,7 +21,7 @@ class Inbox(models.Model):
 
     address = models.CharField(max_length=254, unique=True)
     channel = models.CharField(max_length=10, choices=Channel, default=Channel.EMAIL)
-    url = models.URLField(max_length=500, blank=True, help_text="Where direct messages and retargeting are posted to.")
+    url = models.CharField(max_length=500, blank=True, help_text="Where direct messages and retargeting are posted to.")
     per_minute = models.PositiveIntegerField(null=True, blank=True)
     per_day = models.PositiveIntegerField(null=True, blank=True)
     min_gap_seconds = models.FloatField(null=True, blank=True)

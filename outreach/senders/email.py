@@ -16,6 +16,7 @@ from outreach.suppression import unsubscribe_token
 
 _DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _WATCHED_SMTP = "outreach.senders.smtp.WatchedEmailBackend"
+_LINE_CHARACTERS = 900  # RFC 5322, 2.1.1 allows 998
 _KEEP_SECONDS = 20.0  # well under the 5 minutes that RFC 5321, 4.5.3.2.7 has a server wait for a command
 
 
@@ -75,9 +76,18 @@ def message(touch: Outgoing, public_url: str, connection: Any = None) -> EmailMe
         "List-Unsubscribe": f"<{unsubscribe}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    return EmailMessage(
-        touch.subject, touch.body, touch.sender_address, [touch.recipient], connection=connection, headers=headers
-    )
+    mail = _UnfoldedMail(touch.subject, touch.body, touch.sender_address, [touch.recipient], headers=headers)
+    mail.connection = connection
+    return mail
+
+
+class _UnfoldedMail(EmailMessage):
+    """Keeps the unsubscribe link on the line of its header: simple readers of RFC 2369 fields look only there."""
+
+    def message(self, **options: Any) -> Any:
+        made: Any = super().message(**options)
+        made.policy = made.policy.clone(max_line_length=_LINE_CHARACTERS)
+        return made
 
 
 def _connection(timeout_seconds: float) -> Any:

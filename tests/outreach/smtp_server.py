@@ -1,0 +1,87 @@
+"""A real SMTP server in a thread of the test, that fails as told."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
+
+
+@dataclass
+class Script:
+    """What the server answers to each command; ``drop`` hangs up, ``hang`` never answers, a text is sent as it is."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    mails: list[bytes] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    sessions: int = 0
+
+    async def play(self, server: SMTP, command: str) -> str | None:
+        answer = self.answers.get(command)
+        if answer == "drop":
+            server.transport.abort()
+            return "451 gone"
+        if answer == "hang":
+            await asyncio.sleep(3600)
+        return answer
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.sessions += 1
+        return responses
+
+    async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        answer = await self.play(server, "MAIL")
+        envelope.mail_from = address
+        return answer or "250 OK"
+
+    async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        answer = await self.play(server, "RCPT")
+        if answer is None:
+            envelope.rcpt_tos.append(address)
+        return answer or "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
+        self.mails.append(envelope.content)
+        self.recipients += envelope.rcpt_tos
+        return await self.play(server, "CONTENT") or "250 OK"
+
+
+class _Scripted(SMTP):
+    async def smtp_DATA(self, arg: str) -> None:
+        script: Script = self.event_handler
+        answer = await script.play(self, "DATA")
+        if answer:
+            await self.push(answer)
+            return
+        await super().smtp_DATA(arg)
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Scripted(self.handler, **self.SMTP_kwargs)
+
+
+@contextmanager
+def smtp_server(**answers: str) -> Iterator[tuple[Script, int]]:
+    """The running server's script and port."""
+    script = Script(answers)
+    controller = _Controller(script, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield script, controller.port
+    finally:
+        controller.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,78 @@
+"""The admin pages of outreach as a person meets them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from outreach.inbox_settings import change_inbox
+from outreach.models import Inbox, Touch
+from outreach.outcome import Outcome
+from tests.outreach.conftest import Desk
+
+pytestmark = pytest.mark.django_db
+QUEUE_URL = "/admin/outreach/outreachqueue/"
+
+
+def test_the_queue_page_says_what_waits_and_why(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], make_desk: Any
+) -> None:
+    queue_up(3)
+    make_desk("w7", size=1).worker.step()
+    change_inbox("anna@example.com", {"paused": True})
+    page = operator_client.get(QUEUE_URL).content.decode()
+    for text in ("anna@example.com", "Waits because its inbox is paused.", "w7", "In workers&#x27; hands"):
+        assert text in page
+
+
+def test_the_queue_page_needs_the_permission(client: Any, django_user_model: Any, redis_of: Any, db: None) -> None:
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(staff)
+    assert client.get(QUEUE_URL).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_outreachqueue"))
+    assert client.get(QUEUE_URL).status_code == 200
+
+
+def test_limits_are_edited_in_the_list(operator_client: Any, inbox: Inbox) -> None:
+    url = "/admin/outreach/inbox/"
+    form = {
+        "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": inbox.pk, "form-0-per_minute": 7,
+        "form-0-per_day": "", "form-0-min_gap_seconds": "2.5", "_save": "Save",
+    }  # fmt: skip
+    assert operator_client.post(url, form).status_code == 302
+    inbox.refresh_from_db()
+    assert (inbox.per_minute, inbox.per_day, inbox.min_gap_seconds) == (7, None, 2.5)
+    assert operator_client.post(url, {**form, "form-0-per_minute": 0}).status_code == 200
+    inbox.refresh_from_db()
+    assert inbox.per_minute == 7
+
+
+def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: Inbox) -> None:
+    form = {"address": "bert@example.com", "channel": "email", "timezone": "Nowhere", "url": ""}
+    page = operator_client.post("/admin/outreach/inbox/add/", form)
+    assert b"no IANA time zone" in page.content
+    assert operator_client.post("/admin/outreach/inbox/add/", {**form, "timezone": "UTC"}).status_code == 302
+
+
+def test_a_touch_shows_its_timeline(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk
+) -> None:
+    desk.sender.answer = Outcome("retry", 450, "450 4.2.0 greylisted")
+    [touch] = queue_up(1)
+    desk.work()
+    assert b"450 4.2.0 greylisted" in operator_client.get(f"/admin/outreach/touch/{touch.pk}/change/").content
+    found = operator_client.get("/admin/outreach/touch/", {"q": "r1@example.com"})
+    assert str(touch.pk) in found.content.decode()
+
+
+def test_the_other_pages_open(operator_client: Any, inbox: Inbox) -> None:
+    for page in ("inbox", "touch", "suppression"):
+        assert operator_client.get(f"/admin/outreach/{page}/").status_code == 200
+
+
+def test_metrics_show_the_queue(client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
+    queue_up(2)
+    page = client.get("/metrics").content.decode()
+    assert 'avo_outreach_touches{status="queued"} 2.0' in page
+    assert "avo_outreach_lanes_due 1.0" in page

@@ -1,0 +1,99 @@
+"""The commands as an operator runs them."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from outreach.inspection import QueueView
+from outreach.models import Inbox, Touch
+from tests.outreach.conftest import touch_data
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue().strip()
+
+
+def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
+    run("set_inbox", "anna@example.com", "--per-minute", "5", "--window", "08:00-18:00", "--timezone", "Europe/Madrid")
+    line = run("set_inbox", "anna@example.com", "--per-day", "100", "--min-gap", "1.5", "--pause")
+    assert line == "anna@example.com (email): 5/min, 100/day, gap 1.5 s, 08:00-18:00 Europe/Madrid, paused"
+    run("set_inbox", "anna@example.com", "--resume")
+    assert not Inbox.objects.get().paused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "address"),
+        (["a@example.com", "--window", "8-18:00"], "window"),
+        (["a@example.com", "--window", "08:00-08:00"], "never be open"),
+        (["a@example.com", "--timezone", "Mars/Olympus"], "timezone"),
+        (["a@example.com", "--per-minute", "0"], "per_minute"),
+        (["a@example.com", "--min-gap", "-1"], "min_gap"),
+        (["@avo", "--channel", "dm"], "url"),
+        (["@avo", "--channel", "dm", "--url", "ftp://x/"], "url"),
+        (["a@example.com\r\nBcc: x"], "address"),
+    ],
+)
+def test_set_inbox_names_what_is_wrong(arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        run("set_inbox", *arguments)
+    assert Inbox.objects.count() == 0
+
+
+def test_touches_go_from_a_file_to_mail_files(redis_of: Any, tmp_path: Path, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "mail")
+    run("set_inbox", "anna@example.com")
+    source = tmp_path / "touches.ndjson"
+    source.write_text("\n".join(json.dumps(touch_data(number, idempotency_key=f"k{number}")) for number in range(5)))
+    assert run("enqueue_touches", str(source)) == "queued=5 repeated=0 suppressed=0 rejected=0"
+    assert run("enqueue_touches", str(source)) == "queued=0 repeated=5 suppressed=0 rejected=0"
+    assert (
+        run("outreach_worker", "--stop-when-idle", "--worker", "w")
+        == "sent=5 retried=0 dead=0 recovered=0 suppressed=0"
+    )
+    mails = "".join(path.read_text() for path in (tmp_path / "mail").iterdir())
+    assert mails.count("List-Unsubscribe-Post: List-Unsubscribe=One-Click") == 5
+
+
+def test_a_bad_line_makes_the_exit_status_1(redis_of: Any, tmp_path: Path, capsys: Any) -> None:
+    source = tmp_path / "touches.ndjson"
+    source.write_text('{"inbox": 1}\n')
+    with pytest.raises(SystemExit) as ended:
+        run("enqueue_touches", str(source))
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "line 1: inbox: must be text, not int\n"
+
+
+def test_a_missing_file_is_said(redis_of: Any) -> None:
+    with pytest.raises(CommandError, match="cannot read /nowhere: No such file"):
+        run("enqueue_touches", "/nowhere")
+
+
+def test_reconcile_puts_back_what_was_lost(redis_of: Any, tmp_path: Path) -> None:
+    run("set_inbox", "anna@example.com")
+    source = tmp_path / "touches.ndjson"
+    source.write_text("\n".join(json.dumps(touch_data(number)) for number in range(3)))
+    run("enqueue_touches", str(source))
+    redis_of("outreach").flushall()
+    assert json.loads(run("reconcile_outreach", "--json")) == {"unfinished": 3, "back": 3, "adopted": 0}
+    assert run("reconcile_outreach") == "unfinished=3 back=0 adopted=0"
+    assert QueueView.connect().depths([Inbox.objects.get().pk]) == {Inbox.objects.get().pk: 3}
+
+
+def test_the_sample_touches_are_good(redis_of: Any, settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    for name in ("anna", "ben", "carla"):
+        run("set_inbox", f"{name}@example.com")
+    sample = Path(settings.BASE_DIR) / "outreach/sample_data/touches.ndjson"
+    assert run("enqueue_touches", str(sample)).startswith("queued=7 repeated=0")
+    assert Touch.objects.filter(idempotency_key__startswith="sample-").count() == 7

@@ -1,0 +1,145 @@
+"""How touches come in, and what the ledger and the queue hold of them then."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from outreach.inbox_settings import change_inbox
+from outreach.inspection import QueueView
+from outreach.intake import BATCH, BadLine, Intake, accept_lines
+from outreach.lanes import Lanes
+from outreach.models import Inbox, Touch
+from outreach.suppression import suppress_recipient
+from outreach.touch import TouchError
+from tests.doubles import DownRedis, FixedClock
+from tests.outreach.conftest import touch_data
+
+pytestmark = pytest.mark.django_db
+
+
+def lines(*touches: Any) -> list[bytes]:
+    return [touch if isinstance(touch, bytes) else json.dumps(touch).encode() for touch in touches]
+
+
+@pytest.fixture
+def take(intake: Intake, django_capture_on_commit_callbacks: Any) -> Any:
+    def run(*touches: Any) -> tuple[Counter[str], list[BadLine]]:
+        bad: list[BadLine] = []
+        with django_capture_on_commit_callbacks(execute=True):
+            counts = accept_lines(intake, lines(*touches), bad.append)
+        return counts, bad
+
+    return run
+
+
+def test_a_touch_is_in_the_ledger_and_in_the_queue(inbox: Inbox, take: Any, view: QueueView) -> None:
+    counts, _ = take(touch_data(metadata={"a": 1}, idempotency_key="k"))
+    touch = Touch.objects.get()
+    assert counts["queued"] == 1
+    assert (touch.status, touch.recipient, touch.metadata, touch.idempotency_key) == (
+        "queued",
+        "r1@example.com",
+        {"a": 1},
+        "k",
+    )
+    assert view.queued_ids(inbox.pk) == {str(touch.pk)}
+
+
+def test_a_repeated_key_is_not_queued_twice(inbox: Inbox, take: Any, view: QueueView) -> None:
+    first, _ = take(touch_data(1, idempotency_key="k"), touch_data(2, idempotency_key="k"), touch_data(3))
+    second, _ = take(touch_data(4, idempotency_key="k"))
+    assert (first["queued"], first["repeated"], second["repeated"]) == (2, 1, 1)
+    assert view.depths([inbox.pk]) == {inbox.pk: 2}
+    assert Touch.objects.get(idempotency_key="k").recipient == "r1@example.com"
+
+
+def test_a_repeated_key_is_answered_with_the_first_touch(inbox: Inbox, intake: Intake) -> None:
+    first = intake.accept(touch_data(idempotency_key="k"))
+    Touch.objects.update(status="sent")
+    again = intake.accept(touch_data(idempotency_key="k"))
+    assert (again.touch_id, again.status, again.is_repeat) == (first.touch_id, "sent", True)
+
+
+def test_of_two_that_bring_a_key_at_once_the_database_lets_one_in(
+    inbox: Inbox, intake: Intake, monkeypatch: Any
+) -> None:
+    """The other one's row is committed between our look and our insert."""
+    winner = intake.accept(touch_data(idempotency_key="k"))
+    looked: list[int] = []
+
+    def late(wanted: Any) -> dict[str, Touch]:
+        looked.append(1)
+        return {} if len(looked) == 1 else {"k": Touch.objects.get(idempotency_key="k")}
+
+    monkeypatch.setattr("outreach.intake._stored", late)
+    loser = intake.accept(touch_data(idempotency_key="k"))
+    assert (loser.touch_id, loser.is_repeat) == (winner.touch_id, True)
+    assert Touch.objects.count() == 1
+
+
+def test_a_bad_line_is_named_and_nothing_else_is_lost(inbox: Inbox, take: Any) -> None:
+    counts, bad = take(
+        touch_data(1),
+        b"{broken",
+        touch_data(2, subject="a\r\nBcc: x@example.com"),
+        b"\xff\xfe",
+        touch_data(3, recipient=""),
+        touch_data(4, inbox="nobody@example.com"),
+        b"",
+        touch_data(5, body="x" * 10_000_000),
+        touch_data(6, recipient="leser@bücher.example"),
+        b"[]",
+    )
+    assert [(one.number, one.error.field) for one in bad] == [
+        (2, "line"), (3, "subject"), (4, "line"), (5, "recipient"), (6, "inbox"), (8, "body"), (10, "touch"),
+    ]  # fmt: skip
+    assert counts == {"queued": 2, "rejected": 7}
+    assert set(Touch.objects.values_list("recipient", flat=True)) == {"r1@example.com", "leser@xn--bcher-kva.example"}
+
+
+def test_many_lines_come_in_several_batches(inbox: Inbox, take: Any, view: QueueView) -> None:
+    counts, _ = take(*(touch_data(number) for number in range(BATCH + 10)))
+    assert counts["queued"] == BATCH + 10
+    assert view.depths([inbox.pk]) == {inbox.pk: BATCH + 10}
+
+
+def test_a_touch_with_a_time_waits_for_it(inbox: Inbox, take: Any, clock: FixedClock, lanes: Lanes) -> None:
+    take(touch_data(1, not_before=clock.now + 100), touch_data(2, not_before=clock.now - 100))
+    assert list(Touch.objects.order_by("recipient").values_list("status", flat=True)) == ["waiting", "queued"]
+
+
+def test_a_suppressed_recipient_is_not_queued(inbox: Inbox, take: Any, lanes: Lanes, view: QueueView) -> None:
+    suppress_recipient("R1@EXAMPLE.com", "asked", lanes)
+    counts, _ = take(touch_data(1), touch_data(2))
+    assert (counts["suppressed"], counts["queued"]) == (1, 1)
+    assert view.depths([inbox.pk]) == {inbox.pk: 1}
+
+
+def test_an_inbox_is_found_in_any_spelling_of_its_domain(db: None, intake: Intake) -> None:
+    inbox = change_inbox("anna@bücher.example", {})
+    assert inbox.address == "anna@xn--bcher-kva.example"
+    assert intake.accept(touch_data(inbox="anna@BÜCHER.example")).status == "queued"
+    assert change_inbox("anna@bücher.example", {"per_minute": 3}).pk == inbox.pk
+
+
+def test_a_handle_is_a_recipient_on_other_channels(db: None, intake: Intake) -> None:
+    change_inbox("@avo", {"channel": "dm", "url": "https://dm.example/in"})
+    assert intake.accept(touch_data(inbox="@avo", recipient="@reader")).status == "queued"
+    with pytest.raises(TouchError, match="no such inbox"):
+        intake.accept(touch_data(inbox="@nobody", recipient="@reader"))
+
+
+def test_a_touch_is_safe_when_redis_is_down(
+    inbox: Inbox, redis_of: Any, clock: FixedClock, caplog: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    down = DownRedis(redis_of("outreach"))
+    lanes = Lanes(down)
+    lanes._scripts["enqueue"] = lambda *_: down.__getattr__("evalsha")
+    down.is_down = True
+    with django_capture_on_commit_callbacks(execute=True):
+        accepted = Intake(lanes, clock).accept(touch_data())
+    assert Touch.objects.get().pk.__str__() == accepted.touch_id
+    assert "not yet in the queue" in caplog.text
+    assert "example.com" not in caplog.text

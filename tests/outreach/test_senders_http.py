@@ -1,0 +1,180 @@
+"""The HTTP sender against a real server in a thread."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from outreach.conf import OutreachConf
+from outreach.reservation import Outgoing, Reservation
+from outreach.senders import addresses
+from outreach.senders.http import HttpSender, classify, retry_after_seconds
+from outreach.urls_allowed import ForbiddenUrlError, check_url
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers with the server's ``status``, or hangs up or hangs."""
+
+    server: Any
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.path, dict(self.headers), json.loads(body)))
+        if self.server.status == "drop":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        if self.server.status == "hang":
+            self.server.released.wait(5)
+            return
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    receiver: Any = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    receiver.requests, receiver.status, receiver.headers, receiver.released = [], 200, {}, threading.Event()
+    thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield receiver
+    receiver.released.set()
+    receiver.shutdown()
+    thread.join()
+    receiver.server_close()
+
+
+@pytest.fixture
+def sender() -> Iterator[HttpSender]:
+    made = HttpSender(OutreachConf(allow_private_hosts=True, http_timeout_seconds=0.5))
+    yield made
+    made.close()
+
+
+def touch(url: str) -> Outgoing:
+    held = Reservation("01a205d6-b677-7029-8876-1291c628e85a", 1, 5)
+    return Outgoing(held, "dm", "@avo", url, "@reader", "Hi", "Hello", 1, 0.0, {"a": 1})
+
+
+def url_of(server: Any) -> str:
+    return f"http://127.0.0.1:{server.server_port}/hook?x=1"
+
+
+def test_a_touch_is_posted_as_json_under_its_id(server: Any, sender: HttpSender) -> None:
+    outcome = sender.send(touch(url_of(server)))
+    assert (outcome.kind, outcome.code) == ("sent", 200)
+    [(path, headers, body)] = server.requests
+    assert path == "/hook?x=1"
+    assert headers["Idempotency-Key"] == "01a205d6-b677-7029-8876-1291c628e85a"
+    assert headers["Content-Type"] == "application/json"
+    assert body == {
+        "id": "01a205d6-b677-7029-8876-1291c628e85a", "channel": "dm", "from": "@avo", "recipient": "@reader",
+        "subject": "Hi", "body": "Hello", "metadata": {"a": 1},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(201, "sent"), (429, "retry"), (503, "retry"), (500, "retry"), (408, "retry"), (401, "pause"), (403, "pause"),
+     (410, "suppress"), (400, "give_up"), (404, "give_up"), (302, "give_up"), ("drop", "unknown"), ("hang", "unknown")],
+)  # fmt: skip
+def test_each_answer_has_its_outcome(server: Any, sender: HttpSender, status: int | str, kind: str) -> None:
+    server.status = status
+    assert sender.send(touch(url_of(server))).kind == kind
+    assert len(server.requests) == 1
+
+
+def test_a_redirect_is_not_followed(server: Any, sender: HttpSender) -> None:
+    server.status, server.headers = 307, {"Location": url_of(server)}
+    assert sender.send(touch(url_of(server))).kind == "give_up"
+    assert len(server.requests) == 1
+
+
+def test_nobody_listening_is_tried_again(sender: HttpSender) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        outcome = sender.send(touch(f"http://127.0.0.1:{probe.getsockname()[1]}/"))
+    assert (outcome.kind, outcome.is_inbox_failure) == ("retry", True)
+
+
+def test_a_busy_server_says_when_to_come_back(server: Any, sender: HttpSender) -> None:
+    server.status, server.headers = 429, {"Retry-After": "120"}
+    assert sender.send(touch(url_of(server))).retry_after_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("Mon, 21 Sep 2026 14:14:20 GMT", 60.0),
+        ("Mon, 21 Sep 2020 14:14:20 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after_seconds(value, 1_790_000_000) == seconds
+
+
+def test_an_odd_answer_is_no_crash() -> None:
+    assert classify(httpx.Response(599), 0).kind == "retry"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:1/", "http://[::1]/", "http://localhost:1/", "http://10.0.0.1/", "http://169.254.169.254/latest",
+     "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/", "http://2130706433/"],
+)  # fmt: skip
+def test_our_own_network_is_not_called(url: str) -> None:
+    sender = HttpSender(OutreachConf())
+    outcome = sender.send(touch(url))
+    assert outcome.kind == "pause"
+    assert "OUTREACH_ALLOW_PRIVATE_HOSTS" in outcome.detail
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("8.8.8.8", True), ("2001:4860:4860::8888", True), ("127.0.0.1", False), ("10.1.2.3", False),
+     ("100.64.0.1", False), ("fe80::1%eth0", False), ("::ffff:10.0.0.1", False), ("64:ff9b::7f00:1", False),
+     ("2002:7f00:1::", False), ("224.0.0.1", False), ("255.255.255.255", False), ("::", False), ("fd00::1", False)],
+)  # fmt: skip
+def test_what_is_public(address: str, public: bool) -> None:
+    assert addresses.is_public(address) is public
+
+
+def test_the_checked_address_is_the_one_connected_to(server: Any, monkeypatch: Any) -> None:
+    """A name that is public when checked and ours when connected to is looked up once only."""
+    lookups: list[str] = []
+
+    def lookup(host: str, port: int, *kinds: Any, **options: Any) -> Any:
+        lookups.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(addresses, "is_public", lambda address: True)
+    sender = HttpSender(OutreachConf(http_timeout_seconds=2))
+    assert sender.send(touch(f"http://hook.example:{server.server_port}/in")).kind == "sent"
+    assert server.requests[0][1]["Host"] == f"hook.example:{server.server_port}"
+    assert lookups.count("hook.example") == 1
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x/", "http://", "http://a:b@example.com/", "http://x:99999/", "http://[::1", "//x"]
+)
+def test_a_url_must_be_plain_http(url: str) -> None:
+    with pytest.raises(ForbiddenUrlError):
+        check_url(url)

@@ -1,0 +1,150 @@
+"""The API of touches and the unsubscribe link, through HTTP."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from outreach.inbox_settings import change_inbox
+from outreach.inspection import QueueView
+from outreach.models import Inbox, Suppression, Touch
+from outreach.outcome import Outcome
+from outreach.suppression import unsubscribe_token
+from tests.doubles import FixedClock
+from tests.outreach.conftest import Desk, touch_data
+
+pytestmark = pytest.mark.django_db
+URL = "/api/outreach/touches"
+
+
+@pytest.fixture
+def key(django_user_model: Any, redis_of: Any) -> str:
+    """The token of a user who may queue and look at touches."""
+    user = django_user_model.objects.create_user("campaigner")
+    user.user_permissions.set(Permission.objects.filter(codename__in=["add_touch", "view_touch"]))
+    return str(Token.objects.create(user=user).key)
+
+
+@pytest.fixture
+def api(client: Any, key: str) -> Any:
+    def call(method: str, url: str, data: Any = None) -> Any:
+        body = None if data is None else json.dumps(data)
+        return getattr(client, method)(
+            url, body, content_type="application/json", headers={"Authorization": f"Token {key}"}
+        )
+
+    return call
+
+
+def test_a_touch_is_accepted(api: Any, inbox: Inbox) -> None:
+    response = api("post", URL, touch_data(idempotency_key="k"))
+    assert response.status_code == 202
+    touch = Touch.objects.get()
+    assert response.json() == {"id": str(touch.pk), "status": "queued"}
+    assert api("post", URL, touch_data(idempotency_key="k")).json()["id"] == str(touch.pk)
+    assert Touch.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"recipient": "x"}, "recipient"), ({"subject": "a\nb"}, "subject"), ({"inbox": "n@example.com"}, "inbox"),
+     ({"body": ""}, "body"), ({"body": "x" * 1_000_001}, "body"), ({"colour": "red"}, "colour")],
+)  # fmt: skip
+def test_a_bad_field_is_a_problem_that_names_it(api: Any, inbox: Inbox, changes: dict[str, str], field: str) -> None:
+    response = api("post", URL, touch_data(**changes))
+    assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert list(response.json()["errors"]) == [field]
+
+
+def test_a_huge_request_is_refused_unread(api: Any, inbox: Inbox) -> None:
+    assert api("post", URL, touch_data(body="x" * 10_000_000)).status_code == 413
+
+
+@pytest.mark.parametrize("body", ["", "[]", "null", "{", '"x"'])
+def test_what_is_no_touch_is_a_problem(client: Any, key: str, body: str) -> None:
+    response = client.post(URL, body, content_type="application/json", headers={"Authorization": f"Token {key}"})
+    assert response.status_code == 400
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_nobody_without_the_permission(client: Any, django_user_model: Any, redis_of: Any, inbox: Inbox) -> None:
+    response = client.post(URL, touch_data(), content_type="application/json")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Token"
+    plain = Token.objects.create(user=django_user_model.objects.create_user("plain"))
+    response = client.post(
+        URL, touch_data(), content_type="application/json", headers={"Authorization": f"Token {plain.key}"}
+    )
+    assert response.status_code == 403
+    assert Touch.objects.count() == 0
+
+
+def test_a_touch_tells_its_tries(
+    api: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk, clock: FixedClock, view: QueueView
+) -> None:
+    clock.now = view.now_ms() / 1000
+    desk.sender.answer = Outcome("retry", 450, "450 later")
+    [touch] = queue_up(1)
+    desk.work()
+    shown = api("get", f"{URL}/{touch.pk}").json()
+    assert (shown["status"], shown["attempts"], shown["waiting_reason"]) == ("retrying", 1, "retry")
+    assert datetime.fromisoformat(shown["waiting_until"]).timestamp() == pytest.approx(clock.now + 15, abs=0.01)
+    assert [one["code"] for one in shown["history"]] == [450]
+
+
+def test_a_touch_tells_why_it_waits(api: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
+    [touch] = queue_up(1)
+    assert api("get", f"{URL}/{touch.pk}").json()["status"] == "queued"
+    change_inbox("anna@example.com", {"paused": True})
+    shown = api("get", f"{URL}/{touch.pk}").json()
+    assert (shown["status"], shown["waiting_reason"], shown["waiting_until"]) == ("waiting", "paused", None)
+    assert shown["waiting_text"] == "Waits because its inbox is paused."
+
+
+def test_an_unknown_touch_is_a_404(api: Any) -> None:
+    assert api("get", f"{URL}/01a205d6-b677-7029-8876-1291c628e85a").status_code == 404
+    assert api("get", f"{URL}/nonsense").status_code == 404
+
+
+def test_an_unsubscribe_link_asks_first(client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
+    [touch] = queue_up(1)
+    url = f"/u/{unsubscribe_token(str(touch.pk))}"
+    response = client.get(url)
+    assert response.status_code == 200
+    assert b'<form method="post"' in response.content
+    assert Suppression.objects.count() == 0
+    assert client.head(url).status_code == 200
+    assert Suppression.objects.count() == 0
+
+
+def test_a_post_unsubscribes_at_once_and_from_everything(
+    queue_up: Callable[..., list[Touch]],
+    inbox: Inbox,
+    desk: Desk,
+    redis_of: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    [first] = queue_up(1)
+    queue_up(2, recipient="r1@example.com")
+    stranger = Client(enforce_csrf_checks=True)  # a mail provider, without a cookie (RFC 8058)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = stranger.post(
+            f"/u/{unsubscribe_token(str(first.pk))}",
+            "List-Unsubscribe=One-Click",
+            content_type="application/x-www-form-urlencoded",
+        )
+    assert response.status_code == 200
+    assert set(Touch.objects.values_list("status", flat=True)) == {"suppressed"}
+    desk.work()
+    assert desk.sender.sent == []
+
+
+@pytest.mark.parametrize("token", ["x", "01a205d6b677702988761291c628e85a.forged", "é", "a.b.c"])
+def test_a_forged_link_is_a_404(client: Any, db: None, redis_of: Any, token: str) -> None:
+    assert client.post(f"/u/{token}").status_code == 404
+    assert Suppression.objects.count() == 0
