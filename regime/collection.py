@@ -48,7 +48,6 @@ class Collection:
         self._monotonic = monotonic
         self._loaded: dict[str, Version] = {}
         self._newest: Version | None = None
-        self._gone = ""
         self._checked_at = float("-inf")
         self._loading = threading.Lock()
         self._built = threading.Event()
@@ -62,34 +61,36 @@ class Collection:
         newest = self._newest
         if newest is not None and self._monotonic() - self._checked_at < self._conf.collection_check_seconds:
             return newest
-        found = self._valid(now, builds=True)
-        if found is None:
-            self._built.wait(self._conf.collection_wait_seconds)
-            found = self._valid(now, builds=False)
+        valid = self._store.valid()
+        found = self._loaded.get(valid.version) or self._load(valid.version, waits=newest is None)
+        if found is None or now - valid.built_at >= self._conf.collection_max_age_seconds:
+            self._start_build(now)
+        found = found or self._built_here()
         self._newest, self._checked_at = found, self._monotonic()
-        if found is None:
-            raise CollectionMissingError
         return found
 
     def version(self, name: str) -> Version | None:
         """The version ``name``, None when it is no longer kept."""
-        return self._loaded.get(name) or self._load(name)
+        return self._loaded.get(name) or self._load(name, waits=True)
 
-    def _valid(self, now: float, builds: bool) -> Version | None:
-        check = self._store.check(now, builds, self._gone)
-        if check.must_build:
+    def _start_build(self, now: float) -> None:
+        if self._store.lease():
             self._built.clear()
             threading.Thread(target=self._rebuild, args=(now,), name="collection-build", daemon=True).start()
-        return self.version(check.version) if check.version not in ("", self._gone) else None
 
-    def _load(self, name: str) -> Version | None:
-        if not self._loading.acquire(blocking=self._newest is None):
+    def _built_here(self) -> Version:
+        self._built.wait(self._conf.collection_wait_seconds)
+        if not self._loaded:
+            raise CollectionMissingError
+        return next(reversed(self._loaded.values()))
+
+    def _load(self, name: str, waits: bool) -> Version | None:
+        if not self._loading.acquire(blocking=waits):
             return self._newest  # another thread is loading it: until then the one before will do
         try:
             if name not in self._loaded:
-                held = self._store.load(name)
+                held = self._store.load(name) if name else None
                 if held is None:
-                    self._gone = name
                     return None
                 self._keep(Version(name, held.built_at, DatedUniverse(held.columns)))
             return self._loaded[name]

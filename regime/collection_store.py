@@ -33,12 +33,11 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """The valid version (``""`` for none), when it was built, and whether the caller now holds the lease to build."""
+class Valid:
+    """The valid version, ``""`` for none, and when it was built, in Unix seconds."""
 
     version: str
     built_at: float
-    must_build: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,6 @@ class CollectionStore:
         self._conf = conf
         self._new_token = new_token
         self._token = new_token()
-        self._check = client.register_script(read_lua("regime", "check_collection"))
         self._swap = client.register_script(read_lua("regime", "swap_collection"))
         self._release = client.register_script(read_lua("regime", "release_lease"))
         self._mark_derived = client.register_script(read_lua("regime", "mark_derived"))
@@ -73,15 +71,15 @@ class CollectionStore:
         found = {name: held[name.encode()] for name in Pointer.__slots__ if name.encode() in held}
         return Pointer(**{name: _READERS[name](value) for name, value in found.items()})
 
-    def check(self, now: float, builds: bool, gone: str = "") -> Check:
-        """What is valid, in one round trip. With ``builds`` the caller takes the lease if the collection is missing,
-        old, or of the version ``gone``, and nobody else has it; it must then publish or ``release``."""
-        max_age = self._conf.collection_max_age_seconds if builds else ""
+    def valid(self) -> Valid:
+        """Which version is valid now, in one command."""
+        version, built_at = self._client.hmget(keys.POINTER, "collection", "built_at")
+        return Valid((version or b"").decode(), float(built_at or 0))
+
+    def lease(self) -> bool:
+        """Takes the lease to build a collection; False when another holds it. Give it back with ``release``."""
         lease_ms = int(self._conf.collection_lease_seconds * 1000)
-        version, built_at, claimed = self._check(
-            keys=[keys.POINTER, keys.BUILD_LEASE], args=[now, max_age, lease_ms, self._token, gone]
-        )
-        return Check(version.decode(), float(built_at or 0), bool(claimed))
+        return bool(self._client.set(keys.BUILD_LEASE, self._token, nx=True, px=lease_ms))
 
     def release(self) -> None:
         """Gives the build lease back, if it is still this process's."""

@@ -28,6 +28,9 @@ class CycleReport:
     def written(self) -> int:
         return self.outcomes[PutOutcome.WRITTEN]
 
+    def summary(self) -> str:
+        return " ".join(f"{outcome.name.lower()}={count}" for outcome, count in self.outcomes.items())
+
 
 class Cycle:
     """Writes the states of one cycle. ``clock`` gives Unix seconds."""

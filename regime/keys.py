@@ -49,10 +49,10 @@ MACRO_GENERATION = "avo:{macro}:generation"
 
 
 def macro_answer(name: str) -> str:
-    """Hash with expiry: one ready-made macro answer and its compressed forms. Role ``default``."""
+    """String with expiry: one ready-made macro answer behind a line that says how old it is. Role ``default``."""
     return "avo:{macro}:answer:" + name
 
 
 def macro_lease(name: str) -> str:
-    """String with expiry: held by the one process that remakes the answer ``name``. Role ``default``."""
+    """String with expiry: set by the one process that remakes the answer ``name`` now. Role ``default``."""
     return "avo:{macro}:lease:" + name

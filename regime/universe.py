@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from regime.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
@@ -44,6 +45,10 @@ class Universe:
         """For each timeframe how many symbols each regime dominates, and its mean score."""
         return {timeframe: self._timeframe_summary(place) for place, timeframe in enumerate(TIMEFRAMES)}
 
+    @cached_property
+    def summary_json(self) -> bytes:
+        return orjson.dumps(self.summary)
+
     def page(self, query: Query, after: Place | None = None) -> Page:
         """The matches of ``query`` that come after ``after``, at most ``query.limit`` of them."""
         choice = self._choice(query.timeframe, query.regime)
@@ -73,7 +78,7 @@ class Universe:
 
     def _rows(self, where: Positions, choice: _Choice, timeframe: str) -> tuple[Row, ...]:
         symbols = self._columns.symbols[where].tolist()
-        stamps = self._columns.stamps[where].tolist()
+        stamps = [int(stamp) if stamp.is_integer() else stamp for stamp in self._columns.stamps[where].tolist()]
         scores = (choice.scores[where] / SCORE_SCALE).round(5).tolist()
         regimes = choice.regimes[where].tolist()
         return tuple(

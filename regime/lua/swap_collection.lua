@@ -1,7 +1,7 @@
 -- Makes a new collection, and with it the ledger of an ended cycle, the valid ones.
 -- KEYS  1 pointer hash; 2 new collection; 3 collection it replaces; 4 new ledger; 5 ledger it replaces
 -- ARGV  1 version of the collection, 2 version of the ledger that the new ones were made from, '' for none;
---       3 seconds that the replaced collection stays; then field, value, … for the pointer
+--       3 seconds that the replaced collection stays; then field, value, ... for the pointer
 -- Returns 1 when swapped, 0 when another was swapped in meanwhile, -1 when the new collection is gone
 -- Atomic, so that of two writers who end a cycle at once neither loses its states: the second makes its own anew.
 local pointer, new_collection, old_collection, new_ledger, old_ledger = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

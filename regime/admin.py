@@ -1,0 +1,107 @@
+"""Admin: the page over the live regime cache, and the macro tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from regime import admin_panels
+from regime.backfill_job import start_backfill
+from regime.inspection import RegimeInspection
+from regime.models import MacroObservation, MacroSeries, RegimeCache
+from regime.refresher import Refresher
+from regime.state import SymbolError, valid_symbol
+
+
+def _backfill(request: HttpRequest) -> str:
+    start_backfill(dry_run=False)
+    return "Started. The panel “Last TTL backfill” shows how far it is."
+
+
+def _dry_run(request: HttpRequest) -> str:
+    start_backfill(dry_run=True)
+    return "Started, changing nothing. The panel “Last TTL backfill” shows how far it is."
+
+
+def _refresh(request: HttpRequest) -> str:
+    return Refresher.connect(admin_panels.CLOCK).step().summary()
+
+
+@admin.register(RegimeCache)
+class RegimeCacheAdmin(LiveStateAdmin):
+    """How fresh the states are, one state in full, and the repairs."""
+
+    page_template = "admin/regime/cache.html"
+    live_actions = (
+        LiveAction(
+            "backfill-dry-run",
+            "Try the TTL backfill",
+            "backfill_ttl",
+            lambda request: "Counts the states that have no expiry, in one SCAN pass, and changes nothing.",
+            _dry_run,
+        ),
+        LiveAction(
+            "backfill",
+            "Backfill TTLs",
+            "backfill_ttl",
+            lambda request: "Gives every state without expiry its remaining life and deletes those past it.",
+            _backfill,
+        ),
+        LiveAction(
+            "refresh",
+            "Rebuild the collection",
+            "refresh_collection",
+            lambda request: "Reads all states once and publishes a new version of the collection.",
+            _refresh,
+        ),
+    )
+
+    def panels(self, request: HttpRequest) -> Sequence[Panel]:
+        return admin_panels.panels(RegimeInspection.connect())
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        response = super().page(request)
+        if isinstance(response, TemplateResponse) and response.context_data and not response.context_data["failure"]:
+            response.context_data |= _pictures(request.GET.get("symbol", "").strip())
+        return response
+
+
+def _pictures(asked: str) -> dict[str, Any]:
+    inspection = RegimeInspection.connect()
+    shown: dict[str, Any] = {"asked": asked, "histogram": admin_panels.histogram(inspection.ages_by_hour())}
+    if asked:
+        try:
+            shown["sighting"] = admin_panels.heat_map(inspection.look_up(valid_symbol(asked)))
+        except SymbolError as error:
+            shown["lookup_error"] = str(error)
+    return shown
+
+
+class _ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A vintage is history; corrections come as files, by ``load_macro``."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(MacroSeries)
+class MacroSeriesAdmin(_ReadOnly):
+    search_fields = ("id",)
+
+
+@admin.register(MacroObservation)
+class MacroObservationAdmin(_ReadOnly):
+    list_display = ("series_id", "date", "vintage", "value")
+    list_filter = ("vintage",)
+    search_fields = ("=series__id",)
+    date_hierarchy = "date"
+    show_full_result_count = False

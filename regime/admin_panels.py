@@ -1,0 +1,118 @@
+"""What the page over the regime cache shows, as tables and as figures for its two pictures."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from avo_project.live_state_admin import Panel
+from regime.backfill_log import BackfillNote
+from regime.inspection import Overview, RegimeInspection, Sighting
+from regime.state import REGIMES, TIMEFRAMES
+
+CLOCK = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the histogram, in the units of the picture: 100 high."""
+
+    hour: int
+    count: int
+    x: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A state as rows of cells; a cell is its text and how dark it is, 0 to 1."""
+
+    symbol: str
+    freshness: str
+    facts: Sequence[tuple[str, str]]
+    timeframes: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]
+
+
+def panels(inspection: RegimeInspection) -> list[Panel]:
+    """The tables. Raises RedisError."""
+    overview = inspection.overview()
+    return [_states_panel(overview), _cycle_panel(overview), _backfill_panel(inspection.last_backfill())]
+
+
+def _states_panel(overview: Overview) -> Panel:
+    sample = overview.sample
+    rows = [
+        ("States, estimated", f"{sample.states_estimated:,}"),
+        ("States without expiry, estimated", f"{sample.without_ttl_estimated:,}"),
+        ("Sample", f"{sample.states} states among {sample.looked_at} random keys"),
+        ("Symbols in the collection", f"{overview.pointer.symbols:,}"),
+        ("Age of the collection", _age(overview.collection_age_seconds)),
+    ]
+    return Panel("States", ("", ""), rows, "A state without expiry is never right: try the TTL backfill.")
+
+
+def _cycle_panel(overview: Overview) -> Panel:
+    pointer = overview.pointer
+    overdue = "OVERDUE: has the pipeline stopped?" if overview.is_cycle_overdue else "in time"
+    rows = [
+        ("Last cycle", pointer.cycle_id or "none yet"),
+        (
+            "Ended",
+            f"{_moment(pointer.cycle_ended_at)}, {_age(overview.cycle_age_seconds)} ago" if pointer.cycle else "-",
+        ),
+        ("States written", f"{pointer.cycle_states:,}"),
+        ("Watch", overdue if pointer.cycle else "-"),
+    ]
+    return Panel("Cycles of our writers", ("", ""), rows, "States die a day after they were computed.")
+
+
+def _backfill_panel(note: BackfillNote | None) -> Panel:
+    if note is None:
+        return Panel("Last TTL backfill", (), (), "None in the last week.")
+    kind = "dry run, " if note.is_dry_run else ""
+    rows = [("State", kind + note.state), ("Noted", _moment(note.noted_at)), *note.figures.items()]
+    return Panel("Last TTL backfill", ("", ""), rows, "Reload the page to see how far a running one is.")
+
+
+def histogram(counts: Sequence[int]) -> list[Bar]:
+    """Bars for states by hours of age."""
+    most = max(counts, default=0) or 1
+    heights = [100 * count / most for count in counts]
+    return [Bar(hour, counts[hour], 20 * hour, 100 - height, height) for hour, height in enumerate(heights)]
+
+
+def heat_map(sighting: Sighting | None) -> HeatMap | None:
+    """The 5 x 8 scores of a state."""
+    if sighting is None:
+        return None
+    state, verdict = sighting.state, sighting.verdict
+    rows = [
+        (regime, [_cell(state.scores[place * len(REGIMES) + row]) for place in range(len(TIMEFRAMES))])
+        for row, regime in enumerate(REGIMES)
+    ]
+    facts = [
+        ("Computed", _moment(verdict.computed_at)),
+        ("Age", _age(verdict.age_seconds)),
+        ("Key expires", _moment(state.expires_at) if state.expires_at else "never: no expiry"),
+        ("Unusable fields", str(state.bad_fields)),
+    ]
+    return HeatMap(state.symbol, verdict.freshness.value, facts, TIMEFRAMES, rows)
+
+
+def _cell(score: float | None) -> tuple[str, float]:
+    return ("-", 0.0) if score is None else (f"{score:.2f}", round(score, 2))
+
+
+def _moment(unix_seconds: float | None) -> str:
+    if unix_seconds is None:
+        return "unknown"
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"

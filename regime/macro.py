@@ -1,0 +1,123 @@
+"""Macro answers: made from the database by one process, kept for all, and served a while longer when it fails."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import date
+from typing import Any, Self
+
+import orjson
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+
+from regime.answer_cache import AnswerCache, KeptAnswer
+from regime.conf import RegimeConf, regime_conf
+from regime.macro_history import Newest, Observation, as_known, newest
+from regime.macro_table import history_of, last_periods
+
+logger = logging.getLogger(__name__)
+
+
+class Macro:
+    """The newest value of every series, and the history of one. ``now`` is always in Unix seconds."""
+
+    def __init__(self, cache: AnswerCache, conf: RegimeConf) -> None:
+        self._cache = cache
+        self._conf = conf
+        self._making = threading.Lock()
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(AnswerCache.connect(), regime_conf())
+
+    def newest_of_all(self, now: float) -> bytes:
+        """JSON of the newest value of every series. Raises DatabaseError when nothing is kept either."""
+        return self._answer("newest", now, _newest_of_all)
+
+    def series(
+        self,
+        series_id: str,
+        now: float,
+        vintage: date | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> bytes | None:
+        """JSON of one series as known on ``vintage``, None when there is no such series. Raises DatabaseError."""
+        kept = self._answer(f"series:{series_id}", now, lambda: _history(series_id))
+        history = orjson.loads(kept)
+        return None if history is None else _series(series_id, history, vintage, start, end)
+
+    def _answer(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
+        try:
+            kept, generation = self._cache.get(name)
+            if kept is not None and self._is_fresh(kept, generation, now):
+                return kept.body
+            is_ours = self._cache.may_make(name)
+        except RedisError as failure:
+            logger.warning("macro answers are not kept: %s", failure)
+            return make()
+        if not is_ours:
+            return kept.body if kept is not None else self._made_by_another(name, make)
+        return self._made(name, kept, generation, now, make)
+
+    def _is_fresh(self, kept: KeptAnswer, generation: int, now: float) -> bool:
+        return kept.generation == generation and 0 <= now - kept.made_at < self._conf.macro_fresh_seconds
+
+    def _made_by_another(self, name: str, make: Callable[[], bytes]) -> bytes:
+        with self._making:  # a thread of this process may be the one that makes it
+            kept, _ = self._cache.get(name)
+        return make() if kept is None else kept.body
+
+    def _made(
+        self, name: str, kept: KeptAnswer | None, generation: int, now: float, make: Callable[[], bytes]
+    ) -> bytes:
+        try:
+            with self._making:
+                body = make()
+                self._keep(name, KeptAnswer(body, now, generation))
+        except DatabaseError as failure:
+            if kept is None:
+                raise
+            logger.warning("the database fails, so an old macro answer is served: %s", failure)
+            return kept.body
+        return body
+
+    def _keep(self, name: str, made: KeptAnswer) -> None:
+        try:
+            self._cache.put(name, made)
+        except RedisError as failure:
+            logger.warning("macro answer not kept: %s", failure)
+
+
+def _newest_of_all() -> bytes:
+    found = ((series_id, newest(history)) for series_id, history in last_periods(2).items())
+    results = [{"series_id": series_id, **_fields(one)} for series_id, one in found if one is not None]
+    return orjson.dumps({"count": len(results), "results": results})
+
+
+def _fields(one: Newest) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Newest.__slots__}
+
+
+def _history(series_id: str) -> bytes:
+    history = history_of(series_id)
+    return orjson.dumps(None if history is None else [[one.date, one.vintage, one.value] for one in history])
+
+
+def _series(
+    series_id: str, history: list[list[Any]], vintage: date | None, start: date | None, end: date | None
+) -> bytes:
+    observations = as_known(
+        (Observation(date.fromisoformat(day), date.fromisoformat(known), value) for day, known, value in history),
+        vintage,
+        start,
+        end,
+    )
+    return orjson.dumps(
+        {
+            "series_id": series_id,
+            "vintage": max((one.vintage for one in observations), default=None),
+            "count": len(observations),
+            "observations": observations,
+        }
+    )

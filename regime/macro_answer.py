@@ -1,0 +1,22 @@
+"""Macro answers with their compressed forms, made once for as long as their bytes stay the same."""
+
+from hashlib import blake2b
+
+from regime.representation import Representation, Tag
+
+_KEPT = 64
+
+
+class MacroAnswers:
+    """Remembers the representation of each answer by its name."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Representation] = {}
+
+    def answer(self, name: str, body: bytes) -> Representation:
+        kept = self._kept.get(name)
+        if kept is None or kept.body != body:
+            while len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            kept = self._kept[name] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
+        return kept

@@ -1,0 +1,33 @@
+import time
+from argparse import ArgumentParser
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from regime.computing import states_of_closes
+from regime.cycle import Cycle
+from regime.prices import PriceFileError, read_closes, read_euro_pairs
+
+
+class Command(BaseCommand):
+    help = "Scores daily closes into regime states. Without --prices: the bundled ECB rates as euro pairs."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--prices", type=Path, metavar="FILE.csv[.gz]", help="first column date, one column a symbol"
+        )
+        parser.add_argument(
+            "--as-of", type=date.fromisoformat, default=date.max, metavar="DATE", help="closes up to that day"
+        )
+
+    def handle(self, *args: Any, prices: Path | None, as_of: date, **options: Any) -> None:
+        try:
+            closes = (read_closes(prices) if prices else read_euro_pairs()).up_to(as_of)
+        except (PriceFileError, OSError) as error:
+            raise CommandError(f"cannot use {prices}: {error}") from error
+        if not closes.days:
+            raise CommandError(f"there is no close up to {as_of}")
+        report = Cycle.connect(time.time).write(states_of_closes(closes, int(time.time())))
+        self.stdout.write(f"{report.summary()} symbols={len(closes.symbols)} closes_up_to={closes.days[-1]}")

@@ -1,0 +1,24 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from regime.macro_file import MacroFileError
+from regime.macro_load import load_macro_file
+
+
+class Command(BaseCommand):
+    help = "Loads macro observations from a CSV file with the columns series_id,date,vintage,value. Idempotent."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE.csv[.gz]")
+
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
+        try:
+            report = load_macro_file(file, lambda number, why: self.stderr.write(f"line {number}: {why}"))
+        except (MacroFileError, OSError, EOFError, UnicodeDecodeError) as error:
+            raise CommandError(f"cannot use {file}: {error}") from error
+        self.stdout.write(f"rows={report.rows} bad_lines={report.bad}")
+        if report.bad:
+            raise SystemExit(1)

@@ -1,0 +1,23 @@
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from avo_project.stop_flag import StopFlag
+from regime.refresher import Refresher
+
+
+class Command(BaseCommand):
+    help = "Rebuilds the collection from the states, for those that foreign writers wrote: once, or for ever."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, so long after each start")
+
+    def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
+        refresher = Refresher.connect(time.time)
+        if watch is None:
+            self.stdout.write(refresher.step().summary())
+            return
+        with StopFlag() as stop:
+            refresher.run(stop, watch, lambda report: self.stdout.write(report.summary()))

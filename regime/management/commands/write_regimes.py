@@ -1,0 +1,36 @@
+import sys
+import time
+from argparse import ArgumentParser
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO
+
+from django.core.management.base import BaseCommand, CommandError
+
+from regime.cycle import Cycle
+from regime.progress import Progress
+from regime.state_lines import StateLines
+
+
+class Command(BaseCommand):
+    help = (
+        'Writes regime states from NDJSON: {"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, ...}, ...}} a line.'
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a file, or - for standard input")
+
+    def handle(self, *args: Any, file: str, **options: Any) -> None:
+        try:
+            source = _opened(file)
+        except OSError as error:
+            raise CommandError(f"cannot read {file}: {error.strerror}") from error
+        with source as stream, Progress("states", sys.stderr) as progress:
+            lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
+            report = Cycle.connect(time.time).write(lines, progress.advance)
+        self.stdout.write(f"{report.summary()} bad_lines={lines.bad} {progress.summary()}")
+        if lines.bad:
+            raise SystemExit(1)
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb")  # noqa: PTH123

@@ -1,0 +1,143 @@
+"""The HTTP routes of regime states, the collection and macro series."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from django.db import DatabaseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from avo_project.problem_details import Problem
+from regime.collection import Collection, CollectionMissingError, Version
+from regime.collection_answer import CollectionAnswers
+from regime.conf import RegimeConf, regime_conf
+from regime.cursor import Cursor
+from regime.freshness import Judgement, judge
+from regime.macro import Macro
+from regime.macro_answer import MacroAnswers
+from regime.metrics import BAD_FIELDS, NOT_CURRENT
+from regime.query_params import checked_symbol, date_of, max_age_of, query_of
+from regime.representation import answer
+from regime.state import StoredState
+from regime.state_answer import state_answer
+from regime.state_cache import StateCache
+
+# A foreign writer may change a state at any moment, so a copy must always be confirmed.
+_CONFIRM = "private, no-cache"
+_MACRO_MAX_AGE_SECONDS = 60
+
+logger = logging.getLogger(__name__)
+
+# One of each for the whole process: they hold the registered scripts and the loaded collection.
+connected_states = cache(StateCache.connect)
+connected_collection = cache(Collection.connect)
+collection_answers = cache(CollectionAnswers)
+
+
+connected_macro = cache(Macro.connect)
+macro_answers = cache(MacroAnswers)
+
+
+@cache
+def conf() -> RegimeConf:
+    return regime_conf()
+
+
+class RegimeStateView(APIView):
+    """The current state of one symbol."""
+
+    def get(self, request: Request, symbol: str) -> Response:
+        symbol = checked_symbol(symbol)
+        max_age_seconds = max_age_of(request.query_params)
+        state = connected_states().get(symbol)
+        if state is None:
+            raise Problem(404, "unknown-symbol", f"No state is kept for {symbol}.")
+        verdict = judge(state, time.time())
+        _refuse_stale(state, verdict, max_age_seconds)
+        if state.bad_fields:
+            BAD_FIELDS.inc(state.bad_fields)
+        return answer(request, state_answer(state, verdict), _CONFIRM, _confirm_seconds(verdict, max_age_seconds))
+
+
+class RegimeCollectionView(APIView):
+    """All current states: how they stand as a whole, and one page of them."""
+
+    def get(self, request: Request) -> Response:
+        query, cursor = query_of(request.query_params)
+        now = time.time()
+        version = _version(cursor, now)
+        given = collection_answers().answer(version, query, cursor and cursor.place, now)
+        return answer(request, given, _CONFIRM, conf().confirm_seconds)
+
+
+class MacroView(APIView):
+    """The newest value of every macro series."""
+
+    def get(self, request: Request) -> Response:
+        with _database_failure_told():
+            body = connected_macro().newest_of_all(time.time())
+        return answer(request, macro_answers().answer("", body), _macro_cache_control())
+
+
+class MacroSeriesView(APIView):
+    """The observations of one macro series."""
+
+    def get(self, request: Request, series_id: str) -> Response:
+        params = request.query_params
+        vintage, start, end = (date_of(params, name) for name in ("vintage", "start", "end"))
+        with _database_failure_told():
+            body = connected_macro().series(series_id, time.time(), vintage, start, end)
+        if body is None:
+            raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
+        return answer(request, macro_answers().answer(series_id, body), _macro_cache_control())
+
+
+@contextmanager
+def _database_failure_told() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as failure:
+        logger.exception("macro data cannot be read")
+        raise Problem(
+            503, "database-unavailable", "The database does not answer. Try again.", headers={"Retry-After": "5"}
+        ) from failure
+
+
+def _macro_cache_control() -> str:
+    return f"private, max-age={_MACRO_MAX_AGE_SECONDS}, stale-if-error={conf().macro_stale_seconds}"
+
+
+def _refuse_stale(state: StoredState, verdict: Judgement, max_age_seconds: float | None) -> None:
+    if not verdict.is_current:
+        NOT_CURRENT.labels(verdict.freshness.value).inc()
+        raise Problem(
+            404,
+            "stale-regime",
+            f"The state of {state.symbol} is not current: {verdict.freshness.value}.",
+            members={"freshness": verdict.freshness.value},
+        )
+    if max_age_seconds is not None and verdict.age_seconds is not None and verdict.age_seconds > max_age_seconds:
+        raise Problem(
+            404,
+            "stale-regime",
+            f"The state of {state.symbol} is {verdict.age_seconds:.0f} s old, and max_age asks for less.",
+            members={"freshness": verdict.freshness.value, "age_seconds": int(verdict.age_seconds)},
+        )
+
+
+def _confirm_seconds(verdict: Judgement, max_age_seconds: float | None) -> int:
+    return conf().confirm_seconds if max_age_seconds is None else 0
+
+
+def _version(cursor: Cursor | None, now: float) -> Version:
+    pinned = connected_collection().version(cursor.version) if cursor else None
+    try:
+        return pinned or connected_collection().newest(now)
+    except CollectionMissingError:
+        raise Problem(
+            503, "collection-not-ready", "The collection is being built. Try again.", headers={"Retry-After": "2"}
+        ) from None
