@@ -53,11 +53,19 @@ def load() -> ThrottlingConf:
     return ThrottlingConf(
         rates=_read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES"),
         plan_tiers=plan_tiers,
-        num_proxies=given["NUM_PROXIES"],
+        num_proxies=_num_proxies(given["NUM_PROXIES"]),
         clerk=_clerk(given),
         webhook=_read("CLERK_WEBHOOK_SECRET", given, Webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
         processes=max(1, given.get("PROCESSES", 1)),
     )
+
+
+def _num_proxies(number: int) -> int:
+    if number < 0:
+        raise ConfError(
+            "THROTTLE_NUM_PROXIES: cannot be below 0. Give the number of proxies of yours in front of this server."
+        )
+    return number
 
 
 def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:

@@ -28,10 +28,10 @@ class KeySet:
 
 
 def parse_jwks(document: str, fetched_at: float) -> KeySet:
-    """The RSA signing keys of ``document`` (RFC 7517). Raises KeySetError."""
+    """The RSA signing keys of ``document`` (RFC 7517); others are left out. Raises KeySetError if none is left."""
     try:
         entries = json.loads(document)["keys"]
-        keys = {entry["kid"]: _key(entry) for entry in entries if _is_usable(entry)}
+        keys = {entry["kid"]: _key(entry) for entry in entries if _is_for_rs256(entry)}
     except (ValueError, TypeError, KeyError, RecursionError, jwt.PyJWTError) as error:
         raise KeySetError(f"not a JWKS document: {type(error).__name__}") from None
     keys = {kid: key for kid, key in keys.items() if key.key_size >= _MIN_BITS}
@@ -49,9 +49,10 @@ def load_key_set(text: str) -> KeySet:
         raise KeySetError(f"not a stored key set: {error}") from None
 
 
-def _is_usable(entry: Mapping[str, Any]) -> bool:
+def _is_for_rs256(entry: object) -> bool:
     return (
-        entry.get("kty") == "RSA"
+        isinstance(entry, dict)
+        and entry.get("kty") == "RSA"
         and entry.get("use", "sig") == "sig"
         and entry.get("alg", "RS256") == "RS256"
         and isinstance(entry.get("kid"), str)

@@ -1,6 +1,6 @@
 """The admin page over live rate limits: who is refused, who is busy, and one subject looked up, reset or overridden."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -48,14 +48,23 @@ def override(request: HttpRequest) -> str:
     subject = normal(form.get("subject", ""))
     row = TierOverride.objects.filter(subject=subject).first() or TierOverride(subject=subject)
     row.tier, row.rates, row.reason = form.get("tier", ""), form.get("rates", ""), form.get("reason", "")
-    row.expires_at = timezone.now() + timedelta(hours=float(form["hours"])) if form.get("hours") else None
+    row.expires_at = _until(form.get("hours", ""))
     row.created_by_id = request.user.pk
     try:
         row.full_clean()
     except ValidationError as error:
         raise ValueError(" ".join(error.messages)) from None
     row.save()
-    return f"{row} until {row.expires_at:%Y-%m-%d %H:%M} UTC." if row.expires_at else f"{row} until it is deleted."
+    return f"Override of {row} until {f'{row.expires_at:%Y-%m-%d %H:%M} UTC' if row.expires_at else 'it is deleted'}."
+
+
+def _until(hours: str) -> datetime | None:
+    if not hours:
+        return None
+    try:
+        return timezone.now() + timedelta(hours=float(hours))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{hours!r} is no number of hours.") from None
 
 
 class RateLimitsAdmin(LiveStateAdmin):

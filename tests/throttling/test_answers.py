@@ -1,0 +1,55 @@
+"""The two fields, read back by the grammar of structured fields (RFC 8941, as draft 11 uses it)."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from throttling.answers import fields, refusal
+from throttling.callers import Quota
+from throttling.rates import parse_policies
+from throttling.records import Hit, Outcome, Standing
+from throttling.toll import Receipt
+
+ITEM = r'"[\x20-\x21\x23-\x5b\x5d-\x7e]+"(;[a-z]+=\d{1,15})+'
+rates = st.lists(
+    st.sampled_from(("60/s", "60/min:shadow", "600/15min", "5000/day")), min_size=1, max_size=4, unique=True
+)
+
+
+@given(rates=rates, used=st.integers(0, 7000), frees_ms=st.integers(0, 90_000_000))
+def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: int, frees_ms: int) -> None:
+    policies = parse_policies(",".join(rates))
+    outcome = Outcome(Hit("user:a", policies), 0, tuple(Standing(used, frees_ms, 1) for _ in policies))
+    told = fields(outcome)
+    shown = [policy for policy in policies if not policy.shadow]
+    if not shown:
+        assert told == {}
+        return
+    assert list(told) == ["RateLimit-Policy", "RateLimit"]
+    for value in told.values():
+        assert re.fullmatch(f"{ITEM}(, {ITEM})*", value), value
+        assert value.count('"') == 2 * len(shown)
+    assert f'"{shown[0].name}";q={shown[0].limit};w={shown[0].window_seconds}' in told["RateLimit-Policy"]
+
+
+def test_the_contracts_example() -> None:
+    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001, 1),))
+    assert fields(outcome) == {"RateLimit-Policy": '"minute";q=60;w=60', "RateLimit": '"minute";r=37;t=12'}
+
+
+def test_an_untouched_window_is_told_whole() -> None:
+    outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (Standing(0, 62_000, 1),))
+    assert fields(outcome)["RateLimit"] == '"minute";r=60;t=60'
+
+
+def test_a_guess_is_not_told() -> None:
+    assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(1, 1, 1),), exact=False)) == {}
+
+
+def test_a_refusal_rounds_its_wait_up() -> None:
+    policies = parse_policies("60/min,5000/day")
+    outcome = Outcome(Hit("user:a", policies), 4_001, (Standing(60, 4_001, 1), Standing(70, 9_000, 1)))
+    problem = refusal(Receipt(Quota("user:a", "free", policies, ""), outcome))
+    assert problem.headers == {"Retry-After": "5"}
+    assert problem.members["violated-policies"] == ["minute"]

@@ -1,0 +1,217 @@
+"""The key store in simulated time, and against a real server."""
+
+import json
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.doubles import DownRedis, FixedClock
+from tests.throttling.clerk import KEY, OTHER_KEY, SigningKey, jwks_server
+from throttling.jwks import KeyStore, KeysUnavailableError, OneKey
+from throttling.key_set import KeySetError, load_key_set, parse_jwks
+from throttling.key_shelf import KeyShelf
+
+URL = "https://clerk.avo.test/.well-known/jwks.json"
+
+
+class Address:
+    """What the JWKS address answers, and how often it was asked."""
+
+    def __init__(self, *keys: SigningKey) -> None:
+        self.keys, self.fetches, self.is_down = list(keys), 0, False
+
+    def __call__(self, url: str) -> str:
+        self.fetches += 1
+        if self.is_down:
+            raise httpx.ConnectError("down")
+        return document(*self.keys)
+
+
+def document(*keys: SigningKey) -> str:
+    return json.dumps({"keys": [key.jwk for key in keys]})
+
+
+@pytest.fixture
+def redis(redis_of: Any) -> DownRedis:
+    return DownRedis(redis_of("throttling"))
+
+
+def store(redis: DownRedis, address: Address, clock: FixedClock) -> KeyStore:
+    return KeyStore(URL, KeyShelf(redis, URL), address, clock, clock)
+
+
+def lease_runs_out(redis: DownRedis, clock: FixedClock, seconds: float = 30.1) -> None:
+    """The lease lives by the server's clock, which a test cannot turn."""
+    redis.client.delete(*redis.client.keys("*:lease"))
+    clock.advance(seconds)
+
+
+def test_fetches_once_and_shares(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    first, second = store(redis, address, clock), store(redis, address, clock)
+    assert first.find(KEY.kid) == KEY.public
+    assert second.find(KEY.kid) == KEY.public
+    assert first.find("other") is None
+    assert address.fetches == 1
+
+
+def test_a_new_key_is_found_within_thirty_seconds(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    keys = store(redis, address, clock)
+    keys.find(KEY.kid)
+    address.keys.append(OTHER_KEY)
+    assert not keys.refresh()
+    lease_runs_out(redis, clock)
+    assert keys.refresh()
+    assert keys.find(OTHER_KEY.kid) == OTHER_KEY.public
+    assert address.fetches == 2
+
+
+def test_another_process_fetch_is_taken_over_within_a_second(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    first, second = store(redis, address, clock), store(redis, address, clock)
+    first.find(KEY.kid)
+    second.find(KEY.kid)
+    address.keys.append(OTHER_KEY)
+    lease_runs_out(redis, clock)
+    assert first.refresh()
+    clock.advance(1)
+    assert second.refresh()
+    assert second.find(OTHER_KEY.kid) == OTHER_KEY.public
+    assert address.fetches == 2
+
+
+def test_a_flood_of_unknown_keys_fetches_once_in_thirty_seconds(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    processes = [store(redis, address, clock) for _ in range(4)]
+    for number in range(2_000):
+        keys = processes[number % 4]
+        assert keys.find(f"kid-{number}") is None
+        keys.refresh()
+        clock.advance(29 / 2_000)
+    assert address.fetches == 1
+
+
+def test_known_keys_outlive_their_address(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    keys = store(redis, address, clock)
+    keys.find(KEY.kid)
+    address.is_down = True
+    for _ in range(100):
+        lease_runs_out(redis, clock, 3_601)
+        assert keys.find(KEY.kid) == KEY.public
+    assert address.fetches == 101
+
+
+def test_keys_in_redis_serve_a_new_process_without_the_address(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    store(redis, address, clock).find(KEY.kid)
+    address.is_down = True
+    assert store(redis, address, clock).find(KEY.kid) == KEY.public
+
+
+def test_without_any_key_it_says_so_and_tries_again_in_five_seconds(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    address.is_down = True
+    keys = store(redis, address, clock)
+    for _ in range(20):
+        with pytest.raises(KeysUnavailableError):
+            keys.find(KEY.kid)
+    assert address.fetches == 1
+    address.is_down = False
+    lease_runs_out(redis, clock, 5)
+    assert keys.find(KEY.kid) == KEY.public
+
+
+def test_without_redis_each_process_keeps_to_the_pause_alone(redis: DownRedis, clock: FixedClock) -> None:
+    redis.is_down = True
+    address = Address(KEY)
+    keys = store(redis, address, clock)
+    assert keys.find(KEY.kid) == KEY.public
+    for _ in range(29):
+        clock.advance(1)
+        keys.refresh()
+    assert address.fetches == 1
+    clock.advance(2)
+    keys.refresh()
+    assert address.fetches == 2
+
+
+def test_a_withdrawn_key_goes_within_the_hour(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY, OTHER_KEY)
+    keys = store(redis, address, clock)
+    assert keys.find(OTHER_KEY.kid)
+    address.keys.pop()
+    lease_runs_out(redis, clock, 3_601)
+    assert keys.find(OTHER_KEY.kid) is None
+
+
+@pytest.mark.real_server
+def test_a_cold_process_waits_for_the_one_that_fetches(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    shelf = KeyShelf(redis, URL)
+    assert shelf.take_lease(30)
+    cold, found = store(redis, address, clock), []
+    waiting = threading.Thread(target=lambda: found.append(cold.find(KEY.kid)))
+    waiting.start()
+    shelf.put(parse_jwks(document(KEY), clock()))
+    waiting.join(timeout=5)
+    assert found == [KEY.public]
+    assert address.fetches == 0
+
+
+def test_threads_of_one_process_fetch_once(redis: DownRedis, clock: FixedClock) -> None:
+    with jwks_server() as clerk:
+        clerk.delay_seconds = 0.1
+        keys, found = KeyStore(clerk.url, KeyShelf(redis, clerk.url)), []
+        threads = [threading.Thread(target=lambda: found.append(keys.find(KEY.kid))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=5)
+        assert found == [KEY.public] * 8
+        assert clerk.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "[]", "{}", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "RSA", "kid": "a"}]}']
+)
+def test_a_useless_document_replaces_nothing(redis: DownRedis, clock: FixedClock, answer: str) -> None:
+    answers = [document(KEY), answer]
+    keys = KeyStore(URL, KeyShelf(redis, URL), lambda url: answers.pop(0), clock, clock)
+    keys.find(KEY.kid)
+    lease_runs_out(redis, clock)
+    assert not keys.refresh()
+    assert not answers
+    assert keys.find(KEY.kid) == KEY.public
+    with pytest.raises(KeySetError):
+        load_key_set(answer)
+
+
+def test_only_public_rsa_signing_keys_are_taken() -> None:
+    entries = [
+        KEY.jwk,
+        {**OTHER_KEY.jwk, "kid": "enc", "use": "enc"},
+        {**OTHER_KEY.jwk, "kid": "other-alg", "alg": "RS512"},
+        {"kty": "oct", "kid": "secret", "k": "AAAA"},
+        {**OTHER_KEY.jwk, "kid": None},
+    ]
+    assert set(parse_jwks(json.dumps({"keys": entries}), 0.0).keys) == {KEY.kid}
+
+
+def test_an_unreadable_stored_set_is_fetched_again(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    store(redis, address, clock).find(KEY.kid)
+    [key] = [key for key in redis.client.keys("*") if not key.endswith(b"lease")]
+    redis.client.set(key, "rubbish")
+    redis.client.delete(key + b":lease")
+    assert store(redis, address, clock).find(KEY.kid) == KEY.public
+    assert address.fetches == 2
+
+
+def test_one_fixed_key_has_any_name() -> None:
+    keys = OneKey(KEY.public)
+    assert keys.find("whatever") == KEY.public
+    assert not keys.refresh()

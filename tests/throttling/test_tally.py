@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from tests.doubles import DownRedis, FixedClock
+from throttling.tally import Busy, Tally
+from throttling.tally_buffer import TallyBuffer
+
+
+@pytest.fixture
+def tally(redis_of: Any) -> Tally:
+    return Tally(redis_of("throttling"))
+
+
+def test_refusals_by_tier_and_minute(tally: Tally, clock: FixedClock) -> None:
+    tally.add({}, {"free": 3}, clock() - 61 * 60)
+    tally.add({}, {"free": 5, "pro": 1}, clock() - 60)
+    tally.add({}, {"free": 2}, clock())
+    assert tally.refusals(clock(), minutes=3) == {"free": [0, 5, 2], "pro": [0, 1, 0]}
+    assert sum(tally.refusals(clock())["free"]) == 7
+
+
+def test_the_busiest_first(tally: Tally, clock: FixedClock) -> None:
+    tally.add({("free", "user:a"): 2, ("pro", "user:b"): 5}, {}, clock() - 300)
+    tally.add({("free", "user:a"): 4}, {}, clock())
+    assert tally.busiest(clock()) == [Busy("user:a", "free", 6), Busy("user:b", "pro", 5)]
+    assert tally.busiest(clock(), count=1) == [Busy("user:a", "free", 6)]
+    assert tally.busiest(clock() + 700) == []
+
+
+def test_with_which_tier_a_subject_was_seen(tally: Tally, clock: FixedClock) -> None:
+    tally.add({("pro", "user:b"): 1}, {}, clock())
+    assert tally.seen_tier("user:b", ["free", "pro"], clock()) == "pro"
+    assert tally.seen_tier("user:c", ["free", "pro"], clock()) is None
+
+
+def test_figures_expire(tally: Tally, clock: FixedClock, redis_of: Any) -> None:
+    tally.add({("pro", "user:b"): 1}, {"pro": 1}, clock())
+    client = redis_of("throttling")
+    assert all(client.ttl(key) > 0 for key in client.keys("*"))
+
+
+def test_a_process_hands_its_figures_on(tally: Tally, clock: FixedClock) -> None:
+    buffer = TallyBuffer(tally, pause_seconds=600, clock=clock)
+    for number in range(5):
+        buffer.count("free", "user:a", is_refused=number > 2)
+    assert tally.busiest(clock()) == []
+    buffer.flush()
+    buffer.flush()
+    assert tally.busiest(clock()) == [Busy("user:a", "free", 5)]
+    assert tally.refusals(clock(), 1) == {"free": [2]}
+
+
+def test_what_redis_does_not_take_is_dropped(redis_of: Any, clock: FixedClock, caplog: Any) -> None:
+    buffer = TallyBuffer(Tally(DownRedis(redis_of("throttling"), is_down=True)), pause_seconds=600, clock=clock)
+    buffer.count("free", "user:a", is_refused=False)
+    buffer.flush()
+    assert "1 requests are lost" in caplog.text
+
+
+def test_nothing_counts_without_a_pause(tally: Tally, clock: FixedClock) -> None:
+    buffer = TallyBuffer(tally, pause_seconds=None, clock=clock)
+    buffer.count("free", "user:a", is_refused=False)
+    buffer.flush()
+    assert tally.busiest(clock()) == []

@@ -1,0 +1,129 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from svix.webhooks import Webhook
+
+from throttling.models import PlanChange
+from throttling.plans import current_plan
+from throttling.webhook_events import EventError, read_event
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+pytestmark = pytest.mark.django_db
+
+
+def item(plan: str = "pro", status: str = "active", **payer: str) -> dict[str, Any]:
+    return {"status": status, "plan": {"slug": plan, "name": plan.title()}, "payer": payer or {"user_id": "user_alice"}}
+
+
+def event(kind: str = "subscriptionItem.active", at: float = 1_790_000_000.0, **data: Any) -> dict[str, Any]:
+    return {"type": kind, "object": "event", "timestamp": int(at * 1000), "data": data or item()}
+
+
+def post(
+    client: Any, body: dict[str, Any], message_id: str = "msg_1", sent: datetime | None = None, secret: str = SECRET
+) -> Any:
+    sent, text = sent or timezone.now(), json.dumps(body)
+    headers = {
+        "svix-id": message_id,
+        "svix-timestamp": str(int(sent.timestamp())),
+        "svix-signature": Webhook(secret).sign(message_id, sent, text),
+    }
+    return client.post("/webhooks/clerk", text, content_type="application/json", headers=headers)
+
+
+@pytest.fixture
+def webhook(throttling: Any) -> None:
+    throttling(CLERK_WEBHOOK_SECRET=SECRET)
+
+
+def test_without_a_secret_there_is_no_webhook(client: Any, throttling: Any) -> None:
+    assert post(client, event()).status_code == 404
+
+
+@pytest.mark.usefixtures("webhook")
+class TestWebhook:
+    def test_a_plan_change_is_kept(self, client: Any) -> None:
+        response = post(client, event())
+        assert (response.status_code, response.json()) == (200, {"status": "stored"})
+        [row] = PlanChange.objects.all()
+        assert (row.subject, row.plan, row.is_active, row.message_id) == ("user:user_alice", "pro", True, "msg_1")
+        assert row.event_at == datetime.fromtimestamp(1_790_000_000, UTC)
+
+    def test_a_message_counts_once(self, client: Any) -> None:
+        assert [post(client, event()).json()["status"] for _ in range(3)] == ["stored", "duplicate", "duplicate"]
+        assert PlanChange.objects.count() == 1
+
+    def test_order_of_events_wins_over_order_of_arrival(self, client: Any) -> None:
+        post(client, event("subscriptionItem.ended", 1_790_000_200.0, **item("pro", "ended")), "msg_2")
+        post(client, event("subscriptionItem.active", 1_790_000_300.0, **item("institutional")), "msg_3")
+        post(client, event("subscriptionItem.active", 1_790_000_100.0, **item("pro")), "msg_1")
+        assert current_plan("user:user_alice") == "institutional"
+
+    def test_the_end_of_the_old_plan_does_not_end_the_new_one(self, client: Any) -> None:
+        post(client, event(at=1_790_000_100.0), "msg_1")
+        post(client, event(at=1_790_000_200.0, **item("institutional")), "msg_2")
+        post(client, event("subscriptionItem.ended", 1_790_000_201.0, **item("pro", "ended")), "msg_3")
+        assert current_plan("user:user_alice") == "institutional"
+        post(client, event("subscriptionItem.ended", 1_790_000_300.0, **item("institutional", "ended")), "msg_4")
+        assert current_plan("user:user_alice") is None
+
+    @pytest.mark.parametrize("minutes", [-6, 6])
+    def test_a_message_out_of_its_five_minutes_is_refused(self, client: Any, minutes: int) -> None:
+        response = post(client, event(), sent=timezone.now() + timedelta(minutes=minutes))
+        assert (response.status_code, response.json()["type"]) == (400, "urn:avo:problem:bad-signature")
+
+    def test_a_foreign_signature_is_refused(self, client: Any) -> None:
+        assert post(client, event(), secret="whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").status_code == 400
+
+    @pytest.mark.parametrize("signature", ["", "v1", "v1,%%%", "v2,abc", "nonsense nonsense"])
+    def test_a_mangled_signature_is_refused(self, client: Any, signature: str) -> None:
+        headers = {"svix-id": "m", "svix-timestamp": str(int(timezone.now().timestamp())), "svix-signature": signature}
+        assert client.post("/webhooks/clerk", "{}", content_type="application/json", headers=headers).status_code == 400
+        assert (
+            client.post("/webhooks/clerk", b"\xff", content_type="application/json", headers=headers).status_code == 400
+        )
+
+    def test_no_headers_at_all(self, client: Any) -> None:
+        assert client.post("/webhooks/clerk", {}, content_type="application/json").status_code == 400
+
+    def test_other_events_are_accepted_and_ignored(self, client: Any) -> None:
+        assert post(client, {"type": "user.created", "data": {}}).json() == {"status": "ignored"}
+
+    def test_a_signed_event_without_its_parts_is_told_so(self, client: Any) -> None:
+        response = post(client, event(payer={}, status="active", plan={"slug": "pro"}))
+        assert (response.status_code, response.json()["detail"]) == (422, "The event names no payer.")
+
+    def test_it_is_neither_throttled_nor_counted(self, client: Any) -> None:
+        assert "RateLimit" not in post(client, event()).headers
+
+
+def test_a_subscription_carries_all_its_items() -> None:
+    items = [
+        item("free_user", "ended"),
+        item("pro"),
+        item("institutional", "upcoming"),
+        {"status": "active"},
+        "rubbish",
+    ]
+    changes = read_event(
+        event("subscription.updated", payer={"organization_id": "org_desk", "user_id": "u"}, items=items)
+    )
+    assert [(change.subject, change.plan, change.is_active) for change in changes] == [
+        ("org:org_desk", "free_user", False),
+        ("org:org_desk", "pro", True),
+    ]
+
+
+def test_a_cancelled_plan_is_served_to_its_end() -> None:
+    assert read_event(event("subscriptionItem.canceled", **item("pro", "canceled"))) == []
+
+
+@pytest.mark.parametrize(
+    "broken", [None, [], {}, {"type": 7}, {"type": "subscription.updated"}, event() | {"timestamp": "soon"}]
+)
+def test_what_is_no_event(broken: Any) -> None:
+    with pytest.raises(EventError):
+        read_event(broken)
