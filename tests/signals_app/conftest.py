@@ -142,7 +142,8 @@ def crew(
             must_end=must_end,
             clock=clock,
         )
-        housekeeper = Housekeeper(stream, in_group, forget_consumer_after_ms=3_600_000)
+        trimmed = SignalStream(via, soft_cap=1_000, hard_cap=2_000)
+        housekeeper = Housekeeper(trimmed, in_group, forget_consumer_after_ms=3_600_000)
         consumer = Consumer(in_group, member, source, processor, housekeeper, clock=clock)
         return Crew(consumer, member, source, processor, clock)
 

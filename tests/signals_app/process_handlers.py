@@ -1,0 +1,20 @@
+"""Handlers for consumers that run as processes of their own; the environment says what they do."""
+
+import os
+import time
+from pathlib import Path
+
+from signals_app.event import Event
+
+
+def record_slowly(event: Event) -> None:
+    """Takes AVO_TEST_SECONDS, then adds ``<signal number> <process id>`` to the file AVO_TEST_RECORD."""
+    begun = Path(os.environ["AVO_TEST_RECORD"]).with_suffix(".begun")
+    _append(begun, event)
+    time.sleep(float(os.environ["AVO_TEST_SECONDS"]))
+    _append(Path(os.environ["AVO_TEST_RECORD"]), event)
+
+
+def _append(path: Path, event: Event) -> None:
+    with path.open("a") as out:
+        out.write(f"{event.signal_id.int} {os.getpid()}\n")

@@ -1,0 +1,87 @@
+"""Whatever command's reply is lost: nothing is lost, nothing is added, handled or buried twice."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import RedisError
+
+from signals_app import keys
+from signals_app.group import ConsumerGroup
+from signals_app.handling import RetryLaterError
+from signals_app.publisher import Publisher
+from signals_app.stream import SignalStream
+from tests.signals_app.conftest import Crew, RecordingHandler, event, fields
+from tests.signals_app.reply_thief import ReplyThief
+
+pytestmark = pytest.mark.real_server
+EVENTS = 12
+FAILS_ONCE = 5
+
+
+@dataclass
+class Scenario:
+    """Publishes, consumes, retries, claims from the dead, buries and leaves, through a given client."""
+
+    crew: Callable[..., Crew]
+    redis_client: Any
+
+    def run(self, client: Any) -> RecordingHandler:
+        self.redis_client.flushall()
+        handler = RecordingHandler(takes_batch=False)
+        handler.fails = lambda one: (
+            RetryLaterError() if one.signal_id.int == FAILS_ONCE and handler.handled.count(FAILS_ONCE) < 2 else None
+        )
+        self.publish(client)
+        self.leave_something_behind()
+        group = ConsumerGroup(client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000)
+        one = self.crew("one", in_group=group, via=client, with_handler=handler, count=4)
+        one.drain()
+        with_reply_or_without(one.member.leave)
+        return handler
+
+    def publish(self, client: Any) -> None:
+        stream = SignalStream(client, soft_cap=1_000, hard_cap=2_000)
+        publisher = Publisher(stream, soft_cap=1_000, batch_size=5, pause=lambda seconds: None)
+        for _ in publisher.publish(event(number) for number in range(EVENTS)):
+            pass
+        self.redis_client.xadd(keys.LIVE, fields(99, direction="up"))
+
+    def leave_something_behind(self) -> None:
+        """A dead consumer holds the first event."""
+        ConsumerGroup(self.redis_client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=0).read("dead", count=1, block_ms=0)
+
+
+def with_reply_or_without(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except RedisError:
+        return
+
+
+def commands_of(scenario: Scenario, server: str, folder: Path) -> list[str]:
+    thief = ReplyThief(server, folder)
+    with thief as client:
+        scenario.run(client)
+    return thief.commands
+
+
+def test_no_lost_reply_loses_or_doubles_anything(redis_client: Any, crew: Callable[..., Crew], tmp_path: Path) -> None:
+    redis_client.ping()
+    server = redis_client.connection_pool.connection_kwargs["path"]
+    scenario = Scenario(crew, redis_client)
+    commands = commands_of(scenario, server, tmp_path)
+    assert {"EVALSHA", "XREADGROUP", "XACK", "XGROUP", "XPENDING", "HGET"} <= set(commands)
+    for steals in range(1, len(commands) + 1):
+        with ReplyThief(server, tmp_path, steals) as client:
+            handler = scenario.run(client)
+        lost = f"lost the reply to number {steals}, {commands[steals - 1]}"
+        assert redis_client.xlen(keys.LIVE) == EVENTS + 1, lost
+        assert Counter(handler.handled) == {number: 1 + (number == FAILS_ONCE) for number in range(EVENTS)}, lost
+        assert [letter[b"signal_id"] for _, letter in redis_client.xrange(keys.DEAD)] == [
+            fields(99)["signal_id"].encode()
+        ], lost
+        assert redis_client.xpending(keys.LIVE, keys.DEFAULT_GROUP)["pending"] == 0, lost
