@@ -4,10 +4,8 @@ import os
 import shutil
 import tempfile
 
-from prometheus_client import multiprocess
-
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+workers = int(os.environ.setdefault("WEB_CONCURRENCY", "2"))
 preload_app = True
 graceful_timeout = 5
 keepalive = 5
@@ -15,12 +13,15 @@ max_requests = 100_000
 max_requests_jitter = 10_000
 accesslog = None
 
-# The workers' counters meet here, so that /metrics shows their sum whichever worker answers.
+# The workers' counters meet here, so that /metrics shows their sum whichever worker answers. prometheus_client
+# looks for the variable when it is first imported, so nothing before this line may import it.
 _counters = tempfile.mkdtemp(prefix="avo-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
 
 
 def child_exit(server, worker):
+    from prometheus_client import multiprocess
+
     multiprocess.mark_process_dead(worker.pid)
 
 

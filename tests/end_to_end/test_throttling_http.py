@@ -1,0 +1,137 @@
+"""Limits through the HTTP API under gunicorn with four processes."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.system import data_folder, eventually
+from tests.end_to_end.throttled_web import OwnRedis, Web, web
+from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, JwksServer, SigningKey, jwks_server, token
+
+LONG = os.environ.get("AVO_CHAOS") == "long"
+FLOOD = 10_000 if LONG else 400
+RATES = "anonymous=5/min;free=8/min;pro=12/min;institutional=20/min;bad_token=100000/min"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with data_folder() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def redis(folder: Path) -> Iterator[OwnRedis]:
+    server = OwnRedis(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def clerk() -> Iterator[JwksServer]:
+    with jwks_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path, redis: OwnRedis, clerk: JwksServer) -> Iterator[Web]:
+    variables = {"THROTTLING_REDIS_URL": f"unix://{redis.socket}", "THROTTLE_RATES": RATES}
+    with web(folder, CLERK_ISSUER=ISSUER, CLERK_JWKS_URL=clerk.url, **variables) as server:
+        yield server
+
+
+def allowed(running: Web, *tokens: str | None, requests: int = 40) -> int:
+    """How many of ``requests``, sent eight at a time and by turns with ``tokens``, were not refused."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda turn: running.get("/api/macro", tokens[turn % len(tokens)]), range(requests)))
+    counts = Counter(answer.status_code for answer in answers)
+    assert set(counts) <= {200, 429}
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status_code == 429)
+    return counts[200]
+
+
+def test_each_tier_has_its_limit_over_all_processes(running: Web) -> None:
+    assert allowed(running, None) == 5
+    assert allowed(running, token(user="user_free", plan="u:free_user")) == 8
+    assert allowed(running, token(user="user_pro", plan="u:pro")) == 12
+    assert allowed(running, token(user="user_inst", plan="u:institutional")) == 20
+
+
+def test_an_organisation_shares_one_limit(running: Web) -> None:
+    both = [token(user=user, plan="o:pro", org="org_desk") for user in ("user_ann", "user_ben")]
+    assert allowed(running, *both) == 12
+    assert running.get("/api/limits", both[0]).json()["subject"] == "org:org_desk"
+
+
+def test_an_override_is_in_force_within_five_seconds_everywhere(running: Web) -> None:
+    mine = token(user="user_special", plan="u:free_user")
+    assert allowed(running, mine, requests=12) == 8
+    row = "subject='user:user_special', rates='15/min', reason='e2e'"
+    made = f"from throttling.models import TierOverride; TierOverride.objects.create({row})"
+    running.manage("shell", "--no-imports", "-c", made)
+    time.sleep(5)
+    assert running.get("/api/macro", mine).headers["RateLimit-Policy"] == '"minute";q=15;w=60'
+    assert allowed(running, mine) == 6
+
+
+def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(running: Web, clerk: JwksServer) -> None:
+    good = token(user="user_good", plan="u:institutional")
+    assert running.get("/api/macro", good).status_code == 200
+    bad = [token(OTHER_KEY, kid=KEY.kid), *(token(OTHER_KEY, kid=f"ins_{number}") for number in range(20)), "rubbish"]
+    clerk.fetches, began = 0, time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        answers = Counter(
+            pool.map(lambda turn: running.get("/api/macro", bad[turn % len(bad)]).status_code, range(FLOOD))
+        )
+    assert answers == {401: FLOOD}
+    assert clerk.fetches <= 1 + (time.monotonic() - began) / 30
+    assert running.get("/api/macro", good).status_code == 200
+
+
+@pytest.mark.skipif(not LONG, reason="waits half a minute twice; in simulated time in tests/throttling/test_jwks.py")
+def test_chaos_of_rotating_keys(running: Web, clerk: JwksServer) -> None:
+    """A key of a new name, and then a new key of the same name, each within 30 s."""
+    newer, same_name = SigningKey("ins_newer"), SigningKey("ins_newer")
+    for keys in ([KEY, newer], [KEY, same_name]):
+        running.get("/api/macro", token(OTHER_KEY))  # the worst moment: a look for keys has just been spent
+        clerk.keys, began = keys, time.monotonic()
+        mine = token(keys[1], user=f"user_{id(keys)}", plan="u:institutional", exp=int(time.time()) + 300)
+        eventually(lambda mine=mine: running.get("/api/macro", mine).status_code == 200, 32, 1.0)
+        print(f"accepted after {time.monotonic() - began:.1f} s")
+    clerk.keys = [KEY]
+
+
+def test_keys_gone_warm_and_cold(folder: Path, redis: OwnRedis, running: Web, clerk: JwksServer) -> None:
+    good = token(user="user_warm", plan="u:institutional")
+    clerk.is_down = True
+    try:
+        assert running.get("/api/macro", good).status_code == 200
+        redis.client().delete(*redis.client().keys("throttle:{jwks*"))
+        variables = {"THROTTLING_REDIS_URL": f"unix://{redis.socket}"}
+        with web(folder, workers=1, CLERK_ISSUER=ISSUER, CLERK_JWKS_URL=clerk.url, **variables) as cold:
+            answer = cold.get("/api/macro", good)
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:avo:problem:keys-unavailable")
+    finally:
+        clerk.is_down = False
+
+
+def test_health_metrics_schema_docs_and_admin_are_not_throttled(running: Web) -> None:
+    for path in ("/livez", "/readyz", "/metrics", "/api/schema", "/api/docs", "/admin/login/"):
+        answers = [running.get(path) for _ in range(7)]
+        assert {answer.status_code for answer in answers} == {200}, path
+        assert not any("RateLimit" in answer.headers for answer in answers)
+
+
+def test_figures_of_all_processes_meet_on_the_page(running: Web, redis: OwnRedis) -> None:
+    allowed(running, token(user="user_figures", plan="u:free_user"), requests=20)
+    busy = b"free|user:user_figures"
+    client = redis.client()
+    eventually(lambda: sum(client.zscore(key, busy) or 0 for key in client.keys("throttle:busy:*")) == 20, 5)
+    assert "avo_throttle_refusals_last_hour" in running.get("/metrics").text
+    assert json.loads(running.get("/api/limits").text)["tier"] == "anonymous"
