@@ -41,9 +41,9 @@ class AnswerCache:
         head = orjson.dumps([answer.made_at, answer.generation])
         self._client.set(keys.macro_answer(name), head + b"\n" + answer.body, ex=self._life_seconds)
 
-    def may_make(self, name: str) -> bool:
-        """Whether the caller is the one to remake the answer: true for one caller in some seconds."""
-        return bool(self._client.set(keys.macro_lease(name), "1", nx=True, px=_LEASE_MS))
+    def may_make(self, name: str, generation: int) -> bool:
+        """Whether the caller is the one to make the answer after that load: true for one caller in some seconds."""
+        return bool(self._client.set(keys.macro_lease(name, generation), "1", nx=True, px=_LEASE_MS))
 
     def outdate(self) -> None:
         """Makes every kept answer out of date: the data has changed."""

@@ -31,10 +31,10 @@ def decode_in_bulk(raw: Sequence[RawState]) -> Decoded:
     table = _numbers(usual)
     if table is None:
         return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), list(raw))
-    is_good = (table[:, 1:] <= 1.0).all(axis=1)
+    is_good = table[:, 1:].max(axis=1, initial=0.0) <= 1.0
     if not is_good.all():
-        odd += [state for state, good in zip(usual, is_good.tolist(), strict=True) if not good]
-        usual = [state for state, good in zip(usual, is_good.tolist(), strict=True) if good]
+        odd += [usual[place] for place in np.flatnonzero(~is_good)]
+        usual = [usual[place] for place in np.flatnonzero(is_good)]
         table = table[is_good]
     return Decoded([symbol for symbol, _ in usual], table[:, 0], table[:, 1:], odd)
 

@@ -110,5 +110,7 @@ class Collection:
             if swapped is not None:
                 self._keep(Version(swapped.collection, now, DatedUniverse(columns)))
         finally:
-            self._built.set()
-            self._store.release()
+            try:
+                self._store.release()
+            finally:
+                self._built.set()

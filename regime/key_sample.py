@@ -55,7 +55,7 @@ def _sample_of(server: "Redis", size: int) -> Sample:
     pipeline = server.pipeline(transaction=False)
     pipeline.dbsize()
     for _ in range(size):
-        pipeline.execute_command("RANDOMKEY")
+        pipeline.randomkey()
     all_keys, *found = pipeline.execute()
     names = [name for name in found if name]
     states = [name for name in names if name.startswith(_PREFIX)]

@@ -48,4 +48,7 @@ def after_cycle(ledger: Ledger, written: Columns, cycle: int) -> Ledger:
 def changed_symbols(ledger: Ledger, timeframe: str, since_cycle: int) -> NDArray[np.bytes_]:
     """Symbols written after cycle ``since_cycle`` whose dominant regime is not that of their cycle before."""
     place = TIMEFRAMES.index(timeframe)
-    return ledger.symbols[(ledger.cycles > since_cycle) & (ledger.newest[place] != ledger.before[place])]
+    changed: NDArray[np.bytes_] = ledger.symbols[
+        (ledger.cycles > since_cycle) & (ledger.newest[place] != ledger.before[place])
+    ]
+    return changed

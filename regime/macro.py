@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from regime.answer_cache import AnswerCache, KeptAnswer
 from regime.conf import RegimeConf, regime_conf
-from regime.macro_history import Newest, Observation, as_known, newest
+from regime.macro_history import Newest, Observation, Period, as_known, newest
 from regime.macro_table import history_of, last_periods
 
 logger = logging.getLogger(__name__)
@@ -34,25 +34,18 @@ class Macro:
         """JSON of the newest value of every series. Raises DatabaseError when nothing is kept either."""
         return self._answer("newest", now, _newest_of_all)
 
-    def series(
-        self,
-        series_id: str,
-        now: float,
-        vintage: date | None = None,
-        start: date | None = None,
-        end: date | None = None,
-    ) -> bytes | None:
-        """JSON of one series as known on ``vintage``, None when there is no such series. Raises DatabaseError."""
+    def series(self, series_id: str, period: Period, now: float) -> bytes | None:
+        """JSON of one series as known then, None when there is no such series. Raises DatabaseError."""
         kept = self._answer(f"series:{series_id}", now, lambda: _history(series_id))
         history = orjson.loads(kept)
-        return None if history is None else _series(series_id, history, vintage, start, end)
+        return None if history is None else _series(series_id, history, period)
 
     def _answer(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         try:
             kept, generation = self._cache.get(name)
             if kept is not None and self._is_fresh(kept, generation, now):
                 return kept.body
-            is_ours = self._cache.may_make(name)
+            is_ours = self._cache.may_make(name, generation)
         except RedisError as failure:
             logger.warning("macro answers are not kept: %s", failure)
             return make()
@@ -104,15 +97,8 @@ def _history(series_id: str) -> bytes:
     return orjson.dumps(None if history is None else [[one.date, one.vintage, one.value] for one in history])
 
 
-def _series(
-    series_id: str, history: list[list[Any]], vintage: date | None, start: date | None, end: date | None
-) -> bytes:
-    observations = as_known(
-        (Observation(date.fromisoformat(day), date.fromisoformat(known), value) for day, known, value in history),
-        vintage,
-        start,
-        end,
-    )
+def _series(series_id: str, history: list[list[Any]], period: Period) -> bytes:
+    observations = as_known((Observation(_day(day), _day(known), value) for day, known, value in history), period)
     return orjson.dumps(
         {
             "series_id": series_id,
@@ -121,3 +107,6 @@ def _series(
             "observations": observations,
         }
     )
+
+
+_day = date.fromisoformat

@@ -1,16 +1,16 @@
 """What was known of a macro series, and when: pure rules over its observations in all vintages."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """The value for the period ``date`` as published on ``vintage``."""
 
-    date: date
-    vintage: date
+    date: dt.date
+    vintage: dt.date
     value: float
 
 
@@ -21,21 +21,32 @@ class Newest:
     ``revised`` and ``previous_revised`` tell whether an earlier vintage had another value for that period.
     """
 
-    date: date
+    date: dt.date
     value: float
-    vintage: date
+    vintage: dt.date
     revised: bool
-    previous_date: date | None
+    previous_date: dt.date | None
     previous_value: float | None
     previous_revised: bool | None
     change: float | None
 
 
-def as_known(
-    history: Iterable[Observation], vintage: date | None = None, start: date | None = None, end: date | None = None
-) -> list[Observation]:
-    """By period the newest value published up to ``vintage`` (default: ever), for periods from ``start`` to ``end``."""
-    known: dict[date, Observation] = {}
+@dataclass(frozen=True, slots=True)
+class Period:
+    """As known on ``vintage`` (default: now), from ``start`` to ``end``, both included."""
+
+    vintage: dt.date | None = None
+    start: dt.date | None = None
+    end: dt.date | None = None
+
+
+EVER = Period()
+
+
+def as_known(history: Iterable[Observation], period: Period = EVER) -> list[Observation]:
+    """By date the newest value that was published up to the period's vintage."""
+    vintage, start, end = period.vintage, period.start, period.end
+    known: dict[dt.date, Observation] = {}
     for one in history:
         held = known.get(one.date)
         if (vintage is None or one.vintage <= vintage) and (held is None or one.vintage > held.vintage):
@@ -54,8 +65,8 @@ def newest(history: Sequence[Observation]) -> Newest | None:
         value=last.value,
         vintage=last.vintage,
         revised=_is_revised(last, history),
-        previous_date=before and before.date,
-        previous_value=before and before.value,
+        previous_date=before.date if before else None,
+        previous_value=before.value if before else None,
         previous_revised=_is_revised(before, history) if before else None,
         change=round(last.value - before.value, 10) if before else None,
     )

@@ -66,6 +66,6 @@ def last_periods(periods: int) -> dict[str, list[Observation]]:
     age = Window(DenseRank(), partition_by="series", order_by=F("date").desc())
     rows = MacroObservation.objects.annotate(age=age).filter(age__lte=periods).order_by("series", "date", "vintage")
     found: dict[str, list[Observation]] = {}
-    for series_id, *observation in rows.values_list("series", "date", "vintage", "value"):
-        found.setdefault(series_id, []).append(Observation(*observation))
+    for series_id, date, vintage, value in rows.values_list("series", "date", "vintage", "value"):
+        found.setdefault(series_id, []).append(Observation(date, vintage, value))
     return found

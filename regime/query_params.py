@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from rest_framework.exceptions import ValidationError
 
-from regime.cursor import Cursor, CursorError, decode_cursor
+from regime.cursor import Cursor, decode_cursor
 from regime.listing import Order, Query
+from regime.macro_history import Period
 from regime.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
 
 MOST_SYMBOLS = 500
@@ -28,35 +30,56 @@ def checked_symbol(text: str) -> str:
 
 def max_age_of(params: Params) -> float | None:
     """``max_age`` in seconds. Raises ValidationError."""
-    return _read(params, "max_age", _seconds, None)
+    with _Reading(params) as reading:
+        max_age: float | None = reading.field("max_age", _seconds, None)
+    return max_age
 
 
 def query_of(params: Params) -> tuple[Query, Cursor | None]:
-    """The question of a listing and where it goes on. Raises ValidationError."""
-    query = Query(
-        timeframe=_read(params, "timeframe", _one_of(TIMEFRAMES), "1mo"),
-        regime=_read(params, "regime", _one_of(REGIMES), None),
-        min_score=_read(params, "min_score", _score, None),
-        symbols=_read(params, "symbols", _symbols, None),
-        order=_read(params, "order", _one_of(_ORDERS), "symbol"),
-        limit=_read(params, "limit", _limit, 50),
-    )
-    return query, _read(params, "cursor", decode_cursor, None)
+    """The question of a listing and where it goes on. Raises ValidationError with every bad field."""
+    with _Reading(params) as reading:
+        return Query(
+            timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), "1mo"),
+            regime=reading.field("regime", _one_of(REGIMES), None),
+            min_score=reading.field("min_score", _score, None),
+            symbols=reading.field("symbols", _symbols, None),
+            order=reading.field("order", _one_of(_ORDERS), "symbol"),
+            limit=reading.field("limit", _limit, 50),
+        ), reading.field("cursor", decode_cursor, None)
 
 
-def date_of(params: Params, name: str) -> date | None:
-    """An ISO date. Raises ValidationError."""
-    return _read(params, name, _date, None)
+def period_of(params: Params) -> Period:
+    """``vintage``, ``start`` and ``end``. Raises ValidationError with every bad field."""
+    with _Reading(params) as reading:
+        return Period(*(reading.field(name, _date, None) for name in ("vintage", "start", "end")))
 
 
-def _read(params: Params, name: str, read: Callable[[str], T], default: T) -> T:
-    text = params.get(name)
-    if text is None or text == "":
-        return default
-    try:
-        return read(text)
-    except (ValueError, CursorError, SymbolError) as error:
-        raise ValidationError({name: [str(error)]}) from error
+class _Reading:
+    """Reads fields one by one and, at the end, refuses all bad ones at once."""
+
+    def __init__(self, params: Params) -> None:
+        self._params = params
+        self._errors: dict[str, list[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._errors and error is None:
+            raise ValidationError(self._errors)
+
+    def field(self, name: str, read: Callable[[str], Any], default: Any) -> Any:
+        """The field as ``read`` makes it of its text; ``default`` when it is missing, empty or bad."""
+        text = self._params.get(name)
+        if not text:
+            return default
+        try:
+            return read(text)
+        except ValueError as error:  # SymbolError and CursorError too
+            self._errors[name] = [str(error)]
+            return default
 
 
 def _one_of(names: tuple[T, ...]) -> Callable[[str], T]:

@@ -63,7 +63,8 @@ def trend_strength(t: Floats, degrees: int) -> Floats:
     strength = np.sin(angle) * series
     if is_odd:
         strength = (angle + strength) * 2.0 / np.pi
-    return strength.clip(0.0, 1.0)
+    clipped: Floats = strength.clip(0.0, 1.0)
+    return clipped
 
 
 def _trend(returns: Floats, window: int) -> Floats:  # (symbols, 3): bull, bear, sideways
@@ -103,7 +104,7 @@ def _rolling_volatility(returns: Floats, window: int) -> Floats:  # (days - wind
 
 
 def _silent(logs: Floats) -> NDArray[np.bool_]:  # (symbols,)
-    return np.isnan(logs[-MAX_SILENT_ROWS:]).all(axis=0)
+    return np.asarray(np.isnan(logs[-MAX_SILENT_ROWS:]).all(axis=0))
 
 
 def _packed_to_the_end(logs: Floats) -> Floats:

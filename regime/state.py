@@ -79,8 +79,8 @@ def encode_scores(scores: Scores) -> bytes:
 
 
 def encode_stamp(unix_seconds: float) -> bytes:
-    """Unix seconds as integer text, or decimal to the millisecond."""
-    return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else b"%.3f" % unix_seconds
+    """Unix seconds as integer text where they are whole, else as the shortest decimal that is this number."""
+    return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else repr(unix_seconds).encode()
 
 
 def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -> StoredState:

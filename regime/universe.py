@@ -106,7 +106,8 @@ class Universe:
         wanted = np.unique(np.array([symbol.encode() for symbol in symbols], dtype=np.bytes_))
         found = positions(self._columns.symbols, wanted)
         found = found[found >= 0]
-        return found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
+        scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
+        return scored
 
     def _choice(self, timeframe: str, regime: str | None) -> _Choice:
         def make() -> _Choice:

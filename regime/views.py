@@ -20,7 +20,7 @@ from regime.freshness import Judgement, judge
 from regime.macro import Macro
 from regime.macro_answer import MacroAnswers
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
-from regime.query_params import checked_symbol, date_of, max_age_of, query_of
+from regime.query_params import checked_symbol, max_age_of, period_of, query_of
 from regime.representation import answer
 from regime.state import StoredState
 from regime.state_answer import state_answer
@@ -70,7 +70,7 @@ class RegimeCollectionView(APIView):
         query, cursor = query_of(request.query_params)
         now = time.time()
         version = _version(cursor, now)
-        given = collection_answers().answer(version, query, cursor and cursor.place, now)
+        given = collection_answers().answer(version, query, cursor.place if cursor else None, now)
         return answer(request, given, _CONFIRM, conf().confirm_seconds)
 
 
@@ -87,10 +87,9 @@ class MacroSeriesView(APIView):
     """The observations of one macro series."""
 
     def get(self, request: Request, series_id: str) -> Response:
-        params = request.query_params
-        vintage, start, end = (date_of(params, name) for name in ("vintage", "start", "end"))
+        period = period_of(request.query_params)
         with _database_failure_told():
-            body = connected_macro().series(series_id, time.time(), vintage, start, end)
+            body = connected_macro().series(series_id, period, time.time())
         if body is None:
             raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
         return answer(request, macro_answers().answer(series_id, body), _macro_cache_control())

@@ -17,7 +17,7 @@ Argument = bytes | str | int | float
 
 def pack(*command: Argument) -> bytes:
     """One command as the bytes that go to the server."""
-    return hiredis.pack_command(command)  # type: ignore[no-any-return]
+    return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]
 
 
 def exchange(client: "Redis", packed: bytes, replies: int) -> list[Reply]:
@@ -46,7 +46,7 @@ class Window:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None or self._awaited:
-            self._connection.disconnect()
+            self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Window:
 
     def post(self, packed: bytes, replies: int) -> None:
         """Sends a request that will have so many replies."""
-        self._connection.send_packed_command([packed])
+        self._connection.send_packed_command([packed])  # type: ignore[no-untyped-call]
         self._awaited.append(replies)
 
     def receive(self) -> list[Reply]:

@@ -10,30 +10,34 @@ from regime.state_cache import StateCache
 from regime.state_scan import StateScan
 
 
+def build_of(redis: Any, states: StateCache) -> CollectionBuild:
+    return CollectionBuild(StateScan(redis), states)
+
+
 @pytest.fixture
-def client(redis_of: Any) -> Any:
+def redis(redis_of: Any) -> Any:
     return redis_of("regime")
 
 
 @pytest.fixture
-def server_now(client: Any) -> float:
-    seconds, microseconds = client.time()
+def server_now(redis: Any) -> float:
+    seconds, microseconds = redis.time()
     return float(seconds) + microseconds / 1e6
 
 
 @pytest.fixture
-def states(client: Any) -> StateCache:
-    return StateCache(client, RegimeConf(write_batch=3, write_calls_in_flight=2))
+def states(redis: Any) -> StateCache:
+    return StateCache(redis, RegimeConf(write_batch=3, write_calls_in_flight=2))
 
 
 @pytest.fixture
-def store(client: Any) -> CollectionStore:
-    return CollectionStore(client, RegimeConf())
+def store(redis: Any) -> CollectionStore:
+    return CollectionStore(redis, RegimeConf())
 
 
 @pytest.fixture
-def build(client: Any, states: StateCache) -> CollectionBuild:
-    return CollectionBuild(StateScan(client), states)
+def build(redis: Any, states: StateCache) -> CollectionBuild:
+    return build_of(redis, states)
 
 
 @pytest.fixture

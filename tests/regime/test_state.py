@@ -94,4 +94,4 @@ def test_the_highest_score_dominates_and_of_equals_the_first() -> None:
 
 def test_stamps_are_written_as_plain_decimals() -> None:
     assert encode_stamp(1_790_000_000) == b"1790000000"
-    assert encode_stamp(1_790_000_000.25) == b"1790000000.250"
+    assert encode_stamp(1_790_000_000.231724) == b"1790000000.231724"

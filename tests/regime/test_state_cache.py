@@ -17,7 +17,7 @@ def put(states: StateCache, *written: Any, now: float | None = None) -> list[Put
     return [outcome for _, outcome in states.put_many(written, now)]
 
 
-def test_what_is_put_is_got_with_its_expiry(states: StateCache, client: Any, server_now: float) -> None:
+def test_what_is_put_is_got_with_its_expiry(states: StateCache, redis: Any, server_now: float) -> None:
     now = math.floor(server_now)
     assert put(states, a_state(computed_at=now - 3600)) == [PutOutcome.WRITTEN]
     held = states.get("EURUSD=X")
@@ -25,11 +25,11 @@ def test_what_is_put_is_got_with_its_expiry(states: StateCache, client: Any, ser
     assert held.scores == a_state().scores
     assert held.computed_at == now - 3600
     assert held.expires_at == now - 3600 + LIFE_SECONDS
-    assert client.hlen(KEY) == 41
-    assert 0 < client.ttl(KEY) <= LIFE_SECONDS - 3599
+    assert redis.hlen(KEY) == 41
+    assert 0 < redis.ttl(KEY) <= LIFE_SECONDS - 3599
 
 
-def test_many_come_back_in_order_with_their_outcome(states: StateCache, client: Any, server_now: float) -> None:
+def test_many_come_back_in_order_with_their_outcome(states: StateCache, redis: Any, server_now: float) -> None:
     now = server_now
     written = [a_state(f"S{number}", now, number) for number in range(100)]
     outcomes = list(states.put_many(iter(written)))
@@ -37,7 +37,7 @@ def test_many_come_back_in_order_with_their_outcome(states: StateCache, client: 
     assert all((held := states.get(state.symbol)) and held.scores == state.scores for state in written)
 
 
-def test_an_older_state_never_replaces_a_newer_one(states: StateCache, client: Any, server_now: float) -> None:
+def test_an_older_state_never_replaces_a_newer_one(states: StateCache, redis: Any, server_now: float) -> None:
     now = server_now
     put(states, a_state(computed_at=now - 10, seed=1))
     assert put(states, a_state(computed_at=now - 20, seed=2)) == [PutOutcome.NEWER_IS_THERE]
@@ -46,52 +46,52 @@ def test_an_older_state_never_replaces_a_newer_one(states: StateCache, client: A
     assert held.scores == a_state(seed=1).scores
 
 
-def test_the_same_stamp_may_be_written_again(states: StateCache, client: Any, server_now: float) -> None:
+def test_the_same_stamp_may_be_written_again(states: StateCache, redis: Any, server_now: float) -> None:
     now = server_now
     assert put(states, a_state(computed_at=now), a_state(computed_at=now, seed=2)) == [PutOutcome.WRITTEN] * 2
 
 
-def test_a_state_past_its_life_is_not_written(states: StateCache, client: Any, server_now: float) -> None:
+def test_a_state_past_its_life_is_not_written(states: StateCache, redis: Any, server_now: float) -> None:
     assert put(states, a_state(computed_at=server_now - LIFE_SECONDS - 1)) == [PutOutcome.PAST_ITS_LIFE]
     assert states.get("EURUSD=X") is None
 
 
 def test_a_stamp_slightly_in_the_future_gives_no_more_than_a_day(
-    states: StateCache, client: Any, server_now: float
+    states: StateCache, redis: Any, server_now: float
 ) -> None:
     put(states, a_state(computed_at=server_now + 200))
-    assert client.pttl(KEY) <= LIFE_SECONDS * 1000
+    assert redis.pttl(KEY) <= LIFE_SECONDS * 1000
 
 
 @pytest.mark.parametrize("stamp", ["soon", "1790000000000", "nan"])
-def test_a_senseless_stamp_protects_nothing(states: StateCache, client: Any, server_now: float, stamp: str) -> None:
-    plain_hset(client, "EURUSD=X", {"computed_at": stamp, "bull:1w": "0.1"})
+def test_a_senseless_stamp_protects_nothing(states: StateCache, redis: Any, server_now: float, stamp: str) -> None:
+    plain_hset(redis, "EURUSD=X", {"computed_at": stamp, "bull:1w": "0.1"})
     assert put(states, a_state(computed_at=server_now)) == [PutOutcome.WRITTEN]
 
 
-def test_old_fields_do_not_stay(states: StateCache, client: Any, server_now: float) -> None:
-    plain_hset(client, "EURUSD=X", {"backfilled_at": "1", "bear:2y": "0.3", "note": "x"})
+def test_old_fields_do_not_stay(states: StateCache, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "EURUSD=X", {"backfilled_at": "1", "bear:2y": "0.3", "note": "x"})
     put(states, only("EURUSD=X", server_now, bull_1mo=0.5))
-    assert client.hkeys(KEY) == [b"computed_at", b"bull:1mo"]
+    assert redis.hkeys(KEY) == [b"computed_at", b"bull:1mo"]
 
 
-def test_a_key_of_another_type_is_no_state_and_is_replaced(states: StateCache, client: Any, server_now: float) -> None:
-    client.set(KEY, "oops")
+def test_a_key_of_another_type_is_no_state_and_is_replaced(states: StateCache, redis: Any, server_now: float) -> None:
+    redis.set(KEY, "oops")
     assert states.get("EURUSD=X") is None
     assert put(states, a_state(computed_at=server_now)) == [PutOutcome.WRITTEN]
 
 
-def test_a_server_that_forgot_the_script_is_told_again(states: StateCache, client: Any, server_now: float) -> None:
+def test_a_server_that_forgot_the_script_is_told_again(states: StateCache, redis: Any, server_now: float) -> None:
     def written() -> Any:
         yield a_state("A", now)
-        client.script_flush()
+        redis.script_flush()
         yield from (a_state(f"B{number}", now) for number in range(20))
 
     now = server_now
     assert [outcome for _, outcome in states.put_many(written())] == [PutOutcome.WRITTEN] * 21
 
 
-def test_the_time_may_be_given(states: StateCache, client: Any) -> None:
+def test_the_time_may_be_given(states: StateCache, redis: Any) -> None:
     assert put(states, a_state(computed_at=NOW), now=NOW + LIFE_SECONDS) == [PutOutcome.PAST_ITS_LIFE]
 
 
@@ -99,8 +99,8 @@ def test_an_unknown_symbol_is_none(states: StateCache) -> None:
     assert states.get("NOBODY") is None
 
 
-def test_a_plain_hset_is_seen_at_once_and_of_unknown_age(states: StateCache, client: Any, server_now: float) -> None:
-    plain_hset(client, "EURUSD=X", {"bull:1mo": "0.5"})
+def test_a_plain_hset_is_seen_at_once_and_of_unknown_age(states: StateCache, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.5"})
     held = states.get("EURUSD=X")
     assert held is not None
     assert held.expires_at is None
@@ -120,7 +120,7 @@ junk = st.sampled_from(["", "x", "nan", "-1", "0.5", "1", "2", "1e3"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 def test_no_mix_of_stamps_and_expiries_passes_for_current_after_a_day(
     states: StateCache,
-    client: Any,
+    redis: Any,
     server_now: float,
     fields: dict[str, str],
     stamp: Any,
@@ -128,14 +128,14 @@ def test_no_mix_of_stamps_and_expiries_passes_for_current_after_a_day(
     backfilled: bool,
     step_seconds: int,
 ) -> None:
-    client.delete(KEY)
+    redis.delete(KEY)
     written_at = server_now
     mapping: dict[str, object] = {**fields, "note": "x"}
     if stamp is not None:
         mapping["computed_at"] = stamp if isinstance(stamp, str) else written_at + stamp
     if backfilled:
         mapping["backfilled_at"] = written_at
-    plain_hset(client, "EURUSD=X", mapping, ttl_seconds)
+    plain_hset(redis, "EURUSD=X", mapping, ttl_seconds)
     held = states.get("EURUSD=X")
     assert held is not None
     now = written_at + step_seconds

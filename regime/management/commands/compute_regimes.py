@@ -29,5 +29,5 @@ class Command(BaseCommand):
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:
             raise CommandError(f"there is no close up to {as_of}")
-        report = Cycle.connect(time.time).write(states_of_closes(closes, int(time.time())))
+        report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
         self.stdout.write(f"{report.summary()} symbols={len(closes.symbols)} closes_up_to={closes.days[-1]}")

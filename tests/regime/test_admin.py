@@ -1,0 +1,120 @@
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from regime.backfill_log import BackfillLog
+from regime.cycle import Cycle
+from regime.inspection import RegimeInspection
+from regime.metrics import live_metrics
+from tests.regime.states import a_state, plain_hset
+
+PAGE = "/admin/regime/regimecache/"
+
+
+def joined(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join()
+
+
+def test_the_page_shows_how_the_cache_stands(
+    operator_client: Client, cycle: Cycle, redis: Any, server_now: float
+) -> None:
+    cycle.write([a_state(f"S{n}", server_now - 3600 * n) for n in range(5)])
+    plain_hset(redis, "IMMORTAL", {"bull:1mo": "0.5"})
+    page = operator_client.get(PAGE).content.decode()
+    assert "States without expiry, estimated" in page
+    assert "1-" in page
+    assert "in time" in page
+    assert page.count("<rect") == 24
+
+
+def test_a_symbol_is_shown_as_a_heat_map(operator_client: Client, cycle: Cycle, redis: Any, server_now: float) -> None:
+    cycle.write([a_state("BTC/USDT", server_now)])
+    page = operator_client.get(PAGE, {"symbol": "btc/usdt"}).content.decode()
+    assert "<strong>BTC/USDT</strong>: current" in page
+    assert page.count("rgba(") == 40
+    plain_hset(redis, "X", {"bull:1mo": "bad"})
+    assert "unknown age" in operator_client.get(PAGE, {"symbol": "X"}).content.decode()
+    assert "No state is kept" in operator_client.get(PAGE, {"symbol": "NOBODY"}).content.decode()
+    refused = operator_client.get(PAGE, {"symbol": "<b> é"}).content.decode()
+    assert "printable ASCII" in refused
+    assert "<b> é" not in refused
+
+
+def test_an_empty_cache_has_a_page_too(operator_client: Client, redis: Any) -> None:
+    assert operator_client.get(PAGE).status_code == 200
+
+
+@pytest.mark.real_server
+def test_a_backfill_asks_first_runs_and_is_logged(operator_client: Client, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
+    asked = operator_client.post(f"{PAGE}do/backfill/")
+    assert b"remaining life" in asked.content
+    assert redis.ttl("argus:regime:X") == -1
+    assert operator_client.get(f"{PAGE}do/backfill/").status_code == 405
+    operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"})
+    joined("ttl-backfill")
+    assert redis.ttl("argus:regime:X") > 0
+    assert LogEntry.objects.filter(change_message__startswith="Backfill TTLs: Started").count() == 1
+    assert "fixed" in operator_client.get(PAGE).content.decode()
+
+
+def test_a_second_backfill_beside_a_running_one_is_refused(operator_client: Client, redis: Any) -> None:
+    import time
+
+    BackfillLog(redis).note("running", time.time(), False, {"scanned": 1})
+    page = operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"}, follow=True).content.decode()
+    assert "running already" in page
+
+
+def test_a_refresh_publishes_a_collection(operator_client: Client, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
+    page = operator_client.post(f"{PAGE}do/refresh/", {"confirmed": "yes"}, follow=True).content.decode()
+    assert "Current=1 expired=0" in page
+
+
+def test_who_may_only_look_may_not_repair(client: Client, redis: Any, django_user_model: Any, db: None) -> None:
+    user = django_user_model.objects.create_user("viewer", is_staff=True)
+    client.force_login(user)
+    assert client.get(PAGE).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_regimecache"))
+    page = client.get(PAGE)
+    assert page.status_code == 200
+    assert "Backfill" not in page.content.decode()
+    assert client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"}).status_code == 403
+
+
+def test_the_macro_tables_can_be_looked_at_and_not_changed(operator_client: Client, redis: Any) -> None:
+    assert operator_client.get("/admin/regime/macroobservation/").status_code == 200
+    assert operator_client.get("/admin/regime/macroseries/").status_code == 200
+    assert operator_client.get("/admin/regime/macroobservation/add/").status_code == 403
+
+
+def gauges() -> dict[str, float]:
+    return {sample.name: sample.value for metric in live_metrics() for sample in metric.samples}
+
+
+def test_the_gauges_tell_of_immortal_states_and_late_cycles(cycle: Cycle, redis: Any, server_now: float) -> None:
+    assert "avo_regime_cycle_age_seconds" not in gauges()
+    cycle.write([a_state(f"S{n}", server_now) for n in range(20)])
+    healthy = gauges()
+    assert healthy["avo_regime_keys_without_ttl"] == 0
+    assert healthy["avo_regime_cycle_states"] == 20
+    assert healthy["avo_regime_cycle_overdue"] == 0
+    assert healthy["avo_regime_states_estimated"] == pytest.approx(20, abs=8)
+    for n in range(20):
+        redis.persist(f"argus:regime:S{n}")
+    assert gauges()["avo_regime_keys_without_ttl"] > 10
+    redis.hset("avo:{regime}:pointer", "cycle_ended_at", server_now - 13 * 3600)
+    assert gauges()["avo_regime_cycle_overdue"] == 1
+
+
+def test_ages_are_counted_by_hour(cycle: Cycle, server_now: float) -> None:
+    cycle.write([a_state(f"S{n}", server_now - n * 3600 - 60) for n in (0, 0, 5, 23)])
+    hours = RegimeInspection.connect().ages_by_hour()
+    assert {hour: count for hour, count in enumerate(hours) if count} == {0: 1, 5: 1, 23: 1}

@@ -1,0 +1,106 @@
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from regime.collection_store import CollectionStore
+from regime.freshness import LIFE_SECONDS
+from tests.regime.states import plain_hset
+
+
+def lines(*states: dict[str, object]) -> bytes:
+    return b"".join(json.dumps(state).encode() + b"\n" for state in states)
+
+
+def state(symbol: str, computed_at: float, bull: float = 0.5) -> dict[str, object]:
+    return {"symbol": symbol, "computed_at": computed_at, "scores": {"1mo": {"bull": bull}}}
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_write_regimes_writes_a_file(redis: Any, tmp_path: Path, server_now: float) -> None:
+    file = tmp_path / "states.ndjson"
+    file.write_bytes(lines(state("a", server_now), state("B", server_now - LIFE_SECONDS)))
+    said = run("write_regimes", str(file))
+    assert said.startswith("written=1 newer_is_there=0 past_its_life=1 bad_lines=0")
+    assert redis.hget("argus:regime:A", "bull:1mo") == b"0.5"
+    assert 0 < redis.ttl("argus:regime:A") <= LIFE_SECONDS
+    assert CollectionStore.connect().pointer().symbols == 1
+
+
+def test_write_regimes_reads_standard_input_and_tells_bad_lines(
+    redis: Any, server_now: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = lines(state("A", server_now)) + b"oops\n\n" + lines(state("C C", server_now), state("D", server_now))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    with pytest.raises(SystemExit) as ended:
+        call_command("write_regimes", "-")
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert "written=2" in told.out
+    assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 2", "line 4"]
+    assert redis.exists("argus:regime:A", "argus:regime:D") == 2
+
+
+def test_write_regimes_without_a_file_says_so(redis: Any) -> None:
+    with pytest.raises(CommandError, match="cannot read"):
+        run("write_regimes", "nowhere.ndjson")
+
+
+def test_compute_regimes_scores_the_bundled_sample(redis: Any, server_now: float) -> None:
+    said = run("compute_regimes")
+    assert said.startswith("written=29")
+    assert "closes_up_to=2026-10-30" in said
+    held = redis.hgetall("argus:regime:EURUSD=X")
+    assert len(held) == 41
+    assert float(held[b"computed_at"]) == pytest.approx(server_now, abs=60)
+    assert all(0 < redis.ttl(key) <= LIFE_SECONDS for key in redis.scan_iter("argus:regime:*"))
+
+
+def test_compute_regimes_takes_other_prices_up_to_a_day(redis: Any, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    rows = [f"2026-01-{day:02},{100 + day},{50 - day}" for day in range(1, 29)]
+    file.write_text("date,UP,DOWN\n" + "\n".join(rows))
+    assert "closes_up_to=2026-01-20" in run("compute_regimes", "--prices", str(file), "--as-of", "2026-01-20")
+    assert float(redis.hget("argus:regime:UP", "bull:1w")) > 0.9
+    assert float(redis.hget("argus:regime:DOWN", "bear:1w")) > 0.9
+    assert redis.hget("argus:regime:UP", "bull:1mo") is None
+
+
+def test_compute_regimes_refuses_what_it_cannot_use(redis: Any, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no close up to 1990-01-01"):
+        run("compute_regimes", "--as-of", "1990-01-01")
+    with pytest.raises(CommandError, match="cannot use"):
+        run("compute_regimes", "--prices", str(tmp_path / "missing.csv"))
+    with pytest.raises(CommandError, match="--as-of"):
+        run("compute_regimes", "--as-of", "yesterday")
+
+
+def test_refresh_regime_collection_publishes_what_others_wrote(redis: Any, server_now: float) -> None:
+    plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
+    assert "current=1" in run("refresh_regime_collection")
+    assert CollectionStore.connect().pointer().symbols == 1
+
+
+def test_backfill_ends_with_its_report(redis: Any, server_now: float) -> None:
+    plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
+    dry = json.loads(run("backfill_regime_ttl", "--dry-run", "--json"))
+    assert list(dry) == ["scanned", "without_ttl", "fixed", "expired", "capped", "already_ok", "seconds"]
+    assert redis.ttl("argus:regime:X") == -1
+    report = json.loads(run("backfill_regime_ttl", "--json", "--batch", "1000", "--max-per-second", "100000"))
+    assert (report["scanned"], report["fixed"]) == (1, 1)
+    assert "already_ok=1" in run("backfill_regime_ttl")
+
+
+@pytest.mark.parametrize("bad", [["--batch", "0"], ["--max-per-second", "0"], ["--assume-age", "86400"]])
+def test_backfill_refuses_what_makes_no_sense(redis: Any, bad: list[str]) -> None:
+    with pytest.raises(CommandError, match=bad[0]):
+        run("backfill_regime_ttl", *bad)

@@ -1,0 +1,290 @@
+import gzip
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+import zstandard
+from django.test import Client
+from rest_framework.views import APIView
+
+from regime import views
+from regime.cycle import Cycle
+from regime.freshness import LIFE_SECONDS
+from regime.state import FIELDS, REGIMES, TIMEFRAMES
+from tests.regime.states import a_state, only, plain_hset
+
+URL = "/api/intelligence/regime"
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The views keep what a process keeps; a test starts as a new one does, and no limit gets in its way."""
+    for view in APIView.__subclasses__():
+        monkeypatch.setattr(view, "throttle_classes", [])
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    for kept in (views.connected_states, views.connected_collection, views.collection_answers, views.conf):
+        kept.cache_clear()
+    for kept in (views.connected_macro, views.macro_answers):
+        kept.cache_clear()
+
+
+def get(client: Client, path: str = "", **headers: str) -> Any:
+    return client.get(f"{URL}{path}", headers=headers)
+
+
+def problem(response: Any) -> str:
+    assert response.headers["Content-Type"] == "application/problem+json"
+    return str(response.json()["type"]).rpartition(":")[2]
+
+
+@pytest.fixture
+def now() -> float:
+    return float(int(time.time()))
+
+
+# One symbol
+
+
+def test_a_current_state_is_answered_in_full(client: Client, cycle: Cycle, now: float) -> None:
+    state = a_state("EURUSD=X", now - 100)
+    cycle.write([state])
+    response = get(client, "/eurusd=x")
+    answer = response.json()
+    assert response.status_code == 200
+    assert list(answer) == ["symbol", "computed_at", "age_seconds", "expires_at", "scores", "dominant"]
+    assert (answer["symbol"], answer["computed_at"]) == ("EURUSD=X", now - 100)
+    assert 100 <= answer["age_seconds"] <= 110
+    assert answer["expires_at"] == now - 100 + LIFE_SECONDS
+    flat = tuple(answer["scores"][tf][regime] for tf in TIMEFRAMES for regime in REGIMES)
+    assert flat == state.scores
+    best = {tf: max(answer["scores"][tf], key=answer["scores"][tf].get) for tf in TIMEFRAMES}
+    assert answer["dominant"] == best
+    assert response.headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "^GSPC", "BRK.B", "EURUSD=X", "A?B", "100%", "A+B", "#", "A" * 64])
+def test_every_valid_symbol_has_its_route(client: Client, cycle: Cycle, now: float, symbol: str) -> None:
+    cycle.write([a_state(symbol, now)])
+    assert get(client, f"/{quote(symbol, safe='/')}").json()["symbol"] == symbol
+    assert get(client, f"/{quote(symbol, safe='')}").json()["symbol"] == symbol
+    listed = get(client, f"?symbols={quote(symbol, safe='')}").json()
+    assert [row["symbol"] for row in listed["results"]] == [symbol]
+
+
+@pytest.mark.parametrize("symbol", ["A B", "A\n", "\x00", "É", "A" * 65, "\x7f"])
+def test_an_invalid_symbol_is_refused_by_name(client: Client, symbol: str) -> None:
+    response = get(client, f"/{quote(symbol, safe='')}")
+    assert response.status_code == 400
+    assert problem(response) == "invalid-request"
+    assert "symbol" in response.json()["errors"]
+    assert get(client, f"?symbols=A,{quote(symbol, safe='')}").status_code == 400
+
+
+def test_unknown_is_not_stale(client: Client, redis: Any, now: float) -> None:
+    assert problem(get(client, "/NOBODY")) == "unknown-symbol"
+    plain_hset(redis, "OLD", {"computed_at": now - LIFE_SECONDS, "bull:1mo": "0.5"})
+    stale = get(client, "/OLD")
+    assert stale.status_code == 404
+    assert problem(stale) == "stale-regime"
+    assert stale.json()["freshness"] == "expired"
+    assert "0.5" not in stale.content.decode()
+
+
+@pytest.mark.parametrize("fields", [{}, {"computed_at": "soon"}, {"computed_at": "9999999999"}])
+def test_a_state_of_unknown_or_future_age_is_stale(client: Client, redis: Any, fields: dict[str, str]) -> None:
+    plain_hset(redis, "X", {"bull:1mo": "0.5", **fields})
+    assert problem(get(client, "/X")) == "stale-regime"
+
+
+def test_a_plain_hset_is_seen_at_once(client: Client, cycle: Cycle, redis: Any, now: float) -> None:
+    cycle.write([a_state("X", now)])
+    get(client, "/X")
+    plain_hset(redis, "X", {"bull:1mo": "0.111", "computed_at": now})
+    assert get(client, "/X").json()["scores"]["1mo"]["bull"] == 0.111
+
+
+def test_bad_fields_are_left_out_and_counted(client: Client, redis: Any, now: float) -> None:
+    before = counted()
+    plain_hset(redis, "X", {"computed_at": now, "bull:1mo": "a lot", "bear:1mo": "1.5", "calm:1mo": "0.5"})
+    answer = get(client, "/X").json()
+    assert answer["scores"]["1mo"] == {"bull": None, "bear": None, "sideways": None, "volatile": None, "calm": 0.5}
+    assert answer["dominant"]["1mo"] == "calm"
+    assert answer["dominant"]["1w"] is None
+    assert counted() == before + 2
+
+
+def counted() -> float:
+    from regime.metrics import BAD_FIELDS
+
+    [metric] = BAD_FIELDS.collect()
+    return next(sample.value for sample in metric.samples if sample.name.endswith("_total"))
+
+
+def test_a_key_of_another_type_is_no_state(client: Client, redis: Any) -> None:
+    redis.set("argus:regime:X", "oops")
+    assert problem(get(client, "/X")) == "unknown-symbol"
+
+
+def test_max_age_asks_for_a_younger_state(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state("X", now - 100)])
+    assert get(client, "/X?max_age=200").status_code == 200
+    assert problem(get(client, "/X?max_age=50")) == "stale-regime"
+    assert get(client, "/X?max_age=-1").json()["errors"] == {"max_age": ["This must be 0 seconds or more."]}
+    assert get(client, "/X?max_age=nan").status_code == 400
+
+
+def test_an_unchanged_state_is_confirmed_and_a_changed_one_is_not(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state("X", now)])
+    tag = get(client, "/X").headers["ETag"]
+    assert tag.startswith('"')
+    confirmed = get(client, "/X", **{"If-None-Match": f'"other", {tag}'})
+    assert (confirmed.status_code, confirmed.content) == (304, b"")
+    assert confirmed.headers["ETag"] == tag
+    cycle.write([a_state("X", now, seed=5)])
+    assert get(client, "/X", **{"If-None-Match": tag}).status_code == 200
+
+
+def test_one_tag_is_one_set_of_bytes(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state("X", now)])
+    seen: dict[str, bytes] = {}
+    for _ in range(30):
+        response = get(client, "/X")
+        assert seen.setdefault(response.headers["ETag"], response.content) == response.content
+
+
+def test_a_copy_is_not_confirmed_for_ever(client: Client, cycle: Cycle, now: float, settings: Any) -> None:
+    cycle.write([a_state("X", now - 200)])
+    tag = get(client, "/X").headers["ETag"]
+    content, age, rest = tag.split(".")
+    assert get(client, "/X", **{"If-None-Match": f"{content}.{int(age) - 30}.{rest}"}).status_code == 304
+    assert get(client, "/X", **{"If-None-Match": f"{content}.{int(age) - 90}.{rest}"}).status_code == 200
+    assert get(client, "/X", **{"If-None-Match": f"{content}.{int(age) + 50}.{rest}"}).status_code == 200
+
+
+# All symbols
+
+
+def test_an_empty_server_gives_an_honest_empty_answer(client: Client) -> None:
+    response = get(client)
+    answer = response.json()
+    assert response.status_code == 200
+    assert (answer["symbols"], answer["count"], answer["next"], answer["results"]) == (0, 0, None, [])
+    assert set(answer["timeframes"]) == set(TIMEFRAMES)
+    assert answer["timeframes"]["1mo"]["mean_scores"]["bull"] is None
+
+
+def test_the_collection_has_a_summary_and_a_page(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([only("A", now, bull_1mo=0.8), only("B", now, bear_1mo=0.6, bull_1mo=0.2), only("C", now, calm_1w=1.0)])
+    answer = get(client).json()
+    assert list(answer) == ["as_of", "age_seconds", "symbols", "timeframes", "count", "next", "results"]
+    assert answer["symbols"] == 3
+    assert 0 <= answer["age_seconds"] < 60
+    assert answer["timeframes"]["1mo"]["counts"] == {"bull": 1, "bear": 1, "sideways": 0, "volatile": 0, "calm": 0}
+    assert answer["timeframes"]["1mo"]["mean_scores"]["bull"] == 0.5
+    assert answer["results"] == [
+        {"symbol": "A", "computed_at": now, "timeframe": "1mo", "regime": "bull", "score": 0.8},
+        {"symbol": "B", "computed_at": now, "timeframe": "1mo", "regime": "bear", "score": 0.6},
+    ]
+
+
+def test_filters_and_orders(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([only(f"S{n}", now, bull_1mo=n / 10, calm_1w=0.5) for n in range(10)])
+
+    def found(query: str) -> list[str]:
+        return [row["symbol"] for row in get(client, query).json()["results"]]
+
+    assert found("?timeframe=1w&limit=2") == ["S0", "S1"]
+    assert found("?regime=bull&min_score=0.7&order=-score") == ["S9", "S8", "S7"]
+    assert found("?order=score&limit=2") == ["S0", "S1"]
+    assert found("?symbols=s3,S1,NOBODY") == ["S1", "S3"]
+    assert found("?regime=bear") == []
+
+
+def test_walking_by_cursor_sees_each_symbol_once_though_new_versions_come(
+    client: Client, cycle: Cycle, now: float
+) -> None:
+    cycle.write([only(f"S{n:03}", now, bull_1mo=(n * 37 % 100) / 100) for n in range(100)])
+    walked: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        answer = get(client, f"?order=-score&limit=30&cursor={cursor}").json()
+        walked += [row["symbol"] for row in answer["results"]]
+        cursor = answer["next"]
+        cycle.write([only(symbol, now, bull_1mo=0.0) for symbol in walked[-30:]])
+    assert len(walked) == len(set(walked)) == 100
+
+
+def test_every_bad_field_is_named(client: Client) -> None:
+    response = get(client, "?limit=0&timeframe=4mo&regime=x&min_score=2&order=up&cursor=x&symbols=A%20B")
+    assert response.status_code == 400
+    assert set(response.json()["errors"]) == {"limit", "timeframe", "regime", "min_score", "order", "cursor", "symbols"}
+    assert get(client, "?limit=1001").status_code == 400
+    assert get(client, f"?symbols={','.join(f'S{n}' for n in range(501))}").status_code == 400
+    assert get(client, f"?symbols={','.join(f'S{n}' for n in range(500))}").status_code == 200
+
+
+def test_while_another_process_builds_callers_are_told_to_come_again(client: Client, redis: Any, settings: Any) -> None:
+    settings.REGIME = {"COLLECTION_WAIT_SECONDS": 0.01}
+    redis.set("avo:{regime}:build-lease", "another", px=60_000)
+    response = get(client)
+    assert response.status_code == 503
+    assert problem(response) == "collection-not-ready"
+    assert int(response.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, zstd;q=0.5", "zstd"),
+        ("zstd;q=0, gzip", "gzip"),
+        ("br", None),
+        ("", None),
+        ("*", "zstd"),
+    ],
+)
+def test_a_large_answer_is_compressed_as_the_client_accepts(
+    client: Client, cycle: Cycle, now: float, accepted: str, encoding: str | None
+) -> None:
+    cycle.write([a_state("X", now)])
+    response = get(client, **{"Accept-Encoding": accepted})
+    assert response.headers.get("Content-Encoding") == encoding
+    assert response.headers["Vary"] == "Accept-Encoding"
+    unpack = {
+        "gzip": gzip.decompress,
+        "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+    }
+    body = unpack.get(encoding or "", bytes)(response.content)
+    assert orjson.loads(body)["symbols"] == 1
+
+
+def test_an_unchanged_collection_is_confirmed(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state("X", now)])
+    tag = get(client).headers["ETag"]
+    assert get(client, **{"If-None-Match": tag}).status_code == 304
+    assert get(client, "?limit=7", **{"If-None-Match": tag}).status_code == 200
+
+
+def test_a_day_after_the_last_write_nothing_is_current(client: Client, redis: Any, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state(f"S{n}", now - LIFE_SECONDS + 1) for n in range(3)])
+    time_passes = 1.5
+    answer = get(client).json()
+    assert answer["symbols"] in (0, 3)
+    deadline = time.monotonic() + 10 * time_passes
+    while get(client).json()["symbols"] and time.monotonic() < deadline:
+        pass
+    answer = get(client).json()
+    assert (answer["symbols"], answer["results"]) == (0, [])
+    assert problem(get(client, "/S0")) in ("unknown-symbol", "stale-regime")
+
+
+def test_a_full_state_has_forty_fields() -> None:
+    assert len(FIELDS) == 40
