@@ -19,7 +19,6 @@ from avo_project.embedded_process import STOP_SECONDS, ServerProcess
 READY = "ready"
 TICK_SECONDS = 1.0
 STARTING_TICK_SECONDS = 0.01
-ANSWER_SECONDS = 5.0
 LOG_BYTES = 1_000_000
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only the second
 
@@ -103,7 +102,7 @@ class Guardian:
         if self._unused_since is None:
             self._unused_since = now
         if now - self._unused_since >= self._linger_seconds:
-            if not probe.other_clients(self._folder.socket_path, ANSWER_SECONDS):
+            if not probe.other_clients(self._folder.socket_path):
                 return True
             self._unused_since = now  # somebody who knows nothing of the lock, redis-cli for one
         self._users_lock.release()
@@ -122,8 +121,8 @@ def guard(folder: ServerFolder, binary: str, server_lock: FileLock, linger_secon
         while not reason:
             reason = "it was told to stop" if signals.wait(TICK_SECONDS) else guardian.step(time.monotonic())
     finally:
-        print("guardian: the server ends:", reason, flush=True)
         guardian.end()
+        print("guardian: ended the server:", reason, flush=True)
 
 
 def _await_ready(folder: ServerFolder, server: ServerProcess, signals: Signals) -> str:
@@ -138,7 +137,7 @@ def _await_ready(folder: ServerFolder, server: ServerProcess, signals: Signals) 
 
 def _is_ready(folder: ServerFolder) -> bool:
     try:
-        reply = probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS)
+        reply = probe.ask(folder.socket_path, b"PING")
     except TimeoutError:  # too busy loading to say so
         return False
     return bool(reply) and not reply.startswith(probe.LOADING)
@@ -157,10 +156,10 @@ def start(folder: ServerFolder, binary: str, linger_seconds: float, user: int) -
     start_lock.wait_exclusive()
     if os.getppid() != user:
         return "whoever needed it has gone"
-    if probe.ask(folder.socket_path, b"PING", ANSWER_SECONDS):
+    if probe.ask(folder.socket_path, b"PING"):
         return READY
     server_lock = FileLock(folder.server_lock)
-    if not wait_until(server_lock.try_exclusive, STOP_SECONDS + ANSWER_SECONDS):
+    if not wait_until(server_lock.try_exclusive, STOP_SECONDS + probe.ANSWER_SECONDS):
         return "the server before this one does not end"
     log = _open_log(folder)
     reader, writer = os.pipe()

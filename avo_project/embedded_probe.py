@@ -7,11 +7,12 @@ import socket
 import time
 from pathlib import Path
 
+ANSWER_SECONDS = 5.0
 LOADING = b"-LOADING"
 LOADING_POLL_SECONDS = 0.05
 
 
-def connect(path: Path, timeout_seconds: float | None) -> socket.socket | None:
+def connect(path: Path, timeout_seconds: float | None = ANSWER_SECONDS) -> socket.socket | None:
     """A connection to the server, or None when nobody listens. Raises OSError for anything else."""
     with contextlib.ExitStack() as unless_connected:
         sock = unless_connected.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
@@ -24,9 +25,12 @@ def connect(path: Path, timeout_seconds: float | None) -> socket.socket | None:
     return sock
 
 
-def ask(path: Path, command: bytes, timeout_seconds: float) -> bytes:
-    """The reply to one command on a connection of its own; empty when nobody listens or the server ended."""
-    sock = connect(path, timeout_seconds)
+def ask(path: Path, command: bytes) -> bytes:
+    """The reply to one command on a connection of its own; empty when nobody listens or the server ended.
+
+    Raises TimeoutError after ANSWER_SECONDS.
+    """
+    sock = connect(path)
     if sock is None:
         return b""
     with sock:
@@ -42,9 +46,9 @@ def wait_loaded(sock: socket.socket, deadline: float) -> bool:
     return bool(reply)
 
 
-def other_clients(path: Path, timeout_seconds: float) -> int:
+def other_clients(path: Path) -> int:
     """How many connections others have to the server."""
-    found = re.search(rb"connected_clients:(\d+)", ask(path, b"INFO clients", timeout_seconds))
+    found = re.search(rb"connected_clients:(\d+)", ask(path, b"INFO clients"))
     return int(found[1]) - 1 if found else 0
 
 

@@ -97,7 +97,10 @@ class ServerProcess:
 
 
 def _end_with_parent() -> Callable[[], None]:
-    """What makes a child get SIGTERM when its parent dies, however it dies. Only Linux has that."""
+    """What makes a child get SIGTERM when its parent dies, however it dies.
+
+    macOS has no such thing: there a server whose guardian was killed with -9 stays until it is stopped by command.
+    """
     guardian = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 

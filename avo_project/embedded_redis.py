@@ -28,7 +28,6 @@ from avo_project.embedded_users import claim, give_up
 
 LINGER_SECONDS = 10.0
 START_SECONDS = 30.0
-ANSWER_SECONDS = 5.0
 IN_USE_SECONDS = 0.5  # longer than the guardian's own look at the users lock takes
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
@@ -55,7 +54,7 @@ class EmbeddedServer:
         """Returns when the server answers and has loaded its data. Raises EmbeddedServerError after 30 s."""
         self.open_socket().close()
 
-    def open_socket(self, answer_seconds: float | None = ANSWER_SECONDS) -> socket.socket:
+    def open_socket(self, answer_seconds: float | None = probe.ANSWER_SECONDS) -> socket.socket:
         """A connected socket whose server has just answered; it is started first when need be.
 
         ``answer_seconds`` limits each single answer (None: no limit), START_SECONDS the whole.
@@ -95,7 +94,7 @@ class EmbeddedServer:
     def is_running(self) -> bool:
         """Whether a server answers now; starts none."""
         with _explained(self._folder):
-            return bool(probe.ask(self.socket_path, b"PING", ANSWER_SECONDS))
+            return bool(probe.ask(self.socket_path, b"PING"))
 
     def _start(self, timeout_seconds: float) -> None:
         python = [sys.executable, "-S", "-P", "-m", embedded_guardian.__name__]
@@ -121,7 +120,7 @@ class EmbeddedServer:
 
     def _is_gone(self, start_lock: FileLock) -> bool:
         """Asks again each time, since a server may only just be starting for a user that was killed."""
-        probe.ask(self.socket_path, b"SHUTDOWN NOSAVE", ANSWER_SECONDS)  # syncs the append-only file all the same
+        probe.ask(self.socket_path, b"SHUTDOWN NOSAVE")  # syncs the append-only file all the same
         with FileLock(self._folder.server_lock) as server_lock:
             return start_lock.try_exclusive() and server_lock.try_exclusive()
 

@@ -44,7 +44,7 @@ def guardian(folder: ServerFolder) -> Iterator[Guardian]:
     with FileLock(folder.server_lock) as lock:
         assert lock.try_exclusive()
         server = ServerProcess(folder, str(server_binary()), lock)
-        assert wait_until(lambda: probe.ask(folder.socket_path, b"PING", 5).startswith(b"+PONG"), 10)
+        assert wait_until(lambda: probe.ask(folder.socket_path, b"PING").startswith(b"+PONG"), 10)
         found = Guardian(folder, server, lock, linger_seconds=10)
         yield found
         found.end()
@@ -174,7 +174,7 @@ class TestGuardian:
         with socket.socket(socket.AF_UNIX) as foreign:
             foreign.connect(str(folder.socket_path))
             assert guardian.step(10) == ""
-        assert wait_until(lambda: probe.other_clients(folder.socket_path, 5) == 0, 5)
+        assert wait_until(lambda: probe.other_clients(folder.socket_path) == 0, 5)
         assert guardian.step(19.9) == ""
         assert guardian.step(20) == "nobody uses it any more"
 
@@ -186,7 +186,7 @@ class TestGuardian:
         assert guardian.step(0) == "its data folder or its socket is gone"
 
     def test_it_follows_a_server_that_ended(self, guardian: Guardian, folder: ServerFolder) -> None:
-        probe.ask(folder.socket_path, b"SHUTDOWN", 5)
+        probe.ask(folder.socket_path, b"SHUTDOWN")
         assert wait_until(lambda: guardian.step(0) == "it ended by itself", 5)
 
     def test_a_replaced_folder_keeps_its_new_socket(self, guardian: Guardian, folder: ServerFolder) -> None:
@@ -212,12 +212,12 @@ def test_loading_is_waited_for_and_reported_at_the_deadline(folder: ServerFolder
     with FileLock(folder.server_lock) as lock:
         server = ServerProcess(folder, str(server_binary()), lock)
         try:
-            assert wait_until(lambda: bool(probe.ask(folder.socket_path, b"PING", 5)), 10)
-            sock = probe.connect(folder.socket_path, 10)
+            assert wait_until(lambda: bool(probe.ask(folder.socket_path, b"PING")), 10)
+            sock = probe.connect(folder.socket_path)
             assert sock
             with sock, pytest.raises(TimeoutError, match="still loading"):
                 probe.wait_loaded(sock, deadline=0)
-            embedded.open_socket(10).close()
+            embedded.open_socket().close()
         finally:
             server.stop()
 
@@ -238,7 +238,7 @@ class TestConnection:
     def test_a_dead_server_is_replaced_at_the_next_use(self, embedded: EmbeddedServer, folder: ServerFolder) -> None:
         redis = client_of(folder.path)
         redis.set("kept", "1")
-        probe.ask(folder.socket_path, b"SHUTDOWN", 5)
+        probe.ask(folder.socket_path, b"SHUTDOWN")
         with FileLock(folder.server_lock) as lock:
             assert wait_until(lock.try_exclusive, 10)  # it has closed every connection
         assert redis.get("kept") == b"1"
