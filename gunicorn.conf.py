@@ -12,6 +12,7 @@ keepalive = 5
 max_requests = 100_000
 max_requests_jitter = 10_000
 accesslog = None
+control_socket_disable = True  # it would lie in the home folder
 
 # The workers' counters meet here, so that /metrics shows their sum whichever worker answers. prometheus_client
 # looks for the variable when it is first imported, so nothing before this line may import it.

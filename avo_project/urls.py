@@ -2,11 +2,15 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from avo_project import health, metrics
 
+admin.site.site_url = "/api/docs"
+
 urlpatterns = [
+    path("", RedirectView.as_view(url="/api/docs")),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics_page),

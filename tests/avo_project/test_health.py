@@ -91,3 +91,7 @@ def test_the_docs_bring_their_own_assets(client: Any) -> None:
     assert "swagger" in page
     assert "//cdn" not in page
     assert "https://" not in page.replace("https://spec.openapis.org", "")
+
+
+def test_the_root_leads_to_the_docs(client: Any) -> None:
+    assert client.get("/")["Location"] == "/api/docs"

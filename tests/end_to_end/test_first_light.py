@@ -89,7 +89,7 @@ def test_the_admin_shows_the_queue_and_the_stream(system: System) -> None:
         assert {page: answer.status_code for page, answer in shown.items()} == dict.fromkeys(pages, 200)
         everything = " ".join(answer.text for answer in shown.values())
         assert "apex-group" in everything
-        assert "research@example.com" in everything
+        assert "anna@example.com" in everything
         assert browser.get("/static/admin/css/base.css").status_code == 200
 
 

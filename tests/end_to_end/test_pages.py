@@ -35,7 +35,12 @@ def page(system: System) -> Iterator[Page]:
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET) as browser:
         page = browser.new_page(base_url=f"http://127.0.0.1:{system.port}")
         page.on("request", note_foreign)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(f"{message.text} {message.location}") if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
     assert complaints == []
@@ -50,7 +55,7 @@ def log_in(page: Page, system: System) -> None:
 
 def test_the_api_documentation_lists_the_routes(page: Page) -> None:
     page.goto("/api/docs")
-    page.wait_for_selector("text=/api/intelligence/regime/{symbol}")
+    page.get_by_text("/api/intelligence/regime/{symbol}").first.wait_for()
 
 
 def test_the_admin_index_leads_to_every_live_page(page: Page, system: System) -> None:

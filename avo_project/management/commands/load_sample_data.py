@@ -16,9 +16,9 @@ from rest_framework.authtoken.models import Token
 
 OPERATOR = "operator"
 INBOXES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("research@example.com", {"channel": "email", "per_minute": 30, "per_day": 2000}),
-    ("desk@example.com", {"channel": "email", "per_minute": 6, "min_gap": 5}),
-    ("news@example.com", {"channel": "email", "per_minute": 60}),
+    ("anna@example.com", {"channel": "email", "per_minute": 30, "per_day": 2000}),
+    ("ben@example.com", {"channel": "email", "per_minute": 6, "min_gap": 5}),
+    ("carla@example.com", {"channel": "email", "per_minute": 60}),
 )
 
 
