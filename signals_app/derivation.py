@@ -39,7 +39,7 @@ def signal_for(cycle: str, timeframe: str, change: Change, now_ms: int) -> Event
     """The signal of one change; the same change of the same cycle always has the same ``signal_id``."""
     symbol, regime, score = change
     return Event(
-        signal_id=uuid.uuid5(_NAMESPACE, f"{cycle} {timeframe} {symbol}"),
+        signal_id=str(uuid.uuid5(_NAMESPACE, f"{cycle} {timeframe} {symbol}")),
         symbol=symbol,
         direction=_DIRECTIONS.get(regime, "flat"),
         confidence=float(score),

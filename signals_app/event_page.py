@@ -60,12 +60,12 @@ def as_json(entry_id: str, event: Event) -> dict[str, Any]:
     """One event as the API shows it; unknown fields are under ``extra``."""
     return {
         "id": entry_id,
-        "signal_id": str(event.signal_id),
+        "signal_id": event.signal_id,
         "symbol": event.symbol,
         "direction": event.direction,
         "confidence": event.confidence,
         "published_at": event.published_at_ms,
-        "extra": event.extra,
+        "extra": dict(event.extra),
     }
 
 

@@ -42,7 +42,13 @@ class PaperExecutor:
         is_native = connection.features.has_native_uuid_field
         executed_at = connection.ops.adapt_datetimefield_value(self._now())
         rows = [
-            (e.signal_id if is_native else e.signal_id.hex, e.symbol, e.direction, e.confidence, executed_at)
+            (
+                e.signal_id if is_native else e.signal_id.replace("-", ""),
+                e.symbol,
+                e.direction,
+                e.confidence,
+                executed_at,
+            )
             for e in events
         ]
         with transaction.atomic(using=database), connection.cursor() as cursor:

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 
 from signals_app.delivery import Bury, Delivery, too_often
 from signals_app.event import BadEventError, Event, parse_entry
@@ -17,14 +16,7 @@ logger = logging.getLogger(__name__)
 _ACKNOWLEDGE_EVERY_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    delivery: Delivery
-    event: Event
-
-    @property
-    def entry_id(self) -> str:
-        return self.delivery.entry_id
+_Job = tuple[str, Event]  # entry id and event
 
 
 class Processor:
@@ -59,9 +51,9 @@ class Processor:
 
     def work(self, deliveries: Sequence[Delivery]) -> None:
         """One batch. Raises RedisError, and UnavailableError, after which ``unhandled`` tells what is left of it."""
-        self._member.take([delivery.entry_id for delivery in deliveries])
         self._open = {delivery.entry_id: delivery for delivery in deliveries}
-        jobs = [job for delivery in deliveries if (job := self._admit(delivery))]
+        self._member.take(self._open)
+        jobs = self._admitted(deliveries)
         try:
             if self._handler.takes_batch:
                 self._handle_together(jobs)
@@ -70,22 +62,24 @@ class Processor:
         finally:
             self.acknowledge_done()
 
-    def _admit(self, delivery: Delivery) -> _Job | None:
-        if verdict := too_often(delivery.deliveries, self._max_deliveries):
-            self._bury(delivery, verdict)
-            return None
-        try:
-            return _Job(delivery, parse_entry(delivery.fields))
-        except BadEventError as bad:
-            self._bury(delivery, Bury(str(bad)))
-            return None
+    def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:
+        jobs = []
+        for delivery in deliveries:
+            if verdict := too_often(delivery.deliveries, self._max_deliveries):
+                self._bury(delivery, verdict)
+                continue
+            try:
+                jobs.append((delivery.entry_id, parse_entry(delivery.fields)))
+            except BadEventError as bad:
+                self._bury(delivery, Bury(str(bad)))
+        return jobs
 
     def _handle_together(self, jobs: Sequence[_Job]) -> None:
         jobs = self._begin(jobs)
         if not jobs:
             return
         try:
-            handled = self._handler.handle([job.event for job in jobs])
+            handled = self._handler.handle([event for _, event in jobs])
         except UnavailableError:
             raise
         except Exception as failure:  # noqa: BLE001 - a handler may raise anything; it is logged
@@ -109,7 +103,7 @@ class Processor:
         if not self._begin([job]):
             return
         try:
-            handled = self._handler.handle([job.event])
+            handled = self._handler.handle([job[1]])
         except UnavailableError:
             raise
         except Exception as failure:  # noqa: BLE001 - a handler may raise anything; _settle logs it
@@ -117,17 +111,17 @@ class Processor:
         else:
             self._finish([job], handled)
 
-    def _begin(self, jobs: Sequence[_Job]) -> list[_Job]:
-        entry_ids = [job.entry_id for job in jobs]
-        mine = self._member.still_mine(entry_ids)
-        if len(mine) < len(jobs):
-            logger.warning("%d entries were claimed from this consumer while it was silent", len(jobs) - len(mine))
-            self._let_go(set(entry_ids) - mine)
-        self._member.begin(mine)
-        return [job for job in jobs if job.entry_id in mine]
+    def _begin(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
+        entry_ids = [entry_id for entry_id, _ in jobs]
+        if lost := self._member.lost(entry_ids):
+            logger.warning("%d entries were claimed from this consumer while it was silent", len(lost))
+            self._let_go(lost)
+            jobs = [job for job in jobs if job[0] not in lost]
+        self._member.begin(entry_ids)
+        return jobs
 
     def _finish(self, jobs: Sequence[_Job], handled: Handled) -> None:
-        self._done += [job.entry_id for job in jobs]
+        self._done += [entry_id for entry_id, _ in jobs]
         self.tally.count(executed=handled.executed, duplicates=handled.duplicates)
 
     def unhandled(self) -> list[Delivery]:
@@ -143,25 +137,25 @@ class Processor:
         self._acknowledged_at = self._clock()
 
     def _settle(self, job: _Job, failure: Exception) -> None:
-        verdict = verdict_on(failure, job.delivery.deliveries)
-        logger.warning("event %s failed: %s", job.event.signal_id, failure, exc_info=failure)
+        entry_id, event = job
+        delivery = self._open[entry_id]
+        verdict = verdict_on(failure, delivery.deliveries)
+        logger.warning("event %s failed: %s", event.signal_id, failure, exc_info=failure)
         if isinstance(verdict, Bury):
-            self._bury(job.delivery, verdict)
+            self._bury(delivery, verdict)
         else:
-            self._let_go([job.entry_id])
-            self._again(job.entry_id, self._clock() + verdict.after_seconds)
+            self._let_go([entry_id])
+            self._again(entry_id, self._clock() + verdict.after_seconds)
 
     def _bury(self, delivery: Delivery, verdict: Bury) -> None:
-        is_buried = self._group.bury(
-            self._member.name, delivery.entry_id, reason=verdict.reason, deliveries=delivery.deliveries
-        )
-        self._let_go([delivery.entry_id])
+        entry_id, _, deliveries = delivery
+        is_buried = self._group.bury(self._member.name, entry_id, reason=verdict.reason, deliveries=deliveries)
+        self._let_go([entry_id])
         if is_buried:
-            logger.error("entry %s is given up: %s", delivery.entry_id, verdict.reason)
+            logger.error("entry %s is given up: %s", entry_id, verdict.reason)
             self.tally.count(dead=1)
 
-    def _let_go(self, entry_ids: Iterable[str]) -> None:
-        entry_ids = list(entry_ids)
+    def _let_go(self, entry_ids: Collection[str]) -> None:
         self._member.put_down(entry_ids)
         for entry_id in entry_ids:
             self._open.pop(entry_id, None)

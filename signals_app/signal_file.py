@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -73,4 +72,4 @@ class SignalFile:
                 yield event if event.published_at_ms is not None else self._stamped(event)
 
     def _stamped(self, event: Event) -> Event:
-        return replace(event, published_at_ms=int(self._clock() * 1000))
+        return event._replace(published_at_ms=int(self._clock() * 1000))

@@ -31,8 +31,9 @@ for index, start in ipairs(starts) do
   ids[index] = redis.call('XADD', stream, '*', unpack(ARGV, start + 1, start + tonumber(ARGV[start])))
 end
 local joined = table.concat(ids, ' ')
-redis.call('SET', marks, mark .. ' ' .. joined)
 if ttl_ms > 0 then
-  redis.call('PEXPIRE', marks, ttl_ms)
+  redis.call('SET', marks, mark .. ' ' .. joined, 'PX', ttl_ms)
+else
+  redis.call('SET', marks, mark .. ' ' .. joined)
 end
 return {'added', length + #ids, joined}

@@ -25,8 +25,17 @@ from tests.doubles import FixedClock
 
 def event(number: int = 0, **changes: Any) -> Event:
     """The same number always gives the same ``signal_id``."""
-    known = {"signal_id": uuid.UUID(int=number), "symbol": "AAPL", "direction": "long", "confidence": 0.5}
+    known: dict[str, Any] = {
+        "signal_id": str(uuid.UUID(int=number)),
+        "symbol": "AAPL",
+        "direction": "long",
+        "confidence": 0.5,
+    }
     return Event(**(known | changes))
+
+
+def number_of(one: Event) -> int:
+    return uuid.UUID(one.signal_id).int
 
 
 def fields(number: int = 0, **changes: str) -> dict[str, str]:
@@ -75,7 +84,7 @@ class RecordingHandler:
 
     def __call__(self, given: Any) -> Handled:
         events: Sequence[Event] = given if self.takes_batch else [given]
-        self.batches.append([one.signal_id.int for one in events])
+        self.batches.append([number_of(one) for one in events])
         for one in events:
             if failure := self.fails(one):
                 raise failure

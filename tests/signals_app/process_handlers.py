@@ -17,4 +17,4 @@ def record_slowly(event: Event) -> None:
 
 def _append(path: Path, event: Event) -> None:
     with path.open("a") as out:
-        out.write(f"{event.signal_id.int} {os.getpid()}\n")
+        out.write(f"{int(event.signal_id.replace('-', ''), 16)} {os.getpid()}\n")

@@ -11,7 +11,7 @@ from signals_app import keys
 from signals_app.group import ConsumerGroup, NameTakenError
 from signals_app.handling import RejectError, RetryLaterError, UnavailableError
 from tests.doubles import DownRedis
-from tests.signals_app.conftest import Crew, RecordingHandler, fields
+from tests.signals_app.conftest import Crew, RecordingHandler, fields, number_of
 
 Build = Callable[..., Crew]
 
@@ -56,7 +56,7 @@ def test_entries_that_are_no_events_are_buried_and_the_others_handled(
 
 def test_one_bad_event_does_not_hold_up_its_batch(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
     add(redis_client, 1, 2, 3)
-    handler.fails = lambda event: RejectError("no such market") if event.signal_id.int == 2 else None
+    handler.fails = lambda event: RejectError("no such market") if number_of(event) == 2 else None
     crew().drain()
     assert handler.batches == [[1, 2, 3], [1], [2], [3]]
     assert dead_reasons(redis_client) == ["rejected: no such market"]
@@ -87,7 +87,7 @@ def test_a_handler_can_choose_its_wait_and_others_go_on_meanwhile(
     redis_client: Any, crew: Build, handler: RecordingHandler
 ) -> None:
     handler.fails = lambda event: (
-        RetryLaterError(after_seconds=90) if event.signal_id.int == 1 and len(handler.batches) == 1 else None
+        RetryLaterError(after_seconds=90) if number_of(event) == 1 and len(handler.batches) == 1 else None
     )
     add(redis_client, 1)
     one = crew()
@@ -163,7 +163,7 @@ def test_an_entry_that_kills_its_consumers_is_buried_without_the_others(
         pass
 
     def kill(event: Any) -> None:
-        if event.signal_id.int == 3:
+        if number_of(event) == 3:
             raise KilledError
 
     add(redis_client, *range(6))
@@ -200,7 +200,7 @@ def test_half_a_batch_done_before_the_dependency_went_down_is_not_done_again(
 ) -> None:
     handler.takes_batch = False
     add(redis_client, 1, 2, 3)
-    handler.fails = lambda event: UnavailableError("down") if event.signal_id.int == 2 else None
+    handler.fails = lambda event: UnavailableError("down") if number_of(event) == 2 else None
     one = crew()
     one.step()
     handler.fails = lambda event: None

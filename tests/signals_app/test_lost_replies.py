@@ -14,7 +14,7 @@ from signals_app.group import ConsumerGroup
 from signals_app.handling import RetryLaterError
 from signals_app.publisher import Publisher
 from signals_app.stream import SignalStream
-from tests.signals_app.conftest import Crew, RecordingHandler, event, fields
+from tests.signals_app.conftest import Crew, RecordingHandler, event, fields, number_of
 from tests.signals_app.reply_thief import ReplyThief
 
 pytestmark = pytest.mark.real_server
@@ -33,7 +33,7 @@ class Scenario:
         self.redis_client.flushall()
         handler = RecordingHandler(takes_batch=False)
         handler.fails = lambda one: (
-            RetryLaterError() if one.signal_id.int == FAILS_ONCE and handler.handled.count(FAILS_ONCE) < 2 else None
+            RetryLaterError() if number_of(one) == FAILS_ONCE and handler.handled.count(FAILS_ONCE) < 2 else None
         )
         self.publish(client)
         self.leave_something_behind()

@@ -29,9 +29,9 @@ def test_what_is_claimed_during_a_long_silence_is_no_longer_its_own(
     silent.join()
     silent.take(held)
     assert group.claim_dead("other", min_idle_ms=0, count=1) == held[:1]
-    assert silent.still_mine(held) == set(held), "a young heartbeat is trusted"
+    assert silent.lost(held) == set(), "a young heartbeat is trusted"
     clock.advance(3)
-    assert silent.still_mine(held) == {held[1]}
+    assert silent.lost(held) == {held[0]}
 
 
 def test_a_beat_of_the_heartbeat_thread_tells_as_well(
@@ -42,9 +42,9 @@ def test_a_beat_of_the_heartbeat_thread_tells_as_well(
     busy.take(held)
     redis_client.xclaim(keys.LIVE, group.name, "other", 0, [held[0]])
     busy.beat()
-    assert busy.still_mine(held) == {held[1]}
+    assert busy.lost(held) == {held[0]}
     busy.take([held[0]])
-    assert held[0] in busy.still_mine(held), "delivered again, it is its own again"
+    assert busy.lost(held) == set(), "delivered again, it is its own again"
 
 
 def test_who_lost_its_name_is_told_before_it_acts(
@@ -56,7 +56,7 @@ def test_who_lost_its_name_is_told_before_it_acts(
     member(group, clock).join()
     silent.beat()
     with pytest.raises(NameTakenError):
-        silent.still_mine(held)
+        silent.lost(held)
     silent.beat()  # and does not fight for it
 
 
