@@ -4,10 +4,10 @@ from datetime import time
 from typing import Protocol
 from zoneinfo import available_timezones
 
+from outreach.inbox_rules import MOST_SENDS
 from outreach.touch import TouchError, email_address, header_text
 from outreach.urls_allowed import ForbiddenUrlError, check_url
 
-_MOST = 1_000_000
 _LONGEST_GAP_SECONDS = 86_400
 
 
@@ -59,8 +59,8 @@ def parse_window(text: str) -> tuple[time, time]:
 def _check_limits(inbox: InboxSettings) -> None:
     for name in ("per_minute", "per_day", "warm_up_start", "warm_up_target"):
         value = getattr(inbox, name)
-        if value is not None and not 1 <= value <= _MOST:
-            raise InboxError(f"{name}: must be between 1 and {_MOST}; to stop an inbox, pause it")
+        if value is not None and not 1 <= value <= MOST_SENDS:
+            raise InboxError(f"{name}: must be between 1 and {MOST_SENDS}; to stop an inbox, pause it")
     if inbox.min_gap_seconds is not None and not 0 <= inbox.min_gap_seconds <= _LONGEST_GAP_SECONDS:
         raise InboxError(f"min_gap_seconds: must be between 0 and {_LONGEST_GAP_SECONDS}")
 

@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 from outreach.sending_window import SendingWindow
 
 _UTC = ZoneInfo("UTC")
+MOST_SENDS = 1_000_000
+"""The largest limit, and how many sends of the last day an inbox's log holds at most."""
+
 NEVER_MS = 9_000_000_000_000_000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000

@@ -109,6 +109,10 @@ class QueueView:
         """Every touch in a worker's hands."""
         return {one.decode() for one in self._client.hkeys(keys.RESERVATIONS)}
 
+    def is_intact(self) -> bool:
+        """Whether the queue holds everything since it was last compared with the ledger."""
+        return bool(self._client.exists(keys.INTACT))
+
     def now_ms(self) -> int:
         seconds, microseconds = self._client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000

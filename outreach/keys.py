@@ -38,7 +38,7 @@ def delayed(inbox_id: int) -> str:
 
 
 def log(inbox_id: int) -> str:
-    """LIST, role outreach: server times in ms of the last sends, oldest first. TTL: the longest limit, one day."""
+    """LIST, role outreach: server times in ms of the sends of the last day, oldest first. TTL: a day after the last."""
     return f"{{outreach}}:log:{inbox_id}"
 
 

@@ -9,7 +9,7 @@ from django_redis import get_redis_connection
 
 from avo_project.lua import read_lua
 from outreach import keys
-from outreach.inbox_rules import Terms
+from outreach.inbox_rules import MOST_SENDS, Terms
 from outreach.reservation import Reservation, Settlement, Shift
 
 Item = TypeVar("Item")
@@ -91,8 +91,8 @@ class Lanes:
             reservations=_reservations(int(token), leased),
         )
 
-    def settle(self, settlements: Sequence[Settlement], remember: Callable[[int], int]) -> int:
-        """Ends reservations; ``remember(inbox_id)`` is how many sends of it count. Returns how many were still held."""
+    def settle(self, settlements: Sequence[Settlement]) -> int:
+        """Ends reservations; returns how many were still held under their token."""
         if not settlements:
             return 0
         numbers: dict[int, int] = {}
@@ -102,11 +102,10 @@ class Lanes:
             number = numbers.setdefault(held.inbox_id, len(numbers) + 1)
             touches += [number, held.touch_id, held.token, _blank(settlement.due_ms), _blank(settlement.sent_ago_ms)]
         lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS]
-        arguments: list[str | int] = [self._now(), len(numbers)]
         for inbox_id in numbers:
             lane_keys += [name(inbox_id) for name in _LANE_KEYS]
-            arguments += [inbox_id, remember(inbox_id)]
-        return sum(self._scripts["settle"](lane_keys, arguments + touches))
+        arguments = [self._now(), MOST_SENDS, len(numbers), *numbers, *touches]
+        return sum(self._scripts["settle"](lane_keys, arguments))
 
     def renew(self, shift: Shift, held: Iterable[Reservation]) -> int:
         """Says that the worker lives and still holds these; returns how many it does hold."""
@@ -132,9 +131,9 @@ class Lanes:
         self._scripts["recheck"](lane_keys, [self._now(), inbox_id, _blank(held_until_ms)])
 
     def remember(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:
-        """Puts older sends (``stamps_ms``, oldest first) before those that the log still has."""
+        """Gives the inbox's log its sends back (``stamps_ms``, oldest first), unless it has a log."""
         if stamps_ms:
-            self._scripts["remember"]([keys.log(inbox_id)], list(reversed(stamps_ms)))
+            self._scripts["remember"]([keys.log(inbox_id)], stamps_ms)
 
     def withdraw(self, inbox_id: int, touch_ids: Sequence[str]) -> None:
         """Takes touches out of their lane before their turn; one in a worker's hands stays there."""

@@ -2,18 +2,18 @@
 harm: a touch that comes up a second time is refused by the ledger."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Max
 
 from outreach import inspection
-from outreach.inbox_rules import DAY_MS
+from outreach.inbox_rules import DAY_MS, MOST_SENDS
 from outreach.intake import push
 from outreach.lanes import Lanes
-from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Touch
-from outreach.reservation import Reservation
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Touch
+from outreach.reservation import Reservation, Settlement
 
 _CHUNK = 1000
 
@@ -35,17 +35,29 @@ class Reconciler:
         self._view = view
         self._lease_ms = lease_ms
 
+    def heal(self, now: float) -> Reconciled:
+        """As ``everything``, unless another worker has done it meanwhile."""
+        return Reconciled(0, 0, 0) if self._view.is_intact() else self.everything(now)
+
     def everything(self, now: float) -> Reconciled:
-        """Every inbox; also tells each lane's log of the sends of the last day, so that limits hold across the loss."""
+        """Every inbox. After a loss the logs of sends come first, so that limits hold, then touches in workers' hands,
+        then the rest; nothing is handed out before all are back."""
+        adopted = 0 if self._view.is_intact() else self._after_loss(now)
         held = self._view.reserved_ids()
         inbox_ids = list(Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id", flat=True).distinct())
         done = [self._inbox(inbox_id, held) for inbox_id in inbox_ids]
-        self._remember_sends(now)
         newest = Touch.objects.aggregate(newest=Max("token"))["newest"] or 0
         self._lanes.mark_intact(newest)
         return Reconciled(
-            sum(one.unfinished for one in done), sum(one.back for one in done), sum(one.adopted for one in done)
+            sum(one.unfinished for one in done),
+            sum(one.back for one in done),
+            sum(one.adopted for one in done) + adopted,
         )
+
+    def _after_loss(self, now: float) -> int:
+        in_hand = list(Touch.objects.filter(status=Touch.Status.SENDING).only("id", "inbox_id", "token"))
+        self._remember_sends(now)
+        return self._adopt(in_hand, is_lost=True)
 
     def sweep(self, now: float, older_than_seconds: float) -> int:
         """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
@@ -74,23 +86,35 @@ class Reconciler:
             missing = [row for row in rows if str(row.pk) not in known]
             sending = [row for row in missing if row.status == Touch.Status.SENDING]
             waiting = [row for row in missing if row.status in RESERVABLE]
-            adopted += self._lanes.adopt(
-                inbox_id, self._lease_ms, (Reservation(str(row.pk), inbox_id, row.token) for row in sending)
-            )
+            adopted += self._adopt(sending, is_lost=False)
             push(self._lanes, waiting)
             unfinished, back = unfinished + len(rows), back + len(waiting)
         return Reconciled(unfinished, back, adopted)
 
+    def _adopt(self, rows: Sequence[Touch], *, is_lost: bool) -> int:
+        """Leases for touches in workers' hands. One that was settled while we looked would stay for ever in flight, so
+        the ledger is asked once more; after a loss its send is in no log yet."""
+        by_inbox = itertools.groupby(sorted(rows, key=lambda row: row.inbox_id), key=lambda row: row.inbox_id)
+        return sum(self._adopt_of_one(inbox_id, list(its), is_lost=is_lost) for inbox_id, its in by_inbox)
+
+    def _adopt_of_one(self, inbox_id: int, rows: Sequence[Touch], *, is_lost: bool) -> int:
+        held = {row.pk: Reservation(str(row.pk), inbox_id, row.token) for row in rows}
+        adopted = self._lanes.adopt(inbox_id, self._lease_ms, held.values())
+        still = set(Touch.objects.filter(pk__in=held, status=Touch.Status.SENDING).values_list("pk", "token"))
+        sent_ago_ms = 0 if is_lost else None
+        gone = [Settlement(one, sent_ago_ms=sent_ago_ms) for pk, one in held.items() if (pk, one.token) not in still]
+        return adopted - self._lanes.settle(gone)
+
     def _remember_sends(self, now: float) -> None:
         since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
         recent = Attempt.objects.filter(finished_at__gte=since)
-        rules = {row.pk: row.rules for row in Inbox.objects.filter(pk__in=recent.values("inbox_id"))}
-        for inbox_id, its in rules.items():
-            needed = its.terms(now).stamps_needed
-            newest = (
-                recent.filter(inbox_id=inbox_id).order_by("-finished_at").values_list("finished_at", flat=True)[:needed]
+        for inbox_id in list(recent.values_list("inbox_id", flat=True).distinct()):
+            sends = (
+                recent.filter(inbox_id=inbox_id)
+                .order_by("-finished_at")
+                .values_list("finished_at", flat=True)[:MOST_SENDS]
             )
-            self._lanes.remember(inbox_id, [round(moment.timestamp() * 1000) for moment in reversed(newest)])
+            self._lanes.remember(inbox_id, [round(moment.timestamp() * 1000) for moment in reversed(sends)])
 
 
 def _unfinished(inbox_id: int) -> Iterator[Touch]:

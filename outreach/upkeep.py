@@ -52,7 +52,7 @@ class Upkeep:
     def step(self, now: float) -> None:
         """Does whatever is due at ``now`` (Unix seconds)."""
         if self._lost:
-            logger.info("a new or lost queue: %s", self._reconciler.everything(now))
+            logger.info("a new or lost queue: %s", self._reconciler.heal(now))
             self._lost = False
         if self.leases_ended:
             self._recover(now)
@@ -72,8 +72,6 @@ class Upkeep:
 
     def _recover(self, now: float) -> None:
         taken = self._lanes.recover(self._shift, _RECOVER_AT_ONCE)
-        settlements = self._ledger.recover(taken, now)
-        terms = self._book.terms({one.inbox_id for one in taken}, now)
-        self._lanes.settle(settlements, lambda inbox_id: terms[inbox_id].stamps_needed)
+        self._lanes.settle(self._ledger.recover(taken, now))
         self.recovered += len(taken)
         self.leases_ended = False

@@ -133,7 +133,7 @@ class Worker:
             self._settlements += [one.settlement for one in written]
             self.counts.update(_COUNTED.get(Touch.Status(one.status), "paused") for one in written)
         settled = len(self._settlements)
-        self._end(self._settlements)
+        self._lanes.settle(self._settlements)
         self._settlements = []
         return settled
 
@@ -160,10 +160,6 @@ class Worker:
         self.counts["suppressed"] += claimed.suppressed
         self._crew.give(claimed.outgoing)
         return len(claimed.outgoing) + len(claimed.refused)
-
-    def _end(self, settlements: list[Settlement]) -> None:
-        terms = self._book.terms({one.reservation.inbox_id for one in settlements}, self._clock())
-        self._lanes.settle(settlements, lambda inbox_id: terms[inbox_id].stamps_needed)
 
     def _is_done(self, stepped: Stepped) -> bool:
         """Nothing in anybody's hands and nothing due within a few seconds; what waits longer does not keep a worker."""

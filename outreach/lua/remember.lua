@@ -1,12 +1,13 @@
--- Puts older sends, as the ledger knows them, before those that an inbox's log still has.
+-- Gives an inbox's log its sends of the last day back, as the ledger knows them, unless it has a log.
 -- KEYS  1 the log LIST
--- ARGV  server times in ms, newest first
+-- ARGV  server times in ms, oldest first
 -- Returns the length of the log.
--- Atomic, because a send logged between the look and the push would be counted in the wrong place.
+-- Atomic, because two workers may heal the same loss and each send must be counted once.
 local LOG = KEYS[1]
-local first = tonumber(redis.call('LINDEX', LOG, 0))
-for _, stamp in ipairs(ARGV) do
-  if not first or tonumber(stamp) < first then redis.call('LPUSH', LOG, stamp) end
+if redis.call('EXISTS', LOG) == 0 then
+  for first = 1, #ARGV, 5000 do
+    redis.call('RPUSH', LOG, unpack(ARGV, first, math.min(first + 4999, #ARGV)))
+  end
+  redis.call('PEXPIRE', LOG, 86400001)
 end
-redis.call('PEXPIRE', LOG, 86400001)
 return redis.call('LLEN', LOG)

@@ -25,7 +25,8 @@ local function free_at(log, terms, in_flight, held) -- when the lane's next touc
 end
 
 local leased, taken = {}, 0
-for lane = 1, (#KEYS - 6) / 4 do
+local intact = redis.call('EXISTS', INTACT) -- after a loss nothing leaves until the logs are back, or limits would not hold
+for lane = 1, (#KEYS - 6) / 4 * intact do
   if taken >= wanted then break end
   local LANE, DELAYED, LOG, STATE = unpack(KEYS, 3 + lane * 4, 6 + lane * 4)
   local terms = 9 * lane - 1
@@ -51,4 +52,4 @@ if taken > 0 then redis.call('SET', TOKEN, token) end
 local next = redis.call('ZRANGE', READY, 0, ahead - 1, 'WITHSCORES')
 local more = taken >= wanted and next[2] and tonumber(next[2]) <= now -- one more worker may help: wake it, and only it
 if more and redis.call('LLEN', WAKE) == 0 then redis.call('LPUSH', WAKE, next[1]) end
-return {now, token, redis.call('EXISTS', INTACT), redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2] or '', next, leased}
+return {now, token, intact, redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2] or '', next, leased}

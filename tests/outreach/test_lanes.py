@@ -47,6 +47,7 @@ def test_tokens_rise_even_when_redis_forgets_them(lanes: Lanes, redis_of: Any, c
         lanes.enqueue(1, ["a", "b"])
         tokens += [lanes.reserve(ANNA, 1, {1: FREE}).reservations[0].token for _ in range(2)]
         redis_of("outreach").flushall()
+        lanes.mark_intact(0)
         clock.advance(0.01)
     assert tokens == sorted(set(tokens))
 
@@ -80,7 +81,7 @@ def test_a_limit_holds_over_all_workers_and_rolls(lanes: Lanes, clock: FixedCloc
     assert ids(first) == ["a", "b"]
     assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == []
     clock.advance(10)
-    lanes.settle([Settlement(one, sent_ago_ms=0) for one in first.reservations], lambda _: 2)
+    lanes.settle([Settlement(one, sent_ago_ms=0) for one in first.reservations])
     held = lanes.reserve(BERT, 3, {1: per_minute(2)})
     assert (ids(held), held.next_ms) == ([], round(clock.now * 1000) + 60_001)
     clock.advance(60.001)
@@ -91,14 +92,14 @@ def test_a_slow_send_counts_from_when_it_was_sent(lanes: Lanes, clock: FixedCloc
     lanes.enqueue(1, ["a", "b"])
     [one] = lanes.reserve(ANNA, 1, {1: per_minute(1)}).reservations
     clock.advance(30)
-    lanes.settle([Settlement(one, sent_ago_ms=4000)], lambda _: 1)
+    lanes.settle([Settlement(one, sent_ago_ms=4000)])
     assert lanes.reserve(ANNA, 1, {1: per_minute(1)}).next_ms == round(clock.now * 1000) - 4000 + 60_001
 
 
 def test_what_was_not_sent_costs_nothing(lanes: Lanes) -> None:
     lanes.enqueue(1, ["a", "b"])
     [one] = lanes.reserve(ANNA, 1, {1: per_minute(1)}).reservations
-    lanes.settle([Settlement(one)], lambda _: 1)
+    lanes.settle([Settlement(one)])
     assert ids(lanes.reserve(ANNA, 1, {1: per_minute(1)})) == ["b"]
 
 
@@ -116,7 +117,7 @@ def test_a_closed_or_paused_inbox_waits_for_its_hour(lanes: Lanes, clock: FixedC
 def test_a_touch_tried_again_later_comes_back_then(lanes: Lanes, clock: FixedClock) -> None:
     lanes.enqueue(1, ["a"])
     [one] = lanes.reserve(ANNA, 1, {1: FREE}).reservations
-    assert lanes.settle([Settlement(one, due_ms=round(clock.now * 1000) + 1000)], lambda _: 0) == 1
+    assert lanes.settle([Settlement(one, due_ms=round(clock.now * 1000) + 1000)]) == 1
     assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == []
     clock.advance(1)
     assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
@@ -131,8 +132,8 @@ def test_an_ended_lease_is_taken_over_and_the_old_token_is_void(lanes: Lanes, cl
     assert (new.touch_id, new.inbox_id) == ("a", 1)
     assert new.token > old.token
     assert lanes.recover(BERT, 10) == ()
-    assert lanes.settle([Settlement(old)], lambda _: 0) == 0
-    assert lanes.settle([Settlement(new)], lambda _: 0) == 1
+    assert lanes.settle([Settlement(old)]) == 0
+    assert lanes.settle([Settlement(new)]) == 1
 
 
 def test_a_renewed_lease_is_not_taken_over(lanes: Lanes, clock: FixedClock, view: QueueView) -> None:
@@ -152,16 +153,38 @@ def test_a_forgotten_lease_is_adopted_once(lanes: Lanes, redis_of: Any, clock: F
     redis_of("outreach").flushall()
     assert lanes.adopt(1, 60_000, held) == 1
     assert lanes.adopt(1, 60_000, held) == 0
-    assert lanes.settle([Settlement(one) for one in held], lambda _: 0) == 1
+    assert lanes.settle([Settlement(one) for one in held]) == 1
 
 
 def test_older_sends_are_remembered_once(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
     now_ms = round(clock.now * 1000)
     for _ in range(2):
         lanes.remember(1, [now_ms - 30_000, now_ms - 20_000])
+    lanes.remember(1, [now_ms - 40_000])
     assert redis_of("outreach").lrange(keys.log(1), 0, -1) == [b"%d" % (now_ms - 30_000), b"%d" % (now_ms - 20_000)]
     lanes.enqueue(1, ["a"])
     assert lanes.reserve(ANNA, 1, {1: per_minute(2)}).next_ms == now_ms + 30_001
+
+
+def test_nothing_leaves_a_queue_that_was_lost(lanes: Lanes, redis_of: Any) -> None:
+    redis_of("outreach").flushall()
+    lanes.enqueue(1, ["a"])
+    reserved = lanes.reserve(ANNA, 1, {1: FREE})
+    assert (ids(reserved), reserved.is_intact) == ([], False)
+    lanes.mark_intact(7)
+    assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
+
+
+def test_a_log_holds_a_day(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
+    for _ in range(3):
+        lanes.enqueue(1, ["a"])
+        lanes.settle([Settlement(one, sent_ago_ms=0) for one in lanes.reserve(ANNA, 1, {1: FREE}).reservations])
+        clock.advance(40_000)
+    assert redis_of("outreach").llen(keys.log(1)) == 3
+    clock.advance(20_000)
+    lanes.enqueue(1, ["a"])
+    lanes.settle([Settlement(one, sent_ago_ms=0) for one in lanes.reserve(ANNA, 1, {1: FREE}).reservations])
+    assert redis_of("outreach").llen(keys.log(1)) == 2
 
 
 def test_a_withdrawn_touch_never_leaves(lanes: Lanes, clock: FixedClock) -> None:
@@ -183,7 +206,7 @@ def test_several_lanes_settle_in_one_call(lanes: Lanes, view: QueueView) -> None
         lanes.enqueue(inbox_id, [f"{inbox_id}a", f"{inbox_id}b"])
     held = lanes.reserve(ANNA, 6, {1: FREE, 2: FREE, 3: FREE}, most_of_one=2).reservations
     assert view.depths([1, 2, 3]) == {1: 2, 2: 2, 3: 2}
-    assert lanes.settle([Settlement(one, sent_ago_ms=0) for one in held], lambda _: 5) == 6
+    assert lanes.settle([Settlement(one, sent_ago_ms=0) for one in held]) == 6
     assert view.depths([1, 2, 3]) == {1: 0, 2: 0, 3: 0}
     assert view.overview().lanes == 0
 

@@ -1,0 +1,92 @@
+"""Real worker processes over a data folder of their own, with a real mail server before them."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from avo_project.embedded_redis import EmbeddedServer
+from tests.end_to_end.system import ROOT, data_folder, environment_for, manage
+from tests.outreach.mail_sink import MailSink, mail_sink
+
+
+@dataclass
+class Fleet:
+    """``start`` fills up to ``size`` workers; whatever still runs at the end is killed."""
+
+    folder: Path
+    sink: MailSink
+    size: int = 3
+    flags: tuple[str, ...] = ()
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**environment_for(self.folder), "EMAIL_URL": self.sink.email_url, "LOG_LEVEL": "ERROR"}
+
+    def manage(self, *command: str) -> str:
+        return manage(self.environment, *command)
+
+    def redis(self) -> Redis:
+        return Redis(unix_socket_path=str(EmbeddedServer(self.folder).socket_path))
+
+    def set_inboxes(self, inboxes: dict[str, dict[str, Any]]) -> None:
+        """As ``set_inbox`` for each, in one process."""
+        script = "from outreach.inbox_settings import change_inbox as change\n"
+        script += "\n".join(f"change({address!r}, {changes!r})" for address, changes in inboxes.items())
+        self.manage("shell", "--no-imports", "-c", script)
+
+    def enqueue(self, inboxes: list[str]) -> None:
+        """A touch for each entry of ``inboxes``, which may name one many times."""
+        plain = {"subject": "Hi", "body": "Hello"}
+        lines = [
+            json.dumps({**plain, "inbox": address, "recipient": f"r{n}@example.com"})
+            for n, address in enumerate(inboxes)
+        ]
+        source = self.folder / "touches.ndjson"
+        source.write_text("\n".join(lines))
+        assert self.manage("enqueue_touches", str(source)).startswith(f"queued={len(lines)} ")
+
+    def start(self) -> None:
+        command = [sys.executable, "manage.py", "outreach_worker", *self.flags]
+        while len(self.workers) < self.size:
+            self.workers.append(subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE))
+
+    def kill(self, number: int) -> None:
+        victim = self.workers.pop(number)
+        victim.kill()
+        victim.communicate()
+
+    def stop(self) -> list[tuple[int, bytes]]:
+        """Exit status and output of each worker after SIGTERM."""
+        for worker in self.workers:
+            worker.send_signal(signal.SIGTERM)
+        outputs = [worker.communicate(timeout=20)[0] for worker in self.workers]
+        return [(worker.returncode, output) for worker, output in zip(self.workers, outputs, strict=True)]
+
+    def statuses(self) -> dict[str, str]:
+        """Every touch's state in the ledger."""
+        with sqlite3.connect(f"file:{self.folder / 'db.sqlite3'}?mode=ro", uri=True, timeout=20) as database:
+            rows = database.execute("SELECT id, status FROM outreach_touch").fetchall()
+        return {f"{one[:8]}-{one[8:12]}-{one[12:16]}-{one[16:20]}-{one[20:]}": status for one, status in rows}
+
+
+@contextmanager
+def fleet(*flags: str, size: int = 3) -> Iterator[Fleet]:
+    with data_folder() as folder, mail_sink() as sink:
+        made = Fleet(folder, sink, size, flags)
+        try:
+            yield made
+        finally:
+            for worker in made.workers:
+                if worker.poll() is None:
+                    worker.kill()
+                    worker.communicate()
