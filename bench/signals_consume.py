@@ -1,4 +1,4 @@
-"""Reading and acknowledging with a no-op handler, and with the paper executor on SQLite, beside raw XREADGROUP + XACK."""
+"""Reading and acknowledging, with a no-op handler and with the paper executor, beside raw XREADGROUP and XACK."""
 
 from functools import partial
 from typing import Any
@@ -10,21 +10,12 @@ EVENTS = 100_000
 
 def main() -> None:
     with prepared() as client:
-        floor = partial(run_raw, client)
-        compare(
-            "read + ack, count 100, no-op",
-            "/s",
-            partial(floor, 100),
-            partial(run_ours, client, 100, "ignore"),
-            ">= 0.5",
-        )
-        compare(
-            "read + ack, count 10, no-op", "/s", partial(floor, 10), partial(run_ours, client, 10, "ignore"), "none"
-        )
-        compare(
-            "read + execution row, count 500", "/s", partial(floor, 500), partial(run_ours, client, 500, "book_executions"),
-            ">= 10,000/s",
-        )  # fmt: skip
+        for what, count, handler, target in (
+            ("read + ack, count 100, no-op", 100, "ignore", ">= 0.5"),
+            ("read + ack, count 10, no-op", 10, "ignore", "none"),
+            ("read + execution row on SQLite, count 500", 500, "book_executions", ">= 10,000/s"),
+        ):
+            compare(what, "/s", partial(run_raw, client, count), partial(run_ours, client, count, handler), target)
 
 
 def fill(client: Any) -> None:
