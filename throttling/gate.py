@@ -56,7 +56,8 @@ class Gate:
         When Redis has gone meanwhile, the charge leaves with its bucket.
         """
         if not outcome.exact:
-            return outcome
+            self._local.refund(outcome)
+            return outcome.refunded()
         try:
             self._limiter.refund(outcome)
         except RedisError as failure:

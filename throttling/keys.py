@@ -4,7 +4,7 @@ REDIS_ALIAS = "throttling"
 
 
 def window(subject: str, window_seconds: int) -> str:
-    """Hash: bucket number -> units charged in it. Lives for one window and one bucket after the last charge."""
+    """Hash: bucket number -> units charged in it, and a sum (lua/hit.lua). Lives one window and one bucket longer."""
     return f"throttle:{{{subject}}}:{window_seconds}"
 
 

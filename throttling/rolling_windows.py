@@ -30,6 +30,14 @@ class RollingWindows:
             standings.append(Standing(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms, bucket))
         return Outcome(hit, wait_ms, tuple(standings), exact=False)
 
+    def refund(self, outcome: Outcome) -> None:
+        """Gives back what ``outcome`` charged, as far as it is still there."""
+        windows = self._charges.get(outcome.hit.subject, {})
+        for policy, standing in zip(outcome.hit.policies, outcome.standings, strict=True):
+            charges = windows.get(policy.window_seconds, {})
+            if standing.bucket in charges:
+                charges[standing.bucket] = max(0, charges[standing.bucket] - policy.units(outcome.hit.cost))
+
     def _windows_of(self, subject: str) -> dict[int, _Charges]:
         windows = self._charges.setdefault(subject, {})
         while len(self._charges) > self._max_subjects:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from django_redis import get_redis_connection
+from redis.exceptions import NoScriptError
 
 from avo_project.lua import read_lua
 from throttling import keys
@@ -31,7 +32,7 @@ class WindowLimiter:
         limits: list[int | str] = [hit.cost, BUCKETS, now_ms]
         for policy in hit.policies:
             limits += (policy.limit, policy.bucket_ms, int(policy.shadow))
-        reply = self._hit(_windows(hit), limits)
+        reply = self._run(_windows(hit), limits)
         return Outcome(hit, reply[0], tuple(Standing(*reply[i : i + 3]) for i in range(1, len(reply), 3)))
 
     def peek(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
@@ -44,6 +45,14 @@ class WindowLimiter:
         for policy, standing in zip(outcome.hit.policies, outcome.standings, strict=True):
             units += (standing.bucket, policy.units(outcome.hit.cost))
         self._refund(_windows(outcome.hit), units)
+
+    def _run(self, windows: list[str], limits: list[int | str]) -> list[int]:
+        """The script by its digest alone: redis-py's own way through a Script costs a tenth of a PING more."""
+        try:
+            reply: list[int] = self._client.evalsha(self._hit.sha, len(windows), *windows, *limits)
+        except NoScriptError:
+            reply = self._hit(windows, limits)
+        return reply
 
     def reset(self, subject: str, policies: Sequence[Policy]) -> int:
         """Forgets all charges of ``subject``; returns how many windows had any."""

@@ -2,9 +2,10 @@
 
 import json
 import os
+import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,28 +57,50 @@ def allowed(running: Web, *tokens: str | None, requests: int = 40) -> int:
     return counts[200]
 
 
-def test_each_tier_has_its_limit_over_all_processes(running: Web) -> None:
-    assert allowed(running, None) == 5
-    assert allowed(running, token(user="user_free", plan="u:free_user")) == 8
-    assert allowed(running, token(user="user_pro", plan="u:pro")) == 12
-    assert allowed(running, token(user="user_inst", plan="u:institutional")) == 20
+def while_exact(running: Web, measure: Callable[[str], int]) -> int:
+    """``measure`` with an id of its own, again if this machine was so busy that Redis took over 100 ms to answer."""
+    for _ in range(5):
+        before = running.metric("avo_throttle_degraded_total")
+        count = measure(secrets.token_hex(4))
+        if running.metric("avo_throttle_degraded_total") == before:
+            return count
+        time.sleep(1)
+    return pytest.fail("the machine is too busy to be exact")
+
+
+@pytest.mark.parametrize(("plan", "limit"), [("u:free_user", 8), ("u:pro", 12), ("u:institutional", 20), ("u:new", 8)])
+def test_each_tier_has_its_limit_over_all_processes(running: Web, plan: str, limit: int) -> None:
+    assert while_exact(running, lambda unique: allowed(running, token(user=f"user_{unique}", plan=plan))) == limit
+
+
+def test_an_anonymous_caller_has_its_own(running: Web, redis: OwnRedis) -> None:
+    def measure(unique: str) -> int:
+        redis.client().delete("throttle:{address:127.0.0.1}:60")
+        return allowed(running, None)
+
+    assert while_exact(running, measure) == 5
 
 
 def test_an_organisation_shares_one_limit(running: Web) -> None:
-    both = [token(user=user, plan="o:pro", org="org_desk") for user in ("user_ann", "user_ben")]
-    assert allowed(running, *both) == 12
-    assert running.get("/api/limits", both[0]).json()["subject"] == "org:org_desk"
+    def measure(unique: str) -> int:
+        both = [token(user=user, plan="o:pro", org=f"org_{unique}") for user in ("user_ann", "user_ben")]
+        assert running.get("/api/limits", both[0]).json()["subject"] == f"org:org_{unique}"
+        return allowed(running, *both)
+
+    assert while_exact(running, measure) == 12
 
 
 def test_an_override_is_in_force_within_five_seconds_everywhere(running: Web) -> None:
-    mine = token(user="user_special", plan="u:free_user")
-    assert allowed(running, mine, requests=12) == 8
-    row = "subject='user:user_special', rates='15/min', reason='e2e'"
-    made = f"from throttling.models import TierOverride; TierOverride.objects.create({row})"
-    running.manage("shell", "--no-imports", "-c", made)
-    time.sleep(5)
-    assert running.get("/api/macro", mine).headers["RateLimit-Policy"] == '"minute";q=15;w=60'
-    assert allowed(running, mine) == 6
+    def measure(unique: str) -> int:
+        mine = token(user=f"user_{unique}", plan="u:free_user")
+        before = allowed(running, mine, requests=12)
+        row = f"subject='user:user_{unique}', rates='15/min', reason='e2e'"
+        made = f"from throttling.models import TierOverride; TierOverride.objects.create({row})"
+        running.manage("shell", "--no-imports", "-c", made)
+        time.sleep(5)
+        return 100 * before + allowed(running, mine)
+
+    assert while_exact(running, measure) == 807
 
 
 def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(running: Web, clerk: JwksServer) -> None:

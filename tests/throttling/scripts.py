@@ -1,8 +1,22 @@
 """Scripts over a DownRedis: down when it is."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from tests.doubles import DownRedis
+
+
+@dataclass
+class _Script:
+    redis: DownRedis
+    script: Any
+
+    @property
+    def sha(self) -> str:
+        return str(self.script.sha)
+
+    def __call__(self, keys: Any, args: Any) -> Any:
+        return self.script(keys, args, client=self.redis)
 
 
 class Scripts:
@@ -15,10 +29,4 @@ class Scripts:
         return getattr(self._redis, name)
 
     def register_script(self, text: str) -> Any:
-        script = self._redis.client.register_script(text)
-
-        def call(keys: Any, args: Any) -> Any:
-            self._redis.evalsha  # noqa: B018 - raises when it is down
-            return script(keys, args)
-
-        return call
+        return _Script(self._redis, self._redis.client.register_script(text))

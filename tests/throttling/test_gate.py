@@ -100,8 +100,9 @@ def test_a_refund_that_redis_does_not_take_is_no_error(redis: DownRedis, clock: 
     outcome = gate.hit(HIT)
     redis.is_down = True
     assert gate.refund(outcome) == outcome
-    guess = gate.hit(HIT)
-    assert gate.refund(guess) == guess
+    assert [gate.hit(HIT).allowed for _ in range(2)] == [True, True]
+    assert gate.refund(gate.hit(HIT)).remaining() == [1]
+    assert [gate.hit(HIT).allowed for _ in range(2)] == [True, False]
 
 
 def test_looking_is_never_remembered_as_a_refusal(redis: DownRedis, clock: FixedClock) -> None:

@@ -56,7 +56,7 @@ def test_any_traffic_against_the_model(traffic: Any, rates: str) -> None:
 @settings(deadline=None, max_examples=200)
 @given(traffic=traffic, rates=st.sampled_from(("3/2s", "7/3s", "12/7s", "4/min", "100/day")))
 def test_the_wait_is_at_most_one_bucket_too_long(traffic: Any, rates: str) -> None:
-    """By the definition of a rolling window: one bucket less than what it was told, and it would have been too early."""
+    """By the definition of a rolling window, one bucket less than what it was told would have been too early."""
     windows, [policy], now_ms, log = RollingWindows(), parse_policies(rates), NOW_MS, []
     for pause_ms, cost in traffic:
         now_ms += pause_ms

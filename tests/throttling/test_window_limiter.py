@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from throttling import keys
 from throttling.rates import parse_policies
-from throttling.records import BUCKETS, Hit, Policy
+from throttling.records import BUCKETS, Hit, Outcome, Policy
 from throttling.rolling_windows import RollingWindows
 from throttling.window_limiter import WindowLimiter
 
@@ -166,11 +166,17 @@ def test_a_clock_that_steps_back_gives_nothing_away(limiter: WindowLimiter) -> N
     assert not limiter.hit(hit(), NOW_MS).allowed
 
 
+def test_a_clock_that_steps_back_and_forth_counts_nothing_twice(limiter: WindowLimiter) -> None:
+    ten = parse_policies("10/min")
+    for at_ms, remaining in ((0, 9), (0, 8), (-30_000, 7), (0, 6), (0, 5)):
+        assert limiter.hit(hit(ten), NOW_MS + at_ms).remaining() == [remaining]
+
+
 steps = st.lists(
     st.tuples(
         st.integers(0, 4_000),  # ms since the step before
         st.integers(0, 3),  # cost; 0 looks
-        st.booleans(),  # whether to wait after a refusal
+        st.booleans(),  # whether to wait after a refusal, or to give a charge back
     ),
     max_size=60,
 )
@@ -181,27 +187,33 @@ steps = st.lists(
 def test_the_script_does_what_the_model_does(limiter: WindowLimiter, redis_of: Any, steps: Any, limits: str) -> None:
     """Step by step the same outcomes; and in no rolling window more than the limit, by the definition."""
     redis_of("throttling").flushall()
-    policies, model, now_ms, log = parse_policies(limits), RollingWindows(), NOW_MS, []
-    for pause_ms, cost, waits in steps:
+    policies, model, now_ms, kept = parse_policies(limits), RollingWindows(), NOW_MS, []
+    for pause_ms, cost, again in steps:
         now_ms += pause_ms
-        outcome = limiter.hit(hit(policies, cost), now_ms)
-        expected = model.hit(hit(policies, cost), now_ms)
-        assert (outcome.wait_ms, outcome.standings) == (expected.wait_ms, expected.standings)
-        if outcome.allowed and cost:
-            log.append((now_ms, {policy.name: policy.units(cost) for policy in policies}))
-        if waits and not outcome.allowed:
+        outcome = both(limiter, model, hit(policies, cost), now_ms)
+        if again and not outcome.allowed:
             now_ms += outcome.wait_ms
-            assert limiter.hit(hit(policies, cost), now_ms).allowed
-            assert model.hit(hit(policies, cost), now_ms).allowed
-            log.append((now_ms, {policy.name: policy.units(cost) for policy in policies}))
+            outcome = both(limiter, model, hit(policies, cost), now_ms)
+            assert outcome.allowed
+        elif again and cost and kept:
+            refunded = kept.pop(len(kept) // 2)[1]
+            limiter.refund(refunded)
+            model.refund(refunded)
+        if outcome.allowed and cost:
+            kept.append((now_ms, outcome))
     for policy in policies:
         if not policy.shadow:
-            assert largest_count(log, policy) <= policy.limit
+            assert largest_count([(at, policy.units(one.hit.cost)) for at, one in kept], policy) <= policy.limit
 
 
-def largest_count(log: list[tuple[int, dict[str, int]]], policy: Policy) -> int:
+def both(limiter: WindowLimiter, model: RollingWindows, one: Hit, now_ms: int) -> Outcome:
+    outcome, expected = limiter.hit(one, now_ms), model.hit(one, now_ms)
+    assert outcome.wait_ms == expected.wait_ms
+    assert [(s.used, s.bucket) for s in outcome.standings] == [(s.used, s.bucket) for s in expected.standings]
+    return outcome
+
+
+def largest_count(log: list[tuple[int, int]], policy: Policy) -> int:
     """The most units in any half-open window of the policy's length that begins at a charge."""
     length_ms = policy.window_seconds * 1000
-    return max(
-        (sum(units[policy.name] for at, units in log if start <= at < start + length_ms) for start, _ in log), default=0
-    )
+    return max((sum(units for at, units in log if start <= at < start + length_ms) for start, _ in log), default=0)

@@ -1,6 +1,6 @@
 -- Charges a request to all windows of its subject, or to none of them.
--- KEYS  per policy: the hash of that window. Fields: bucket number -> units charged in it; `used`, their sum,
---       which holds while the clock is in bucket `at`; `oldest`, the first bucket in that sum
+-- KEYS  per policy: the hash of that window. Fields: bucket number -> units charged in it; `at`, the bucket in which
+--       the others were last looked through; `before`, their sum then; `oldest`, the first bucket of all
 -- ARGV  cost (0 only looks), buckets a window, now in ms ("" is the server's clock),
 --       then per policy: limit, length of a bucket in ms, 1 if in shadow (counts, refuses nothing)
 -- Returns ms to wait (0: charged), then per policy: units used, ms until the oldest comes back, bucket number
@@ -28,9 +28,10 @@ end
 
 for i, window in ipairs(windows) do
   local limit, length, shadow = tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2]), ARGV[3 * i + 3] == '1'
-  local current, kept = math.floor(now / length), call('HMGET', window, 'at', 'used', 'oldest')
-  local used, oldest = tonumber(kept[2]), tonumber(kept[3])
-  if tonumber(kept[1]) ~= current then swept[i], used, oldest = sweep(window, current - buckets) end
+  local current = math.floor(now / length)
+  local at, before, oldest, charged = unpack(call('HMGET', window, 'at', 'before', 'oldest', current))
+  local used = (tonumber(before) or 0) + (tonumber(charged) or 0) -- within one bucket nothing leaves the window
+  if tonumber(at) ~= current then swept[i], used, oldest = sweep(window, current - buckets) end
   local missing = used + math.min(cost, limit) - limit
   local contents = missing > 0 and not shadow and (swept[i] or sweep(window, current - buckets)) or {live = {}}
   for _, bucket in ipairs(contents.live) do -- the oldest units come back first
@@ -44,15 +45,14 @@ if cost == 0 or wait > 0 then return reply end
 
 for i, window in ipairs(windows) do
   local limit, length, current = tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2]), reply[3 * i + 1]
-  local units = math.min(cost, limit)
-  reply[3 * i - 1] = reply[3 * i - 1] + units
+  local used, units = reply[3 * i - 1], math.min(cost, limit)
   call('HINCRBY', window, current, units)
-  if not swept[i] then
-    call('HINCRBY', window, 'used', units)
-  else
+  if swept[i] then
+    local before = used - (swept[i].units[current] or 0)
     if #swept[i].gone > 0 then call('HDEL', window, unpack(swept[i].gone)) end
-    call('HSET', window, 'at', current, 'used', reply[3 * i - 1], 'oldest', swept[i].live[1] or current)
+    call('HSET', window, 'at', current, 'before', before, 'oldest', swept[i].live[1] or current)
     call('PEXPIRE', window, (buckets + 1) * length)
   end
+  reply[3 * i - 1] = used + units
 end
 return reply

@@ -8,7 +8,7 @@ for i, window in ipairs(windows) do
   local bucket, units = ARGV[2 * i - 1], tonumber(ARGV[2 * i])
   if redis.call('HEXISTS', window, bucket) == 1 then
     redis.call('HINCRBY', window, bucket, -units)
-    redis.call('HINCRBY', window, 'used', -units)
+    if redis.call('HGET', window, 'at') ~= bucket then redis.call('HINCRBY', window, 'before', -units) end
     given_back = given_back + 1
   end
 end

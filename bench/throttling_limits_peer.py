@@ -1,0 +1,34 @@
+"""`limits` beside PING; throttling_decisions.py runs this in an environment that has it."""
+
+import statistics
+import sys
+import time
+
+import redis
+from limits import parse
+from limits.storage import RedisStorage
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+
+
+def main(socket: str, rounds: int) -> None:
+    client = redis.Redis(unix_socket_path=socket)
+    storage, item = RedisStorage(f"redis+unix://{socket}"), parse("60/minute")
+    strategies = (FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter)
+    calls = {"PING": client.ping}
+    for strategy in strategies:
+        limiter = strategy(storage)
+        calls[strategy.__name__] = lambda limiter=limiter, user=strategy.__name__: limiter.hit(item, user)
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            took[name].append((time.perf_counter() - began) * 1e6)
+    floor = statistics.median(took["PING"])
+    for name, times in took.items():
+        p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+        print(f"limits: {name:<50} p50 {p50:7.0f} µs  p99 {p99:7.0f} µs  {p50 / floor:5.2f} x PING")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
