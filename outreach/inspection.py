@@ -72,11 +72,11 @@ class QueueView:
         pipeline = self._client.pipeline(transaction=False)
         for inbox_id in wanted:
             pipeline.llen(keys.lane(inbox_id)).zcard(keys.delayed(inbox_id)).zscore(keys.READY, inbox_id)
-            pipeline.hmget(keys.state(inbox_id), "in_flight", "held_until_ms").lrange(
+            pipeline.hget(keys.IN_FLIGHT, inbox_id).hget(keys.HELD, inbox_id).lrange(
                 keys.log(inbox_id), -sends or 1, -1 if sends else 0
             )
         replies = pipeline.execute()
-        return {inbox_id: _lane_view(inbox_id, *replies[at * 5 : at * 5 + 5]) for at, inbox_id in enumerate(wanted)}
+        return {inbox_id: _lane_view(inbox_id, *replies[at * 6 : at * 6 + 6]) for at, inbox_id in enumerate(wanted)}
 
     def depths(self, inbox_ids: Iterable[int]) -> dict[int, int]:
         """How many touches each inbox has in the queue, those in workers' hands included."""
@@ -118,11 +118,9 @@ class QueueView:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def _lane_view(
-    inbox_id: int, waiting: int, delayed: int, score: float | None, state: list[bytes | None], log: list[bytes]
-) -> LaneView:
-    in_flight, held_until = (int(value or 0) for value in state)
-    history = History([int(stamp) for stamp in log], in_flight, held_until)
+def _lane_view(inbox_id: int, waiting: int, delayed: int, score: float | None, *rest: Any) -> LaneView:
+    in_flight, held_until, log = rest
+    history = History([int(stamp) for stamp in log], int(in_flight or 0), int(held_until or 0))
     return LaneView(inbox_id, waiting, delayed, None if score is None else int(score), history)
 
 

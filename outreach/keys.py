@@ -27,6 +27,16 @@ DEPTHS = "{outreach}:depths"
 """LIST, role outreach: one JSON sample a minute, ``[unix seconds, {inbox id: touches}]``, for the chart of a day."""
 
 
+IN_FLIGHT = "{outreach}:in_flight"
+"""HASH, role outreach: inbox id to the number of its touches in workers' hands; they count as sent."""
+
+HELD = "{outreach}:held"
+"""HASH, role outreach: inbox id to the server time in ms before which nothing leaves it (circuit breaker)."""
+
+FULL = "{outreach}:full"
+"""SET, role outreach: inbox ids whose next moment depends on when what is in flight is settled."""
+
+
 def lane(inbox_id: int) -> str:
     """LIST, role outreach: ids of the touches that may go as soon as the inbox may, oldest first."""
     return f"{{outreach}}:lane:{inbox_id}"
@@ -40,8 +50,3 @@ def delayed(inbox_id: int) -> str:
 def log(inbox_id: int) -> str:
     """LIST, role outreach: server times in ms of the sends of the last day, oldest first. TTL: a day after the last."""
     return f"{{outreach}}:log:{inbox_id}"
-
-
-def state(inbox_id: int) -> str:
-    """HASH, role outreach: ``in_flight`` (touches in workers' hands), ``held_until_ms`` (circuit breaker)."""
-    return f"{{outreach}}:state:{inbox_id}"

@@ -13,7 +13,7 @@ from outreach.inbox_rules import MOST_SENDS, Terms
 from outreach.reservation import Reservation, Settlement, Shift
 
 Item = TypeVar("Item")
-_LANE_KEYS = (keys.lane, keys.delayed, keys.log, keys.state)
+_LANE_KEYS = (keys.lane, keys.delayed, keys.log)
 _VERBS = ("enqueue", "reserve", "settle", "renew", "recover", "adopt", "recheck", "remember")
 _LIMITS = 3
 _BATCH = 1000
@@ -78,6 +78,7 @@ class Lanes:
     ) -> Reserved:
         """Leases up to ``wanted`` touches of the lanes in ``terms``, and looks at the first ``ahead`` lanes to come."""
         lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS, keys.TOKEN, keys.WAKE, keys.INTACT]
+        lane_keys += [keys.IN_FLIGHT, keys.HELD, keys.FULL]
         arguments: list[str | int] = [self._now(), shift.worker, shift.lease_ms, wanted, most_of_one, ahead]
         for inbox_id, its in terms.items():
             lane_keys += [name(inbox_id) for name in _LANE_KEYS]
@@ -93,19 +94,20 @@ class Lanes:
 
     def settle(self, settlements: Sequence[Settlement]) -> int:
         """Ends reservations; returns how many were still held under their token."""
-        if not settlements:
-            return 0
+        return sum(self._settle(batch) for batch in _batches(settlements))
+
+    def _settle(self, settlements: Sequence[Settlement]) -> int:
         numbers: dict[int, int] = {}
         touches: list[str | int] = []
         for settlement in settlements:
             held = settlement.reservation
             number = numbers.setdefault(held.inbox_id, len(numbers) + 1)
             touches += [number, held.touch_id, held.token, _blank(settlement.due_ms), _blank(settlement.sent_ago_ms)]
-        lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS]
+        lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS, keys.IN_FLIGHT, keys.FULL]
         for inbox_id in numbers:
             lane_keys += [name(inbox_id) for name in _LANE_KEYS]
         arguments = [self._now(), MOST_SENDS, len(numbers), *numbers, *touches]
-        return sum(self._scripts["settle"](lane_keys, arguments))
+        return int(self._scripts["settle"](lane_keys, arguments))
 
     def renew(self, shift: Shift, held: Iterable[Reservation]) -> int:
         """Says that the worker lives and still holds these; returns how many it does hold."""
@@ -122,12 +124,12 @@ class Lanes:
     def adopt(self, inbox_id: int, lease_ms: int, held: Iterable[Reservation]) -> int:
         """Leases that Redis forgot are put back under their old tokens; returns how many were missing."""
         pairs = itertools.chain.from_iterable((one.touch_id, one.token) for one in held)
-        lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.state(inbox_id)]
+        lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.IN_FLIGHT]
         return int(self._scripts["adopt"](lane_keys, [self._now(), inbox_id, lease_ms, *pairs]))
 
     def recheck(self, inbox_id: int, held_until_ms: int | None = None) -> None:
         """Has the lane looked at now, because its inbox changed; with ``held_until_ms`` nothing leaves before then."""
-        lane_keys = [keys.READY, keys.WAKE, keys.lane(inbox_id), keys.delayed(inbox_id), keys.state(inbox_id)]
+        lane_keys = [keys.READY, keys.WAKE, keys.lane(inbox_id), keys.delayed(inbox_id), keys.HELD]
         self._scripts["recheck"](lane_keys, [self._now(), inbox_id, _blank(held_until_ms)])
 
     def remember(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:

@@ -1,9 +1,9 @@
 -- Gives a lease back to touches that the ledger knows to be in a worker's hands and Redis has forgotten.
--- KEYS  1 leases ZSET, 2 reservations HASH, 3 the lane's state HASH
+-- KEYS  1 leases ZSET, 2 reservations HASH, 3 in flight HASH
 -- ARGV  1 now_ms or "" for the server's, 2 inbox id, 3 lease_ms, then for each touch: id, token
 -- Returns how many were missing.
 -- Atomic, because a reservation without a lease would never be recovered.
-local LEASES, RESERVATIONS, STATE = unpack(KEYS)
+local LEASES, RESERVATIONS, IN_FLIGHT = unpack(KEYS)
 local given, inbox, lease = unpack(ARGV, 1, 3)
 local time = redis.call('TIME')
 local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
@@ -13,7 +13,7 @@ for at = 4, #ARGV, 2 do
   local touch, token = ARGV[at], ARGV[at + 1]
   if redis.call('HSETNX', RESERVATIONS, touch, token .. '|' .. inbox .. '|?') == 1 then
     redis.call('ZADD', LEASES, now + lease, touch)
-    redis.call('HINCRBY', STATE, 'in_flight', 1)
+    redis.call('HINCRBY', IN_FLIGHT, inbox, 1)
     adopted = adopted + 1
   end
 end

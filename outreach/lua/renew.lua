@@ -9,6 +9,7 @@ local time = redis.call('TIME')
 local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
 
 redis.call('ZADD', WORKERS, now, worker)
+redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', now - 86400000)
 local renewed = 0
 for at = 4, #ARGV, 2 do
   local touch, token = ARGV[at], ARGV[at + 1]

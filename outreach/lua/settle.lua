@@ -1,44 +1,55 @@
 -- Ends reservations: each touch leaves the queue or waits for its next moment, and what was sent is written to the log.
--- KEYS  1 ready ZSET, 2 leases ZSET, 3 reservations HASH, then for each lane: LIST, delayed ZSET, log LIST, state HASH
+-- KEYS  1 ready ZSET, 2 leases ZSET, 3 reservations HASH, 4 in flight HASH, 5 full SET,
+--       then for each lane: LIST, delayed ZSET, log LIST
 -- ARGV  1 now_ms or "" for the server's, 2 most sends to remember, 3 number of lanes, then their inbox ids,
 --       then for each touch: number of its lane, id, token, due_ms or "" (leaves), how many ms ago it was sent or "" (was not)
--- Returns for each touch 1, or 0 when it is no longer reserved under this token and so nothing was done.
+-- Returns how many were still reserved under their token; for the others nothing was done.
 -- Atomic, so that a touch is counted in flight or in the log, never in neither.
-local READY, LEASES, RESERVATIONS = unpack(KEYS, 1, 3)
+local READY, LEASES, RESERVATIONS, IN_FLIGHT, FULL = unpack(KEYS, 1, 5)
 local given, most, lanes = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
 
-local ended, touched = {}, {}
-for at = 4 + lanes, #ARGV, 5 do
-  local lane, touch, token, due, ago = unpack(ARGV, at, at + 4)
-  local LANE, DELAYED, LOG, STATE = unpack(KEYS, lane * 4, lane * 4 + 3)
-  local held = redis.call('HGET', RESERVATIONS, touch)
-  local mine = held and held:sub(1, #token + 1) == token .. '|'
-  if mine then
-    redis.call('HDEL', RESERVATIONS, touch)
-    redis.call('ZREM', LEASES, touch)
-    redis.call('HINCRBY', STATE, 'in_flight', -1)
-    if due ~= '' then redis.call('ZADD', DELAYED, due, touch) end
-    if ago ~= '' then -- never before the send logged last: the log stays sorted
-      local last = tonumber(redis.call('LINDEX', LOG, -1)) or 0
-      redis.call('RPUSH', LOG, string.format('%.0f', math.max(last, now - ago)))
-    end
-    touched[tonumber(lane)] = true
+local ids, ended, by_lane = {}, {}, {}
+for at = 5 + lanes, #ARGV, 5 do ids[#ids + 1] = ARGV[at] end
+local held = redis.call('HMGET', RESERVATIONS, unpack(ids))
+for number, touch in ipairs(ids) do
+  local lane, _, token, due, ago = unpack(ARGV, 5 * number + lanes - 1, 5 * number + lanes + 3)
+  if held[number] and held[number]:sub(1, #token + 1) == token .. '|' then
+    local its = by_lane[lane] or {ended = 0, due = {}, sent = {}}
+    by_lane[lane], its.ended, ended[#ended + 1] = its, its.ended + 1, touch
+    if due ~= '' then its.due[#its.due + 1], its.due[#its.due + 2] = due, touch end
+    if ago ~= '' then its.sent[#its.sent + 1] = now - ago end
   end
-  ended[#ended + 1] = mine and 1 or 0
 end
+if #ended == 0 then return 0 end
+redis.call('HDEL', RESERVATIONS, unpack(ended))
+redis.call('ZREM', LEASES, unpack(ended))
 
-for lane in pairs(touched) do
-  local LANE, DELAYED, LOG = unpack(KEYS, lane * 4, lane * 4 + 2)
-  for _ = 1, 10 do -- what no window of a day sees any more goes, a little at a time
-    local oldest = tonumber(redis.call('LINDEX', LOG, 0))
-    if not oldest or oldest > now - 86400001 then break end
-    redis.call('LPOP', LOG)
+for lane, its in pairs(by_lane) do
+  local LANE, DELAYED, LOG = unpack(KEYS, 3 + lane * 3, 5 + lane * 3)
+  local inbox = ARGV[3 + lane]
+  redis.call('HINCRBY', IN_FLIGHT, inbox, -its.ended)
+  if #its.due > 0 then redis.call('ZADD', DELAYED, unpack(its.due)) end
+  if #its.sent > 0 then
+    local last = tonumber(redis.call('LINDEX', LOG, -1)) or 0
+    for at, stamp in ipairs(its.sent) do -- never before the send logged last: the log stays sorted
+      last = math.max(last, stamp)
+      its.sent[at] = string.format('%.0f', last)
+    end
+    if redis.call('RPUSH', LOG, unpack(its.sent)) > tonumber(most) then redis.call('LTRIM', LOG, -most, -1) end
+    redis.call('PEXPIRE', LOG, 86400001)
+    local oldest = redis.call('LINDEX', LOG, 0)
+    for _ = 0, #its.sent do -- what no window of a day sees any more goes, a little faster than new ones come
+      if tonumber(oldest) > now - 86400001 then break end
+      redis.call('LPOP', LOG)
+      oldest = redis.call('LINDEX', LOG, 0)
+    end
   end
-  redis.call('LTRIM', LOG, -most, -1)
-  redis.call('PEXPIRE', LOG, 86400001)
-  local first = redis.call('LLEN', LANE) > 0 and now or redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
-  if first then redis.call('ZADD', READY, math.max(now, first), ARGV[3 + lane]) else redis.call('ZREM', READY, ARGV[3 + lane]) end
+  -- What was in flight and is now in the log leaves the lane's next moment as it was, unless it was full.
+  if redis.call('SREM', FULL, inbox) == 1 or #its.sent < its.ended or #its.due > 0 then
+    local first = redis.call('LLEN', LANE) > 0 and now or redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+    if first then redis.call('ZADD', READY, math.max(now, first), inbox) else redis.call('ZREM', READY, inbox) end
+  end
 end
-return ended
+return #ended

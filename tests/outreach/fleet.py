@@ -14,7 +14,8 @@ from typing import Any
 from redis import Redis
 
 from avo_project.embedded_redis import EmbeddedServer
-from tests.end_to_end.system import ROOT, data_folder, environment_for, manage
+from outreach import keys
+from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.outreach.mail_sink import MailSink, mail_sink
 
 
@@ -66,11 +67,16 @@ class Fleet:
         victim.communicate()
 
     def stop(self) -> list[tuple[int, bytes]]:
-        """Exit status and output of each worker after SIGTERM."""
+        """Exit status and output of each worker after SIGTERM, which comes when all of them are at work."""
+        eventually(self.all_at_work)
         for worker in self.workers:
             worker.send_signal(signal.SIGTERM)
         outputs = [worker.communicate(timeout=20)[0] for worker in self.workers]
         return [(worker.returncode, output) for worker, output in zip(self.workers, outputs, strict=True)]
+
+    def all_at_work(self) -> bool:
+        seen = {name.decode().rpartition("-")[2] for name in self.redis().zrange(keys.WORKERS, 0, -1)}
+        return {str(worker.pid) for worker in self.workers} <= seen
 
     def statuses(self) -> dict[str, str]:
         """Every touch's state in the ledger."""

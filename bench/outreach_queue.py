@@ -1,0 +1,211 @@
+"""Outreach, Redis side only: drain, enqueue, latency and idle cost, each beside its floor on the same server.
+
+    taskset -c 1 python bench/outreach_queue.py [--rounds 5]
+
+Starts a redis-server of its own on a unix socket. Floors: BLMOVE + LREM (reliable list), raw LPUSH.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from outreach.inbox_rules import InboxRules
+from outreach.lanes import Lanes
+from outreach.reservation import Settlement, Shift
+
+SHIFT = Shift("bench", 60.0)
+BATCH = 64
+# Limits that are checked each time and never reached.
+TERMS = InboxRules(per_minute=500_000, per_day=900_000, min_gap_seconds=None).terms(time.time())
+
+
+@contextmanager
+def server() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    socket = folder / "s"
+    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        redis.Redis(unix_socket_path=str(socket), retry=Retry(ConstantBackoff(0.05), 100)).ping()
+        yield socket
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def connect(socket: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(socket), protocol=2, retry=Retry(ConstantBackoff(0), 0))
+
+
+def queue(client: redis.Redis) -> Lanes:
+    client.flushall()
+    lanes = Lanes(client)
+    lanes.mark_intact(0)
+    return lanes
+
+
+def fill(lanes: Lanes, touches: int, inboxes: int) -> None:
+    each = touches // inboxes
+    for inbox_id in range(1, inboxes + 1):
+        lanes.enqueue(inbox_id, [f"0192aaaa-0000-7000-8000-{inbox_id * each + number:012d}" for number in range(each)])
+
+
+def drain(lanes: Lanes, most_of_one: int) -> int:
+    """As the worker does: reserve from the lanes that the last call named, settle, again."""
+    due: tuple[int, ...] = ()
+    done = 0
+    while True:
+        terms = dict.fromkeys(due[:BATCH], TERMS)
+        share = max(most_of_one, BATCH // max(1, len(terms)))
+        reserved = lanes.reserve(SHIFT, BATCH, terms, most_of_one=share, ahead=BATCH)
+        due = reserved.due_lanes
+        lanes.settle([Settlement(one, sent_ago_ms=0) for one in reserved.reservations])
+        done += len(reserved.reservations)
+        if not reserved.reservations and not due:
+            return done
+
+
+def rate(work: Callable[[], int]) -> float:
+    start = time.perf_counter()
+    return work() / (time.perf_counter() - start)
+
+
+def floor_drain(client: redis.Redis, touches: int) -> float:
+    client.flushall()
+    for start in range(0, touches, 1000):
+        client.lpush("q", *(f"0192aaaa-0000-7000-8000-{number:012d}" for number in range(start, start + 1000)))
+
+    def work() -> int:
+        for _ in range(touches):
+            client.lrem("p", 1, client.blmove("q", "p", 1))
+        return touches
+
+    return rate(work)
+
+
+def latencies(take: Callable[[], object], put: Callable[[], object], times: int) -> list[float]:
+    """Seconds from before a put to after the take of a worker that was blocked."""
+    taken, found = threading.Event(), []
+
+    def worker() -> None:
+        for _ in range(times):
+            take()
+            found.append(time.perf_counter())
+            taken.set()
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    gaps = []
+    for _ in range(times):
+        time.sleep(0.004)
+        start = time.perf_counter()
+        put()
+        taken.wait()
+        taken.clear()
+        gaps.append(found[-1] - start)
+    thread.join()
+    return gaps
+
+
+def floor_latency(socket: Path, times: int) -> list[float]:
+    worker, caller = connect(socket), connect(socket)
+    worker.flushall()
+    take = lambda: worker.lrem("p", 1, worker.blmove("q", "p", 0))  # noqa: E731
+    return latencies(take, lambda: caller.lpush("q", "x"), times)
+
+
+def lanes_latency(socket: Path, times: int) -> list[float]:
+    worker, caller = queue(connect(socket)), Lanes(connect(socket))
+    numbers = iter(range(times))
+    held: list[Settlement] = []
+
+    def take() -> None:
+        woken = worker.wait_for_wake(5)
+        held[:] = [Settlement(one) for one in worker.reserve(SHIFT, 1, {woken or 7: TERMS}).reservations]
+        worker.settle(held)
+
+    return latencies(take, lambda: caller.enqueue(7, [f"t{next(numbers)}"]), times)
+
+
+def show(name: str, figures: list[float], floors: list[float], unit: str, target: str) -> None:
+    ratios = [figure / floor for figure, floor in zip(figures, floors, strict=True)]
+    print(
+        f"{name:50} {statistics.median(figures):12,.1f} {unit:4} floor {statistics.median(floors):12,.1f}"
+        f"  ratio {statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})  target {target}"
+    )
+
+
+def drains(client: redis.Redis, rounds: int) -> None:
+    """Each touch alone from its lane, and up to 8 of one lane at a time, as a worker of 8 threads may."""
+    floors: list[float] = []
+    rates: dict[tuple[int, int, int], list[float]] = {}
+    for _ in range(rounds):
+        floors.append(floor_drain(client, 10_000))
+        for touches, inboxes, share in SHAPES:
+            lanes = queue(client)
+            fill(lanes, touches, inboxes)
+            rates.setdefault((touches, inboxes, share), []).append(
+                rate(lambda lanes=lanes, share=share: drain(lanes, share))
+            )
+    for (touches, inboxes, share), found in rates.items():
+        target = ">= 1.0" if inboxes == 1_000 else ""
+        show(f"drain {touches:,} touches, {inboxes:,} lanes, {share} at a time", found, floors, "/s", target)
+    costs = {shape: [1e6 / one for one in found] for shape, found in rates.items()}
+    show("cost a touch, 100,000 to 1,000 queued", costs[100_000, 10, 8], costs[1_000, 10, 8], "us", "<= 1.5")
+    show("cost a touch, 10,000 to 10 lanes", costs[100_000, 10_000, 8], costs[100_000, 10, 8], "us", "<= 1.5")
+
+
+SHAPES = [
+    (1_000, 10, 8),
+    (10_000, 1, 8),
+    (20_000, 1_000, 1),
+    (20_000, 1_000, 8),
+    (100_000, 10, 8),
+    (100_000, 10_000, 8),
+]
+
+
+def enqueues(client: redis.Redis, rounds: int, touches: int = 50_000) -> None:
+    ids = [f"0192aaaa-0000-7000-8000-{number:012d}" for number in range(1000)]
+    bulk, raw = [], []
+    for _ in range(rounds):
+        lanes = queue(client)
+        bulk.append(rate(lambda lanes=lanes: fill(lanes, touches, 100) or touches))
+        client.flushall()
+        raw.append(rate(lambda: [client.lpush("q", *ids) for _ in range(touches // 1000)] and touches))
+    show("enqueue in bulk over 100 lanes", bulk, raw, "/s", ">= 20,000/s")
+
+
+def idle(socket: Path, rounds: int, times: int = 300) -> None:
+    mine = [sorted(lanes_latency(socket, times)) for _ in range(rounds)]
+    floors = [sorted(floor_latency(socket, times)) for _ in range(rounds)]
+    for name, place in (("p50", times // 2), ("p99", times * 99 // 100)):
+        figures, its = ([one[place] * 1e6 for one in found] for found in (mine, floors))
+        show(f"idle worker, put to settled, {name}", figures, its, "us", "<= 3" if name == "p99" else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    with server() as socket:
+        client = connect(socket)
+        drains(client, rounds)
+        enqueues(client, rounds)
+        idle(socket, rounds)
+
+
+if __name__ == "__main__":
+    main()
