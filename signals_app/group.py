@@ -35,13 +35,14 @@ def is_group_missing(error: Exception) -> bool:
 
 
 class ConsumerGroup:
-    """One group. Every method but the last three is for one consumer, named first."""
+    """One group; what is done by or to one consumer names it first."""
 
     def __init__(self, client: Any, name: str, *, heartbeat_ttl_ms: int) -> None:
         self.name = name
         self._client = client
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._heartbeats = keys.heartbeats(name)
+        self._forget = client.register_script(read_lua(__package__, "forget_group"))
         self._scripts = {verb: client.register_script(read_lua(__package__, verb)) for verb in _VERBS}
 
     @classmethod
@@ -104,6 +105,26 @@ class ConsumerGroup:
     def hand_back(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
         """Leaves: all that is held becomes claimable at once. What was not begun does not count as delivered."""
         return int(self._run("hand_back", consumer, token, *not_begun) or 0)
+
+    def free(self, consumer: str) -> int:
+        """Makes claimable at once what a dead consumer holds. Raises NameTakenError when it is alive."""
+        freed = self._run("hand_back", consumer, "")
+        if freed is None:
+            raise NameTakenError(f"consumer {consumer} of group {self.name} is alive")
+        return int(freed)
+
+    def holder_of(self, entry_id: str) -> tuple[str, int] | None:
+        """The consumer that holds the entry, and how often it was delivered; None when it is not pending."""
+        rows = self._client.xpending_range(keys.LIVE, self.name, entry_id, entry_id, 1)
+        return (rows[0]["consumer"].decode(), rows[0]["times_delivered"]) if rows else None
+
+    def forget(self) -> bool:
+        """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
+        its consumers is alive."""
+        forgotten = self._forget(keys=[keys.LIVE, self._heartbeats, keys.REPLAY_ENDS], args=[self.name])
+        if forgotten < 0:
+            raise NameTakenError(f"a consumer of group {self.name} is alive; stop it first")
+        return bool(forgotten)
 
     def make(self) -> bool:
         """Makes the group at 0, so that it gets what was published before it; returns whether it was missing."""

@@ -3,8 +3,10 @@
 from signals_app.dead_letters import DeadLetter, DeadLetters
 from signals_app.event_page import EventPage, EventQuery, read_page
 from signals_app.group_figures import FiguresReader
-from signals_app.lag import LagLimits, StreamFigures, limits_passed
+from signals_app.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
 from signals_app.stream import SignalStream
+
+__all__ = ["GroupFigures", "dead_letter_count", "events", "figures", "newest_dead_letters", "passed"]
 
 
 def figures(*, count_up_to: int = 10_000) -> StreamFigures:

@@ -1,13 +1,15 @@
--- Makes everything a leaving consumer still holds claimable at once, and says that it is gone.
+-- Makes everything a leaving or dead consumer still holds claimable at once, and says that it is gone.
 -- KEYS[1] stream   KEYS[2] hash of heartbeats
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4...] ids whose handler never began
--- Returns how many entries were handed back; false when another process has the name.
+-- Returns how many entries were handed back; false when another living process has the name.
 -- Atomic: the heartbeat must not be gone before the entries are free, nor the other way round.
 local stream, heartbeats = KEYS[1], KEYS[2]
 local group, consumer, token = ARGV[1], ARGV[2], ARGV[3]
 
-local owner = string.match(redis.call('HGET', heartbeats, consumer) or '', '^%d+ (%S+)$')
-if owner and owner ~= token then
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local alive_until, owner = string.match(redis.call('HGET', heartbeats, consumer) or '', '^(%d+) (%S+)$')
+if owner and owner ~= token and tonumber(alive_until) > now_ms then
   return false
 end
 local not_begun = {}

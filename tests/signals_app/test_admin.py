@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.test import Client
 from django.utils import timezone
 
 from signals_app import keys
+from signals_app.admin_actions import ACTIONS
 from signals_app.group import ConsumerGroup
 from signals_app.models import Execution
 from signals_app.stream import SignalStream
@@ -34,9 +36,7 @@ def test_the_page_of_an_empty_stream(operator_client: Any, redis_client: Any) ->
     assert "Nothing here" in answer.content.decode()
 
 
-def test_staff_without_the_permission_see_nothing(redis_client: Any, django_user_model: Any) -> None:
-    from django.test import Client
-
+def test_staff_without_the_permission_see_nothing(redis_client: Any, django_user_model: Any, db: None) -> None:
     user = django_user_model.objects.create_user("clerk", password="clerk", is_staff=True)
     browser = Client()
     browser.force_login(user)
@@ -46,9 +46,6 @@ def test_staff_without_the_permission_see_nothing(redis_client: Any, django_user
     assert browser.post(f"{PAGE}do/trim/").status_code == 403
 
 
-test_staff_without_the_permission_see_nothing = pytest.mark.django_db(test_staff_without_the_permission_see_nothing)
-
-
 def test_trimming_asks_first_and_is_logged(operator_client: Any, redis_client: Any, group: ConsumerGroup) -> None:
     asked = operator_client.post(f"{PAGE}do/trim/").content.decode()
     assert "holds 0 entries" in asked
@@ -56,6 +53,37 @@ def test_trimming_asks_first_and_is_logged(operator_client: Any, redis_client: A
     answer = operator_client.post(f"{PAGE}do/trim/", {"confirmed": "yes"}, follow=True)
     assert "0 entries were trimmed" in answer.content.decode()
     assert LogEntry.objects.get().change_message == "Trim the stream: 0 entries were trimmed."
+
+
+def test_an_action_asks_for_what_it_needs(operator_client: Any, redis_client: Any, group: ConsumerGroup) -> None:
+    held = redis_client.xadd(keys.LIVE, {"symbol": "AAPL"}).decode()
+    group.read("one", count=1, block_ms=0)
+    asked = operator_client.post(f"{PAGE}do/bury/").content.decode()
+    for name in ("group", "entry_id", "reason"):
+        assert f'name="{name}" required' in asked
+    incomplete = operator_client.post(f"{PAGE}do/bury/", {"confirmed": "yes", "group": "apex-group"}, follow=True)
+    assert "fill in group, entry id, reason" in incomplete.content.decode()
+    given = {"confirmed": "yes", "group": "apex-group", "entry_id": held, "reason": "wrong desk"}
+    assert "is in the dead letters" in operator_client.post(f"{PAGE}do/bury/", given, follow=True).content.decode()
+    assert redis_client.xlen(keys.DEAD) == 1
+    again = operator_client.post(f"{PAGE}do/bury/", given, follow=True).content.decode()
+    assert "is not pending" in again
+    assert LogEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize("name", ["trim", "claim", "acknowledge", "bury", "redrive", "replay", "forget"])
+def test_every_action_needs_a_post_and_its_own_permission(
+    redis_client: Any, django_user_model: Any, db: None, name: str
+) -> None:
+    user = django_user_model.objects.create_user("clerk", password="clerk", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_livestream"))
+    browser = Client()
+    browser.force_login(user)
+    assert browser.post(f"{PAGE}do/{name}/", {"confirmed": "yes"}).status_code == 403
+    permission = next(action.permission for action in ACTIONS if action.name == name)
+    user.user_permissions.add(Permission.objects.get(codename=permission))
+    assert browser.get(f"{PAGE}do/{name}/").status_code == 405
+    assert browser.post(f"{PAGE}do/{name}/").status_code == 200
 
 
 def test_executions_can_be_seen_and_searched_but_not_changed(operator_client: Any, redis_client: Any) -> None:

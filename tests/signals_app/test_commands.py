@@ -142,3 +142,34 @@ def test_a_handler_of_ones_own(redis_client: Any, signal_file: Path) -> None:
         consume("--handler", "signals_app.handlers.ignore") == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
     )
     assert not Execution.objects.filter(signal_id=uuid.UUID(int=1)).exists()
+
+
+def test_dead_letters_are_shown_redriven_and_removed(redis_client: Any) -> None:
+    for number in range(4):
+        redis_client.xadd(keys.LIVE, fields(number, direction="up" if number < 3 else "long"))
+    consume()
+    listing = run("signal_dead_letters", "--reason", "bad-direction", "--limit", "2").splitlines()
+    assert [json.loads(line)["fields"]["direction"] for line in listing[:-1]] == ["up", "up"]
+    assert listing[-1] == "show=2"
+    assert run("signal_dead_letters", "--redrive", "--dry-run").splitlines()[-1] == "would redrive=3"
+    assert redis_client.xlen(keys.LIVE) == 4
+    assert run("signal_dead_letters", "--redrive", "--limit", "1").splitlines()[-1] == "redrive=1"
+    assert redis_client.xlen(keys.LIVE) == 5
+    assert run("signal_dead_letters", "--remove").splitlines()[-1] == "remove=2"
+    assert redis_client.xlen(keys.DEAD) == 0
+
+
+def test_a_group_is_forgotten_after_a_question(
+    redis_client: Any, signal_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no groups yet" in run("signal_groups")
+    run("publish_signals", str(signal_file))
+    consume("--group", "slow")
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        run("signal_groups", "--forget", "slow")
+    assert "slow: 0 pending" in run("signal_groups")
+    assert run("signal_groups", "--forget", "slow", "--yes").splitlines()[-1] == "Group slow is forgotten."
+    assert "slow" not in run("signal_groups")
+    with pytest.raises(CommandError, match="keep it"):
+        run("signal_groups", "--forget", keys.DEFAULT_GROUP, "--yes")

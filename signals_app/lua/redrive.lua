@@ -1,0 +1,29 @@
+-- Publishes one dead letter again, with the fields it had before it died, and removes it from the dead letters.
+-- KEYS[1] stream   KEYS[2] stream of dead letters
+-- ARGV[1] id of the letter   ARGV[2] hard cap of the stream
+-- Returns the new entry's id; 'gone' when the letter is no longer there; 'full' at the hard cap.
+-- Atomic: killed between the two, an event would be published twice or lost.
+local stream, dead = KEYS[1], KEYS[2]
+local letter_id, hard_cap = ARGV[1], tonumber(ARGV[2])
+local added = {dead_reason = true, dead_source_id = true, dead_deliveries = true, dead_at = true}
+
+local letter = redis.call('XRANGE', dead, letter_id, letter_id)[1]
+if not letter then
+  return 'gone'
+end
+if redis.call('XLEN', stream) >= hard_cap then
+  return 'full'
+end
+local fields = {}
+for index = 1, #letter[2], 2 do
+  if not added[letter[2][index]] then
+    fields[#fields + 1] = letter[2][index]
+    fields[#fields + 1] = letter[2][index + 1]
+  end
+end
+local id = 'gone'
+if #fields > 0 then
+  id = redis.call('XADD', stream, '*', unpack(fields))
+end
+redis.call('XDEL', dead, letter_id)
+return id

@@ -1,0 +1,40 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from avo_project.json_bytes import dump_json
+from avo_project.stop_flag import StopFlag
+from signals_app.dead_letters import DeadLetter, DeadLetters
+from signals_app.redriving import LetterCarrier, LetterFilter, Verb
+from signals_app.stream import StreamFullError
+
+
+class Command(BaseCommand):
+    help = "Shows the events that were given up, publishes them again (--redrive), or deletes them (--remove)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--reason", default="", help="how the reason begins, such as bad-direction")
+        parser.add_argument("--symbol", default="")
+        parser.add_argument("--limit", type=int, default=1_000_000, metavar="N")
+        verb = parser.add_mutually_exclusive_group()
+        verb.add_argument("--redrive", dest="verb", action="store_const", const="redrive")
+        verb.add_argument("--remove", dest="verb", action="store_const", const="remove")
+        parser.add_argument("--dry-run", action="store_true", help="only show what it would be done with")
+        parser.add_argument("--max-per-second", type=float, metavar="N")
+
+    def handle(self, *args: Any, verb: Verb | None, dry_run: bool, **options: Any) -> None:
+        wanted = LetterFilter(options["reason"], options["symbol"], options["limit"])
+        with StopFlag() as stop:
+            carrier = LetterCarrier(
+                DeadLetters.connect(), max_per_second=options["max_per_second"], report=self._report, pause=stop.wait
+            )
+            try:
+                carrier.carry("show" if dry_run or not verb else verb, wanted)
+            except (StreamFullError, RedisError) as error:
+                raise CommandError(f"{error} {carrier.done} were done before.") from error
+        self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={carrier.done}")
+
+    def _report(self, letter: DeadLetter) -> None:
+        self.stdout.write(dump_json(letter.as_json()).decode())

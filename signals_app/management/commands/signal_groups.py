@@ -1,0 +1,30 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from signals_app import inspection
+from signals_app.group import NameTakenError
+from signals_app.lag_text import lag_text
+from signals_app.operations import OperationRefusedError, describe_forgetting, forget_group
+
+
+class Command(BaseCommand):
+    help = "Shows the groups of the stream, or forgets one, so that it holds back no trim and gets nothing more."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--forget", metavar="G", help="the group to drop, with all it has not handled")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, forget: str | None, yes: bool, **options: Any) -> None:
+        try:
+            if forget is None:
+                self.stdout.write(lag_text(inspection.figures()))
+                return
+            self.stdout.write(describe_forgetting(forget))
+            if not yes and input("Forget it? [y/N] ").strip().lower() != "y":
+                raise CommandError("Nothing was changed.")
+            self.stdout.write(forget_group(forget))
+        except (OperationRefusedError, NameTakenError, RedisError) as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,105 @@
+from typing import Any
+
+import pytest
+
+from signals_app import keys
+from signals_app.dead_letters import DeadLetter, DeadLetters
+from signals_app.group import ConsumerGroup
+from signals_app.redriving import LetterCarrier, LetterFilter, chosen_letters
+from signals_app.stream import StreamFullError
+from tests.signals_app.conftest import fields
+
+
+@pytest.fixture
+def letters(redis_client: Any) -> DeadLetters:
+    return DeadLetters(redis_client, hard_cap=100)
+
+
+@pytest.fixture
+def buried(redis_client: Any, group: ConsumerGroup) -> list[str]:
+    """Three letters: two of AAPL that were rejected, one of MSFT with a bad direction."""
+    dead = ((1, "AAPL", "rejected: x"), (2, "MSFT", "bad-direction: y"), (3, "AAPL", "rejected: z"))
+    for number, symbol, reason in dead:
+        entry_id = redis_client.xadd(keys.LIVE, fields(number, symbol=symbol)).decode()
+        group.read("one", count=1, block_ms=0)
+        group.bury("one", entry_id, reason=reason, deliveries=number)
+    return [letter_id.decode() for letter_id, _ in redis_client.xrange(keys.DEAD)]
+
+
+def test_letters_are_read_back_as_they_were_buried(letters: DeadLetters, buried: list[str]) -> None:
+    newest = letters.newest_first(1)[0]
+    assert (newest.letter_id, newest.reason, newest.deliveries) == (buried[2], "rejected: z", 3)
+    assert (newest.shown("symbol"), newest.shown("nothing")) == ("AAPL", "")
+    assert newest.fields == {name.encode(): value.encode() for name, value in fields(3).items()}
+    assert letters.length() == 3
+
+
+def test_a_letter_redriven_is_an_event_again_and_gone(
+    letters: DeadLetters, buried: list[str], redis_client: Any
+) -> None:
+    entry_id = letters.redrive(buried[0])
+    assert entry_id is not None
+    newest_id, newest = redis_client.xrevrange(keys.LIVE, count=1)[0]
+    assert (newest_id.decode(), newest) == (
+        entry_id,
+        {name.encode(): value.encode() for name, value in fields(1).items()},
+    )
+    assert letters.redrive(buried[0]) is None, "once"
+    assert letters.length() == 2
+
+
+def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, buried: list[str]) -> None:
+    with pytest.raises(StreamFullError):
+        DeadLetters(redis_client, hard_cap=3).redrive(buried[0])
+    assert redis_client.xlen(keys.DEAD) == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (LetterFilter(), [0, 1, 2]),
+        (LetterFilter(reason="rejected"), [0, 2]),
+        (LetterFilter(symbol="MSFT"), [1]),
+        (LetterFilter(reason="rejected", limit=1), [0]),
+        (LetterFilter(limit=0), []),
+    ],
+)
+def test_filters(letters: DeadLetters, buried: list[str], wanted: LetterFilter, expected: list[int]) -> None:
+    assert [letter.letter_id for letter in chosen_letters(letters, wanted)] == [buried[number] for number in expected]
+
+
+def test_without_letters_there_is_nothing_to_carry(letters: DeadLetters) -> None:
+    assert list(chosen_letters(letters, LetterFilter())) == []
+
+
+def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters, buried: list[str]) -> None:
+    reports: list[DeadLetter] = []
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        pauses.append(seconds)
+        return len(pauses) == 2
+
+    carrier = LetterCarrier(letters, max_per_second=4, report=reports.append, pause=pause)
+    carrier.carry("remove", LetterFilter())
+    assert (carrier.done, pauses, letters.length()) == (2, [0.25, 0.25], 1)
+    assert [letter.letter_id for letter in reports] == buried[:2]
+
+
+def test_an_event_that_dies_again_is_left_for_the_next_time(
+    letters: DeadLetters, buried: list[str], group: ConsumerGroup
+) -> None:
+    def bury_again(letter: DeadLetter) -> None:
+        (delivery,) = group.read("one", count=1, block_ms=0)
+        group.bury("one", delivery.entry_id, reason="again", deliveries=1)
+
+    carrier = LetterCarrier(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
+    carrier.carry("redrive", LetterFilter())
+    assert (carrier.done, letters.length()) == (3, 3)
+
+
+def test_what_is_no_text_can_be_shown(letters: DeadLetters, redis_client: Any) -> None:
+    redis_client.xadd(keys.DEAD, {b"\xff": b"\x00" * 500, "dead_deliveries": "many"})
+    shown = letters.newest_first(1)[0].as_json()
+    assert shown["fields"] == {"\\xff": "\x00" * 80}
+    assert shown["dead_deliveries"] == 0
