@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from throttling import conf
@@ -79,7 +81,7 @@ class RateLimitsAdmin(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> list[Panel]:
         inspection = Inspection.connect()
         panels = [self._looked_up(inspection, request.GET["subject"])] if request.GET.get("subject") else []
-        busiest = [(busy.subject, busy.tier, busy.requests) for busy in inspection.busiest()]
+        busiest = [(_link(busy.subject), busy.tier, busy.requests) for busy in inspection.busiest()]
         panels.append(
             Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), busiest, "Of the last five to ten minutes.")
         )
@@ -108,6 +110,10 @@ class RateLimitsAdmin(LiveStateAdmin):
         except ValueError as error:
             return Panel("Look-up", (), [], str(error))
         return _subject_panel(view)
+
+
+def _link(subject: str) -> str:
+    return format_html('<a href="?{}">{}</a>', urlencode({"subject": subject}), subject)
 
 
 def _subject_panel(view: SubjectView) -> Panel:
