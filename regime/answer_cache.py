@@ -6,6 +6,7 @@ from typing import Any, Self
 import orjson
 from django_redis import get_redis_connection
 
+from avo_project.lua import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
 
@@ -21,29 +22,39 @@ class KeptAnswer:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The kept answer, fresh or not, None for none; the number of the newest load; whether the caller must make it
+    anew."""
+
+    kept: KeptAnswer | None
+    generation: int
+    must_make: bool
+
+
 class AnswerCache:
     """Keeps answers by name. ``client`` is the Redis of the role ``default``."""
 
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
-        self._life_seconds = conf.macro_fresh_seconds + conf.macro_stale_seconds
+        self._conf = conf
+        self._take = client.register_script(read_lua("regime", "take_answer"))
 
     @classmethod
     def connect(cls) -> Self:
         return cls(get_redis_connection(keys.ANSWERS_ALIAS), regime_conf())
 
-    def get(self, name: str) -> tuple[KeptAnswer | None, int]:
-        """The kept answer, fresh or not, and the number of the newest load, in one command."""
-        kept, generation = self._client.mget(keys.macro_answer(name), keys.MACRO_GENERATION)
-        return _parsed(kept) if kept else None, int(generation or 0)
+    def take(self, name: str, now: float) -> Taken:
+        """The kept answer at ``now`` (Unix seconds). Of those who find it out of date, one must make it anew."""
+        names = [keys.macro_answer(name), keys.MACRO_GENERATION, keys.macro_lease(name)]
+        arguments = [now, self._conf.macro_fresh_seconds, _LEASE_MS]
+        kept, generation, must_make = self._take(keys=names, args=arguments, client=self._client)
+        return Taken(_parsed(kept) if kept else None, generation, bool(must_make))
 
     def put(self, name: str, answer: KeptAnswer) -> None:
         head = orjson.dumps([answer.made_at, answer.generation])
-        self._client.set(keys.macro_answer(name), head + b"\n" + answer.body, ex=self._life_seconds)
-
-    def may_make(self, name: str, generation: int) -> bool:
-        """Whether the caller is the one to make the answer after that load: true for one caller in some seconds."""
-        return bool(self._client.set(keys.macro_lease(name, generation), "1", nx=True, px=_LEASE_MS))
+        life_seconds = self._conf.macro_fresh_seconds + self._conf.macro_stale_seconds
+        self._client.set(keys.macro_answer(name), head + b"\n" + answer.body, ex=life_seconds)
 
     def outdate(self) -> None:
         """Makes every kept answer out of date: the data has changed."""

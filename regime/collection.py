@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from regime.collection_build import CollectionBuild
@@ -63,15 +63,28 @@ class Collection:
             return newest
         valid = self._store.valid()
         found = self._loaded.get(valid.version) or self._load(valid.version, waits=newest is None)
+        if found is not None and found.name == valid.version and found.built_at != valid.built_at:
+            found = self._loaded[found.name] = replace(found, built_at=valid.built_at)  # rebuilt, and nothing changed
         if found is None or now - valid.built_at >= self._conf.collection_max_age_seconds:
             self._start_build(now)
         found = found or self._built_here()
         self._newest, self._checked_at = found, self._monotonic()
         return found
 
+    def remembers(self, symbol: str) -> bool:
+        """Whether the newest version in memory has a state of ``symbol``, current or not. Asks Redis nothing: a process
+        without a version in memory starts to load one beside the caller and says no."""
+        newest = self._newest
+        if newest is None and not self._loading.locked():
+            threading.Thread(target=self._load_valid, name="collection-load", daemon=True).start()
+        return newest is not None and newest.universe.holds(symbol)
+
     def version(self, name: str) -> Version | None:
         """The version ``name``, None when it is no longer kept."""
         return self._loaded.get(name) or self._load(name, waits=True)
+
+    def _load_valid(self) -> None:
+        self._newest = self._load(self._store.valid().version, waits=True)
 
     def _start_build(self, now: float) -> None:
         if self._store.lease():

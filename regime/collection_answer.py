@@ -24,7 +24,7 @@ class CollectionAnswers:
         """One page of ``version`` with the summary of all its current states; ``now`` is in Unix seconds."""
         name, universe = version.universe.at(now)
         age_seconds = max(0, int(now - version.built_at))
-        key = (version.name, name, query, after)
+        key = (version.name, version.built_at, name, query, after)
         kept = self._kept.get(key)
         if kept is None or kept.tag.second != age_seconds:
             tag = Tag(blake2b(repr(key).encode(), digest_size=9).hexdigest(), age_seconds)

@@ -101,6 +101,11 @@ class CollectionStore:
         new = replace(made_from, collection=version, built_at=built_at, symbols=len(columns))
         return self._swapped(new, made_from)
 
+    def confirm(self, made_from: Pointer, built_at: float) -> Pointer | None:
+        """Says that the valid collection was still right at ``built_at``. None as in ``publish``."""
+        self._client.expire(keys.collection(made_from.collection), _COLLECTION_LIFE_SECONDS)
+        return self._swapped(replace(made_from, built_at=built_at), made_from)
+
     def end_cycle(
         self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
     ) -> Pointer | None:
@@ -155,7 +160,8 @@ class CollectionStore:
         return None
 
     def _drop(self, new: Pointer, old: Pointer) -> None:
-        self._client.unlink(keys.collection(new.collection))
+        if new.collection != old.collection:
+            self._client.unlink(keys.collection(new.collection))
         if new.ledger != old.ledger:
             self._client.unlink(keys.ledger(new.ledger))
 

@@ -37,6 +37,11 @@ class Columns:
         return Columns(self.symbols[where], self.stamps[where], self.scores[:, where], self.dominants[:, where])
 
 
+def same_states(one: Columns, other: Columns) -> bool:
+    """Whether both hold the same."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Columns.__slots__)
+
+
 def no_columns() -> Columns:
     return columns_of([], np.empty(0), np.empty((0, len(FIELDS))))
 

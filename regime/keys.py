@@ -53,6 +53,6 @@ def macro_answer(name: str) -> str:
     return "avo:{macro}:answer:" + name
 
 
-def macro_lease(name: str, generation: int) -> str:
-    """String with expiry: set by the one process that makes the answer ``name`` after that load. Role ``default``."""
-    return f"avo:{{macro}}:lease:{generation}:{name}"
+def macro_lease(name: str) -> str:
+    """String with expiry: the load after which one process makes the answer ``name`` right now. Role ``default``."""
+    return "avo:{macro}:lease:" + name

@@ -10,8 +10,7 @@ import orjson
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from regime.answer_cache import AnswerCache, KeptAnswer
-from regime.conf import RegimeConf, regime_conf
+from regime.answer_cache import AnswerCache, KeptAnswer, Taken
 from regime.macro_history import Newest, Observation, Period, as_known, newest
 from regime.macro_table import history_of, last_periods
 
@@ -21,14 +20,13 @@ logger = logging.getLogger(__name__)
 class Macro:
     """The newest value of every series, and the history of one. ``now`` is always in Unix seconds."""
 
-    def __init__(self, cache: AnswerCache, conf: RegimeConf) -> None:
+    def __init__(self, cache: AnswerCache) -> None:
         self._cache = cache
-        self._conf = conf
         self._making = threading.Lock()
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(AnswerCache.connect(), regime_conf())
+        return cls(AnswerCache.connect())
 
     def newest_of_all(self, now: float) -> bytes:
         """JSON of the newest value of every series. Raises DatabaseError when nothing is kept either."""
@@ -42,37 +40,29 @@ class Macro:
 
     def _answer(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         try:
-            kept, generation = self._cache.get(name)
-            if kept is not None and self._is_fresh(kept, generation, now):
-                return kept.body
-            is_ours = self._cache.may_make(name, generation)
+            taken = self._cache.take(name, now)
         except RedisError as failure:
             logger.warning("macro answers are not kept: %s", failure)
             return make()
-        if not is_ours:
-            return kept.body if kept is not None else self._made_by_another(name, make)
-        return self._made(name, kept, generation, now, make)
+        if taken.must_make:
+            return self._made(name, taken, now, make)
+        return self._made_by_another(name, now, make) if taken.kept is None else taken.kept.body
 
-    def _is_fresh(self, kept: KeptAnswer, generation: int, now: float) -> bool:
-        return kept.generation == generation and 0 <= now - kept.made_at < self._conf.macro_fresh_seconds
-
-    def _made_by_another(self, name: str, make: Callable[[], bytes]) -> bytes:
+    def _made_by_another(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         with self._making:  # a thread of this process may be the one that makes it
-            kept, _ = self._cache.get(name)
+            kept = self._cache.take(name, now).kept
         return make() if kept is None else kept.body
 
-    def _made(
-        self, name: str, kept: KeptAnswer | None, generation: int, now: float, make: Callable[[], bytes]
-    ) -> bytes:
+    def _made(self, name: str, taken: Taken, now: float, make: Callable[[], bytes]) -> bytes:
         try:
             with self._making:
                 body = make()
-                self._keep(name, KeptAnswer(body, now, generation))
+                self._keep(name, KeptAnswer(body, now, taken.generation))
         except DatabaseError as failure:
-            if kept is None:
+            if taken.kept is None:
                 raise
             logger.warning("the database fails, so an old macro answer is served: %s", failure)
-            return kept.body
+            return taken.kept.body
         return body
 
     def _keep(self, name: str, made: KeptAnswer) -> None:

@@ -10,7 +10,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from avo_project.stop_flag import StopFlag
 from regime.collection_build import Census, CollectionBuild
-from regime.collection_store import CollectionStore
+from regime.collection_store import CollectionStore, Pointer
+from regime.columns import same_states
+from regime.conf import RegimeConf, regime_conf
 from regime.freshness import Freshness
 
 logger = logging.getLogger(__name__)
@@ -33,21 +35,29 @@ class RefreshReport:
 class Refresher:
     """Rebuilds the collection. ``clock`` gives Unix seconds."""
 
-    def __init__(self, store: CollectionStore, build: CollectionBuild, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: CollectionStore, build: CollectionBuild, conf: RegimeConf, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._build = build
+        self._conf = conf
         self._clock = clock
 
     @classmethod
     def connect(cls, clock: Callable[[], float]) -> Self:
-        return cls(CollectionStore.connect(), CollectionBuild.connect(), clock)
+        return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf(), clock)
 
     def step(self) -> RefreshReport:
-        """One rebuild."""
+        """One rebuild. When nothing changed the version stays, and with it what web processes made of it."""
         started = self._clock()
         made_from = self._store.pointer()
+        self._watch(made_from, started)
         columns, census = self._build.build(started)
-        swapped = self._store.publish(columns, made_from, started)
+        held = self._store.load(made_from.collection) if made_from.collection else None
+        if held is not None and same_states(held.columns, columns):
+            swapped = self._store.confirm(made_from, started)
+        else:
+            swapped = self._store.publish(columns, made_from, started)
         return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
@@ -59,3 +69,8 @@ class Refresher:
             except (RedisConnectionError, RedisTimeoutError) as failure:
                 logger.warning("collection not refreshed: %s", failure)
             stop.wait(max(0.0, started + interval_seconds - self._clock()))
+
+    def _watch(self, pointer: Pointer, now: float) -> None:
+        silent_seconds = now - pointer.cycle_ended_at
+        if pointer.cycle and silent_seconds > self._conf.cycle_overdue_seconds:
+            logger.warning("no cycle of our writers for %.1f h: states die 24 h after theirs", silent_seconds / 3600)

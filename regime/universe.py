@@ -145,6 +145,10 @@ class DatedUniverse:
         self._by_age = np.sort(columns.stamps)
         self._last: tuple[tuple[int, int], Universe] | None = None
 
+    def holds(self, symbol: str) -> bool:
+        """Whether it has a state of ``symbol``, current or not."""
+        return bool(positions(self._columns.symbols, np.array([symbol.encode()]))[0] >= 0)
+
     def at(self, now: float) -> tuple[tuple[int, int], Universe]:
         """The universe at ``now`` (Unix seconds), and a name for it that changes when a state comes or goes."""
         bounds = (now - LIFE_SECONDS, now + FUTURE_TOLERANCE_SECONDS)

@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from avo_project.problem_details import Problem
+from regime import schema
 from regime.collection import Collection, CollectionMissingError, Version
 from regime.collection_answer import CollectionAnswers
 from regime.conf import RegimeConf, regime_conf
 from regime.cursor import Cursor
-from regime.freshness import Judgement, judge
+from regime.freshness import Freshness, Judgement, judge
 from regime.macro import Macro
 from regime.macro_answer import MacroAnswers
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
@@ -29,6 +30,12 @@ from regime.state_cache import StateCache
 # A foreign writer may change a state at any moment, so a copy must always be confirmed.
 _CONFIRM = "private, no-cache"
 _MACRO_MAX_AGE_SECONDS = 60
+
+_WHY = {
+    Freshness.EXPIRED: "24 h or older",
+    Freshness.UNKNOWN_AGE: "of unknown age",
+    Freshness.FUTURE_STAMP: "stamped for a time still to come",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +55,14 @@ def conf() -> RegimeConf:
 
 
 class RegimeStateView(APIView):
-    """The current state of one symbol."""
-
+    @schema.STATE
     def get(self, request: Request, symbol: str) -> Response:
+        """The current regime state of one symbol."""
         symbol = checked_symbol(symbol)
         max_age_seconds = max_age_of(request.query_params)
         state = connected_states().get(symbol)
         if state is None:
-            raise Problem(404, "unknown-symbol", f"No state is kept for {symbol}.")
+            raise _missing(symbol)
         verdict = judge(state, time.time())
         _refuse_stale(state, verdict, max_age_seconds)
         if state.bad_fields:
@@ -64,9 +71,9 @@ class RegimeStateView(APIView):
 
 
 class RegimeCollectionView(APIView):
-    """All current states: how they stand as a whole, and one page of them."""
-
+    @schema.COLLECTION
     def get(self, request: Request) -> Response:
+        """All current states: how they stand as a whole, and one page of them."""
         query, cursor = query_of(request.query_params)
         now = time.time()
         version = _version(cursor, now)
@@ -75,18 +82,18 @@ class RegimeCollectionView(APIView):
 
 
 class MacroView(APIView):
-    """The newest value of every macro series."""
-
+    @schema.MACRO
     def get(self, request: Request) -> Response:
+        """The newest value of every macro series, beside the one before it."""
         with _database_failure_told():
             body = connected_macro().newest_of_all(time.time())
         return answer(request, macro_answers().answer("", body), _macro_cache_control())
 
 
 class MacroSeriesView(APIView):
-    """The observations of one macro series."""
-
+    @schema.MACRO_SERIES
     def get(self, request: Request, series_id: str) -> Response:
+        """The observations of one macro series, now or as known on an earlier day."""
         period = period_of(request.query_params)
         with _database_failure_told():
             body = connected_macro().series(series_id, period, time.time())
@@ -110,22 +117,25 @@ def _macro_cache_control() -> str:
     return f"private, max-age={_MACRO_MAX_AGE_SECONDS}, stale-if-error={conf().macro_stale_seconds}"
 
 
+def _missing(symbol: str) -> Problem:
+    if connected_collection().remembers(symbol):
+        return _stale(symbol, Freshness.EXPIRED, "its state has expired")
+    return Problem(404, "unknown-symbol", f"No state is kept for {symbol}.")
+
+
+def _stale(symbol: str, freshness: Freshness, why: str, **members: object) -> Problem:
+    NOT_CURRENT.labels(freshness.value).inc()
+    detail = f"There is no state of {symbol} that is current: {why}."
+    return Problem(404, "stale-regime", detail, members={"freshness": freshness.value, **members})
+
+
 def _refuse_stale(state: StoredState, verdict: Judgement, max_age_seconds: float | None) -> None:
+    age_seconds = verdict.age_seconds
     if not verdict.is_current:
-        NOT_CURRENT.labels(verdict.freshness.value).inc()
-        raise Problem(
-            404,
-            "stale-regime",
-            f"The state of {state.symbol} is not current: {verdict.freshness.value}.",
-            members={"freshness": verdict.freshness.value},
-        )
-    if max_age_seconds is not None and verdict.age_seconds is not None and verdict.age_seconds > max_age_seconds:
-        raise Problem(
-            404,
-            "stale-regime",
-            f"The state of {state.symbol} is {verdict.age_seconds:.0f} s old, and max_age asks for less.",
-            members={"freshness": verdict.freshness.value, "age_seconds": int(verdict.age_seconds)},
-        )
+        raise _stale(state.symbol, verdict.freshness, f"the one that is kept is {_WHY[verdict.freshness]}")
+    if max_age_seconds is not None and age_seconds is not None and age_seconds > max_age_seconds:
+        why = f"it is {age_seconds:.0f} s old and max_age asks for {max_age_seconds:g} s"
+        raise _stale(state.symbol, verdict.freshness, why, age_seconds=int(age_seconds))
 
 
 def _confirm_seconds(verdict: Judgement, max_age_seconds: float | None) -> int:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.columns import NO_REGIME, NO_SCORE, Columns, columns_of, merged, no_columns, positions, score_matrix
+from regime.columns import (
+    NO_REGIME,
+    NO_SCORE,
+    Columns,
+    columns_of,
+    merged,
+    no_columns,
+    positions,
+    same_states,
+    score_matrix,
+)
 from regime.ledger import after_cycle, changed_symbols, no_ledger
 from regime.packing import PackingError, pack_columns, unpack_columns
 from regime.state import RegimeState, dominant_regimes
@@ -16,10 +26,6 @@ from tests.regime.states import NOW, a_state, only
 def columns(states: Sequence[RegimeState]) -> Columns:
     stamps = np.array([state.computed_at for state in states])
     return columns_of([state.symbol.encode() for state in states], stamps, score_matrix([s.scores for s in states]))
-
-
-def same(one: Columns, other: Columns) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Columns.__slots__)
 
 
 def test_states_are_sorted_and_their_scores_kept_to_four_decimals() -> None:
@@ -52,12 +58,12 @@ def test_of_two_states_the_newer_and_of_equals_the_later_stays(
         if state.symbol not in wanted or state.computed_at >= wanted[state.symbol].computed_at:
             wanted[state.symbol] = state
     result = merged([columns(one), columns(two)])
-    assert same(result, columns(list(wanted.values())))
+    assert same_states(result, columns(list(wanted.values())))
 
 
 def test_packed_columns_come_back() -> None:
     for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), no_columns()):
-        assert same(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
+        assert same_states(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
 
 
 @pytest.mark.parametrize("harm", [{b"shapes": b"{"}, {b"stamps": b"junk"}, {b"scores:1w": None}, {b"shapes": b"{}"}])

@@ -127,7 +127,7 @@ def test_a_refresh_finds_foreign_states_and_counts_the_rest(
     plain_hset(redis, "ODD", {"computed_at": server_now, "bull:1mo": "x", "calm:1mo": "0.25"})
     plain_hset(redis, "not a symbol", {"computed_at": server_now, "bull:1mo": "0.5"})
     redis.set("argus:regime:STRING", "x")
-    report = Refresher(store, build, lambda: server_now).step()
+    report = Refresher(store, build, RegimeConf(), lambda: server_now).step()
     assert symbols(store) == ["FULL", "ODD", "YOUNG"]
     assert report.published
     assert report.summary().startswith("current=3 expired=1 unknown_age=1 future_stamp=1 published=yes")
@@ -141,6 +141,31 @@ def test_a_build_of_many_reads_every_state_once(states: StateCache, build: Colle
     assert [symbol.decode() for symbol in columns.symbols] == [state.symbol for state in written]
     assert columns.stamps.tolist() == [state.computed_at for state in written]
     assert (columns.scores / 60_000).round(5).T.tolist() == [list(state.scores) for state in written]
+
+
+def test_a_refresh_that_finds_nothing_new_keeps_the_version(
+    cycle: Cycle, store: CollectionStore, build: CollectionBuild, server_now: float
+) -> None:
+    cycle.write([a_state("A", server_now)])
+    before = store.pointer()
+    assert Refresher(store, build, RegimeConf(), lambda: server_now + 60).step().published
+    after = store.pointer()
+    assert (after.collection, after.built_at) == (before.collection, server_now + 60)
+    assert symbols(store) == ["A"]
+
+
+def test_a_refresh_warns_when_our_writers_fell_silent(
+    cycle: Cycle, store: CollectionStore, build: CollectionBuild, server_now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    refreshed_at = server_now
+    refresher = Refresher(store, build, RegimeConf(), lambda: refreshed_at)
+    refresher.step()
+    cycle.write([a_state("A", server_now)])
+    refresher.step()
+    assert not caplog.messages
+    refreshed_at += 13 * 3600
+    refresher.step()
+    assert "no cycle of our writers for 13.0 h" in caplog.text
 
 
 # Transitions

@@ -158,20 +158,20 @@ def test_an_answer_is_made_once_while_it_is_fresh(
     answers: AnswerCache, redis_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counting(monkeypatch)
-    kept = Macro(answers, RegimeConf())
+    kept = Macro(answers)
     for second in range(5):
         assert kept.newest_of_all(NOW + second) == b"made 1"
     assert made == [1]
-    redis_of("default").delete("avo:{macro}:lease:0:newest")  # it ran out long ago
+    redis_of("default").delete("avo:{macro}:lease:newest")  # it ran out long ago
     assert kept.newest_of_all(NOW + RegimeConf().macro_fresh_seconds) == b"made 2"
 
 
 def test_while_one_remakes_it_the_others_get_the_old_one(answers: AnswerCache, monkeypatch: pytest.MonkeyPatch) -> None:
     counting(monkeypatch)
-    kept = Macro(answers, RegimeConf())
+    kept = Macro(answers)
     kept.newest_of_all(NOW)
     answers.outdate()
-    assert answers.may_make("newest", 1)  # the other
+    assert answers.take("newest", NOW).must_make  # the other
     assert kept.newest_of_all(NOW) == b"made 1"
 
 
@@ -210,6 +210,9 @@ def test_without_a_kept_answer_a_failing_database_is_told(client: Client, monkey
 
 def test_a_redis_that_fails_is_done_without(redis_of: Any, tmp_path: Path) -> None:
     load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
-    down = DownRedis(redis_of("default"), is_down=True)
-    kept = Macro(AnswerCache(down, RegimeConf()), RegimeConf())
+    down = DownRedis(redis_of("default"))
+    kept = Macro(AnswerCache(down, RegimeConf()))
+    down.is_down = True
+    assert b'"count":1' in kept.newest_of_all(time.time())
+    down.is_down, down.failing_commands = False, {"set"}
     assert b'"count":1' in kept.newest_of_all(time.time())

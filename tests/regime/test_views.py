@@ -1,4 +1,5 @@
 import gzip
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -284,6 +285,28 @@ def test_a_day_after_the_last_write_nothing_is_current(client: Client, redis: An
     answer = get(client).json()
     assert (answer["symbols"], answer["results"]) == (0, [])
     assert problem(get(client, "/S0")) in ("unknown-symbol", "stale-regime")
+
+
+def test_a_state_that_was_there_and_died_is_stale_and_not_unknown(
+    client: Client, cycle: Cycle, redis: Any, now: float
+) -> None:
+    cycle.write([a_state("X", now)])
+    get(client)
+    redis.delete("argus:regime:X")
+    assert problem(get(client, "/X")) == "stale-regime"
+    assert problem(get(client, "/Y")) == "unknown-symbol"
+
+
+def test_a_process_that_never_saw_the_collection_learns_of_the_dead_too(
+    client: Client, cycle: Cycle, redis: Any, now: float
+) -> None:
+    cycle.write([a_state("X", now)])
+    redis.delete("argus:regime:X")
+    get(client, "/X")
+    for thread in threading.enumerate():
+        if thread.name == "collection-load":
+            thread.join()
+    assert problem(get(client, "/X")) == "stale-regime"
 
 
 def test_a_full_state_has_forty_fields() -> None:

@@ -1,0 +1,70 @@
+"""No request scans keys, and none sends Redis more than three commands, its share of limits included."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from regime.answer_cache import AnswerCache
+from regime.cycle import Cycle
+from tests.regime.states import a_state
+from tests.regime.test_admin import joined
+from tests.regime.test_views import forget
+
+pytestmark = [pytest.mark.real_server, pytest.mark.django_db]
+
+REGIME = "/api/intelligence/regime"
+ROUTES = [
+    f"{REGIME}/S1",
+    f"{REGIME}/NOBODY",
+    f"{REGIME}/S1?max_age=0.001",
+    REGIME,
+    f"{REGIME}?order=-score&regime=bull&min_score=0.1&limit=1000",
+    f"{REGIME}?symbols=S1,S2",
+    "/api/macro",
+    "/api/macro/UNRATE",
+    "/api/macro/UNRATE?vintage=2016-07-01&start=2016-01-01",
+    "/api/macro/NOPE",
+]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(redis_of: Any) -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+def commands_of(redis: Any, request: Callable[[], Any]) -> list[str]:
+    """What clients, not scripts, sent while ``request`` ran."""
+    with redis.monitor() as monitor:
+        request()
+        redis.echo("the end")
+        sent: list[str] = []
+        for heard in monitor.listen():
+            if heard["command"] == "ECHO the end":
+                return sent
+            if heard["client_type"] != "lua":
+                sent.append(heard["command"].split()[0].upper())
+    raise AssertionError
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+def test_a_request_sends_at_most_three_commands(
+    client: Client, redis: Any, cycle: Cycle, route: str, is_warm: bool
+) -> None:
+    call_command("load_macro", str(Path("regime/sample_data/us_macro_vintages.csv.gz")))
+    cycle.write([a_state(f"S{n}", time.time()) for n in range(20)])
+    client.get("/api/limits")  # connects and loads the scripts of the limits
+    AnswerCache.connect().take("another", 0.0)
+    if is_warm or route.endswith("NOBODY"):  # whether NOBODY was known once is looked up beside a first request
+        client.get(route)
+        joined("collection-load")
+    sent = commands_of(redis, lambda: client.get(route))
+    assert len(sent) <= 3, sent
+    assert not {"SCAN", "KEYS"} & set(sent)
