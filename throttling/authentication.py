@@ -39,8 +39,8 @@ class ClerkAuthentication(BaseAuthentication):
     def _check(self, request: Request, verifier: TokenVerifier, token: str) -> ClerkUser:
         """A token not seen before. Its address is looked at first, since cryptography costs more than a look."""
         toll = process.toll()
-        if barred := toll.is_barred(request.META):
-            raise refusal(barred)
+        if refused := toll.barred(request.META):
+            raise refusal(refused)
         try:
             return verifier.check(token)
         except KeysUnavailableError:

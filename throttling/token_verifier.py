@@ -15,6 +15,7 @@ from throttling.callers import ClerkUser
 from throttling.clerk_token import BadSignatureError, BadTokenError, Identity
 from throttling.conf import ClerkConf
 from throttling.jwks import Keys
+from throttling.refused_tokens import RefusedTokens
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class TokenVerifier:
     ) -> None:
         self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
         self._remembered: dict[str, _Remembered] = {}
+        self._refused = RefusedTokens()
         self._lock = threading.Lock()
 
     def recall(self, token: str) -> ClerkUser | None:
@@ -56,14 +58,22 @@ class TokenVerifier:
     def check(self, token: str) -> ClerkUser:
         """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
         kid = clerk_token.read_kid(token)
+        self._refused.check(token)
         claims, key = self._claims(token, kid)
-        identity = clerk_token.identity_of(claims, self._clerk.issuer, self._clerk.authorized_parties, self._clock())
+        identity = self._identity(token, claims)
         if identity.impersonator:
             IMPERSONATIONS.inc()
             logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
         caller = self._admit(identity)
         self._remember(token, _Remembered(caller, kid, key))
         return caller
+
+    def _identity(self, token: str, claims: dict[str, Any]) -> Identity:
+        try:
+            return clerk_token.identity_of(claims, self._clerk.issuer, self._clerk.authorized_parties, self._clock())
+        except BadTokenError as bad:
+            self._refused.keep(token, bad)
+            raise
 
     def _claims(self, token: str, kid: str) -> tuple[dict[str, Any], RSAPublicKey]:
         """The claims and the key that signed them. A newer key is looked for once, if it is time to."""

@@ -57,7 +57,7 @@ class Toll:
         """Charges the address that sent a bad token."""
         return self._settle(meta, self._bad_token_quota(meta), 1)
 
-    def is_barred(self, meta: Meta) -> Receipt | None:
+    def barred(self, meta: Meta) -> Receipt | None:
         """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
         quota = self._bad_token_quota(meta)
         outcome = self._gate.recall(Hit(quota.subject, quota.policies))

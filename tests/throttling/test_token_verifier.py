@@ -2,7 +2,7 @@ import pytest
 
 from tests.doubles import FixedClock
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, SigningKey, claims, token
-from throttling import token_verifier
+from throttling import refused_tokens, token_verifier
 from throttling.callers import clerk_user
 from throttling.clerk_token import BadSignatureError, BadTokenError
 from throttling.conf import ClerkConf
@@ -90,3 +90,33 @@ def test_what_it_remembers_is_bounded(clock: FixedClock, monkeypatch: pytest.Mon
     for one in tokens:
         checker.check(one)
     assert [checker.recall(one) is not None for one in tokens] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("reason", ["expired", "issuer", "pending"])
+def test_a_token_that_can_never_become_good_costs_one_check(clock: FixedClock, reason: str) -> None:
+    changes = {"expired": {"exp": 1}, "issuer": {"iss": "https://other.test"}, "pending": {"sts": "pending"}}
+    ring, bad = Ring(k=KEY), token(kid="k", **changes[reason])
+    checker = verifier(ring, clock)
+    for _ in range(3):
+        with pytest.raises(BadTokenError) as caught:
+            checker.check(bad)
+        assert caught.value.reason == reason
+        ring.now.clear()  # without a key no signature can be checked
+
+
+def test_a_token_that_may_become_good_is_looked_at_again(clock: FixedClock) -> None:
+    checker, early = verifier(Ring(k=KEY), clock), token(kid="k", nbf=int(clock()) + 30)
+    with pytest.raises(BadTokenError, match="not valid yet"):
+        checker.check(early)
+    clock.advance(30)
+    assert checker.check(early).subject == "user:user_alice"
+
+
+def test_the_negative_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refused_tokens, "_MAX_TOKENS", 2)
+    refused = refused_tokens.RefusedTokens()
+    for number in range(3):
+        refused.keep(f"token {number}", BadTokenError("expired", "The token has expired."))
+    refused.check("token 0")
+    with pytest.raises(BadTokenError):
+        refused.check("token 2")
