@@ -8,18 +8,32 @@ from signals_app import entry_id
 from signals_app.event import DIRECTIONS
 
 
-class EventQuerySerializer(serializers.Serializer[Any]):
-    limit = serializers.IntegerField(min_value=1, max_value=1_000, default=50)
+def _entry_id(value: str) -> str:
+    try:
+        return value and "{}-{}".format(*entry_id.order(value))
+    except ValueError as error:
+        raise serializers.ValidationError(str(error)) from None
+
+
+class EventFilterSerializer(serializers.Serializer[Any]):
     symbol = serializers.CharField(max_length=64, default="", allow_blank=True)
     direction = serializers.ChoiceField(choices=sorted(DIRECTIONS), default="", allow_blank=True)
     min_confidence = serializers.FloatField(min_value=0, max_value=1, default=0.0)
+
+
+class EventQuerySerializer(EventFilterSerializer):
+    limit = serializers.IntegerField(min_value=1, max_value=1_000, default=50)
     before = serializers.CharField(max_length=41, default="", allow_blank=True)
 
     def validate_before(self, value: str) -> str:
-        try:
-            return value and "{}-{}".format(*entry_id.order(value))
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
+        return _entry_id(value)
+
+
+class FeedQuerySerializer(EventFilterSerializer):
+    last_event_id = serializers.CharField(max_length=41, default="", allow_blank=True)
+
+    def validate_last_event_id(self, value: str) -> str:
+        return _entry_id(value)
 
 
 class EventSerializer(serializers.Serializer[Any]):

@@ -123,6 +123,11 @@ class SignalStream:
         """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
         return _entries(self._client.xrange(keys.LIVE, first, last, count))
 
+    def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
+        """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""
+        reply = self._client.xread({keys.LIVE: entry_id}, count=count, block=block_ms)
+        return [entry for _, rows in reply for entry in _entries(rows)]
+
 
 def _entries(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
     return [Entry(entry_id.decode(), fields) for entry_id, fields in rows]

@@ -1,0 +1,46 @@
+"""``GET /api/signals/stream``: the live feed, under an ASGI server."""
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from avo_project.problem_details import problem_response
+from signals_app.event_page import EventQuery
+from signals_app.event_source import EventSource
+from signals_app.live_feed import LiveFeed
+from signals_app.serializers import FeedQuerySerializer
+from signals_app.views import SignedInView
+
+_feed = LiveFeed()
+
+
+class FeedGate(SignedInView):
+    """Lets a caller in, or answers why not, before the stream begins."""
+
+    @extend_schema(parameters=[FeedQuerySerializer], responses={(200, "text/event-stream"): str})
+    def get(self, request: Request) -> Response:
+        """Signals as Server-Sent Events. Send Last-Event-ID to go on where you were."""
+        given = {"last_event_id": request.headers.get("Last-Event-ID", ""), **request.query_params.dict()}
+        asked = FeedQuerySerializer(data=given)
+        asked.is_valid(raise_exception=True)
+        return Response(asked.validated_data)
+
+
+_gate = sync_to_async(FeedGate.as_view())
+
+
+async def live_feed(request: HttpRequest) -> HttpResponseBase:
+    """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream."""
+    if not isinstance(request, ASGIRequest):
+        return problem_response(501, "The live feed needs the ASGI server. Poll /api/signals here.", "no-live-feed")
+    answer: Response = await _gate(request)
+    if answer.status_code != 200:
+        return answer
+    asked = dict(answer.data)
+    last_id = asked.pop("last_event_id")
+    source = EventSource(_feed, EventQuery(**asked), last_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingHttpResponse(source.messages(), content_type="text/event-stream", headers=headers)

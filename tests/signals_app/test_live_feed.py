@@ -1,0 +1,125 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from django.test import AsyncClient, Client
+
+from signals_app import keys
+from signals_app.event_page import EventQuery
+from signals_app.event_source import EventSource
+from signals_app.live_feed import LiveFeed, Subscription
+from signals_app.stream import SignalStream
+from tests.signals_app.conftest import event, fields
+
+pytestmark = pytest.mark.real_server
+
+
+async def take(messages: AsyncIterator[bytes], number: int) -> list[str]:
+    """So many messages that are no comments."""
+    taken: list[str] = []
+    while len(taken) < number:
+        message = (await anext(messages)).decode()
+        if not message.startswith(":"):
+            taken.append(message)
+    return taken
+
+
+@pytest.fixture
+def source(stream: SignalStream) -> Callable[..., EventSource]:
+    def build(last_id: str = "", **options: Any) -> EventSource:
+        feed = LiveFeed(lambda: stream)
+        return EventSource(feed, EventQuery(**options), last_id, connect=lambda: stream, heartbeat_seconds=0.2)
+
+    return build
+
+
+def test_new_events_are_sent_as_they_come(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    async def follow() -> list[str]:
+        messages = source(symbol="AAPL").messages()
+        assert await anext(messages) == b": connected\n\n"
+        assert await anext(messages) == b": heartbeat\n\n"
+        stream.publish([event(1), event(2, symbol="MSFT"), event(3)], publisher="p", batch=1)
+        taken = await take(messages, 2)
+        await messages.aclose()
+        return taken
+
+    first, second = asyncio.run(follow())
+    ids = [entry.entry_id for entry in stream.between("-", "+", 10)]
+    assert first.startswith(f"id: {ids[0]}\nevent: signal\ndata: {{")
+    assert second.startswith(f"id: {ids[2]}\n")
+    assert second.endswith("}\n\n")
+
+
+def test_a_client_that_comes_back_goes_on_where_it_was(
+    stream: SignalStream, source: Callable[..., EventSource]
+) -> None:
+    ids = stream.publish([event(number) for number in range(1_200)], publisher="p", batch=1).entry_ids
+
+    async def follow() -> list[str]:
+        messages = source(ids[99]).messages()
+        taken = await take(messages, 1_100)
+        stream.publish([event(9_999)], publisher="p", batch=2)
+        taken += await take(messages, 1)
+        await messages.aclose()
+        return taken
+
+    taken = asyncio.run(follow())
+    sent = [message.split("\n")[0].removeprefix("id: ") for message in taken]
+    assert sent[:-1] == ids[100:]
+    assert len(set(sent)) == 1_101
+
+
+def test_a_client_older_than_the_stream_is_told_of_the_gap(
+    redis_client: Any, source: Callable[..., EventSource]
+) -> None:
+    redis_client.xadd(keys.LIVE, fields(1))
+
+    async def follow() -> list[str]:
+        return await take(source("5-0").messages(), 2)
+
+    gap, signal = asyncio.run(follow())
+    assert gap.startswith('event: gap\ndata: {"after":"5-0"')
+    assert "event: signal" in signal
+
+
+def test_a_slow_client_is_dropped_with_a_word(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    async def follow() -> list[str]:
+        messages = source().messages()
+        await anext(messages)
+        await anext(messages)
+        for batch in range(3):
+            stream.publish([event(number) for number in range(500)], publisher="p", batch=batch + 1)
+        await asyncio.sleep(0.5)  # it reads nothing while its buffer of 1,000 overflows
+        return [message.decode() async for message in messages]
+
+    *signals, last = asyncio.run(follow())
+    assert len([message for message in signals if "event: signal" in message]) == 1_000
+    assert last.startswith('event: dropped\ndata: {"last":')
+
+
+def test_the_reader_ends_with_its_last_subscriber(stream: SignalStream) -> None:
+    async def come_and_go() -> None:
+        feed = LiveFeed(lambda: stream)
+        one = Subscription(asyncio.get_running_loop())
+        feed.subscribe(one)
+        feed.unsubscribe(one)
+        assert feed._ended.is_set()
+
+    asyncio.run(come_and_go())
+
+
+@pytest.mark.django_db
+def test_under_wsgi_it_says_that_it_cannot_stream(redis_client: Any) -> None:
+    answer = Client().get("/api/signals/stream")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (501, "application/problem+json")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_anonymous_callers_and_bad_questions_are_refused_under_asgi(redis_client: Any, operator: Any) -> None:
+    async def ask(path: str, **headers: str) -> tuple[int, Any]:
+        answer = await AsyncClient().get(path, headers=headers)
+        return answer.status_code, answer
+
+    status, answer = asyncio.run(ask("/api/signals/stream"))
+    assert (status, answer.headers["Content-Type"]) == (401, "application/problem+json")
