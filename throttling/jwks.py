@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 FETCH_TIMEOUT_SECONDS = 3.0
 FETCH_PAUSE_SECONDS = 30.0
 FAILED_PAUSE_SECONDS = 5.0
-SHELF_PAUSE_SECONDS = 1.0
+SHELF_PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 0.5
 STALE_SECONDS = 3600.0
 _POLL_SECONDS = 0.05
@@ -66,7 +66,7 @@ class KeyStore:
 
     Keys once known are served whatever happens to the address. An unknown key name or a bad signature may cause a
     fetch: by one process of all, at most every 30 s. The others take its result from the shelf, which each asks
-    at most once a second. Without Redis each process keeps to the 30 s alone.
+    at most five times a second. Without Redis each process keeps to the 30 s alone.
     """
 
     def __init__(
