@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from avo_project.embedded_redis import EmbeddedServer
 from tests.end_to_end.system import eventually
 
+GONE_WITHIN_SECONDS = 20
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Reads a JSON list a line, a verb and its arguments, and answers with a JSON value a line.
@@ -171,3 +175,16 @@ def parent_of(process: int) -> int:
 
 def _status(process: int) -> list[str]:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+@contextmanager
+def empty_folder() -> Iterator[Path]:
+    """A data folder to be made; in the end its server, if any is left, is stopped."""
+    with tempfile.TemporaryDirectory(prefix="avo-embedded-", ignore_cleanup_errors=True) as name:
+        path = Path(name).resolve() / "data"
+        yield path
+        assert EmbeddedServer(path).stop_if_unused()
+
+
+def wait_gone(folder: Path) -> None:
+    eventually(lambda: not served_by(folder), GONE_WITHIN_SECONDS)
