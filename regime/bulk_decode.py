@@ -26,9 +26,14 @@ class Decoded:
 
 def decode_in_bulk(raw: Sequence[RawState]) -> Decoded:
     """Takes the hashes that our own writers, or others like them, wrote in full; every other one is left as odd."""
-    usual = [state for state in raw if state[1][0::2] == _AS_WE_WRITE]
-    odd = [state for state in raw if state[1][0::2] != _AS_WE_WRITE] if len(usual) < len(raw) else []
-    table = _numbers(usual)
+    texts = _values(raw)
+    if texts is None:
+        usual = [state for state in raw if state[1][0::2] == _AS_WE_WRITE]
+        odd = [state for state in raw if state[1][0::2] != _AS_WE_WRITE]
+        texts = _values(usual) or []
+    else:
+        usual, odd = list(raw), []
+    table = _numbers(texts)
     if table is None:
         return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), list(raw))
     is_good = table[:, 1:].max(axis=1, initial=0.0) <= 1.0
@@ -39,10 +44,15 @@ def decode_in_bulk(raw: Sequence[RawState]) -> Decoded:
     return Decoded([symbol for symbol, _ in usual], table[:, 0], table[:, 1:], odd)
 
 
-def _numbers(usual: Sequence[RawState]) -> NDArray[np.float64] | None:
-    texts: list[bytes] = []
-    for _, flat in usual:
-        texts += flat[1::2]
+def _values(raw: Sequence[RawState]) -> list[bytes] | None:
+    """The values of all hashes one after the other, None unless all have just the fields that we write, in order."""
+    flat: list[bytes] = []
+    for _, pairs in raw:
+        flat += pairs
+    return flat[1::2] if flat[0::2] == _AS_WE_WRITE * len(raw) else None
+
+
+def _numbers(texts: Sequence[bytes]) -> NDArray[np.float64] | None:
     joined = b",".join(texts)
     if joined.translate(None, b"0123456789.,"):
         return None
@@ -50,5 +60,4 @@ def _numbers(usual: Sequence[RawState]) -> NDArray[np.float64] | None:
         numbers = np.array(orjson.loads(b"[" + joined + b"]"), dtype=np.float64)
     except orjson.JSONDecodeError:
         return None
-    width = len(_AS_WE_WRITE)
-    return numbers.reshape(-1, width) if len(numbers) == width * len(usual) else None
+    return numbers.reshape(-1, len(_AS_WE_WRITE)) if len(numbers) == len(texts) else None

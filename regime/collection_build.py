@@ -9,7 +9,7 @@ import numpy as np
 from regime.bulk_decode import RawState, decode_in_bulk
 from regime.columns import Columns, are_current, columns_of, merged, score_matrix
 from regime.freshness import Freshness, freshness_at, judge
-from regime.state import SymbolError, valid_symbol
+from regime.state import are_symbols
 from regime.state_cache import StateCache
 from regime.state_scan import StateScan
 
@@ -48,13 +48,17 @@ class CollectionBuild:
         return merged(parts), census
 
     def _columns(self, raw: list[RawState], now: float, census: Census) -> list[Columns]:
-        raw = [state for state in raw if _is_symbol(state[0], census)]
+        if not are_symbols([symbol for symbol, _ in raw]):
+            named = [state for state in raw if are_symbols([state[0]])]
+            census.bad_symbols += len(raw) - len(named)
+            raw = named
         decoded = decode_in_bulk(raw)
-        for stamp in decoded.stamps.tolist():
+        stamps, current = decoded.stamps, are_current(decoded.stamps, now)
+        for stamp in stamps[~current].tolist():
             census.freshness[freshness_at(stamp, now)] += 1
-        current = are_current(decoded.stamps, now)
-        symbols = [symbol for symbol, wanted in zip(decoded.symbols, current.tolist(), strict=True) if wanted]
-        usual = columns_of(symbols, decoded.stamps[current], decoded.scores[current])
+        census.freshness[Freshness.CURRENT] += int(current.sum())
+        symbols = [decoded.symbols[place] for place in np.flatnonzero(current)]
+        usual = columns_of(symbols, stamps[current], decoded.scores[current])
         return [usual, *self._odd_columns(decoded.odd, now, census)]
 
     def _odd_columns(self, raw: list[RawState], now: float, census: Census) -> list[Columns]:
@@ -69,12 +73,3 @@ class CollectionBuild:
         stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
         scores = score_matrix([state.scores for state, _ in current])
         return [columns_of([state.symbol.encode() for state, _ in current], stamps, scores)]
-
-
-def _is_symbol(symbol: bytes, census: Census) -> bool:
-    try:
-        is_symbol = valid_symbol(symbol.decode("ascii")).encode() == symbol
-    except (SymbolError, UnicodeDecodeError):
-        is_symbol = False
-    census.bad_symbols += not is_symbol
-    return is_symbol

@@ -1,7 +1,7 @@
 """What is asked of the universe and what it answers: one page of rows in a chosen order."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,9 @@ class Place:
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(TypedDict):
+    """A state as a listing shows it: a plain dictionary, because that is what is fastest made into JSON."""
+
     symbol: str
     computed_at: float
     timeframe: str

@@ -14,6 +14,7 @@ FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in
 Scores = tuple[float | None, ...]
 
 _SYMBOL = re.compile(r"[!-`{-~]{1,64}")
+_SYMBOLS = re.compile(rb"[!-`{-~]{1,64}(?:\n[!-`{-~]{1,64})*")
 _DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
 _AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
@@ -57,6 +58,12 @@ def valid_symbol(text: str) -> str:
     if not text.isascii() or _SYMBOL.fullmatch(symbol) is None:
         raise SymbolError("A symbol is printable ASCII without spaces or control characters, like BTC/USDT.")
     return symbol
+
+
+def are_symbols(names: Sequence[bytes]) -> bool:
+    """Whether all of ``names`` are symbols as keys carry them: in upper case."""
+    joined = b"\n".join(names)
+    return not names or (_SYMBOLS.fullmatch(joined) is not None and joined.count(b"\n") == len(names) - 1)
 
 
 def dominant_regimes(scores: Scores) -> tuple[int | None, ...]:

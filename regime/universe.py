@@ -63,7 +63,7 @@ class Universe:
         here = found[start : start + query.limit]
         rows = self._rows(here, choice, query.timeframe)
         is_last = start + len(here) >= count
-        return Page(count, rows, None if is_last else Place(int(choice.scores[here[-1]]), rows[-1].symbol))
+        return Page(count, rows, None if is_last else Place(int(choice.scores[here[-1]]), rows[-1]["symbol"]))
 
     def _ranked_start(self, ranking: Ranking, query: Query, after: Place) -> int:
         if query.order == "-score":
@@ -82,7 +82,7 @@ class Universe:
         scores = (choice.scores[where] / SCORE_SCALE).round(5).tolist()
         regimes = choice.regimes[where].tolist()
         return tuple(
-            Row(symbol.decode(), stamp, timeframe, REGIMES[regime], score)
+            Row(symbol=symbol.decode(), computed_at=stamp, timeframe=timeframe, regime=REGIMES[regime], score=score)
             for symbol, stamp, regime, score in zip(symbols, stamps, regimes, scores, strict=True)
         )
 

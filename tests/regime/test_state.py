@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from regime.state import (
     FIELDS,
     SymbolError,
+    are_symbols,
     decode_state,
     dominant_regimes,
     encode_scores,
@@ -95,3 +96,16 @@ def test_the_highest_score_dominates_and_of_equals_the_first() -> None:
 def test_stamps_are_written_as_plain_decimals() -> None:
     assert encode_stamp(1_790_000_000) == b"1790000000"
     assert encode_stamp(1_790_000_000.231724) == b"1790000000.231724"
+
+
+@given(
+    st.lists(st.binary(max_size=3) | st.sampled_from([b"AAPL", b"A\nB", b"aapl", b"A" * 65, b"BTC/USDT"]), max_size=4)
+)
+def test_many_symbols_are_checked_as_one_by_one(names: list[bytes]) -> None:
+    def is_symbol(name: bytes) -> bool:
+        try:
+            return valid_symbol(name.decode("ascii")).encode() == name
+        except (SymbolError, UnicodeDecodeError):
+            return False
+
+    assert are_symbols(names) == all(map(is_symbol, names))

@@ -56,10 +56,10 @@ def expected(states: Sequence[RegimeState], query: Query) -> list[Row]:
         score = None if regime is None else state.scores[FIELDS.index(f"{regime}:1mo")]
         is_wanted = query.symbols is None or state.symbol in query.symbols
         if regime is not None and score is not None and score >= (query.min_score or 0.0) and is_wanted:
-            found.append(Row(state.symbol, NOW, "1mo", regime, score))
-    found.sort(key=lambda row: row.symbol)
+            found.append(Row(symbol=state.symbol, computed_at=NOW, timeframe="1mo", regime=regime, score=score))
+    found.sort(key=lambda row: row["symbol"])
     if query.order != "symbol":
-        found.sort(key=lambda row: -row.score)
+        found.sort(key=lambda row: -row["score"])
     return found[::-1] if query.order == "score" else found
 
 
@@ -89,7 +89,7 @@ def test_a_place_whose_symbol_is_gone_is_still_a_place(
     wanted = expected(states, query)
     if gone >= len(wanted):
         return
-    place = Place(round(wanted[gone].score * 60_000), wanted[gone].symbol)
+    place = Place(round(wanted[gone]["score"] * 60_000), wanted[gone]["symbol"])
     left = universe_of([state for state in states if state.symbol != place.symbol])
     assert left.page(replace(query, limit=100), place).rows == tuple(wanted[gone + 1 :])
 
@@ -113,7 +113,7 @@ def test_only_what_is_current_at_that_time_is_in_it(ages: list[float], step_seco
     now = NOW + step_seconds
     _, universe = dated.at(now)
     current = {f"S{n}" for n, age in enumerate(ages) if -300 <= now - (NOW + age) < LIFE_SECONDS}
-    assert {row.symbol for row in universe.page(Query(limit=100)).rows} == current
+    assert {row["symbol"] for row in universe.page(Query(limit=100)).rows} == current
 
 
 def test_the_name_of_a_universe_changes_when_a_state_expires() -> None:

@@ -1,0 +1,72 @@
+"""A full write of 209,033 x 40 beside redis-cli --pipe of ready-made RESP, and readers beside the write."""
+
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from regime_setup import RUNS, STATES, reading, seconds_of, universe
+from throttling_setup import loaded_project
+
+
+def main() -> None:
+    with loaded_project() as socket:
+        from django_redis import get_redis_connection
+        from regime.cycle import Cycle
+        from regime.state_cache import StateCache
+
+        client = get_redis_connection("regime")
+        states = universe(int(time.time()))
+        ready = socket.parent / "ready.resp"
+        make_ready(ready, states)
+        with reading() as rest:
+            time.sleep(4)
+        floors, ours, cycles, beside = [], [], [], []
+        for _ in range(RUNS):
+            client.flushall()
+            floors.append(seconds_of(lambda: pipe(socket, ready)))
+            client.flushall()
+            ours.append(seconds_of(lambda: [None for _ in StateCache.connect().put_many(states)]))
+            with reading() as reader:
+                cycles.append(seconds_of(lambda: Cycle.connect(time.time).write(states)))
+            beside.append(reader["p99"] / rest["p99"])
+        compare("write of all states", floors, ours, "<= 1.8")
+        compare("whole cycle over old states, collection and ledger too, with a reader", floors, cycles, "none")
+        print(
+            f"reader p99 beside a cycle: {statistics.median(beside):.2f} x rest ({rest['p99']:.0f} µs; target <= 1.5)"
+        )
+        print(f"longest call of the server: {longest_call(client)}")
+        print(f"memory a state: {client.memory_usage('argus:regime:SYM000001', samples=0)} bytes")
+
+
+def make_ready(file: Path, states: list[Any]) -> None:
+    from regime.state import FIELDS, encode_scores
+    from regime.wire import pack
+
+    with file.open("wb") as out:
+        for state in states:
+            texts = encode_scores(state.scores).split(b",")
+            pairs = [part for pair in zip(FIELDS, texts, strict=True) for part in pair]
+            out.write(pack("HSET", f"argus:regime:{state.symbol}", "computed_at", int(state.computed_at), *pairs))
+
+
+def pipe(socket: Path, ready: Path) -> None:
+    with ready.open("rb") as stream:
+        command = ["redis-cli", "-s", str(socket), "--pipe"]
+        subprocess.run(command, stdin=stream, stdout=subprocess.DEVNULL, check=True)
+
+
+def longest_call(client: Any) -> str:
+    slow = client.execute_command("SLOWLOG", "GET", 1)  # calls over 10 ms, the default of every server
+    return f"{slow[0]['duration'] / 1000:.1f} ms" if slow else "under 10 ms"
+
+
+def compare(what: str, floors: list[float], ours: list[float], target: str) -> None:
+    ratio = statistics.median(own / floor for own, floor in zip(ours, floors, strict=True))
+    floor, own = statistics.median(floors), statistics.median(ours)
+    print(f"{what} ({STATES:,}): floor {floor:.2f} s, ours {own:.2f} s, ours/floor {ratio:.2f} (target {target})")
+
+
+if __name__ == "__main__":
+    main()
