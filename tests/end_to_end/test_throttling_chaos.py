@@ -1,51 +1,20 @@
 """Limits under processes that hammer, and under a Redis that is killed while they are served."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.system import ROOT, data_folder, eventually
+from tests.end_to_end.hammering import hammer
+from tests.end_to_end.system import data_folder, eventually
 from tests.end_to_end.throttled_web import OwnRedis, Web, web
 
 LONG = os.environ.get("AVO_CHAOS") == "long"
-PROCESSES, LIMIT, WINDOW_SECONDS = 16, 100, 2
 HAMMER_SECONDS = 60.0 if LONG else 8.4
 OUTAGES = 5 if LONG else 1
-
-
-def hammer(socket: Path) -> tuple[list[tuple[float, float]], int]:
-    """(sent, answered) of every allowed hit of all processes, in order, and how many hits there were."""
-    start_at = time.monotonic() + 6.0
-    command = [
-        sys.executable,
-        "-m",
-        "tests.end_to_end.throttle_hammer",
-        str(socket),
-        str(start_at),
-        str(start_at + HAMMER_SECONDS),
-    ]
-    command.append(f"{LIMIT}/{WINDOW_SECONDS}s")
-    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
-    lines = [line.split() for process in running for line in process.communicate(timeout=120)[0].splitlines()]
-    assert all(process.returncode == 0 for process in running)
-    hits = sum(int(line[1]) for line in lines if line[0] == "hits")
-    return sorted(
-        (float(sent), float(answered)) for sent, answered in (line for line in lines if line[0] != "hits")
-    ), hits
-
-
-def largest_count(log: list[tuple[float, float]]) -> int:
-    """The most hits that surely fell into one window: sent after it began and answered before it ended."""
-    return max(
-        sum(1 for sent, answered in log if start <= sent and answered < start + WINDOW_SECONDS) for start, _ in log
-    )
 
 
 def test_sixteen_processes_never_get_more_than_the_limit() -> None:
@@ -53,17 +22,13 @@ def test_sixteen_processes_never_get_more_than_the_limit() -> None:
         redis = OwnRedis(folder)
         redis.start()
         try:
-            log, hits = hammer(redis.socket)
+            done = hammer(redis.socket, HAMMER_SECONDS)
         finally:
             redis.kill()
-    ideal = LIMIT * HAMMER_SECONDS / WINDOW_SECONDS
-    largest = largest_count(log)
-    share = f"{len(log)} of {hits} hits allowed in {HAMMER_SECONDS} s, {len(log) / ideal:.1%} of the ideal"
-    figures = f"{share}, largest count {largest}"
-    print(figures)
-    assert largest <= LIMIT, figures
-    assert len(log) >= 0.95 * ideal, figures
-    assert hits > 2 * len(log), f"nobody hammered: {figures}"
+    print(done)
+    assert done.largest_count <= done.limit, done
+    assert done.share >= 0.95, done
+    assert done.hits > 2 * len(done.log), f"nobody hammered: {done}"
 
 
 @pytest.fixture
