@@ -13,7 +13,7 @@ from regime.answer_cache import AnswerCache
 from regime.cycle import Cycle
 from tests.regime.states import a_state
 from tests.regime.test_admin import joined
-from tests.regime.test_views import forget
+from tests.regime.web_process import forget
 
 pytestmark = [pytest.mark.real_server, pytest.mark.django_db]
 

@@ -12,7 +12,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime import macro, views
+from regime import macro
 from regime.answer_cache import AnswerCache
 from regime.conf import RegimeConf
 from regime.macro import Macro
@@ -20,7 +20,8 @@ from regime.macro_history import Observation, Period, as_known, newest
 from regime.models import MacroObservation, MacroSeries
 from tests.doubles import DownRedis
 from tests.regime.states import NOW
-from tests.regime.test_views import forget, problem
+from tests.regime.test_views import problem
+from tests.regime.web_process import fresh_web_process
 
 SAMPLE = Path("regime/sample_data/us_macro_vintages.csv.gz")
 
@@ -30,11 +31,8 @@ histories = st.lists(st.builds(Observation, days, days, st.sampled_from([1.0, 2.
 
 @pytest.fixture(autouse=True)
 def fresh_process(redis_of: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for view in (views.MacroView, views.MacroSeriesView):
-        monkeypatch.setattr(view, "throttle_classes", [])
-    forget()
-    yield
-    forget()
+    with fresh_web_process(monkeypatch):
+        yield
 
 
 def load(tmp_path: Path, text: str) -> None:

@@ -9,32 +9,20 @@ import orjson
 import pytest
 import zstandard
 from django.test import Client
-from rest_framework.views import APIView
 
-from regime import views
 from regime.cycle import Cycle
 from regime.freshness import LIFE_SECONDS
 from regime.state import FIELDS, REGIMES, TIMEFRAMES
 from tests.regime.states import a_state, only, plain_hset
+from tests.regime.web_process import fresh_web_process
 
 URL = "/api/intelligence/regime"
 
 
 @pytest.fixture(autouse=True)
 def fresh_process(redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The views keep what a process keeps; a test starts as a new one does, and no limit gets in its way."""
-    for view in APIView.__subclasses__():
-        monkeypatch.setattr(view, "throttle_classes", [])
-    forget()
-    yield
-    forget()
-
-
-def forget() -> None:
-    for kept in (views.connected_states, views.connected_collection, views.collection_answers, views.conf):
-        kept.cache_clear()
-    for kept in (views.connected_macro, views.macro_answers):
-        kept.cache_clear()
+    with fresh_web_process(monkeypatch):
+        yield
 
 
 def get(client: Client, path: str = "", **headers: str) -> Any:
@@ -272,19 +260,6 @@ def test_an_unchanged_collection_is_confirmed(client: Client, cycle: Cycle, now:
     tag = get(client).headers["ETag"]
     assert get(client, **{"If-None-Match": tag}).status_code == 304
     assert get(client, "?limit=7", **{"If-None-Match": tag}).status_code == 200
-
-
-def test_a_day_after_the_last_write_nothing_is_current(client: Client, redis: Any, cycle: Cycle, now: float) -> None:
-    cycle.write([a_state(f"S{n}", now - LIFE_SECONDS + 1) for n in range(3)])
-    time_passes = 1.5
-    answer = get(client).json()
-    assert answer["symbols"] in (0, 3)
-    deadline = time.monotonic() + 10 * time_passes
-    while get(client).json()["symbols"] and time.monotonic() < deadline:
-        pass
-    answer = get(client).json()
-    assert (answer["symbols"], answer["results"]) == (0, [])
-    assert problem(get(client, "/S0")) in ("unknown-symbol", "stale-regime")
 
 
 def test_a_state_that_was_there_and_died_is_stale_and_not_unknown(

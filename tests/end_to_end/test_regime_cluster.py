@@ -1,0 +1,130 @@
+"""The regime role on a Redis Cluster of three primaries: every command, and states on all of them."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import RedisCluster
+from redis.cluster import ClusterNode
+
+from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
+
+STATES = 300
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[int]]:
+    if shutil.which("redis-server") is None or shutil.which("redis-cli") is None:
+        pytest.skip("redis-server and redis-cli are not on the PATH: apt-get install redis-server")
+    with data_folder() as folder:
+        found = free_ports(3)
+        nodes = [start_node(folder, port) for port in found]
+        try:
+            for port in found:
+                eventually(lambda port=port: cli(port, "ping") == "PONG")
+            addresses = [f"127.0.0.1:{port}" for port in found]
+            subprocess.run(
+                ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
+            )
+            eventually(lambda: all("cluster_state:ok" in cli(port, "cluster", "info") for port in found))
+            yield found
+        finally:
+            for node in nodes:
+                node.kill()
+                node.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Low ones: a node talks to the others on its port + 10,000."""
+    found: list[int] = []
+    for port in range(21_000, 31_000):
+        with socket.socket() as probe, socket.socket() as bus:
+            try:
+                probe.bind(("127.0.0.1", port))
+                bus.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    pytest.fail("no free ports")
+
+
+def start_node(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    own = folder / str(port)
+    own.mkdir()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", "", "--dir", str(own)]
+    return subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+
+
+def cli(port: int, *command: str) -> str:
+    done = subprocess.run(["redis-cli", "-p", str(port), *command], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def environment(ports: list[int]) -> Iterator[dict[str, str]]:
+    with data_folder() as folder:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in ports)
+        yield {**environment_for(folder), "REGIME_REDIS_URL": url}
+
+
+@pytest.fixture
+def cluster(ports: list[int]) -> Any:
+    client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", port) for port in ports])
+    for node in client.get_primaries():
+        client.flushall(target_nodes=node)
+    yield client
+    client.close()
+
+
+def test_all_primaries_are_written_scanned_and_backfilled(cluster: Any, environment: dict[str, str]) -> None:
+    now = int(time.time())
+    for number in range(STATES):
+        cluster.hset(f"argus:regime:F{number}", mapping={"computed_at": now - 60, "bull:1mo": "0.5"})
+    assert all(client.dbsize() > 0 for client in primaries(cluster))
+
+    report = json.loads(manage(environment, "backfill_regime_ttl", "--json"))
+    assert (report["scanned"], report["fixed"]) == (STATES, STATES)
+    assert all(0 < cluster.ttl(f"argus:regime:F{number}") <= 86_400 for number in range(STATES))
+    assert json.loads(manage(environment, "backfill_regime_ttl", "--json", "--batch", "100"))["already_ok"] == STATES
+
+    lines = "\n".join(
+        json.dumps({"symbol": f"O{number}", "computed_at": now, "scores": {"1mo": {"bear": 0.7}}})
+        for number in range(STATES)
+    )
+    done = subprocess.run(
+        [sys.executable, "manage.py", "write_regimes", "-"], cwd=ROOT, env=environment, input=lines, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert f"written={STATES}" in done.stdout, done.stderr
+    assert all(cluster.ttl(f"argus:regime:O{number}") > 0 for number in range(STATES))
+    assert cluster.hget("avo:{regime}:pointer", "symbols") == str(2 * STATES).encode()
+
+    assert f"current={2 * STATES}" in manage(environment, "refresh_regime_collection")
+    shown = manage(environment, "shell", "--no-imports", "-c", LOOK)
+    assert "O7 bear True" in shown
+    assert f"changed {STATES}" in shown
+
+
+LOOK = """
+from django_redis import get_redis_connection
+from regime.inspection import RegimeInspection
+from regime.transitions import changes_of_dominant_regime
+inspection = RegimeInspection.connect()
+sighting = inspection.look_up("O7")
+print("O7", "bear" if sighting.state.scores[11] == 0.7 else "?", sighting.verdict.is_current)
+print("changed", len(changes_of_dominant_regime("1mo")[1]))
+assert inspection.overview().sample.without_ttl == 0
+"""
+
+
+def primaries(cluster: Any) -> list[Any]:
+    return [cluster.get_redis_connection(node) for node in cluster.get_primaries()]
