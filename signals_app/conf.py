@@ -11,10 +11,11 @@ _BLOCK_MARGIN_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SignalsConf:
-    """``handler`` and ``changes`` are dotted paths; the caps count entries of the stream."""
+    """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries."""
 
     handler: str
     changes: str
+    alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000
     heartbeat_ttl_ms: int = 4_000

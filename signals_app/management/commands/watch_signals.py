@@ -1,0 +1,27 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from avo_project.stop_flag import StopFlag
+from signals_app import inspection
+from signals_app.alerts import LagAlert, webhook
+from signals_app.conf import read_conf
+from signals_app.lag import LagLimits
+
+
+class Command(BaseCommand):
+    help = "Watches the stream and alerts, by log and webhook, when a group falls behind and when it is well again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--max-pending", type=int, default=1_000)
+        parser.add_argument("--max-lag", type=int)
+        parser.add_argument("--max-age", type=float, default=60.0, metavar="SECONDS")
+        parser.add_argument("--url", default="", help="where alerts are posted; default: the one of the settings")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        conf = read_conf()
+        limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], conf.hard_cap)
+        url = options["url"] or conf.alert_url
+        with StopFlag() as stop:
+            LagAlert(inspection.figures, limits, [webhook(url)] if url else []).run(stop)

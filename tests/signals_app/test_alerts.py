@@ -1,0 +1,57 @@
+import http.server
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from avo_project.stop_flag import StopFlag
+from signals_app.alerts import LagAlert, webhook
+from signals_app.lag import LagLimits
+from tests.signals_app.test_lag import figures
+
+BEHIND = figures(pending=1_001)
+WELL = figures(pending=0)
+
+
+def test_an_alert_is_given_when_it_begins_and_when_it_is_over() -> None:
+    now, told = [WELL], list[str]()
+    alert = LagAlert(lambda: now[0], LagLimits(), [told.append])
+    steps = []
+    for second, state in ((10, WELL), (20, BEHIND), (21, WELL), (30, figures(pending=2_000)), (40, WELL), (50, WELL)):
+        now[0] = state
+        steps.append(alert.step(second))
+    assert steps == [False, True, False, False, True, False]
+    assert told == ["signals: g: 1001 pending, 1000 at most", "signals: all groups are within their limits again"]
+
+
+def test_it_ends_when_asked() -> None:
+    stop = StopFlag()
+    stop.set()
+    LagAlert(lambda: WELL, LagLimits()).run(stop)
+
+
+def test_a_webhook_gets_the_text_as_json() -> None:
+    got: list[Any] = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            """Quiet."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        webhook(f"http://127.0.0.1:{server.server_port}/secret")("behind")
+        thread.join()
+    assert got == [{"text": "behind"}]
+
+
+def test_a_webhook_that_fails_is_logged_without_its_address(caplog: pytest.LogCaptureFixture) -> None:
+    webhook("http://127.0.0.1:1/secret")("behind")
+    assert "ConnectError" in caplog.text
+    assert "secret" not in caplog.text
