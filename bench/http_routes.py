@@ -45,10 +45,11 @@ def add_routes() -> None:
     from django.conf import settings
     from django.http import HttpResponse
     from django.urls import include, path
-    from regime.views import RegimeStateView
     from rest_framework.response import Response
     from rest_framework.throttling import UserRateThrottle
     from rest_framework.views import APIView
+
+    from regime.views import RegimeStateView
 
     class Limited(APIView):
         def get(self, request: Any) -> Response:
