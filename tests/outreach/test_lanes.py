@@ -84,7 +84,9 @@ def test_a_limit_holds_over_all_workers_and_rolls(lanes: Lanes, clock: FixedCloc
     lanes.settle([Settlement(one, sent_ago_ms=0) for one in first.reservations])
     held = lanes.reserve(BERT, 3, {1: per_minute(2)})
     assert (ids(held), held.next_ms) == ([], round(clock.now * 1000) + 60_001)
-    clock.advance(60.001)
+    clock.advance(60)
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == []
+    clock.advance(0.001)
     assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == ["c"]
 
 
@@ -101,6 +103,25 @@ def test_what_was_not_sent_costs_nothing(lanes: Lanes) -> None:
     [one] = lanes.reserve(ANNA, 1, {1: per_minute(1)}).reservations
     lanes.settle([Settlement(one)])
     assert ids(lanes.reserve(ANNA, 1, {1: per_minute(1)})) == ["b"]
+
+
+def test_room_that_comes_back_is_used_at_once(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b", "c"])
+    lanes.settle([Settlement(one, sent_ago_ms=0) for one in lanes.reserve(ANNA, 1, {1: per_minute(2)}).reservations])
+    clock.advance(1)
+    [back] = lanes.reserve(ANNA, 1, {1: per_minute(2)}).reservations
+    assert lanes.reserve(ANNA, 1, {}).due_lanes == ()
+    lanes.settle([Settlement(back)])
+    assert lanes.reserve(ANNA, 1, {}).due_lanes == (1,)
+
+
+def test_sends_that_are_reported_out_of_order_stay_sorted(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b", "c"])
+    first, second = lanes.reserve(ANNA, 2, {1: per_minute(2)}, most_of_one=2).reservations
+    clock.advance(5)
+    lanes.settle([Settlement(second, sent_ago_ms=0)])
+    lanes.settle([Settlement(first, sent_ago_ms=4000)])
+    assert lanes.reserve(ANNA, 1, {1: per_minute(2)}).next_ms == round(clock.now * 1000) + 60_001
 
 
 def test_a_closed_or_paused_inbox_waits_for_its_hour(lanes: Lanes, clock: FixedClock) -> None:
