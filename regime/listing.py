@@ -17,7 +17,7 @@ class Query:
     timeframe: str = "1mo"
     regime: str | None = None
     min_score: float | None = None
-    symbols: tuple[str, ...] | None = None
+    symbols: tuple[bytes, ...] | None = None
     order: Order = "symbol"
     limit: int = 50
 

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from regime.cursor import Cursor, decode_cursor
 from regime.listing import Order, Query
 from regime.macro_history import Period
-from regime.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
+from regime.state import REGIMES, TIMEFRAMES, SymbolError, are_symbols, valid_symbol
 
 MOST_SYMBOLS = 500
 MOST_ROWS = 1_000
@@ -122,11 +122,13 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _symbols(text: str) -> tuple[str, ...]:
-    names = text.split(",")
+def _symbols(text: str) -> tuple[bytes, ...]:
+    names = text.upper().encode().split(b",")
     if len(names) > MOST_SYMBOLS:
         raise ValueError(f"These are {len(names)} symbols; at most {MOST_SYMBOLS} are answered at once.")
-    return tuple(valid_symbol(name) for name in names)
+    if text.isascii() and are_symbols(names):
+        return tuple(names)
+    return tuple(valid_symbol(name).encode() for name in text.split(","))  # raises for the one that is none
 
 
 def _date(text: str) -> date:

@@ -16,6 +16,7 @@ from regime.state import REGIMES, TIMEFRAMES
 
 Summary = dict[str, dict[str, dict[str, int | float | None]]]
 _Key = tuple[str, str | None]
+K = TypeVar("K")
 V = TypeVar("V")
 
 _KEPT_RANKINGS = 16
@@ -36,6 +37,7 @@ class Universe:
         self._columns = columns
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
+        self._found: dict[tuple[str, str | None, int], Positions] = {}
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -89,7 +91,11 @@ class Universe:
     def _in_symbol_order(self, query: Query, choice: _Choice, least: int) -> Positions:
         if query.symbols is not None:
             return self._named(query.symbols, choice, least)
-        return np.flatnonzero((choice.scores >= least) & (choice.scores != NO_SCORE))
+
+        def make() -> Positions:
+            return np.flatnonzero((choice.scores >= least) & (choice.scores != NO_SCORE))
+
+        return _kept(self._found, (query.timeframe, query.regime, least), make, _KEPT_RANKINGS)
 
     def _ranked(self, query: Query, choice: _Choice) -> Ranking:
         if query.symbols is not None:
@@ -102,8 +108,8 @@ class Universe:
 
         return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
 
-    def _named(self, symbols: tuple[str, ...], choice: _Choice, least: int) -> Positions:
-        wanted = np.unique(np.array([symbol.encode() for symbol in symbols], dtype=np.bytes_))
+    def _named(self, symbols: tuple[bytes, ...], choice: _Choice, least: int) -> Positions:
+        wanted = np.unique(np.array(symbols, dtype=np.bytes_))
         found = positions(self._columns.symbols, wanted)
         found = found[found >= 0]
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
@@ -163,7 +169,7 @@ class DatedUniverse:
         return self._columns if current.all() else self._columns.take(current)
 
 
-def _kept(kept: dict[_Key, V], key: _Key, make: Callable[[], V], most: int) -> V:
+def _kept(kept: dict[K, V], key: K, make: Callable[[], V], most: int) -> V:
     value = kept.get(key)
     if value is None:
         value = kept[key] = make()

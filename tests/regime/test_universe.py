@@ -21,7 +21,7 @@ queries = st.builds(
     Query,
     regime=st.none() | st.sampled_from(["bull", "bear"]),
     min_score=st.none() | st.sampled_from([0.0, 0.1, 0.1234, 0.5, 1.0]),
-    symbols=st.none() | st.just(("S3", "S1", "S1", "NOBODY", "S20")),
+    symbols=st.none() | st.just((b"S3", b"S1", b"S1", b"NOBODY", b"S20")),
     order=st.sampled_from(["score", "-score", "symbol"]),
     limit=st.integers(1, 9),
 )
@@ -54,7 +54,7 @@ def expected(states: Sequence[RegimeState], query: Query) -> list[Row]:
             dominant = dominant_regimes(state.scores)[2]
             regime = None if dominant is None else REGIMES[dominant]
         score = None if regime is None else state.scores[FIELDS.index(f"{regime}:1mo")]
-        is_wanted = query.symbols is None or state.symbol in query.symbols
+        is_wanted = query.symbols is None or state.symbol.encode() in query.symbols
         if regime is not None and score is not None and score >= (query.min_score or 0.0) and is_wanted:
             found.append(Row(symbol=state.symbol, computed_at=NOW, timeframe="1mo", regime=regime, score=score))
     found.sort(key=lambda row: row["symbol"])
