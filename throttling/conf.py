@@ -9,8 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
-from standardwebhooks.webhooks import EmptyWebhookSecretError
-from svix.webhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from throttling.rates import RatesError, parse_plan_tiers, parse_rates
 from throttling.records import Policy

@@ -1,0 +1,65 @@
+"""The documents say what the code does: key names, environment variables, commands."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+APPS = ("regime", "signals_app", "outreach", "throttling")
+
+
+def keys_in_code(module: ModuleType) -> set[str]:
+    constants = {value for name, value in vars(module).items() if name.isupper() and name[0] != "_"}
+    constants = {value for value in constants if ":" in str(value) and not value.endswith("*")}
+    functions = [
+        one for _, one in inspect.getmembers(module, inspect.isfunction) if one.__annotations__["return"] is str
+    ]
+    return {blanked(key) for key in constants | {built(one) for one in functions}}
+
+
+def built(key: object) -> str:
+    assert callable(key)
+    return str(key(**{name: f"<{name}>" for name in inspect.signature(key).parameters}))
+
+
+def blanked(key: str) -> str:
+    return re.sub(r"<[^>]*>", "<>", key)
+
+
+def keys_in_document() -> set[str]:
+    return {
+        blanked(key) for key in re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs" / "keys.md").read_text(), re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_key_is_documented(app: str) -> None:
+    assert keys_in_code(importlib.import_module(f"{app}.keys")) - keys_in_document() == set()
+
+
+def test_every_documented_key_exists() -> None:
+    everywhere = set().union(*(keys_in_code(importlib.import_module(f"{app}.keys")) for app in APPS))
+    assert keys_in_document() - everywhere == set()
+
+
+def test_every_variable_the_settings_read_is_documented() -> None:
+    read = set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', (ROOT / "avo_project" / "settings.py").read_text()))
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert read - documented == set()
+
+
+def test_every_command_of_the_apps_is_documented() -> None:
+    ours = {name for name, app in get_commands().items() if app in (*APPS, "avo_project")}
+    documents = " ".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert {name for name in ours if f"`{name}" not in documents} == set()
+
+
+def test_every_file_that_a_document_links_to_is_there() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
+        assert [link for link in links if not (document.parent / link).exists()] == [], document.name
