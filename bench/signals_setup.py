@@ -47,12 +47,10 @@ def prepared() -> Iterator[Any]:
 
 
 def events(number: int) -> list[Any]:
+    """Events of the five fields of the contract."""
     from signals_app.event import Event
 
-    return [
-        Event(str(uuid.uuid4()), f"S{one}", "long", 0.5, 1_790_000_000_000 + one, {"timeframe": "1mo"})
-        for one in range(number)
-    ]
+    return [Event(str(uuid.uuid4()), f"S{one}", "long", 0.5, 1_790_000_000_000 + one) for one in range(number)]
 
 
 def fields(number: int) -> list[dict[str, str]]:

@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 Direction = Literal["long", "short", "flat"]
@@ -13,13 +14,16 @@ DIRECTIONS = frozenset({"long", "short", "flat"})
 MAX_BYTES = 65_536
 MAX_FIELDS = 256
 
-_KNOWN = ["signal_id", "symbol", "direction", "confidence"]
+_KNOWN = ("signal_id", "symbol", "direction", "confidence")
+_new = tuple.__new__  # half the time of the named tuple's own, which takes keywords
 _NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 # The known values of nearly every event, in their usual form, in one match; what does not match is examined.
-_USUAL = re.compile(
-    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\n[!-~]{1,64}\n(?:long|short|flat)\n"
+_KNOWN_VALUES = (
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\0[!-~]{1,64}\0(?:long|short|flat)\0"
     r"(?:0(?:\.[0-9]{1,24})?|1(?:\.0{1,24})?)"
 )
+_USUAL = re.compile(_KNOWN_VALUES + r"(?:\0|\Z)")
+_USUAL_WITH_TIME = re.compile(_KNOWN_VALUES + r"\0[0-9]{1,15}(?:\0|\Z)")
 _SYMBOL = re.compile(r"[!-~]{1,64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -61,46 +65,71 @@ class Event(NamedTuple):
         return fields
 
 
+class _Layout(NamedTuple):
+    """The names of an entry's fields: most entries have the same. The ``pattern`` is for values that come in the
+    usual order: the known ones, then ``published_at`` if there is one; ``extra`` names the rest."""
+
+    names: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+    has_time: bool
+    extra: tuple[str, ...]
+
+
 def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
     """The event in a stream entry. Raises BadEventError with the precise reason."""
-    joined = b"\0".join([*fields, *fields.values()])
-    if len(joined) > MAX_BYTES:
-        raise BadEventError("too-large", f"{len(joined)} bytes in all, {MAX_BYTES} at most")
+    layout = _layout(tuple(fields))
+    joined = b"\0".join(fields.values())
     try:
-        texts = joined.decode().split("\0")
+        text = joined.decode()
     except UnicodeDecodeError as error:
         raise BadEventError("not-utf8", f"{joined[error.start : error.end]!r} is not UTF-8 text") from None
-    if len(texts) != 2 * len(fields):  # a NUL in a value
-        texts = [text.decode() for text in (*fields, *fields.values())]
-    return _parse(texts[: len(fields)], texts[len(fields) :])
+    return _parse(layout, text, fields)
 
 
 def parse_fields(fields: Mapping[str, str]) -> Event:
     """The event in decoded fields. Raises BadEventError with the precise reason."""
-    return _parse(list(fields), list(fields.values()))
+    return _parse(_layout(tuple(fields)), "\0".join(fields.values()), fields)
 
 
-def _parse(names: list[str], values: list[str]) -> Event:
+def _parse(layout: _Layout, text: str, fields: Mapping[Any, str | bytes]) -> Event:
+    if len(text) > MAX_BYTES:
+        raise BadEventError("too-large", f"{len(text)} characters in all, {MAX_BYTES} at most")
+    values = text.split("\0")
+    names, pattern, has_time, extra_names = layout
+    if len(values) != len(names) or pattern is None or pattern.match(text) is None:
+        values = [value if isinstance(value, str) else value.decode() for value in fields.values()]
+        (names, _, has_time, extra_names), values = _examine(dict(zip(names, values, strict=True)))
+    extra = dict(zip(extra_names, values[-len(extra_names) :], strict=True)) if extra_names else _NO_EXTRA
+    published_at_ms = int(values[4]) if has_time else None
+    return _new(Event, (*values[:3], float(values[3]), published_at_ms, extra))
+
+
+@lru_cache(maxsize=128)
+def _layout(names: tuple[str, ...] | tuple[bytes, ...]) -> _Layout:
     if len(names) > MAX_FIELDS:
         raise BadEventError("too-many-fields", f"{len(names)} fields, {MAX_FIELDS} at most")
-    if names[:4] != _KNOWN or _USUAL.fullmatch("\n".join(values[:4])) is None:
-        names, values = _examine(dict(zip(names, values, strict=True)))
-    signal_id, symbol, direction, confidence = values[:4]
-    if len(names) == 4:
-        return Event(signal_id, symbol, direction, float(confidence))  # type: ignore[arg-type]
-    extra = dict(zip(names[4:], values[4:], strict=True))
-    published_at_ms = _published_at_ms(extra.pop("published_at", None))
-    return Event(signal_id, symbol, direction, float(confidence), published_at_ms, extra)  # type: ignore[arg-type]
+    if sum(map(len, names)) > MAX_BYTES:
+        raise BadEventError("too-large", f"the names of the fields alone are more than {MAX_BYTES} bytes")
+    try:
+        texts = tuple(name if isinstance(name, str) else name.decode() for name in names)
+    except UnicodeDecodeError:
+        raise BadEventError("not-utf8", "the name of a field is not UTF-8 text") from None
+    has_time = texts[4:5] == ("published_at",)
+    extra = texts[5:] if has_time else texts[4:]
+    is_usual = texts[:4] == _KNOWN and "published_at" not in extra
+    return _Layout(texts, (_USUAL_WITH_TIME if has_time else _USUAL) if is_usual else None, has_time, extra)
 
 
-def _examine(fields: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Names and values with the four known ones first and in their usual form, if they are sound."""
+def _examine(fields: dict[str, str]) -> tuple[_Layout, list[str]]:
+    """The same fields in the usual order, their known values in the usual form, if they are sound."""
     try:
         signal_id, symbol, direction, confidence = [fields.pop(name) for name in _KNOWN]
     except KeyError as missing:
         raise BadEventError("missing-field", f"there is no {missing.args[0]}") from None
     known = [_signal_id(signal_id), _symbol(symbol), _direction(direction), _confidence(confidence)]
-    return [*_KNOWN, *fields], [*known, *fields.values()]
+    time = [("published_at", _published_at(fields.pop("published_at")))] if "published_at" in fields else []
+    rest = dict([*time, *fields.items()])
+    return _layout((*_KNOWN, *rest)), [*known, *rest.values()]
 
 
 def _signal_id(text: str) -> str:
@@ -128,12 +157,10 @@ def _confidence(text: str) -> str:
     return text
 
 
-def _published_at_ms(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _published_at(text: str) -> str:
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_MILLISECONDS_DIGITS):
         raise BadEventError("bad-published-at", f"{_shown(text)} is not a time in Unix milliseconds")
-    return int(text)
+    return text
 
 
 def _shown(value: str) -> str:

@@ -11,6 +11,7 @@ from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.delivery import Delivery
 
+_new = tuple.__new__  # half the time of the named tuple's own, which takes keywords
 _VERBS = ("take_name", "beat", "claim_dead", "deliver_again", "bury", "hand_back", "remove_idle_consumers")
 
 
@@ -70,7 +71,7 @@ class ConsumerGroup:
     def read(self, consumer: str, *, count: int, block_ms: int) -> list[Delivery]:
         """New deliveries; waits up to ``block_ms`` for the first one, not at all when it is 0."""
         reply = self._client.xreadgroup(self.name, consumer, {keys.LIVE: ">"}, count=count, block=block_ms or None)
-        return [Delivery(entry_id.decode(), fields) for _, rows in reply for entry_id, fields in rows]
+        return [_new(Delivery, (entry_id.decode(), fields, 1)) for _, rows in reply for entry_id, fields in rows]
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:
         """How many of them were still pending."""

@@ -65,11 +65,12 @@ class Processor:
     def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:
         jobs = []
         for delivery in deliveries:
-            if verdict := too_often(delivery.deliveries, self._max_deliveries):
+            entry_id, fields, count = delivery
+            if count > 1 and (verdict := too_often(count, self._max_deliveries)):
                 self._bury(delivery, verdict)
                 continue
             try:
-                jobs.append((delivery.entry_id, parse_entry(delivery.fields)))
+                jobs.append((entry_id, parse_entry(fields)))
             except BadEventError as bad:
                 self._bury(delivery, Bury(str(bad)))
         return jobs

@@ -46,7 +46,7 @@ def test_an_entry_becomes_an_event_with_its_unknown_fields() -> None:
         ({"published_at": "-1"}, "bad-published-at"),
         ({"symbol": b"\xff\xfe"}, "not-utf8: "),
         ({"note": b"\xff"}, "not-utf8: "),
-        ({"note": "x" * 1_000_000}, "too-large: 1000[0-9]* bytes in all"),
+        ({"note": "x" * 1_000_000}, "too-large: 1000[0-9]* characters in all"),
     ],
 )
 def test_what_is_no_event_is_refused_with_the_precise_reason(changes: dict[str, Any], reason: str) -> None:
@@ -75,6 +75,14 @@ def test_too_many_fields_are_refused() -> None:
 def test_a_field_name_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(BadEventError, match="not-utf8: "):
         parse_entry(raw() | {b"\xff": b"1"})
+
+
+def test_the_order_of_the_fields_does_not_matter() -> None:
+    shuffled = {"note": "x", "published_at": "17", **dict(reversed(fields().items())), "desk": "y"}
+    expected = event(published_at_ms=17, extra={"note": "x", "desk": "y"})
+    assert parse_fields(shuffled) == parse_entry({k.encode(): v.encode() for k, v in shuffled.items()}) == expected
+    late = {**fields(), "note": "x", "published_at": "17", "desk": "y"}
+    assert parse_fields(late) == expected
 
 
 texts = st.text(max_size=20)
