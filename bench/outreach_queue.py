@@ -6,17 +6,13 @@ Starts a redis-server of its own on a unix socket. Floors: BLMOVE + LREM (reliab
 """
 
 import argparse
-import shutil
-import statistics
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
+from outreach_setup import rate, redis_socket, show
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
@@ -28,21 +24,6 @@ SHIFT = Shift("bench", 60.0)
 BATCH = 64
 # Limits that are checked each time and never reached.
 TERMS = InboxRules(per_minute=500_000, per_day=900_000, min_gap_seconds=None).terms(time.time())
-
-
-@contextmanager
-def server() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    socket = folder / "s"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        redis.Redis(unix_socket_path=str(socket), retry=Retry(ConstantBackoff(0.05), 100)).ping()
-        yield socket
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder)
 
 
 def connect(socket: Path) -> redis.Redis:
@@ -75,11 +56,6 @@ def drain(lanes: Lanes, most_of_one: int) -> int:
         done += len(reserved.reservations)
         if not reserved.reservations and not due:
             return done
-
-
-def rate(work: Callable[[], int]) -> float:
-    start = time.perf_counter()
-    return work() / (time.perf_counter() - start)
 
 
 def floor_drain(client: redis.Redis, touches: int) -> float:
@@ -139,14 +115,6 @@ def lanes_latency(socket: Path, times: int) -> list[float]:
     return latencies(take, lambda: caller.enqueue(7, [f"t{next(numbers)}"]), times)
 
 
-def show(name: str, figures: list[float], floors: list[float], unit: str, target: str) -> None:
-    ratios = [figure / floor for figure, floor in zip(figures, floors, strict=True)]
-    print(
-        f"{name:50} {statistics.median(figures):12,.1f} {unit:4} floor {statistics.median(floors):12,.1f}"
-        f"  ratio {statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})  target {target}"
-    )
-
-
 def drains(client: redis.Redis, rounds: int) -> None:
     """Each touch alone from its lane, and up to 8 of one lane at a time, as a worker of 8 threads may."""
     floors: list[float] = []
@@ -200,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with server() as socket:
+    with redis_socket() as socket:
         client = connect(socket)
         drains(client, rounds)
         enqueues(client, rounds)
