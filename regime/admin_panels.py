@@ -50,7 +50,7 @@ def _states_panel(overview: Overview) -> Panel:
         ("Symbols in the collection", f"{overview.pointer.symbols:,}"),
         ("Age of the collection", _age(overview.collection_age_seconds)),
     ]
-    return Panel("States", ("", ""), rows, "A state without expiry is never right: try the TTL backfill.")
+    return Panel("States", (), rows, "A state without expiry is never right: try the TTL backfill.")
 
 
 def _cycle_panel(overview: Overview) -> Panel:
@@ -65,7 +65,7 @@ def _cycle_panel(overview: Overview) -> Panel:
         ("States written", f"{pointer.cycle_states:,}"),
         ("Watch", overdue if pointer.cycle else "-"),
     ]
-    return Panel("Cycles of our writers", ("", ""), rows, "States die a day after they were computed.")
+    return Panel("Cycles of our writers", (), rows, "States die a day after they were computed.")
 
 
 def _backfill_panel(note: BackfillNote | None) -> Panel:
@@ -73,7 +73,7 @@ def _backfill_panel(note: BackfillNote | None) -> Panel:
         return Panel("Last TTL backfill", (), (), "None in the last week.")
     kind = "dry run, " if note.is_dry_run else ""
     rows = [("State", kind + note.state), ("Noted", _moment(note.noted_at)), *note.figures.items()]
-    return Panel("Last TTL backfill", ("", ""), rows, "Reload the page to see how far a running one is.")
+    return Panel("Last TTL backfill", (), rows, "Reload the page to see how far a running one is.")
 
 
 def histogram(counts: Sequence[int]) -> list[Bar]:

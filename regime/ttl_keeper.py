@@ -15,6 +15,9 @@ from regime.shards import Shards
 from regime.wire import Reply, Window, pack
 
 
+_KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a millisecond
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Keys by what was found and done; the order is that of the replies of backfill_ttl.lua."""
@@ -63,7 +66,7 @@ class TtlKeeper:
                 yield len(found), self._counted(found, self._exchange(server, b"", found))
 
     def _exchange(self, server: "Redis", scan: bytes, found: list[bytes]) -> list[Reply]:
-        size = self._shards.keys_per_script(len(found)) or 1
+        size = self._shards.keys_per_script(_KEYS_A_CALL)
         parts = [found[start : start + size] for start in range(0, len(found), size)]
         calls = [pack("EVALSHA", self._script.sha, len(part), *part, *self._arguments) for part in parts]
         with Window(server) as window:
