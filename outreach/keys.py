@@ -23,9 +23,6 @@ INTACT = "{outreach}:intact"
 WORKERS = "{outreach}:workers"
 """ZSET, role outreach: worker name, scored by the server time in ms of its last heartbeat."""
 
-DEPTHS = "{outreach}:depths"
-"""LIST, role outreach: one JSON sample a minute, ``[unix seconds, {inbox id: touches}]``, for the chart of a day."""
-
 
 IN_FLIGHT = "{outreach}:in_flight"
 """HASH, role outreach: inbox id to the number of its touches in workers' hands; they count as sent."""
