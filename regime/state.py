@@ -18,7 +18,7 @@ _SYMBOLS = re.compile(rb"[!-`{-~]{1,64}(?:\n[!-`{-~]{1,64})*")
 _DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
 _AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
-_PLAIN = b"0123456789."
+_PLAIN = b"0123456789.,"
 
 
 class SymbolError(ValueError):
@@ -103,13 +103,14 @@ def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -
 
 
 def _all_plain(texts: Sequence[bytes]) -> Scores | None:
-    if b"".join(texts).translate(None, _PLAIN):
+    joined = b",".join(texts)
+    if joined.translate(None, _PLAIN):
         return None
     try:
-        scores = tuple(map(float, texts))
-    except ValueError:
+        scores = tuple(orjson.loads(b"[" + joined + b"]"))  # half the time of float() for each
+    except orjson.JSONDecodeError:
         return None
-    return scores if max(scores) <= 1.0 else None
+    return scores if len(scores) == len(texts) and max(scores) <= 1 else None
 
 
 def _score(text: bytes | None) -> float | None:

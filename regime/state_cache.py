@@ -57,8 +57,8 @@ class StateCache:
 
     def get(self, symbol: str) -> StoredState | None:
         """The state under ``symbol``, whatever its age, or None when its key is no hash or not there."""
-        [state] = self.get_many([symbol])
-        return state
+        key = keys.state_key(symbol)
+        return self._state(symbol, *exchange(self._shards.of(key), _question(key), 2))
 
     def get_many(self, symbols: Sequence[str]) -> list[StoredState | None]:
         """The state under each of ``symbols`` as in ``get``, in one round trip a server."""
@@ -67,10 +67,8 @@ class StateCache:
             by_server.setdefault(self._shards.of(keys.state_key(symbol)), []).append(place)
         found: list[StoredState | None] = [None] * len(symbols)
         for server, places in by_server.items():
-            # The expiry first: a writer between the two commands makes the state look older, never younger.
-            names = [keys.state_key(symbols[place]) for place in places]
-            request = b"".join(pack(b"PEXPIRETIME", name) + pack(b"HGETALL", name) for name in names)
-            replies = exchange(server, request, 2 * len(names))
+            request = b"".join(_question(keys.state_key(symbols[place])) for place in places)
+            replies = exchange(server, request, 2 * len(places))
             for place, expiry_ms, flat in zip(places, replies[0::2], replies[1::2], strict=True):
                 found[place] = self._state(symbols[place], expiry_ms, flat)
         return found
@@ -125,6 +123,11 @@ class StateCache:
         if isinstance(codes, ResponseError):  # NOSCRIPT after a restart, MOVED: redis-py knows what to do or raises
             codes = self._put_states(keys=_names(states), args=_arguments(states, now))
         return zip(states, map(PutOutcome, codes), strict=True)
+
+
+def _question(key: str) -> bytes:
+    # The expiry first: a writer between the two commands makes the state look older, never younger.
+    return pack(b"PEXPIRETIME", key) + pack(b"HGETALL", key)
 
 
 def _names(states: Sequence[RegimeState]) -> list[str]:

@@ -14,7 +14,6 @@ from regime.freshness import LIFE_SECONDS
 from regime.shards import Shards
 from regime.wire import Reply, Window, pack
 
-
 _KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a millisecond
 
 

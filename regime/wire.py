@@ -22,9 +22,16 @@ def pack(*command: Argument) -> bytes:
 
 def exchange(client: "Redis", packed: bytes, replies: int) -> list[Reply]:
     """Sends ``packed`` and reads its ``replies`` in one round trip. An error reply is returned, not raised."""
-    with Window(client) as window:
-        window.post(packed, replies)
-        return window.receive()
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_packed_command([packed])  # type: ignore[no-untyped-call]
+        return [_read(connection) for _ in range(replies)]
+    except BaseException:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        raise
+    finally:
+        pool.release(connection)
 
 
 class Window:
@@ -59,10 +66,11 @@ class Window:
 
     def receive(self) -> list[Reply]:
         """The replies of the oldest request on its way."""
-        return [self._read() for _ in range(self._awaited.popleft())]
+        return [_read(self._connection) for _ in range(self._awaited.popleft())]
 
-    def _read(self) -> Reply:
-        try:
-            return self._connection.read_response()
-        except ResponseError as error:
-            return error
+
+def _read(connection: Any) -> Reply:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
