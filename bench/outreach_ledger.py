@@ -2,7 +2,7 @@
 
     taskset -c 1 python bench/outreach_ledger.py [--rounds 5] [--touches 4000] [--concurrency 32]
 
-Floor: the same touches in plain SQL, an UPDATE to `sending`, an INSERT of the attempt and an UPDATE to `sent`, a batch of
+Floor: the same touches in plain SQL: an UPDATE to `sending`, an INSERT of the attempt, an UPDATE to `sent`, a batch of
 ``--concurrency`` in a transaction of its own. DATABASE_URL chooses PostgreSQL.
 """
 

@@ -1,16 +1,47 @@
 """The admin of the outreach tables; the page over the live queue is in ``queue_page``."""
 
+import time
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from outreach.confirmed_actions import ConfirmedAction, ConfirmedActionsAdmin
+from outreach.inbox_settings import set_paused
 from outreach.models import Attempt, Inbox, OutreachQueue, Suppression, Touch
 from outreach.queue_page import OutreachQueueAdmin
+from outreach.remedies import Remedies
 
 admin.site.register(OutreachQueue, OutreachQueueAdmin)
 
 
+def _pause(chosen: QuerySet[Any]) -> int:
+    return set_paused(chosen, paused=True)
+
+
+def _resume(chosen: QuerySet[Any]) -> int:
+    return set_paused(chosen, paused=False)
+
+
+def _cancel(chosen: QuerySet[Any]) -> int:
+    return Remedies.connect(time.time).cancel(chosen)
+
+
+def _redrive(chosen: QuerySet[Any]) -> int:
+    return Remedies.connect(time.time).redrive(chosen)
+
+
+def _as_sent(chosen: QuerySet[Any]) -> int:
+    return Remedies.connect(time.time).resolve_as_sent(chosen)
+
+
+def _again(chosen: QuerySet[Any]) -> int:
+    return Remedies.connect(time.time).send_again(chosen)
+
+
 @admin.register(Inbox)
-class InboxAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class InboxAdmin(ConfirmedActionsAdmin):
     """Limits can be edited in the list; workers follow within 5 seconds."""
 
     list_display = (
@@ -27,6 +58,10 @@ class InboxAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("channel", "paused")
     search_fields = ("address",)
     readonly_fields = ("created_at", "changed_at")
+    confirmed_actions = (
+        ConfirmedAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause),
+        ConfirmedAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume),
+    )
 
 
 class _ReadOnly:
@@ -46,7 +81,7 @@ class AttemptInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Touch)
-class TouchAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class TouchAdmin(_ReadOnly, ConfirmedActionsAdmin):
     """Search and timeline. States change through actions only."""
 
     list_display = ("id", "inbox", "recipient", "status", "tries", "reason", "created_at", "finished_at")
@@ -56,6 +91,24 @@ class TouchAdmin(_ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     search_help_text = "Whole recipient, inbox, idempotency key or id"
     show_full_result_count = False
     inlines = (AttemptInline,)
+    confirmed_actions = (
+        ConfirmedAction("cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel),
+        ConfirmedAction("redrive", "Redrive", "Dead touches are tried again from the start.", "queued again", _redrive),
+        ConfirmedAction(
+            "resolve_sent",
+            "Resolve as sent",
+            "Only for unknown touches that you found to have arrived.",
+            "resolved",
+            _as_sent,
+        ),
+        ConfirmedAction(
+            "send_again",
+            "Send again",
+            "Only for unknown touches that did not arrive: they go out anew.",
+            "queued again",
+            _again,
+        ),
+    )
 
 
 @admin.register(Suppression)

@@ -1,6 +1,6 @@
 """What an inbox's settings must look like: every rule, with an error that names the setting."""
 
-from datetime import time
+from datetime import date, time
 from typing import Protocol
 from zoneinfo import available_timezones
 
@@ -54,6 +54,18 @@ def parse_window(text: str) -> tuple[time, time]:
         return time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
     except ValueError:
         raise InboxError(f"window: {text!r} is not of the form 08:00-18:00") from None
+
+
+def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:
+    """``20,10,500`` as the fields of a warm-up that begins ``today``; ``off`` ends one. Raises InboxError."""
+    names = ("warm_up_start", "warm_up_step", "warm_up_target")
+    if text == "off":
+        return {"warm_up_began": None, **dict.fromkeys(names)}
+    try:
+        start, step, target = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InboxError(f"warm_up: {text!r} is not of the form 20,10,500 (start, step, target), nor off") from None
+    return {"warm_up_began": today, **dict(zip(names, (start, step, target), strict=True))}
 
 
 def _check_limits(inbox: InboxSettings) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from outreach.inbox_check import check_inbox
 from outreach.models import Inbox
 
@@ -21,6 +23,15 @@ def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
     return inbox
 
 
+def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
+    """Pauses or resumes those that are not so yet; returns how many."""
+    changed = list(inboxes.exclude(paused=paused))
+    for inbox in changed:
+        inbox.paused, inbox.pause_reason = paused, "paused by a person" if paused else ""
+        inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
+    return len(changed)
+
+
 def describe(inbox: Inbox) -> str:
     """The inbox's settings in one line."""
     limits = [
@@ -28,6 +39,9 @@ def describe(inbox: Inbox) -> str:
         f"{inbox.per_day}/day" if inbox.per_day else "",
         f"gap {inbox.min_gap_seconds:g} s" if inbox.min_gap_seconds else "",
         f"{inbox.window_opens:%H:%M}-{inbox.window_closes:%H:%M} {inbox.timezone}" if inbox.window_opens else "",
+        f"warm-up {inbox.warm_up_start}+{inbox.warm_up_step or 0}/day to {inbox.warm_up_target}"
+        if inbox.warm_up_began
+        else "",
         "paused" if inbox.paused else "",
     ]
     return f"{inbox.address} ({inbox.channel}): {', '.join(filter(None, limits)) or 'no limits'}"

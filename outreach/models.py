@@ -39,6 +39,7 @@ class Inbox(models.Model):
 
     class Meta:
         verbose_name_plural = "inboxes"
+        permissions = [("operate_inbox", "Can pause and resume inboxes")]
 
     def __str__(self) -> str:
         return self.address
@@ -101,6 +102,7 @@ class Touch(models.Model):
 
     class Meta:
         verbose_name_plural = "touches"
+        permissions = [("operate_touch", "Can cancel, redrive and resolve touches")]
         indexes = [models.Index(fields=["status", "inbox"], name="outreach_touch_status")]
 
     def __str__(self) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
+from outreach.forecast import moment_of
 from outreach.inbox_rules import PAUSED, History, next_moment, utc_from_ms
 from outreach.inspection import QueueView
 from outreach.models import RESERVABLE, Inbox, Touch
 
+_MOST_AHEAD = 2000  # further back the moment is a lower bound
 _TEXTS = {
     "delay": "it was asked not to leave before its time",
     "retry": "the last try failed for now",
@@ -38,6 +41,21 @@ class Waiting:
         return f"Waits because {because}."
 
 
+class UnknownTargetError(LookupError):
+    """Neither a touch nor an inbox."""
+
+
+def waiting_of(target: str, view: QueueView) -> Waiting:
+    """What holds the touch of that id, or the next touch of the inbox of that address. Raises UnknownTargetError."""
+    inbox = Inbox.objects.filter(address=target).first()
+    if inbox is not None:
+        return inbox_waiting(inbox, view, view.now_ms())
+    touch = Touch.objects.select_related("inbox").filter(pk=target).first() if _is_uuid(target) else None
+    if touch is None:
+        raise UnknownTargetError(f"there is neither a touch nor an inbox {target!r}")
+    return touch_waiting(touch, view, view.now_ms())
+
+
 def inbox_waiting(inbox: Inbox, view: QueueView, now_ms: int) -> Waiting:
     """What holds the inbox's next touch."""
     return inboxes_waiting([inbox], view, now_ms)[inbox.pk]
@@ -54,7 +72,8 @@ def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
     """What holds this touch; a touch that is due and whose inbox may send is plainly ``queued``."""
     if touch.status not in RESERVABLE:
         return Waiting(touch.status)
-    inbox = inbox_waiting(touch.inbox, view, now_ms)
+    lane = view.lanes([touch.inbox_id], touch.inbox.rules.terms(now_ms / 1000).stamps_needed)[touch.inbox_id]
+    inbox = _of_inbox(touch.inbox, lane.history, now_ms)
     if inbox.reason == PAUSED:
         return inbox
     if touch.due_at is not None and touch.due_at.timestamp() * 1000 > now_ms:
@@ -62,7 +81,25 @@ def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
         return Waiting(
             touch.status if is_retry else Touch.Status.WAITING, "retry" if is_retry else "delay", touch.due_at
         )
-    return inbox
+    ahead = view.place(touch.inbox_id, str(touch.pk)) or 0
+    return _behind(touch.inbox, lane.history, min(ahead, _MOST_AHEAD), now_ms) if ahead else inbox
+
+
+def _behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> Waiting:
+    """What holds a touch that others of its lane go before."""
+    verdict = moment_of(inbox.rules, history, ahead, now_ms)
+    if verdict.reason is None:
+        return Waiting(Touch.Status.QUEUED)
+    until = None if verdict.until_ms is None else utc_from_ms(verdict.until_ms)
+    return Waiting(Touch.Status.WAITING, verdict.reason, until, f"{ahead} others of it go first")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:

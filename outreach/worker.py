@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
+from outreach.breaker import Breaker
 from outreach.conf import OutreachConf
 from outreach.crew import Crew
 from outreach.inbox_book import InboxBook
@@ -73,6 +74,7 @@ class Worker:
         self._crew = crew
         self._upkeep = upkeep
         self._clock = clock
+        self._breaker = Breaker(conf.breaker_failures, conf.breaker_base_seconds, conf.breaker_cap_seconds)
         self._results: list[Tried] = []
         self._settlements: list[Settlement] = []
         self._reservations: tuple[Reservation, ...] = ()
@@ -129,13 +131,21 @@ class Worker:
             written = self._ledger.settle(self._results, now)
             if any(result.outcome.kind == "pause" for result in self._results):
                 self._book.refresh()
-            self._results = []
+            results, self._results = self._results, []
             self._settlements += [one.settlement for one in written]
             self.counts.update(_COUNTED.get(Touch.Status(one.status), "paused") for one in written)
+            self._rest_failing(results)
         settled = len(self._settlements)
         self._lanes.settle(self._settlements)
         self._settlements = []
         return settled
+
+    def _rest_failing(self, results: list[Tried]) -> None:
+        for result in results:
+            inbox_id = result.outgoing.reservation.inbox_id
+            seconds = self._breaker.rest_seconds(inbox_id, failed=result.outcome.is_inbox_failure)
+            if seconds is not None:
+                self._lanes.recheck(inbox_id, held_until_ms=round((result.finished_at + seconds) * 1000))
 
     def _reserve(self, now: float) -> Reserved | None:
         """Takes what is due, at most what the crew can start at once; None when the crew is full."""

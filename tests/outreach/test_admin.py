@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
 from outreach.inbox_settings import change_inbox
@@ -76,3 +77,29 @@ def test_metrics_show_the_queue(client: Any, inbox: Inbox, queue_up: Callable[..
     page = client.get("/metrics").content.decode()
     assert 'avo_outreach_touches{status="queued"} 2.0' in page
     assert "avo_outreach_lanes_due 1.0" in page
+
+
+def test_an_action_asks_first_needs_its_permission_and_is_logged(
+    client: Any, django_user_model: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    [touch] = queue_up(1)
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_touch"))
+    client.force_login(staff)
+    url, form = "/admin/outreach/touch/", {"action": "cancel", "_selected_action": [str(touch.pk)]}
+    client.post(url, {**form, "confirmed": "yes"})
+    assert Touch.objects.get().status == "queued"
+    staff.user_permissions.add(Permission.objects.get(codename="operate_touch"))
+    assert b"Yes, cancel" in client.post(url, form).content
+    assert Touch.objects.get().status == "queued"
+    assert client.post(url, {**form, "confirmed": "yes"}, follow=True).status_code == 200
+    assert Touch.objects.get().status == "cancelled"
+    assert LogEntry.objects.get().change_message == "Cancel: 1 of 1 cancelled."
+
+
+def test_inboxes_are_paused_and_resumed(operator_client: Any, inbox: Inbox) -> None:
+    form = {"_selected_action": [str(inbox.pk)], "confirmed": "yes"}
+    operator_client.post("/admin/outreach/inbox/", {**form, "action": "pause"})
+    assert Inbox.objects.get().paused
+    operator_client.post("/admin/outreach/inbox/", {**form, "action": "resume"})
+    assert not Inbox.objects.get().paused

@@ -97,3 +97,38 @@ def test_the_sample_touches_are_good(redis_of: Any, settings: Any, tmp_path: Pat
     sample = Path(settings.BASE_DIR) / "outreach/sample_data/touches.ndjson"
     assert run("enqueue_touches", str(sample)).startswith("queued=7 repeated=0")
     assert Touch.objects.filter(idempotency_key__startswith="sample-").count() == 7
+
+
+def test_presets_and_warm_up(redis_of: Any) -> None:
+    line = run("set_inbox", "anna@example.com", "--preset", "gmail", "--per-day", "300", "--warm-up", "20,10,200")
+    assert line == "anna@example.com (email): 20/min, 300/day, gap 2 s, warm-up 20+10/day to 200"
+    assert "warm-up" not in run("set_inbox", "anna@example.com", "--warm-up", "off")
+    with pytest.raises(CommandError, match="warm_up"):
+        run("set_inbox", "anna@example.com", "--warm-up", "lots")
+
+
+def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
+    run("set_inbox", "anna@example.com", "--pause")
+    source = tmp_path / "touches.ndjson"
+    source.write_text("\n".join(json.dumps(touch_data(number)) for number in range(3)))
+    run("enqueue_touches", str(source))
+    assert run("why_waiting", "anna@example.com") == "waiting. Waits because its inbox is paused."
+    touch = Touch.objects.first()
+    assert touch is not None
+    assert json.loads(run("why_waiting", str(touch.pk), "--json"))["reason"] == "paused"
+    assert "3 left; held by paused" in run("outreach_forecast", "--days", "2")
+    assert json.loads(run("outreach_forecast", "--json"))["left"] == 3
+    with pytest.raises(CommandError, match="neither"):
+        run("why_waiting", "nobody")
+
+
+def test_redrive_and_forget(redis_of: Any, tmp_path: Path) -> None:
+    run("set_inbox", "anna@example.com")
+    source = tmp_path / "touches.ndjson"
+    source.write_text(json.dumps(touch_data(1)))
+    run("enqueue_touches", str(source))
+    Touch.objects.update(status="dead", reason="554 bad content", finished_at="2026-01-02T00:00:00Z")
+    assert run("redrive_touches", "--reason", "554", "--dry-run") == "dead=1 redriven=0"
+    assert run("redrive_touches", "--inbox", "nobody@example.com") == "dead=0 redriven=0"
+    assert run("redrive_touches", "--since", "2026-01-01T00:00:00+00:00") == "dead=0 redriven=1"
+    assert run("forget_recipient", "r1@example.com") == "erased=1"

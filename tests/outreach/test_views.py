@@ -106,6 +106,19 @@ def test_a_touch_tells_why_it_waits(api: Any, inbox: Inbox, queue_up: Callable[.
     assert shown["waiting_text"] == "Waits because its inbox is paused."
 
 
+def test_a_touch_behind_others_tells_when_its_turn_comes(
+    api: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], clock: FixedClock, view: QueueView
+) -> None:
+    clock.now = view.now_ms() / 1000
+    change_inbox("anna@example.com", {"per_minute": 2})
+    touches = queue_up(6)
+    shown = [api("get", f"{URL}/{touch.pk}").json() for touch in touches]
+    assert [one["status"] for one in shown] == ["queued", "queued", *["waiting"] * 4]
+    minutes = [(datetime.fromisoformat(one["waiting_until"]).timestamp() - clock.now) / 60 for one in shown[2:]]
+    assert minutes == pytest.approx([1, 1, 2, 2], abs=0.1)
+    assert shown[5]["waiting_text"].endswith("a minute: 5 others of it go first.")
+
+
 def test_an_unknown_touch_is_a_404(api: Any) -> None:
     assert api("get", f"{URL}/01a205d6-b677-7029-8876-1291c628e85a").status_code == 404
     assert api("get", f"{URL}/nonsense").status_code == 404

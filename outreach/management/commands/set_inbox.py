@@ -4,10 +4,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from outreach.inbox_check import InboxError, parse_window
+from outreach.inbox_check import InboxError, parse_warm_up, parse_window
 from outreach.inbox_settings import change_inbox, describe
 from outreach.models import Inbox
+from outreach.presets import PRESETS
 
 _PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "url", "paused")
 
@@ -28,6 +30,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--timezone", help="IANA time zone of the window, such as Europe/Madrid")
         parser.add_argument("--url", help="where a dm or retarget inbox posts its touches")
+        parser.add_argument("--preset", choices=sorted(PRESETS), help="a provider's limits, under what else is named")
+        parser.add_argument(
+            "--warm-up",
+            metavar="START,STEP,TARGET",
+            help="from today: START a day, STEP more each day, up to TARGET; or off",
+        )
         pause = parser.add_mutually_exclusive_group()
         pause.add_argument(
             "--pause", action="store_const", const=True, dest="paused", help="send nothing until --resume"
@@ -35,8 +43,11 @@ class Command(BaseCommand):
         pause.add_argument("--resume", action="store_const", const=False, dest="paused")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        changes = {name: options[name] for name in _PLAIN if options[name] is not None}
+        named = {name: options[name] for name in _PLAIN if options[name] is not None}
+        changes = {**PRESETS.get(options["preset"], {}), **named}
         try:
+            if options["warm_up"] is not None:
+                changes |= parse_warm_up(options["warm_up"], timezone.now().date())
             if options["window"] is not None:
                 changes["window_opens"], changes["window_closes"] = parse_window(options["window"])
             inbox = change_inbox(options["address"], changes)

@@ -1,0 +1,23 @@
+"""Erases a person from the ledger."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from outreach.remedies import Remedies
+
+
+class Command(BaseCommand):
+    help = (
+        "Erases a recipient's address and everything written to it, and suppresses it for good. Only a digest stays. "
+        "A touch that is being sent at this moment is left; run it again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("recipient", help="the address or handle")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        erased = Remedies.connect(time.time).forget(options["recipient"])
+        self.stdout.write(f"erased={erased}")

@@ -1,0 +1,41 @@
+"""Says when what is queued will go out."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from outreach.inspection import QueueView
+from outreach.outlook import Outlook, outlooks
+
+
+class Command(BaseCommand):
+    help = "Says when what is queued will go out, by the rules of each inbox, and which of them binds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--days", type=int, default=7)
+        parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for outlook in outlooks(QueueView.connect(), options["days"]):
+            self.stdout.write(json.dumps(as_json(outlook)) if options["json"] else as_line(outlook))
+
+
+def as_json(outlook: Outlook) -> dict[str, Any]:
+    found = outlook.forecast
+    per_day = {str(day): count for day, count in found.per_day.items()}
+    return {
+        "inbox": outlook.address,
+        "queued": outlook.queued,
+        "per_day": per_day,
+        "left": found.left,
+        "binding": found.binding or None,
+    }
+
+
+def as_line(outlook: Outlook) -> str:
+    found = outlook.forecast
+    days = ", ".join(f"{day:%a %d %b} {count}" for day, count in found.per_day.items()) or "nothing goes out"
+    binding = f"; held by {found.binding}" if found.binding else ""
+    return f"{outlook.address}: {outlook.queued} queued: {days}; {found.left} left{binding}"
