@@ -165,7 +165,7 @@ def kill(*processes: int) -> None:
 def is_alive(process: int) -> bool:
     try:
         return _status(process)[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
