@@ -33,6 +33,9 @@ HELD = "{outreach}:held"
 FULL = "{outreach}:full"
 """SET, role outreach: inbox ids whose next moment depends on when what is in flight is settled."""
 
+DEPTHS = "{outreach}:depths"
+"""ZSET, role outreach: samples of the queue's depth as JSON, scored by their Unix minute; a day of them."""
+
 
 def lane(inbox_id: int) -> str:
     """LIST, role outreach: ids of the touches that may go as soon as the inbox may, oldest first."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F
 
 from outreach.inbox_book import InboxBook
 from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Suppression, Touch
@@ -107,6 +107,11 @@ class Ledger:
         waiting = {str(row.pk): row for row in rows if row.status in RESERVABLE}
         lost = {str(row.pk) for row in in_hand}
         return [_recovery(one, waiting.get(one.touch_id), 0 if one.touch_id in lost else None) for one in reservations]
+
+    def unfinished_by_inbox(self) -> dict[int, int]:
+        """How many touches each inbox still has to send."""
+        unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("pk"))
+        return dict(unfinished.order_by())
 
     def _outgoing(self, reservation: Reservation, row: Touch, now: float) -> Outgoing:
         inbox = self._book[reservation.inbox_id]

@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.safestring import mark_safe
 
 from avo_project.live_state_admin import LiveStateAdmin, Panel
+from outreach.depth_chart import depth_chart
+from outreach.depth_history import DepthHistory
 from outreach.inspection import Overview, QueueView
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.waiting import inboxes_waiting
 
 _ROWS = 50
+_LINES = 5
 
 
 class OutreachQueueAdmin(LiveStateAdmin):
@@ -20,7 +24,14 @@ class OutreachQueueAdmin(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         view = QueueView.connect()
         now = view.overview()
-        return [_queue(now), _inboxes(view, now.now_ms), _in_flight(view, now.now_ms), _workers(now), _for_a_person()]
+        return [
+            _queue(now),
+            _over_time(),
+            _inboxes(view, now.now_ms),
+            _in_flight(view, now.now_ms),
+            _workers(now),
+            _for_a_person(),
+        ]
 
 
 def _queue(now: Overview) -> Panel:
@@ -35,6 +46,16 @@ def _queue(now: Overview) -> Panel:
         ),
     ]
     return Panel("Queue", ("", "now"), rows)
+
+
+def _over_time() -> Panel:
+    samples = DepthHistory.connect().samples()
+    deepest = dict(sorted(samples[-1].inboxes.items(), key=lambda pair: -pair[1])[:_LINES]) if samples else {}
+    names = dict(Inbox.objects.filter(pk__in=deepest).values_list("pk", "address"))
+    lines = {"all": [sample.total for sample in samples]}
+    lines |= {names[one]: [sample.inboxes.get(one, 0) for sample in samples] for one in deepest if one in names}
+    chart = depth_chart([sample.minute for sample in samples], lines)
+    return Panel("Depth over time", (), [(mark_safe(chart),)], "Unfinished touches, and the inboxes with most now.")  # noqa: S308 - names are escaped
 
 
 def _inboxes(view: QueueView, now_ms: int) -> Panel:

@@ -3,6 +3,7 @@
 import logging
 
 from outreach.conf import OutreachConf
+from outreach.depth_history import DepthHistory, DepthSample
 from outreach.inbox_book import InboxBook
 from outreach.lanes import Lanes, Reserved
 from outreach.ledger import Ledger
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 _RECOVER_AT_ONCE = 100
 _YOUNG_SECONDS = 60.0
 _SECONDS_AN_INBOX = 2.0
+_SAMPLE_SECONDS = 60.0
+_DEEPEST = 20
 
 
 class Upkeep:
@@ -26,6 +29,7 @@ class Upkeep:
         ledger: Ledger,
         book: InboxBook,
         reconciler: Reconciler,
+        history: DepthHistory,
     ) -> None:
         self.recovered = 0
         self._shift = shift
@@ -34,7 +38,9 @@ class Upkeep:
         self._ledger = ledger
         self._book = book
         self._reconciler = reconciler
+        self._history = history
         self._next_look = 0.0
+        self._next_sample = 0.0
         self._next_sweep = 0.0
         self._has_swept = False
         self._lost = False
@@ -63,6 +69,15 @@ class Upkeep:
             compared = self._reconciler.sweep(now, _YOUNG_SECONDS if self._has_swept else 0.0)
             self._has_swept = True
             self._next_sweep = now + max(self._conf.sweep_seconds, compared * _SECONDS_AN_INBOX)
+
+        if now >= self._next_sample:
+            self._next_sample = now + _SAMPLE_SECONDS
+            self._sample(now)
+
+    def _sample(self, now: float) -> None:
+        depths = self._ledger.unfinished_by_inbox()
+        deepest = dict(sorted(depths.items(), key=lambda pair: -pair[1])[:_DEEPEST])
+        self._history.record(DepthSample(int(now // 60), sum(depths.values()), deepest))
 
     def _follow_inboxes(self) -> None:
         is_first = not self._book

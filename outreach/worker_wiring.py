@@ -7,6 +7,7 @@ import time
 
 from outreach.conf import OutreachConf
 from outreach.crew import Crew
+from outreach.depth_history import DepthHistory
 from outreach.inbox_book import InboxBook
 from outreach.inspection import QueueView
 from outreach.lanes import Lanes
@@ -28,6 +29,6 @@ def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
     policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
     ledger = Ledger(shift, book, policy, random.random)
     reconciler = Reconciler(lanes, QueueView.connect(), shift.lease_ms)
-    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler)
+    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect())
     crew = Crew.of(concurrency, conf, time.time)
     return Worker(shift, conf, lanes, ledger, book, crew, upkeep, time.time)

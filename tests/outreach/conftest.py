@@ -8,6 +8,7 @@ import pytest
 
 from outreach.conf import OutreachConf
 from outreach.crew import Crew
+from outreach.depth_history import DepthHistory
 from outreach.inbox_book import InboxBook
 from outreach.inbox_settings import change_inbox
 from outreach.inspection import QueueView
@@ -105,7 +106,7 @@ class Desk:
 
 
 @pytest.fixture
-def make_desk(lanes: Lanes, view: QueueView, clock: FixedClock) -> Callable[..., Desk]:
+def make_desk(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any) -> Callable[..., Desk]:
     """Makes a worker; ``conf`` overrides settings."""
 
     def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> Desk:
@@ -113,7 +114,7 @@ def make_desk(lanes: Lanes, view: QueueView, clock: FixedClock) -> Callable[...,
         sender = RecordingSender()
         ledger = Ledger(shift, book, RetryPolicy(), random=lambda: 1.0)
         reconciler = Reconciler(lanes, view, shift.lease_ms)
-        upkeep = Upkeep(shift, settings, lanes, ledger, book, reconciler)
+        upkeep = Upkeep(shift, settings, lanes, ledger, book, reconciler, DepthHistory(redis_of("outreach")))
         crew = Crew(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
         worker = Worker(shift, settings, lanes, ledger, book, crew, upkeep, clock)
         return Desk(worker, sender, crew, ledger, upkeep, reconciler, shift)
