@@ -102,9 +102,7 @@ class Guardian:
         if self._unused_since is None:
             self._unused_since = now
         if now - self._unused_since >= self._linger_seconds:
-            if not probe.other_clients(self._folder.socket_path):
-                return True
-            self._unused_since = now  # somebody who knows nothing of the lock, redis-cli for one
+            return True
         self._users_lock.release()
         return False
 

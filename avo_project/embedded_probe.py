@@ -1,7 +1,6 @@
 """What is asked of the embedded server without a Redis client: is it there, has it loaded, who is connected, end."""
 
 import contextlib
-import re
 import select
 import socket
 import time
@@ -44,12 +43,6 @@ def wait_loaded(sock: socket.socket, deadline: float) -> bool:
             raise TimeoutError("it is still loading its append-only file")
         select.select([sock], [], [], LOADING_POLL_SECONDS)  # becomes readable when the server ends
     return bool(reply)
-
-
-def other_clients(path: Path) -> int:
-    """How many connections others have to the server."""
-    found = re.search(rb"connected_clients:(\d+)", ask(path, b"INFO clients"))
-    return int(found[1]) - 1 if found else 0
 
 
 def _reply(sock: socket.socket, command: bytes) -> bytes:

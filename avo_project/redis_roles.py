@@ -109,14 +109,16 @@ def _single(target: RedisTarget, options: dict[str, Any]) -> Redis:
     return _pooled(connection_class, host=host, port=port, db=target.database, **options)
 
 
+class _UnixConnection(UnixDomainSocketConnection):
+    host = "unix socket"  # redis-py 8.1 names it when connecting times out, and has none
+
+
 def _unix(target: RedisTarget, options: dict[str, Any]) -> Redis:
-    options.pop("socket_connect_timeout")
-    return _pooled(UnixDomainSocketConnection, path=target.path, db=target.database, **options)
+    return _pooled(_UnixConnection, path=target.path, db=target.database, **options)
 
 
 def _embedded(data_dir: str) -> Callable[[RedisTarget, dict[str, Any]], Redis]:
     def build(target: RedisTarget, options: dict[str, Any]) -> Redis:
-        options.pop("socket_connect_timeout")
         return _pooled(EmbeddedServerConnection, path=target.path, data_dir=data_dir, **options)
 
     return build

@@ -126,6 +126,9 @@ REGIME: dict[str, Any] = {}
 SIGNALS: dict[str, Any] = {
     "HANDLER": "signals_app.handlers.book_executions",
     "CHANGES": "regime.transitions.changes_of_dominant_regime",
+    "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
+    "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
+    "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),
 }
 OUTREACH: dict[str, Any] = {"ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False)}
 THROTTLING: dict[str, Any] = {

@@ -11,6 +11,7 @@ from throttling_setup import loaded_project
 def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
+
         from regime.collection import Collection
         from regime.collection_answer import CollectionAnswers
         from regime.collection_build import CollectionBuild

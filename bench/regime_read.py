@@ -10,6 +10,7 @@ from throttling_setup import loaded_project, print_beside
 def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
+
         from regime.freshness import judge
         from regime.state_cache import StateCache
 

@@ -1,13 +1,13 @@
 """What the benches of the regime role share: a universe of states, and a reader beside whatever else goes on."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 STATES = int(os.environ.get("STATES", "209033"))
@@ -17,6 +17,7 @@ RUNS = int(os.environ.get("RUNS", "5"))
 def universe(computed_at: float) -> list[Any]:
     """STATES full states of four decimals."""
     import numpy as np
+
     from regime.state import FIELDS, RegimeState
 
     table = np.random.default_rng(1).integers(0, 10_001, (STATES, len(FIELDS))) / 10_000
@@ -65,7 +66,7 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 @contextmanager
 def reading(per_second: int = 1_000) -> Iterator[dict[str, float]]:
-    """A process beside the block that reads states through StateCache; its percentiles in µs, once the block is left."""
+    """A process beside the block that reads states through StateCache; its percentiles in µs, after the block."""
     reader = subprocess.Popen(
         [sys.executable, __file__, str(per_second)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -112,5 +113,5 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     read_until_told(int(sys.argv[1]))

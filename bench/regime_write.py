@@ -13,6 +13,7 @@ from throttling_setup import loaded_project
 def main() -> None:
     with loaded_project() as socket:
         from django_redis import get_redis_connection
+
         from regime.cycle import Cycle
         from regime.state_cache import StateCache
 

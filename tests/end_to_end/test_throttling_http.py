@@ -117,7 +117,7 @@ def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(runni
     assert running.get("/api/macro", good).status_code == 200
 
 
-@pytest.mark.skipif(not LONG, reason="waits half a minute twice; in simulated time in tests/throttling/test_jwks.py")
+@pytest.mark.long
 def test_chaos_of_rotating_keys(running: Web, clerk: JwksServer) -> None:
     """A key of a new name, and then a new key of the same name, each within 30 s."""
     newer, same_name = SigningKey("ins_newer"), SigningKey("ins_newer")
