@@ -1,6 +1,7 @@
 """What the benches of the regime role share: a universe of states, and a reader beside whatever else goes on."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
