@@ -9,7 +9,7 @@ from tests.outreach.fleet import fleet
 
 LONG = os.environ.get("AVO_CHAOS") == "long"
 SECONDS = 200 if LONG else 12
-GAPS = (0.5, 1.0, 2.0) * (8 if LONG else 3)
+GAPS = (1.0, 2.0, 5.0) * (8 if LONG else 3)
 PER_MINUTE = (6, 20, 60, 120) * (6 if LONG else 2)
 FREE, BACKLOG = 200 * (5 if LONG else 1), 10_000 if LONG else 1_000
 ON_THE_WAY_SECONDS = 1.0
