@@ -77,11 +77,19 @@ class Crew:
     def _work(self) -> None:
         senders: dict[str, Sender] = {}
         while (touch := self._next(senders)) is not None:
+            self._done.put(Tried(touch, self._send(senders, touch), self._clock()))
+        _close(senders)
+
+    def _send(self, senders: dict[str, Sender], touch: Outgoing) -> Outcome:
+        try:
             if touch.channel not in senders:
                 senders[touch.channel] = self._senders[touch.channel]()
-            outcome = _send(senders[touch.channel], touch)
-            self._done.put(Tried(touch, outcome, self._clock()))
-        _close(senders)
+            return senders[touch.channel].send(touch)
+        except Exception as bug:
+            logger.exception(
+                "touch %s: the %s sender failed in a way it does not foresee", touch.touch_id, touch.channel
+            )
+            return Outcome("unknown", detail=f"the sender failed: {type(bug).__name__}")
 
     def _next(self, senders: dict[str, Sender]) -> Outgoing | None:
         try:
@@ -91,17 +99,12 @@ class Crew:
             return self._todo.get()
 
 
-def _send(sender: Sender, touch: Outgoing) -> Outcome:
-    try:
-        return sender.send(touch)
-    except Exception as bug:
-        logger.exception("touch %s: the %s sender failed in a way it does not foresee", touch.touch_id, touch.channel)
-        return Outcome("unknown", detail=f"the sender failed: {type(bug).__name__}")
-
-
 def _close(senders: Mapping[str, Sender]) -> None:
-    for sender in senders.values():
-        sender.close()
+    for channel, sender in senders.items():
+        try:
+            sender.close()
+        except Exception:
+            logger.exception("the %s sender could not close; its thread goes on", channel)
 
 
 def _maker(path: str, conf: OutreachConf) -> Callable[[], Sender]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
 
 from outreach import keys
 from outreach.inbox_rules import History
@@ -108,6 +109,14 @@ class QueueView:
     def reserved_ids(self) -> set[str]:
         """Every touch in a worker's hands."""
         return {one.decode() for one in self._client.hkeys(keys.RESERVATIONS)}
+
+    def eviction_policy(self) -> str:
+        """The server's ``maxmemory-policy``; empty when it does not tell."""
+        try:
+            policy = self._client.config_get("maxmemory-policy")
+        except ResponseError:  # a managed server keeps its configuration to itself
+            return ""
+        return str(policy.get("maxmemory-policy", ""))
 
     def is_intact(self) -> bool:
         """Whether the queue holds everything since it was last compared with the ledger."""

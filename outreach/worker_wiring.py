@@ -1,5 +1,6 @@
 """Puts a worker together from the settings."""
 
+import logging
 import os
 import random
 import socket
@@ -18,6 +19,8 @@ from outreach.retry import RetryPolicy
 from outreach.upkeep import Upkeep
 from outreach.worker import Worker
 
+logger = logging.getLogger(__name__)
+
 
 def default_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -25,10 +28,15 @@ def default_name() -> str:
 
 def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
     """A worker with the senders of the settings, ``concurrency`` touches at a time."""
+    view = QueueView.connect()
+    if view.eviction_policy() not in {"", "noeviction"}:
+        logger.warning(
+            "the queue's Redis evicts keys (%s): touches may be lost from it; set noeviction", view.eviction_policy()
+        )
     conf, lanes, book, shift = OutreachConf.load(), Lanes.connect(), InboxBook(), Shift(name, lease_seconds)
     policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
     ledger = Ledger(shift, book, policy, random.random)
-    reconciler = Reconciler(lanes, QueueView.connect(), shift.lease_ms)
+    reconciler = Reconciler(lanes, view, shift.lease_ms)
     upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect())
     crew = Crew.of(concurrency, conf, time.time)
     return Worker(shift, conf, lanes, ledger, book, crew, upkeep, time.time)

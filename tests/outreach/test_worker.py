@@ -1,20 +1,23 @@
 """The worker's steps over the real queue and ledger, with a sender that answers as told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from avo_project.stop_flag import StopFlag
+from outreach.crew import Crew
 from outreach.inbox_settings import change_inbox
 from outreach.inspection import QueueView
 from outreach.lanes import Lanes
 from outreach.models import Attempt, Inbox, Suppression, Touch
 from outreach.outcome import Outcome
+from outreach.reservation import Outgoing, Reservation
 from outreach.suppression import suppress_recipient
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import Desk, RecordingSender
 
 pytestmark = pytest.mark.django_db
 Queue = Callable[..., list[Touch]]
@@ -255,3 +258,20 @@ def test_a_changed_inbox_is_followed(inbox: Inbox, queue_up: Queue, desk: Desk, 
     clock.advance(5)
     desk.work()
     assert len(desk.sender.sent) == 1
+
+
+def test_a_sender_that_cannot_close_or_be_made_stops_no_thread(caplog: Any, clock: FixedClock) -> None:
+    class Stubborn(RecordingSender):
+        def close(self) -> None:
+            raise RuntimeError("no")
+
+    touch = Outgoing(Reservation("t", 1, 5), "email", "a@example.com", "", "r@example.com", "", "Hi", 1, 0.0)
+    crew = Crew(1, {"email": Stubborn}, clock)
+    crew.give([touch, replace(touch, reservation=Reservation("u", 1, 5), channel="pigeon")])
+    results = crew.collect(5.0)
+    while crew.in_hand:
+        results += crew.collect(5.0)
+    assert [result.outcome.kind for result in results] == ["sent", "unknown"]
+    crew.dismiss()
+    crew._threads[0].join(5)
+    assert "could not close" in caplog.text
