@@ -130,7 +130,10 @@ SIGNALS: dict[str, Any] = {
     "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
     "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),
 }
-OUTREACH: dict[str, Any] = {"ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False)}
+OUTREACH: dict[str, Any] = {
+    "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),
+    "PUBLIC_URL": env.str("PUBLIC_URL", default="http://localhost:8000"),
+}
 THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
