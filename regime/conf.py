@@ -10,7 +10,7 @@ class RegimeConf:
     """Keys of ``settings.REGIME`` are these names in upper case."""
 
     # Writing: states per script call and calls on their way at once. Small calls let readers in between.
-    write_batch: int = 8
+    write_batch: int = 16
     write_calls_in_flight: int = 4
 
     # Backfill without --batch: keys per step, and the pause after each step that readers use.
