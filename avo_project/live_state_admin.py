@@ -93,16 +93,22 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if request.POST.get("confirmed") != "yes":
-            context = {
-                **self._context(request),
-                "action": action,
-                "preview": action.preview(request),
-                "fields": request.POST,
-            }
-            return TemplateResponse(request, self.confirmation_template, context)
-        self._run(request, action)
+        if request.POST.get("confirmed") == "yes":
+            self._run(request, action)
+        elif (question := self._question(request, action)) is not None:
+            return question
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
+
+    def _question(self, request: HttpRequest, action: LiveAction) -> HttpResponse | None:
+        """The confirmation page, or None when what would happen cannot be told, which the next page then says."""
+        try:
+            preview = action.preview(request)
+        except (RedisError, ValueError) as error:
+            logger.exception("admin action %s cannot be previewed", action.name)
+            self.message_user(request, f"{action.label} was not begun: {error}", messages.ERROR)
+            return None
+        context = {**self._context(request), "action": action, "preview": preview, "fields": request.POST}
+        return TemplateResponse(request, self.confirmation_template, context)
 
     def _run(self, request: HttpRequest, action: LiveAction) -> None:
         try:

@@ -21,8 +21,14 @@ def drain(request: HttpRequest) -> str:
     return "Drained 3 touches."
 
 
+def preview(request: HttpRequest) -> str:
+    if request.POST.get("lane") == "unseen":
+        raise RedisConnectionError("gone")
+    return "3 touches would go."
+
+
 class LivePage(LiveStateAdmin):
-    live_actions = (LiveAction("drain", "Drain", "change_group", lambda request: "3 touches would go.", drain),)
+    live_actions = (LiveAction("drain", "Drain", "change_group", preview, drain),)
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         if down:

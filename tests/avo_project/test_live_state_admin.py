@@ -75,6 +75,12 @@ def test_a_failed_action_says_so_and_is_logged(operator_client: Any) -> None:
     assert "failed" in LogEntry.objects.get().get_change_message()
 
 
+def test_an_action_that_cannot_be_previewed_is_not_begun(operator_client: Any) -> None:
+    page = operator_client.post(DRAIN, {"lane": "unseen"}, follow=True)
+    assert b"Drain was not begun: gone" in page.content
+    assert live_pages.done == []
+
+
 @pytest.mark.parametrize("path", ["1/change/", "add/", "1/delete/", "do/unknown/"])
 def test_the_stock_pages_of_a_model_are_not_there(operator_client: Any, path: str) -> None:
     assert operator_client.get(PAGE + path).status_code == 404
