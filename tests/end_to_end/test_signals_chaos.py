@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Chaos:
             os.kill(consumer, signal.SIGTERM)
         eventually(lambda: not any(is_running(consumer) for consumer in self.alive), seconds=10)
         client = Redis(unix_socket_path=str(EmbeddedServer(self.folder).socket_path))
-        with sqlite3.connect(self.folder / "db.sqlite3") as database:
+        with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
             rows = [row for (row,) in database.execute("SELECT signal_id FROM signals_app_execution")]
         assert self.killed == self.plan.kills
         assert len(rows) == self.plan.signals

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Bench:
         return int(self.redis.xpending("signals:live", GROUP)["pending"])
 
     def executions(self) -> int:
-        with sqlite3.connect(self.folder / "db.sqlite3") as database:
+        with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
             return int(database.execute("SELECT count(*) FROM signals_app_execution").fetchone()[0])
 
 
