@@ -32,7 +32,7 @@ class ConfirmedActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.operate_{self.opts.model_name}")
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, *args: Any, **options: Any) -> dict[str, Any]:
         if not self.has_operate_permission(request):
             return {}
         return {action.name: (_view(action), action.name, action.label) for action in self.confirmed_actions}
