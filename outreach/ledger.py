@@ -16,19 +16,8 @@ from outreach.reservation import Outgoing, Reservation, Settlement, Shift
 from outreach.retry import RetryPolicy, retry_delay_seconds
 from outreach.suppression import suppressed_keys
 
-_FIELDS = (
-    "id",
-    "status",
-    "token",
-    "tries",
-    "recipient",
-    "recipient_key",
-    "subject",
-    "body",
-    "metadata",
-    "due_at",
-    "started_at",
-)
+_LETTER = ("recipient", "recipient_key", "subject", "body", "metadata")
+_FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_LETTER)
 Status = Touch.Status
 _PAUSE_SPREADS_SECONDS = 5.0  # by then every worker knows that the inbox is paused
 # A result that comes after another worker gave the touch up for unknown is still the truth, if nobody sent it again.
