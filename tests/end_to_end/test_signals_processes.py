@@ -23,7 +23,7 @@ from tests.signals_app.conftest import fields
 
 GROUP = "apex-group"
 IS_LONG = os.environ.get("AVO_CHAOS") == "long"
-SLOW = ("--handler", "tests.signals_app.process_handlers.record_slowly")
+SLOW = ("--handler", "tests.end_to_end.slow_handlers.record_slowly")
 
 
 @dataclass
