@@ -163,8 +163,9 @@ def kill(*processes: int) -> None:
 
 
 def is_alive(process: int) -> bool:
+    """Whether any of its threads is left: the first one to end keeps its sockets open for the others."""
     try:
-        return _status(process)[0] != "Z"
+        return _status(process)[0] != "Z" or len(list(Path(f"/proc/{process}/task").iterdir())) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 
