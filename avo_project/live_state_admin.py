@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis.exceptions import RedisError
+
+from avo_project.operator_actions import Deed, Effect, record, subject_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +32,28 @@ class Panel:
 @dataclass(frozen=True, slots=True)
 class LiveAction:
     """Something an operator may do to live state. ``preview`` says what would happen, ``run`` does it and says what
-    did; ``permission`` is a codename of the page's model."""
+    did, both as a sentence or as an Effect with a count; ``permission`` is a codename of the page's model.
+
+    ``inputs`` are posted fields that it cannot do without: the operator is asked for those that are missing.
+    """
 
     name: str
     label: str
     permission: str
-    preview: Callable[[HttpRequest], str]
-    run: Callable[[HttpRequest], str]
+    preview: Callable[[HttpRequest], Effect | str]
+    run: Callable[[HttpRequest], Effect | str]
+    inputs: tuple[str, ...] = ()
+
+    def missing(self, request: HttpRequest) -> list[str]:
+        return [name for name in self.inputs if not request.POST.get(name, "").strip()]
 
 
 class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Base of the live pages. A subclass gives ``panels`` and, if it has any, ``live_actions``."""
+    """Base of the live pages. A subclass gives ``panels`` and, if it has any, ``live_actions``.
+
+    Every action goes one way: what is missing is asked for, the preview says what would happen, a reason is given and
+    the confirmation sent; then it is run, its result told, and both written down, a failure too.
+    """
 
     live_actions: Sequence[LiveAction] = ()
     page_template = "admin/live_state.html"
@@ -72,6 +83,8 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         try:
             panels, failure = self.panels(request), None
         except RedisError as error:
@@ -93,37 +106,59 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if request.POST.get("confirmed") == "yes":
-            self._run(request, action)
-        elif (question := self._question(request, action)) is not None:
-            return question
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
+        if missing := action.missing(request):
+            return self._ask(request, action, missing=missing)
+        if request.POST.get("confirmed") != "yes":
+            return self._ask_with_preview(request, action)
+        if not request.POST.get("reason", "").strip():
+            return self._ask_with_preview(request, action, complaint="Say why: nothing was done yet.")
+        self._run(request, action)
+        return self._back()
 
-    def _question(self, request: HttpRequest, action: LiveAction) -> HttpResponse | None:
-        """The confirmation page, or None when what would happen cannot be told, which the next page then says."""
+    def _ask_with_preview(self, request: HttpRequest, action: LiveAction, complaint: str = "") -> HttpResponse:
+        """The confirmation page; when what would happen cannot be told, the action is not begun."""
         try:
-            preview = action.preview(request)
-        except (RedisError, ValueError) as error:
-            logger.exception("admin action %s cannot be previewed", action.name)
+            preview = _effect(action.preview(request))
+        except (RedisError, ValueError, LookupError) as error:
+            logger.warning("admin action %s cannot be previewed: %s", action.name, error)
             self.message_user(request, f"{action.label} was not begun: {error}", messages.ERROR)
-            return None
-        context = {**self._context(request), "action": action, "preview": preview, "fields": request.POST}
+            return self._back()
+        return self._ask(request, action, preview=preview, complaint=complaint)
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        action: LiveAction,
+        missing: Sequence[str] = (),
+        preview: Effect | None = None,
+        complaint: str = "",
+    ) -> HttpResponse:
+        if missing and request.POST.get("confirmed"):
+            complaint = f"Fill in {', '.join(name.replace('_', ' ') for name in missing)}: nothing was done yet."
+        posted = request.POST.items()
+        context = {
+            **self._context(request),
+            "action": action,
+            "asked": [(name, name.replace("_", " "), request.POST.get(name, "")) for name in action.inputs if missing],
+            "kept": [pair for pair in posted if pair[0] not in _ASKED_ANEW | set(missing and action.inputs)],
+            "preview": preview,
+            "complaint": complaint,
+            "reason": request.POST.get("reason", ""),
+        }
         return TemplateResponse(request, self.confirmation_template, context)
 
     def _run(self, request: HttpRequest, action: LiveAction) -> None:
         try:
-            outcome, level = action.run(request), messages.SUCCESS
-        except (RedisError, ValueError) as error:
+            effect, has_failed = _effect(action.run(request)), False
+        except Exception as error:
             logger.exception("admin action %s failed", action.name)
-            outcome, level = f"{action.label} failed: {error}", messages.ERROR
-        LogEntry.objects.create(
-            user_id=request.user.pk or 0,
-            content_type=ContentType.objects.get_for_model(self.model, for_concrete_model=False),
-            object_repr=str(self.opts.verbose_name)[:200],
-            action_flag=CHANGE,
-            change_message=f"{action.label}: {outcome}",
-        )
-        self.message_user(request, outcome, level)
+            effect, has_failed = Effect(f"{action.label} failed: {error}", 0), True
+        deed = Deed(action.label, subject_of(request.POST), request.POST["reason"].strip(), effect, has_failed)
+        record(request, self.opts, deed)
+        self.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
+
+    def _back(self) -> HttpResponse:
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
 
     def _may(self, request: HttpRequest, action: LiveAction) -> bool:
         return self.has_view_permission(request) and request.user.has_perm(f"{self.opts.app_label}.{action.permission}")
@@ -134,3 +169,10 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "title": str(self.opts.verbose_name_plural).capitalize(),
         }
+
+
+_ASKED_ANEW = {"csrfmiddlewaretoken", "confirmed", "reason"}
+
+
+def _effect(told: Effect | str) -> Effect:
+    return told if isinstance(told, Effect) else Effect(told)

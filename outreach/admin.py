@@ -7,9 +7,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from outreach.confirmed_actions import ConfirmedAction, ConfirmedActionsAdmin
+from avo_project.row_actions import RowAction, RowActionsAdmin
 from outreach.inbox_settings import set_paused
-from outreach.models import Attempt, Inbox, OutreachQueue, Suppression, Touch
+from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
 from outreach.queue_page import OutreachQueueAdmin
 from outreach.remedies import Remedies
 
@@ -40,8 +40,28 @@ def _again(chosen: QuerySet[Any]) -> int:
     return Remedies.connect(time.time).send_again(chosen)
 
 
+def _running(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(paused=False)
+
+
+def _paused(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(paused=True)
+
+
+def _waiting(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status__in=RESERVABLE)
+
+
+def _dead(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status=Touch.Status.DEAD)
+
+
+def _unknown(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status=Touch.Status.UNKNOWN)
+
+
 @admin.register(Inbox)
-class InboxAdmin(ConfirmedActionsAdmin):
+class InboxAdmin(RowActionsAdmin):
     """Limits can be edited in the list; workers follow within 5 seconds."""
 
     list_display = (
@@ -58,9 +78,9 @@ class InboxAdmin(ConfirmedActionsAdmin):
     list_filter = ("channel", "paused")
     search_fields = ("address",)
     readonly_fields = ("created_at", "changed_at")
-    confirmed_actions = (
-        ConfirmedAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause),
-        ConfirmedAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume),
+    row_actions = (
+        RowAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause, _running),
+        RowAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume, _paused),
     )
 
 
@@ -81,7 +101,7 @@ class AttemptInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Touch)
-class TouchAdmin(_ReadOnly, ConfirmedActionsAdmin):
+class TouchAdmin(_ReadOnly, RowActionsAdmin):
     """Search and timeline. States change through actions only."""
 
     list_display = ("id", "inbox", "recipient", "status", "tries", "reason", "created_at", "finished_at")
@@ -91,22 +111,28 @@ class TouchAdmin(_ReadOnly, ConfirmedActionsAdmin):
     search_help_text = "Whole recipient, inbox, idempotency key or id"
     show_full_result_count = False
     inlines = (AttemptInline,)
-    confirmed_actions = (
-        ConfirmedAction("cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel),
-        ConfirmedAction("redrive", "Redrive", "Dead touches are tried again from the start.", "queued again", _redrive),
-        ConfirmedAction(
+    row_actions = (
+        RowAction(
+            "cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel, _waiting
+        ),
+        RowAction(
+            "redrive", "Redrive", "Dead touches are tried again from the start.", "queued again", _redrive, _dead
+        ),
+        RowAction(
             "resolve_sent",
             "Resolve as sent",
             "Only for unknown touches that you found to have arrived.",
             "resolved",
             _as_sent,
+            _unknown,
         ),
-        ConfirmedAction(
+        RowAction(
             "send_again",
             "Send again",
             "Only for unknown touches that did not arrive: they go out anew.",
             "queued again",
             _again,
+            _unknown,
         ),
     )
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.operator_actions import Effect
 from regime import admin_panels
 from regime.backfill_job import start_backfill
 from regime.inspection import RegimeInspection
@@ -26,6 +27,16 @@ def _dry_run(request: HttpRequest) -> str:
     return "Started, changing nothing. The panel “Last TTL backfill” shows how far it is."
 
 
+def _preview_dry_run(request: HttpRequest) -> Effect:
+    return Effect("Counts the states that have no expiry, in one SCAN pass, and changes nothing.", 0)
+
+
+def _preview_backfill(request: HttpRequest) -> Effect:
+    without_ttl = RegimeInspection.connect().overview().sample.without_ttl_estimated
+    text = "Gives every state without expiry its remaining life and deletes those past it; the count is an estimate."
+    return Effect(text, without_ttl)
+
+
 def _refresh(request: HttpRequest) -> str:
     return Refresher.connect(admin_panels.CLOCK).step().summary()
 
@@ -40,14 +51,14 @@ class RegimeCacheAdmin(LiveStateAdmin):
             "backfill-dry-run",
             "Try the TTL backfill",
             "backfill_ttl",
-            lambda request: "Counts the states that have no expiry, in one SCAN pass, and changes nothing.",
+            _preview_dry_run,
             _dry_run,
         ),
         LiveAction(
             "backfill",
             "Backfill TTLs",
             "backfill_ttl",
-            lambda request: "Gives every state without expiry its remaining life and deletes those past it.",
+            _preview_backfill,
             _backfill,
         ),
         LiveAction(

@@ -14,7 +14,6 @@ from signals_app.models import Execution, LiveStream
 @admin.register(LiveStream)
 class LiveStreamAdmin(LiveStateAdmin):
     live_actions: Sequence[LiveAction] = admin_actions.ACTIONS
-    confirmation_template = "admin/signal_action.html"
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         return admin_panels.panels()

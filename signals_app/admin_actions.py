@@ -1,46 +1,45 @@
 """What an operator may do to the live stream from its admin page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from django.http import HttpRequest
 
 from avo_project.live_state_admin import LiveAction
+from avo_project.operator_actions import Effect
 from signals_app import operations
-from signals_app.group import NameTakenError
-from signals_app.replay_groups import ReplayRefusedError
-from signals_app.stream import StreamFullError
+
+Preview = Callable[[HttpRequest], Effect | str]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAction(LiveAction):
-    """An action that asks for some values on its confirmation page."""
-
-    inputs: tuple[str, ...] = ()
-
-
-def _asking(name: str, label: str, permission: str, why: str, do: Callable[..., str], *inputs: str) -> StreamAction:
+def _asking(
+    name: str, label: str, permission: str, why: str | Preview, do: Callable[..., str], *inputs: str
+) -> LiveAction:
     def run(request: HttpRequest) -> str:
-        given = [request.POST.get(one, "").strip() for one in inputs]
-        if not all(given):
-            raise ValueError(f"fill in {', '.join(one.replace('_', ' ') for one in inputs)}")
-        try:
-            return do(*given)
-        except (NameTakenError, ReplayRefusedError, StreamFullError) as refused:
-            raise ValueError(str(refused)) from refused
+        return do(*(request.POST[one].strip() for one in inputs))
 
-    return StreamAction(name, label, permission, lambda request: why, run, inputs)
+    asked = tuple(one for one in inputs if one != "reason")  # that one is asked for with every action
+    preview = (lambda request: why) if isinstance(why, str) else why
+    return LiveAction(name, label, permission, preview, run, asked)
 
 
-ACTIONS: tuple[StreamAction, ...] = (
-    StreamAction(
+def _held_by_consumer(request: HttpRequest) -> Effect:
+    group, consumer = request.POST["group"].strip(), request.POST["consumer"].strip()
+    held = operations.pending_of(group, consumer)
+    return Effect("What it holds can be claimed by the others at once, without waiting, if it has no heartbeat.", held)
+
+
+def _what_is_forgotten(request: HttpRequest) -> str:
+    return operations.describe_forgetting(request.POST["group"].strip())
+
+
+ACTIONS: tuple[LiveAction, ...] = (
+    LiveAction(
         "trim", "Trim the stream", "trim_stream",
         lambda request: operations.describe_trim(), lambda request: operations.trim(),
     ),
     _asking(
         "claim", "Free a dead consumer's deliveries", "claim_deliveries",
-        "What a consumer without a heartbeat holds can be claimed by the others at once, without waiting.",
-        operations.free_consumer, "group", "consumer",
+        _held_by_consumer, operations.free_consumer, "group", "consumer",
     ),
     _asking(
         "acknowledge", "Acknowledge a delivery", "acknowledge_deliveries",
@@ -63,7 +62,6 @@ ACTIONS: tuple[StreamAction, ...] = (
     ),
     _asking(
         "forget", "Forget a group", "forget_groups",
-        "The group is dropped with everything it has not handled, and holds back no trim any more.",
-        operations.forget_group, "group",
+        _what_is_forgotten, operations.forget_group, "group",
     ),
 )  # fmt: skip

@@ -24,6 +24,14 @@ def trim() -> str:
     return f"{SignalStream.connect().trim()} entries were trimmed."
 
 
+def pending_of(group: str, consumer: str) -> int:
+    """How many deliveries a consumer holds. Raises OperationRefusedError when there is no such one."""
+    held = [one.pending for one in _known(group).consumers if one.name == consumer]
+    if not held:
+        raise OperationRefusedError(f"group {group} has no consumer {consumer!r}")
+    return held[0]
+
+
 def free_consumer(group: str, consumer: str) -> str:
     """Raises NameTakenError when the consumer is alive."""
     _known(group)

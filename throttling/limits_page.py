@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.operator_actions import Effect
 from throttling import conf
 from throttling.chart import stacked_bars
 from throttling.inspection import Inspection, SubjectView, standings
@@ -20,31 +21,38 @@ from throttling.subjects import normal
 from throttling.window_limiter import WindowLimiter
 
 
-def preview_reset(request: HttpRequest) -> str:
-    return f"All windows of {request.POST.get('subject', 'nobody')} become empty, so it has its whole limit at once."
+def preview_reset(request: HttpRequest) -> Effect:
+    """Raises ValueError for what is no subject."""
+    standings = Inspection.connect().subject(normal(request.POST["subject"])).outcome.standings
+    used = sum(1 for standing in standings if standing.used)
+    return Effect(
+        f"All windows of {request.POST['subject']} become empty, so it has its whole limit at once. "
+        f"{used} of its windows have charges now.",
+        used,
+    )
 
 
-def reset(request: HttpRequest) -> str:
+def reset(request: HttpRequest) -> Effect:
     """Raises ValueError for what is no subject."""
     subject = normal(request.POST.get("subject", ""))
     windows = {policy.window_seconds: policy for policies in conf.load().rates.values() for policy in policies}
     windows |= {policy.window_seconds: policy for policy in _own_policies(subject)}
     emptied = WindowLimiter.connect().reset(subject, list(windows.values()))
-    return f"{emptied} windows of {subject} were emptied."
+    return Effect(f"{emptied} windows of {subject} were emptied.", emptied)
 
 
 def _own_policies(subject: str) -> tuple[Policy, ...]:
     return Inspection.connect().subject(subject).outcome.hit.policies
 
 
-def preview_override(request: HttpRequest) -> str:
+def preview_override(request: HttpRequest) -> Effect:
     form = request.POST
     instead = form.get("rates") or f"the tier {form.get('tier')}"
     how_long = f"for {form['hours']} hours" if form.get("hours") else "without end"
-    return f"{form.get('subject', 'Nobody')} gets {instead} {how_long}, because: {form.get('reason')}"
+    return Effect(f"{form['subject']} gets {instead} {how_long}.", 1)
 
 
-def override(request: HttpRequest) -> str:
+def override(request: HttpRequest) -> Effect:
     """Writes the override row. Raises ValueError with what is wrong in the form."""
     form = request.POST
     subject = normal(form.get("subject", ""))
@@ -57,7 +65,8 @@ def override(request: HttpRequest) -> str:
     except ValidationError as error:
         raise ValueError(" ".join(error.messages)) from None
     row.save()
-    return f"Override of {row} until {f'{row.expires_at:%Y-%m-%d %H:%M} UTC' if row.expires_at else 'it is deleted'}."
+    until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else "it is deleted"
+    return Effect(f"Override of {row} until {until}.", 1)
 
 
 def _until(hours: str) -> datetime | None:
@@ -74,8 +83,8 @@ class RateLimitsAdmin(LiveStateAdmin):
 
     page_template = "admin/rate_limits.html"
     live_actions = (
-        LiveAction("reset", "Reset this subject", "reset_subject", preview_reset, reset),
-        LiveAction("override", "Override this subject", "override_subject", preview_override, override),
+        LiveAction("reset", "Reset this subject", "reset_subject", preview_reset, reset, ("subject",)),
+        LiveAction("override", "Override this subject", "override_subject", preview_override, override, ("subject",)),
     )
 
     def panels(self, request: HttpRequest) -> list[Panel]:

@@ -9,26 +9,27 @@ from django.urls import path
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.operator_actions import Effect
 
 done: list[dict[str, str]] = []
 down = False
 
 
-def drain(request: HttpRequest) -> str:
+def drain(request: HttpRequest) -> Effect:
     if request.POST.get("lane") == "broken":
         raise RedisConnectionError("gone")
     done.append({"lane": request.POST["lane"]})
-    return "Drained 3 touches."
+    return Effect("Drained 3 touches.", 3)
 
 
-def preview(request: HttpRequest) -> str:
+def preview(request: HttpRequest) -> Effect:
     if request.POST.get("lane") == "unseen":
         raise RedisConnectionError("gone")
-    return "3 touches would go."
+    return Effect("3 touches would go.", 3)
 
 
 class LivePage(LiveStateAdmin):
-    live_actions = (LiveAction("drain", "Drain", "change_group", preview, drain),)
+    live_actions = (LiveAction("drain", "Drain", "change_group", preview, drain, ("lane",)),)
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         if down:

@@ -7,12 +7,14 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
+from avo_project.models import OperatorAction
 from tests.avo_project import live_pages
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.avo_project.live_pages")]
 
 PAGE = "/admin/auth/group/"
 DRAIN = "/admin/auth/group/do/drain/"
+CONFIRMED = {"confirmed": "yes", "reason": "too deep"}
 
 
 @pytest.fixture(autouse=True)
@@ -50,29 +52,45 @@ def test_without_the_view_permission_there_is_no_page(client: Any, django_user_m
 def test_a_viewer_sees_no_button_and_may_not_act(client: Any, django_user_model: Any) -> None:
     viewer = staff_client(client, django_user_model, "view_group")
     assert "Drain" not in viewer.get(PAGE).content.decode()
-    assert viewer.post(DRAIN, {"confirmed": "yes", "lane": "a"}).status_code == 403
+    assert viewer.post(DRAIN, {**CONFIRMED, "lane": "a"}).status_code == 403
     assert live_pages.done == []
 
 
 def test_an_action_is_post_asks_first_and_keeps_its_fields(operator_client: Any) -> None:
     assert operator_client.get(DRAIN).status_code == 405
+    named = operator_client.post(DRAIN, {"confirmed": "yes"}).content.decode()
+    assert "Fill in lane: nothing was done yet." in named
+    assert 'name="confirmed"' not in named
     asked = operator_client.post(DRAIN, {"lane": "a"}).content.decode()
     assert "3 touches would go." in asked
     assert '<input type="hidden" name="lane" value="a">' in asked
+    assert "This concerns 3." in asked
     assert live_pages.done == []
 
 
+def test_without_a_reason_nothing_is_done(operator_client: Any) -> None:
+    page = operator_client.post(DRAIN, {"confirmed": "yes", "lane": "a", "reason": " "}).content.decode()
+    assert "Say why" in page
+    assert live_pages.done == []
+    assert not OperatorAction.objects.exists()
+
+
 def test_a_confirmed_action_is_done_said_and_logged(operator_client: Any) -> None:
-    page = operator_client.post(DRAIN, {"confirmed": "yes", "lane": "a"}, follow=True)
+    page = operator_client.post(DRAIN, {**CONFIRMED, "lane": "a"}, follow=True)
     assert live_pages.done == [{"lane": "a"}]
     assert b"Drained 3 touches." in page.content
     assert LogEntry.objects.get().get_change_message() == "Drain: Drained 3 touches."
+    row = OperatorAction.objects.get()
+    assert (row.username, row.role, row.action, row.subject) == ("operator", "auth", "Drain", "lane: a")
+    assert (row.reason, row.how_many, row.outcome) == ("too deep", 3, "succeeded")
 
 
 def test_a_failed_action_says_so_and_is_logged(operator_client: Any) -> None:
-    page = operator_client.post(DRAIN, {"confirmed": "yes", "lane": "broken"}, follow=True)
+    page = operator_client.post(DRAIN, {**CONFIRMED, "lane": "broken"}, follow=True)
     assert b"Drain failed: gone" in page.content
     assert "failed" in LogEntry.objects.get().get_change_message()
+    row = OperatorAction.objects.get()
+    assert (row.outcome, row.how_many, row.message) == ("failed", 0, "Drain failed: gone")
 
 
 def test_an_action_that_cannot_be_previewed_is_not_begun(operator_client: Any) -> None:

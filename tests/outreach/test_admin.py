@@ -7,13 +7,16 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
+from avo_project.models import OperatorAction
 from outreach.inbox_settings import change_inbox
 from outreach.models import Inbox, Touch
 from outreach.outcome import Outcome
+from outreach.remedies import Remedies
 from tests.outreach.conftest import Desk
 
 pytestmark = pytest.mark.django_db
 QUEUE_URL = "/admin/outreach/outreachqueue/"
+CONFIRMED = {"confirmed": "yes", "reason": "asked by its owner"}
 
 
 def test_the_queue_page_says_what_waits_and_why(
@@ -87,19 +90,49 @@ def test_an_action_asks_first_needs_its_permission_and_is_logged(
     staff.user_permissions.add(Permission.objects.get(codename="view_touch"))
     client.force_login(staff)
     url, form = "/admin/outreach/touch/", {"action": "cancel", "_selected_action": [str(touch.pk)]}
-    client.post(url, {**form, "confirmed": "yes"})
+    client.post(url, {**form, **CONFIRMED})
     assert Touch.objects.get().status == "queued"
     staff.user_permissions.add(Permission.objects.get(codename="operate_touch"))
     assert b"Yes, cancel" in client.post(url, form).content
     assert Touch.objects.get().status == "queued"
-    assert client.post(url, {**form, "confirmed": "yes"}, follow=True).status_code == 200
+    assert client.post(url, {**form, **CONFIRMED}, follow=True).status_code == 200
     assert Touch.objects.get().status == "cancelled"
     assert LogEntry.objects.get().change_message == "Cancel: 1 of 1 cancelled."
 
 
 def test_inboxes_are_paused_and_resumed(operator_client: Any, inbox: Inbox) -> None:
-    form = {"_selected_action": [str(inbox.pk)], "confirmed": "yes"}
+    form = {"_selected_action": [str(inbox.pk)], **CONFIRMED}
     operator_client.post("/admin/outreach/inbox/", {**form, "action": "pause"})
     assert Inbox.objects.get().paused
     operator_client.post("/admin/outreach/inbox/", {**form, "action": "resume"})
     assert not Inbox.objects.get().paused
+
+
+def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    touches = queue_up(4)
+    Touch.objects.filter(pk__in=[touches[0].pk, touches[1].pk]).update(status="dead")
+    url = "/admin/outreach/touch/?q=anna%40example.com"
+    form = {"action": "redrive", "_selected_action": [str(touches[0].pk)], "select_across": "1"}
+    asked = operator_client.post(url, form).content.decode()
+    assert "4 chosen." in asked
+    assert "This concerns 2 of them." in asked
+    assert b"Say why" in operator_client.post(url, {**form, "confirmed": "yes"}).content
+    assert Touch.objects.filter(status="dead").count() == 2
+    operator_client.post(url, {**form, **CONFIRMED})
+    row = OperatorAction.objects.get()
+    assert (row.role, row.action, row.how_many, row.outcome) == ("outreach", "Redrive", 2, "succeeded")
+    assert row.subject == "all 4 of the list q=[address]"
+    assert row.reason == "asked by its owner"
+
+
+def test_a_failing_row_action_says_so_and_is_written_down(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [touch] = queue_up(1)
+    monkeypatch.setattr(Remedies, "cancel", lambda self, chosen: 1 // 0)
+    form = {"action": "cancel", "_selected_action": [str(touch.pk)], **CONFIRMED}
+    page = operator_client.post("/admin/outreach/touch/", form, follow=True).content.decode()
+    assert "Cancel failed" in page
+    assert OperatorAction.objects.get().outcome == "failed"

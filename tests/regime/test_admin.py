@@ -57,7 +57,7 @@ def test_a_backfill_asks_first_runs_and_is_logged(operator_client: Client, redis
     assert b"remaining life" in asked.content
     assert redis.ttl("argus:regime:X") == -1
     assert operator_client.get(f"{PAGE}do/backfill/").status_code == 405
-    operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"})
+    operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes", "reason": "test"})
     joined("ttl-backfill")
     assert redis.ttl("argus:regime:X") > 0
     assert LogEntry.objects.filter(change_message__startswith="Backfill TTLs: Started").count() == 1
@@ -68,13 +68,17 @@ def test_a_second_backfill_beside_a_running_one_is_refused(operator_client: Clie
     import time
 
     BackfillLog(redis).note("running", time.time(), False, {"scanned": 1})
-    page = operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"}, follow=True).content.decode()
+    page = operator_client.post(
+        f"{PAGE}do/backfill/", {"confirmed": "yes", "reason": "test"}, follow=True
+    ).content.decode()
     assert "running already" in page
 
 
 def test_a_refresh_publishes_a_collection(operator_client: Client, redis: Any, server_now: float) -> None:
     plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
-    page = operator_client.post(f"{PAGE}do/refresh/", {"confirmed": "yes"}, follow=True).content.decode()
+    page = operator_client.post(
+        f"{PAGE}do/refresh/", {"confirmed": "yes", "reason": "test"}, follow=True
+    ).content.decode()
     assert "Current=1 expired=0" in page
 
 
@@ -86,7 +90,7 @@ def test_who_may_only_look_may_not_repair(client: Client, redis: Any, django_use
     page = client.get(PAGE)
     assert page.status_code == 200
     assert "Backfill" not in page.content.decode()
-    assert client.post(f"{PAGE}do/backfill/", {"confirmed": "yes"}).status_code == 403
+    assert client.post(f"{PAGE}do/backfill/", {"confirmed": "yes", "reason": "test"}).status_code == 403
 
 
 def test_the_macro_tables_can_be_looked_at_and_not_changed(operator_client: Client, redis: Any) -> None:

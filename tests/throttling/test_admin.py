@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("throttling")]
 
 
 def do(client: Any, name: str, **fields: str) -> Any:
-    return client.post(f"{PAGE}do/{name}/", fields, follow=True)
+    return client.post(f"{PAGE}do/{name}/", {"reason": "test"} | fields, follow=True)
 
 
 def test_the_index_lists_the_page(operator_client: Any) -> None:
@@ -84,6 +84,8 @@ def test_reset_asks_first_then_does_and_is_logged(operator_client: Any, limiter:
 
 def test_reset_of_nobody_says_so(operator_client: Any, redis_of: Any) -> None:
     page = do(operator_client, "reset", subject="", confirmed="yes").content.decode()
+    assert "Fill in subject" in page
+    page = do(operator_client, "reset", subject="nobody", confirmed="yes").content.decode()
     assert "Reset this subject failed" in page
 
 
@@ -104,7 +106,7 @@ def test_override_asks_first_then_writes_a_row(operator_client: Any, operator: A
     [
         ({"tier": "platinum", "reason": "r"}, "is not a tier"),
         ({"reason": "r"}, "Give a tier, or rates."),
-        ({"tier": "pro"}, "cannot be blank"),
+        ({"tier": "pro", "reason": ""}, "Say why"),
         ({"tier": "pro", "reason": "r", "hours": "1e300"}, "is no number of hours"),
         ({"rates": "7/mni", "reason": "r"}, "is not a unit of time"),
         ({"tier": "pro", "reason": "r", "hours": "soon"}, "is no number of hours"),
