@@ -19,6 +19,7 @@ from redis.retry import Retry
 from outreach.inbox_rules import InboxRules
 from outreach.lanes import Lanes
 from outreach.reservation import Settlement, Shift
+from outreach.turn import lanes_for, next_turn
 
 SHIFT = Shift("bench", 60.0)
 BATCH = 64
@@ -48,9 +49,10 @@ def drain(lanes: Lanes, most_of_one: int) -> int:
     due: tuple[int, ...] = ()
     done = 0
     while True:
-        terms = dict.fromkeys(due[:BATCH], TERMS)
-        share = max(most_of_one, BATCH // max(1, len(terms)))
-        reserved = lanes.reserve(SHIFT, BATCH, terms, most_of_one=share, ahead=BATCH)
+        turn = next_turn(due, BATCH, most_of_one)
+        terms = dict.fromkeys(turn.inbox_ids, TERMS)
+        ahead = lanes_for(BATCH, most_of_one)
+        reserved = lanes.reserve(SHIFT, BATCH, terms, most_of_one=turn.most_of_one, ahead=ahead)
         due = reserved.due_lanes
         lanes.settle([Settlement(one, sent_ago_ms=0) for one in reserved.reservations])
         done += len(reserved.reservations)

@@ -22,7 +22,7 @@ class Crew:
     """``size`` threads, each with senders of its own by channel; one touch in each one's hands at a time."""
 
     def __init__(self, size: int, senders: Mapping[str, Callable[[], Sender]], clock: Callable[[], float]) -> None:
-        self._size = size
+        self.size = size
         self._senders = senders
         self._clock = clock
         self._todo: queue.SimpleQueue[Outgoing | None] = queue.SimpleQueue()
@@ -42,13 +42,13 @@ class Crew:
 
     @property
     def free(self) -> int:
-        return self._size - len(self._in_hand)
+        return self.size - len(self._in_hand)
 
     def give(self, touches: Iterable[Outgoing]) -> None:
         for touch in touches:
             self._in_hand[touch.touch_id] = touch
             self._todo.put(touch)
-            if len(self._threads) < min(self._size, len(self._in_hand)):
+            if len(self._threads) < min(self.size, len(self._in_hand)):
                 self._hire()
 
     def collect(self, wait_seconds: float = 0.0) -> list[Tried]:

@@ -19,6 +19,7 @@ from outreach.ledger import Ledger, Tried
 from outreach.models import Touch
 from outreach.outcome import Outcome
 from outreach.reservation import Reservation, Settlement, Shift
+from outreach.turn import lanes_for, next_turn
 from outreach.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -152,14 +153,13 @@ class Worker:
         wanted = self._crew.free - len(self._reservations)
         if wanted <= 0:
             return None
-        candidates = self._due[: 2 * wanted]
-        share = -(-wanted // max(1, len(candidates)))
-        terms = self._book.terms(candidates, now)
-        reserved = self._lanes.reserve(self._shift, wanted, terms, most_of_one=share, ahead=4 * wanted)
+        turn, ahead = next_turn(self._due, wanted), lanes_for(self._crew.size)
+        terms = self._book.terms(turn.inbox_ids, now)
+        reserved = self._lanes.reserve(self._shift, wanted, terms, most_of_one=turn.most_of_one, ahead=ahead)
         self._due = reserved.due_lanes
         self._reservations += reserved.reservations
         self._upkeep.note(reserved)
-        if not candidates and self._due:
+        if not turn.inbox_ids and self._due:
             return self._reserve(now)
         return reserved
 

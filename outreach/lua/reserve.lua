@@ -10,12 +10,12 @@ local given, worker, lease, wanted, share, ahead = unpack(ARGV, 1, 6)
 lease, wanted, share = tonumber(lease), tonumber(wanted), tonumber(share)
 local time = redis.call('TIME')
 local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
+local lease_ends = string.format('%.0f', now + lease) -- once: a number is formatted anew in each call it is given to
 local token = string.format('%.0f', math.max((tonumber(redis.call('GET', TOKEN)) or 0) + 1, now * 1000))
 local intact = redis.call('EXISTS', INTACT) -- after a loss nothing leaves until the logs are back, or limits would not hold
 
 local function free_at(log, terms, in_flight, held) -- when one more may go, and if that depends on what is in flight
-  local at = math.max(now, held, tonumber(ARGV[terms]))
-  if now >= tonumber(ARGV[terms + 1]) then at = math.max(at, now + 1000) end
+  local at = math.max(now, held, tonumber(ARGV[terms]), now >= tonumber(ARGV[terms + 1]) and now + 1000 or 0)
   for pair = terms + 2, terms + 6, 2 do -- mirrors inbox_rules.judge
     local count = tonumber(ARGV[pair])
     if count > 0 and count <= in_flight then return now + lease, true end
@@ -24,7 +24,6 @@ local function free_at(log, terms, in_flight, held) -- when one more may go, and
   end
   return at, false
 end
-
 local inboxes, leased, leases = {}, {}, {}
 for lane = 1, (#KEYS - 9) / 3 * intact do inboxes[lane] = ARGV[9 * lane - 2] end
 local flying = inboxes[1] and redis.call('HMGET', IN_FLIGHT, unpack(inboxes))
@@ -35,12 +34,14 @@ for lane, inbox in ipairs(inboxes) do
   local in_flight, rests, before = tonumber(flying[lane]) or 0, tonumber(held[lane]) or 0, #leased
   local want = math.min(share, wanted - #leased / 2)
   while want > 0 and free_at(LOG, 9 * lane - 1, in_flight + want - 1, rests) > now do want = want - 1 end
-  local touches = want > 0 and redis.call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, want) or {}
-  if #touches > 0 then redis.call('ZREM', DELAYED, unpack(touches)) end
+  local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+  local is_due = want > 0 and first and tonumber(first) <= now
+  local touches = is_due and redis.call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, want) or {}
+  if is_due then redis.call('ZREM', DELAYED, unpack(touches)) end
   for _, touch in ipairs(#touches < want and redis.call('LPOP', LANE, want - #touches) or {}) do touches[#touches + 1] = touch end
   for _, touch in ipairs(touches) do
     if redis.call('HSETNX', RESERVATIONS, touch, token .. '|' .. inbox .. '|' .. worker) == 1 then
-      leases[#leases + 1], leases[#leases + 2] = now + lease, touch
+      leases[#leases + 1], leases[#leases + 2] = lease_ends, touch
       leased[#leased + 1], leased[#leased + 2] = inbox, touch
     end
   end
@@ -48,11 +49,11 @@ for lane, inbox in ipairs(inboxes) do
   if mine > 0 then redis.call('HINCRBY', IN_FLIGHT, inbox, mine) end
   local at, is_full = free_at(LOG, 9 * lane - 1, in_flight + mine, rests) -- full: settle looks again when there is room
   if is_full then redis.call('SADD', FULL, inbox) end
-  local first = redis.call('LLEN', LANE) > 0 and now or redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+  if redis.call('LLEN', LANE) > 0 then first = now
+  elseif is_due then first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2] end
   if first then redis.call('ZADD', READY, math.max(at, first), inbox) else redis.call('ZREM', READY, inbox) end
 end
-if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) end
-if #leases > 0 then redis.call('SET', TOKEN, token) end
+if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) redis.call('SET', TOKEN, token) end
 local next = redis.call('ZRANGE', READY, 0, ahead - 1, 'WITHSCORES')
 local more = #leased >= 2 * wanted and next[2] and tonumber(next[2]) <= now -- one more worker may help: wake it, and only it
 if more and redis.call('LLEN', WAKE) == 0 then redis.call('LPUSH', WAKE, next[1]) end

@@ -33,9 +33,10 @@ for lane, its in pairs(by_lane) do
   if #its.due > 0 then redis.call('ZADD', DELAYED, unpack(its.due)) end
   if #its.sent > 0 then
     local last = tonumber(redis.call('LINDEX', LOG, -1)) or 0
+    local text -- formatted once for sends of one moment
     for at, stamp in ipairs(its.sent) do -- never before the send logged last: the log stays sorted
-      last = math.max(last, stamp)
-      its.sent[at] = string.format('%.0f', last)
+      if stamp > last or not text then last = math.max(last, stamp) text = string.format('%.0f', last) end
+      its.sent[at] = text
     end
     if redis.call('RPUSH', LOG, unpack(its.sent)) > tonumber(most) then redis.call('LTRIM', LOG, -most, -1) end
     redis.call('PEXPIRE', LOG, 86400001)
