@@ -6,6 +6,7 @@ from typing import Any
 import environ
 
 from avo_project import environment
+from avo_project.log_lines import chosen_format, logging_settings
 from avo_project.redis_roles import cache_settings
 from avo_project.redis_urls import RedisUrlError
 
@@ -36,6 +37,7 @@ INSTALLED_APPS = [
     "throttling.apps.ThrottlingConfig",
 ]
 MIDDLEWARE = [
+    "avo_project.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "throttling.middleware.RateLimitMiddleware",
@@ -146,10 +148,4 @@ THROTTLING: dict[str, Any] = {
     "CLERK_WEBHOOK_SECRET": env.str("CLERK_WEBHOOK_SECRET", default=""),
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+LOGGING = logging_settings(chosen_format(env.ENVIRON, debug=DEBUG), env.str("LOG_LEVEL", default="INFO"))

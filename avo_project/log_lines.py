@@ -1,0 +1,100 @@
+"""How a log line is written: as JSON or as text, with the request and the command it belongs to, without secrets."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from avo_project import environment
+from avo_project.redaction import redacted, redacted_values
+from avo_project.request_id import current_request_id
+
+_NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, uvicorn, the standard library
+
+
+def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
+    """``json`` or ``text``: AVO_LOG_FORMAT; unset, text for people (DEBUG or a terminal) and JSON for machines.
+
+    Another value ends the process with one line.
+    """
+    chosen = variables.get("AVO_LOG_FORMAT", "")
+    if chosen not in {"", "json", "text"}:
+        environment.stop("AVO_LOG_FORMAT", "cannot be used. Write json or text.")
+    return chosen or ("text" if debug or sys.stderr.isatty() else "json")
+
+
+def logging_settings(line_format: str, level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything, the servers' own lines too, goes through one handler to stderr."""
+    through_root = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"origin": {"()": "avo_project.log_lines.Origin"}},
+        "formatters": {
+            "json": {"()": "avo_project.log_lines.JsonLine"},
+            "text": {"()": "avo_project.log_lines.TextLine"},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": line_format, "filters": ["origin"]}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django": through_root,
+            "django.server": through_root,
+            "gunicorn.error": through_root,
+            "gunicorn.access": through_root,
+            "uvicorn": through_root,
+            "uvicorn.access": through_root,
+            "httpx": {"level": "WARNING"},
+        },
+    }
+
+
+def command_name(arguments: list[str]) -> str:
+    """What this process runs: the management command, or the program."""
+    program = Path(arguments[0]).name if arguments and arguments[0] else "python"
+    return arguments[1] if program in {"manage.py", "django-admin"} and len(arguments) > 1 else program
+
+
+class Origin(logging.Filter):
+    """Adds ``command`` and ``request_id`` to each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        meta: dict[str, str] = getattr(getattr(record, "request", None), "META", {})
+        record.request_id = meta.get("avo.request_id") or current_request_id()
+        record.command = command_name(sys.argv)
+        return True
+
+
+class TextLine(logging.Formatter):
+    """For people. The traceback is part of what is redacted."""
+
+    def __init__(self) -> None:
+        super().__init__("{asctime} {levelname} {name}: {message}", style="{")
+
+    def format(self, record: logging.LogRecord) -> str:
+        request_id = getattr(record, "request_id", "")
+        return redacted(super().format(record)) + (f" [{request_id}]" if request_id else "")
+
+
+class JsonLine(JsonFormatter):
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, ``process``, ``command``, ``request_id``,
+    and what the call gave as ``extra``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{levelname}{name}{message}{process}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception", "stack_info": "stack"},
+            reserved_attrs=[*RESERVED_ATTRS, *_NOT_LOGGED],
+            timestamp="time",
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Called by the library with all fields, the traceback among them."""
+        time = log_data.pop("time").isoformat(timespec="milliseconds")
+        ids = {name: log_data.pop(name, "") for name in ("request_id", "trace_id")}  # ours, and of hex digits
+        fields: dict[str, Any] = redacted_values(log_data)
+        return {"time": time} | fields | {name: value for name, value in ids.items() if value}
