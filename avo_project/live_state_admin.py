@@ -4,29 +4,32 @@ Only the list path and the actions are routed, so the stock ``/1/change/`` of an
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+    QueryDict,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis.exceptions import RedisError
 
+from avo_project.live_panels import GIVEN, Fragment, Panel, action_button, fragments, live_answer
 from avo_project.operator_actions import Deed, Effect, record, subject_of
 
+__all__ = ["Effect", "LiveAction", "LiveStateAdmin", "Panel"]
+
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One table of live figures; ``note`` says in a sentence what is normal or how to read it."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         view = self.admin_site.admin_view
         return [
             path("", view(self.page), name=f"{name}_changelist"),
+            path("live.json", view(self.live), name=f"{name}_live"),
             path("do/<slug:action_name>/", view(self.act), name=f"{name}_do"),
         ]
 
@@ -85,18 +89,38 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        try:
-            panels, failure = self.panels(request), None
-        except RedisError as error:
-            logger.warning("%s cannot be shown: %s", self.opts.verbose_name, error)
-            panels, failure = (), f"Redis does not answer, so nothing can be shown: {error}"
+        parts, failure = self._parts(request)
+        query = request.GET.urlencode()
         context = {
             **self._context(request),
-            "panels": panels,
+            "parts": parts,
+            "as_of": datetime.now(UTC),
+            "live_url": f"live.json?{query}" if query else "live.json",
             "failure": failure,
             "live_actions": [action for action in self.live_actions if self._may(request, action)],
         }
         return TemplateResponse(request, self.page_template, context, status=503 if failure else 200)
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The panels alone, for the page's script."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        parts, failure = self._parts(request)
+        return JsonResponse({"failure": failure}, status=503) if failure else live_answer(request, parts, time.time())
+
+    def button(self, request: HttpRequest, action_name: str, label: str, **given: str) -> str:
+        """A cell that begins the action with these values; empty for who may not."""
+        [action] = [action for action in self.live_actions if action.name == action_name]
+        return action_button(action_name, label, given) if self._may(request, action) else ""
+
+    def _parts(self, request: HttpRequest) -> tuple[list[Fragment], str]:
+        try:
+            return fragments(self.panels(request)), ""
+        except RedisError as error:
+            logger.warning("%s cannot be shown: %s", self.opts.verbose_name, error)
+            return [], f"Redis does not answer, so nothing can be shown: {error}"
 
     def act(self, request: HttpRequest, action_name: str) -> HttpResponse:
         action = next((action for action in self.live_actions if action.name == action_name), None)
@@ -106,6 +130,8 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        if GIVEN in request.POST:
+            request.POST = _unpacked(request.POST)  # type: ignore[assignment]
         if missing := action.missing(request):
             return self._ask(request, action, missing=missing)
         if request.POST.get("confirmed") != "yes":
@@ -172,6 +198,13 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 _ASKED_ANEW = {"csrfmiddlewaretoken", "confirmed", "reason"}
+
+
+def _unpacked(posted: QueryDict) -> QueryDict:
+    """The form with the values that the button of a row brought as fields of their own."""
+    fields = posted.copy()
+    fields.update(QueryDict(fields.pop(GIVEN)[0]))
+    return fields
 
 
 def _effect(told: Effect | str) -> Effect:

@@ -1,6 +1,6 @@
 """The read-only view of the live queue. Cheap reads say so; the others walk whole lanes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -35,6 +35,15 @@ class LaneView:
     delayed: int
     next_ms: int | None
     history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The least there is to know of an inbox's lane; ``next_ms`` is when it is worth a look, None: nothing queued."""
+
+    in_flight: int
+    held_until_ms: int
+    next_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,27 @@ class QueueView:
             )
         replies = pipeline.execute()
         return {inbox_id: _lane_view(inbox_id, *replies[at * 6 : at * 6 + 6]) for at, inbox_id in enumerate(wanted)}
+
+    def glimpses(self, inbox_ids: Sequence[int]) -> dict[int, Glimpse]:
+        """Cheap: three commands, however many inboxes."""
+        if not inbox_ids:
+            return {}
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hmget(keys.IN_FLIGHT, inbox_ids).hmget(keys.HELD, inbox_ids).zmscore(keys.READY, inbox_ids)
+        rows = zip(inbox_ids, *pipeline.execute(), strict=True)
+        return {
+            inbox_id: Glimpse(int(in_flight or 0), int(held or 0), None if score is None else int(score))
+            for inbox_id, in_flight, held, score in rows
+        }
+
+    def stamps(self, sends: Mapping[int, int]) -> dict[int, list[int]]:
+        """The server times in ms of the last so many sends of each inbox, oldest first: one command an inbox."""
+        pipeline = self._client.pipeline(transaction=False)
+        for inbox_id, count in sends.items():
+            pipeline.lrange(keys.log(inbox_id), -count or 1, -1 if count else 0)
+        return {
+            inbox_id: [int(stamp) for stamp in log] for inbox_id, log in zip(sends, pipeline.execute(), strict=True)
+        }
 
     def depths(self, inbox_ids: Iterable[int]) -> dict[int, int]:
         """How many touches each inbox has in the queue, those in workers' hands included."""

@@ -1,7 +1,8 @@
 """The admin page over the live queue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from django.db.models import Count
 from django.http import HttpRequest
@@ -10,9 +11,10 @@ from django.utils.safestring import mark_safe
 from avo_project.live_state_admin import LiveStateAdmin, Panel
 from outreach.depth_chart import depth_chart
 from outreach.depth_history import DepthHistory
+from outreach.inbox_outlook import inbox_outlooks
 from outreach.inspection import Overview, QueueView
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
-from outreach.waiting import inboxes_waiting
+from outreach.queue_actions import ACTIONS
 
 _ROWS = 50
 _LINES = 5
@@ -21,13 +23,15 @@ _LINES = 5
 class OutreachQueueAdmin(LiveStateAdmin):
     """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
 
+    live_actions = ACTIONS
+
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         view = QueueView.connect()
         now = view.overview()
         return [
             _queue(now),
             _over_time(),
-            _inboxes(view, now.now_ms),
+            _inboxes(view, now.now_ms, partial(self.button, request)),
             _in_flight(view, now.now_ms),
             _workers(now),
             _for_a_person(),
@@ -58,25 +62,28 @@ def _over_time() -> Panel:
     return Panel("Depth over time", (), [(mark_safe(chart),)], "Unfinished touches, and the inboxes with most now.")  # noqa: S308 - names are escaped
 
 
-def _inboxes(view: QueueView, now_ms: int) -> Panel:
+def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str]) -> Panel:
     unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
     deepest = dict(unfinished.order_by("-count")[:_ROWS])
-    inboxes = {inbox.pk: inbox for inbox in Inbox.objects.filter(pk__in=deepest)}
-    lanes, waits = view.lanes(inboxes), inboxes_waiting(list(inboxes.values()), view, now_ms)
+    inboxes = Inbox.objects.in_bulk(deepest)
+    outlooks = inbox_outlooks([inboxes[inbox_id] for inbox_id in deepest if inbox_id in inboxes], view, now_ms)
     retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
     retries = dict(retrying.annotate(Count("pk")).order_by())
     rows = [
         (
-            inboxes[inbox_id],
-            count,
-            lanes[inbox_id].history.in_flight,
-            retries.get(inbox_id, 0),
-            waits[inbox_id].text or "nothing holds it",
-            _clock(waits[inbox_id].until),
+            one.inbox,
+            deepest[one.inbox.pk],
+            one.in_flight,
+            retries.get(one.inbox.pk, 0),
+            one.text or "nothing holds it",
+            _clock(one.until),
+            begin("resume", "Resume…", inbox=one.inbox.address)
+            if one.inbox.paused
+            else begin("pause", "Pause…", inbox=one.inbox.address),
         )
-        for inbox_id, count in deepest.items()
+        for one in outlooks
     ]
-    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)")
+    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Mend")
     return Panel("Deepest inboxes", columns, rows, f"The {_ROWS} inboxes with most unfinished touches.")
 
 

@@ -11,7 +11,7 @@ from outreach.inspection import QueueView
 from outreach.models import RESERVABLE, Inbox, Touch
 
 _MOST_AHEAD = 2000  # further back the moment is a lower bound
-_TEXTS = {
+TEXTS = {
     "delay": "it was asked not to leave before its time",
     "retry": "the last try failed for now",
     "paused": "its inbox is paused",
@@ -37,7 +37,7 @@ class Waiting:
     def text(self) -> str:
         if self.reason is None:
             return ""
-        because = f"{_TEXTS[self.reason]}: {self.detail}" if self.detail else _TEXTS[self.reason]
+        because = f"{TEXTS[self.reason]}: {self.detail}" if self.detail else TEXTS[self.reason]
         return f"Waits because {because}."
 
 

@@ -26,13 +26,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A state as rows of cells; a cell is its text and how dark it is, 0 to 1."""
+    """A state as rows of cells; a cell is its text and how dark it is, 0 to 5."""
 
     symbol: str
     freshness: str
     facts: Sequence[tuple[str, str]]
     timeframes: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]
+    rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]
 
 
 def panels(inspection: RegimeInspection) -> list[Panel]:
@@ -101,8 +101,8 @@ def heat_map(sighting: Sighting | None) -> HeatMap | None:
     return HeatMap(state.symbol, verdict.freshness.value, facts, TIMEFRAMES, rows)
 
 
-def _cell(score: float | None) -> tuple[str, float]:
-    return ("-", 0.0) if score is None else (f"{score:.2f}", round(score, 2))
+def _cell(score: float | None) -> tuple[str, int]:
+    return ("-", 0) if score is None else (f"{score:.2f}", round(5 * score))
 
 
 def _moment(unix_seconds: float | None) -> str:

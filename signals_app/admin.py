@@ -1,6 +1,7 @@
 """The stream and the executions in the admin."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -16,7 +17,7 @@ class LiveStreamAdmin(LiveStateAdmin):
     live_actions: Sequence[LiveAction] = admin_actions.ACTIONS
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
-        return admin_panels.panels()
+        return admin_panels.panels(partial(self.button, request))
 
 
 @admin.register(Execution)

@@ -1,6 +1,6 @@
 """What the stream's admin page shows, made of nothing but the inspection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from avo_project.live_state_admin import Panel
@@ -11,12 +11,17 @@ from signals_app.lag import StreamFigures
 from signals_app.lag_text import lag_words
 
 _SHOWN = 20
+_COUNTED = 400  # one page: a refresh counts no further and shows the server's own estimate beyond
 
 
-def panels() -> Sequence[Panel]:
+Begin = Callable[..., str]
+"""Makes the cell that begins an action: its name, its label, its values."""
+
+
+def panels(begin: Begin) -> Sequence[Panel]:
     """Groups, consumers, newest events, newest dead letters."""
-    figures = inspection.figures()
-    return [_groups(figures), _consumers(figures), _events(figures.length), _dead_letters()]
+    figures = inspection.figures(count_up_to=_COUNTED)
+    return [_groups(figures), _consumers(figures, begin), _events(figures.length), _dead_letters(begin)]
 
 
 def _groups(figures: StreamFigures) -> Panel:
@@ -29,14 +34,21 @@ def _groups(figures: StreamFigures) -> Panel:
     return Panel("Groups", columns, rows, "A healthy group has nothing older than a few seconds.")
 
 
-def _consumers(figures: StreamFigures) -> Panel:
+def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
     rows = [
-        (group.name, one.name, "alive" if one.alive else "no heartbeat", one.pending, _age(one.idle_seconds))
+        (
+            group.name,
+            one.name,
+            "alive" if one.alive else "no heartbeat",
+            one.pending,
+            _age(one.idle_seconds),
+            begin("claim", "Free…", group=group.name, consumer=one.name) if one.pending and not one.alive else "",
+        )
         for group in figures.groups
         for one in group.consumers
     ]
     note = "What a consumer without a heartbeat holds is claimed by the others once it is idle long enough."
-    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Idle"), rows, note)
+    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Idle", "Mend"), rows, note)
 
 
 def _events(length: int) -> Panel:
@@ -48,13 +60,13 @@ def _events(length: int) -> Panel:
     return Panel(f"Newest events of {length}", columns, rows)
 
 
-def _dead_letters() -> Panel:
+def _dead_letters(begin: Begin) -> Panel:
     rows = [
         (letter.letter_id, _time(letter.letter_id), letter.reason, letter.deliveries, letter.shown("symbol"),
-         letter.shown("signal_id"), letter.source_id)
+         letter.shown("signal_id"), letter.source_id, begin("redrive", "Redrive…", letter_id=letter.letter_id))
         for letter in inspection.newest_dead_letters(_SHOWN)
     ]  # fmt: skip
-    columns = ("Letter", "Since", "Reason", "Deliveries", "Symbol", "Signal", "Entry")
+    columns = ("Letter", "Since", "Reason", "Deliveries", "Symbol", "Signal", "Entry", "Mend")
     return Panel(f"Newest dead letters of {inspection.dead_letter_count()}", columns, rows)
 
 

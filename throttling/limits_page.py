@@ -104,7 +104,7 @@ class RateLimitsAdmin(LiveStateAdmin):
 
     def _extras(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         """Instead of buttons of their own, the actions stand beside the subject they are for."""
-        shown = context["failure"] is None
+        shown = not context["failure"]
         return {
             "live_actions": (),
             "subject_actions": {action.name for action in context["live_actions"]},

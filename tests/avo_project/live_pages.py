@@ -34,7 +34,8 @@ class LivePage(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         if down:
             raise RedisConnectionError("gone")
-        return [Panel("Lanes", ("inbox", "depth"), [("<b>a</b>", 3)], note="Zero is normal.")]
+        begin = self.button(request, "drain", "Drain…", lane="a & b")
+        return [Panel("Lanes", ("inbox", "depth", ""), [("<b>a</b>", 3, begin)], note="Zero is normal.")]
 
 
 site = admin.AdminSite()

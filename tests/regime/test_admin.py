@@ -37,7 +37,7 @@ def test_a_symbol_is_shown_as_a_heat_map(operator_client: Client, cycle: Cycle, 
     cycle.write([a_state("BTC/USDT", server_now)])
     page = operator_client.get(PAGE, {"symbol": "btc/usdt"}).content.decode()
     assert "<strong>BTC/USDT</strong>: current" in page
-    assert page.count("rgba(") == 40
+    assert page.count("avo-heat-") == 40
     plain_hset(redis, "X", {"bull:1mo": "bad"})
     assert "unknown age" in operator_client.get(PAGE, {"symbol": "X"}).content.decode()
     assert "No state is kept" in operator_client.get(PAGE, {"symbol": "NOBODY"}).content.decode()

@@ -1,0 +1,130 @@
+"""The JSON behind the live pages: strong ETags, permission, Redis down; and what a refresh costs Redis."""
+
+import time
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from outreach.intake import Intake
+from outreach.models import Inbox
+from signals_app.event import parse_fields
+from signals_app.group import ConsumerGroup
+from signals_app.stream import SignalStream
+from tests.avo_project import live_pages
+from throttling.tally import Tally
+
+pytestmark = pytest.mark.django_db
+PAGES = {
+    "regime": "/admin/regime/regimecache/",
+    "signals": "/admin/signals_app/livestream/",
+    "outreach": "/admin/outreach/outreachqueue/",
+    "throttling": "/admin/throttling/ratelimits/",
+}
+MOST_COMMANDS = 20
+
+
+@pytest.mark.urls("tests.avo_project.live_pages")
+class TestAnyPage:
+    LIVE = "/admin/auth/group/live.json"
+
+    @pytest.fixture(autouse=True)
+    def up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live_pages, "down", False)
+
+    def test_the_panels_come_as_fragments_with_a_strong_etag(self, operator_client: Any) -> None:
+        first = operator_client.get(self.LIVE)
+        [panel] = first.json()["panels"]
+        assert (panel["id"], panel["title"]) == ("panel-1", "Lanes")
+        assert "&lt;b&gt;a&lt;/b&gt;" in panel["html"]
+        assert first.json()["as_of"].endswith("+00:00")
+        assert first["ETag"].startswith('"')
+        unchanged = operator_client.get(self.LIVE, headers={"If-None-Match": first["ETag"]})
+        assert (unchanged.status_code, unchanged.content, unchanged["ETag"]) == (304, b"", first["ETag"])
+        assert operator_client.get(self.LIVE, headers={"If-None-Match": '"other"'}).status_code == 200
+
+    def test_the_page_names_its_source_and_carries_no_inline_code(self, operator_client: Any) -> None:
+        page = operator_client.get("/admin/auth/group/?lane=a").content.decode()
+        assert 'data-url="live.json?lane=a"' in page
+        assert 'id="panel-1"' in page
+        assert " style=" not in page
+        assert "<style" not in page
+        assert "onclick" not in page
+
+    def test_redis_down_is_said(self, operator_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live_pages, "down", True)
+        answer = operator_client.get(self.LIVE)
+        assert answer.status_code == 503
+        assert "Redis does not answer" in answer.json()["failure"]
+
+    def test_only_who_may_view_gets_it_and_only_by_get(
+        self, client: Any, operator_client: Any, django_user_model: Any
+    ) -> None:
+        assert operator_client.post(self.LIVE).status_code == 405
+        client.logout()
+        assert client.get(self.LIVE).status_code == 302
+        staff = django_user_model.objects.create_user("staff", is_staff=True)
+        client.force_login(staff)
+        assert client.get(self.LIVE).status_code == 403
+        staff.user_permissions.add(Permission.objects.get(codename="view_group"))
+        assert client.get(self.LIVE).status_code == 200
+
+    def test_a_button_of_a_row_brings_its_values(self, operator_client: Any) -> None:
+        [panel] = operator_client.get(self.LIVE).json()["panels"]
+        assert 'form="avo-act" formaction="do/drain/" name="given" value="lane=a+%26+b"' in panel["html"]
+        asked = operator_client.post("/admin/auth/group/do/drain/", {"given": "lane=a+%26+b"}).content.decode()
+        assert '<input type="hidden" name="lane" value="a &amp; b">' in asked
+        assert 'name="given"' not in asked
+
+    def test_a_viewer_sees_no_button(self, client: Any, django_user_model: Any) -> None:
+        staff = django_user_model.objects.create_user("staff", is_staff=True)
+        staff.user_permissions.add(Permission.objects.get(codename="view_group"))
+        client.force_login(staff)
+        assert "<button" not in client.get(self.LIVE).json()["panels"][0]["html"]
+
+
+def commands_during(redis: Any, what: Any) -> dict[str, int]:
+    """The Redis commands that ``what`` costs, those inside scripts included."""
+    redis.config_resetstat()
+    what()
+    stats = redis.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): figures["calls"] for name, figures in stats.items()}
+    return {name: count for name, count in calls.items() if name not in ("config|resetstat", "info", "client|setname")}
+
+
+@pytest.fixture
+def a_full_system(redis_of: Any) -> None:
+    stream = SignalStream.connect()
+    stream.make_default_group()
+    for batch in range(30):
+        events = [
+            parse_fields(
+                {
+                    "signal_id": f"00000000-0000-4000-8000-{batch:06}{n:06}",
+                    "symbol": "AAPL",
+                    "direction": "long",
+                    "confidence": "0.5",
+                }
+            )
+            for n in range(100)
+        ]
+        stream.publish(events, publisher="p", batch=batch)
+    ConsumerGroup.connect("apex-group").read("one", count=50, block_ms=0)
+    for n in range(60):
+        Inbox.objects.create(address=f"inbox{n}@example.com", per_minute=1 + n % 3, paused=n % 7 == 0)
+    intake = Intake.connect(time.time)
+    for n in range(120):
+        intake.accept(
+            {"inbox": f"inbox{n % 60}@example.com", "recipient": f"r{n}@example.com", "subject": "s", "body": "b"}
+        )
+    Tally.connect().add({("free", f"user:user_{n}"): n for n in range(500)}, {"free": 11, "pro": 3}, time.time())
+
+
+@pytest.mark.real_server
+@pytest.mark.usefixtures("a_full_system")
+@pytest.mark.parametrize("role", ["signals", "outreach", "throttling"])
+def test_a_refresh_costs_redis_few_commands(operator_client: Any, redis_of: Any, role: str) -> None:
+    live = f"{PAGES[role]}live.json"
+    assert operator_client.get(live).status_code == 200
+    costs = commands_during(redis_of(role), lambda: operator_client.get(live))
+    assert sum(costs.values()) <= MOST_COMMANDS, costs
