@@ -1,4 +1,7 @@
+import sys
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class AvoProjectConfig(AppConfig):
@@ -8,7 +11,12 @@ class AvoProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
 
-        from avo_project import checks  # noqa: F401 - registers the system checks
+        from avo_project import checks, redis_servers  # noqa: F401 - registers the system checks
         from avo_project.embedded_database import migrate_on_first_connection
+        from avo_project.log_lines import command_name
+        from avo_project.metrics import register_live_source, serve_process_counters
 
         connection_created.connect(migrate_on_first_connection)
+        register_live_source("redis", redis_servers.live_metrics)
+        if settings.METRICS_LISTEN and command_name(sys.argv) not in {"gunicorn", "uvicorn"}:
+            serve_process_counters(settings.METRICS_LISTEN)

@@ -7,8 +7,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Metric, generate_latest, multiprocess
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Metric,
+    generate_latest,
+    multiprocess,
+    start_http_server,
+)
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
@@ -26,14 +35,14 @@ def register_live_source(role: str, source: LiveSource) -> None:
 
 
 class LiveCollector(Collector):
-    """The gauges of all roles. A role whose Redis is down is left out and shown as ``avo_role_up`` 0."""
+    """The gauges of all roles. A role whose Redis or database is down is left out and shown as ``avo_role_up`` 0."""
 
     def collect(self) -> Iterator[Metric]:
         up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
         for role, source in sorted(_live_sources.items()):
             try:
                 gauges = list(source())
-            except RedisError as failure:
+            except (RedisError, DatabaseError) as failure:
                 logger.warning("metrics of %s left out: %s", role, failure)
                 gauges = []
                 up.add_sample("avo_role_up", {"role": role}, 0)
@@ -51,6 +60,18 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     registry.register(LiveCollector())
     page = generate_latest(_process_registry()) + generate_latest(registry)
     return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)
+
+
+def serve_process_counters(address: str) -> None:
+    """Lets Prometheus read the counters of this process, which has no web server, at ``host:port``.
+
+    A port that is taken costs the figures and not the process.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        start_http_server(int(port), host.strip("[]") or "127.0.0.1")
+    except (OSError, ValueError) as failure:
+        logger.warning("METRICS_LISTEN: nobody can read this process's counters at %s: %s", address, failure)
 
 
 def _process_registry() -> CollectorRegistry:

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "avo_project.request_id.RequestIdMiddleware",
+    "avo_project.request_metrics.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "throttling.middleware.RateLimitMiddleware",
@@ -122,6 +123,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_LISTEN = env.str("METRICS_LISTEN", default="")
 
 # What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
 REGIME: dict[str, Any] = {}

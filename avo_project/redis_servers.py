@@ -1,0 +1,73 @@
+"""What the Redis servers behind the roles say of themselves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django_redis import get_redis_connection
+from prometheus_client import Metric
+from redis import RedisCluster
+from redis.exceptions import RedisError
+
+from avo_project.redis_roles import ROLES
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """Of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 is no limit."""
+
+    used_bytes: int
+    maxmemory_bytes: int
+    policies: frozenset[str]
+    evicted_keys: int
+    appends_everything: bool
+    last_writes_worked: bool
+
+
+def facts_of(alias: str) -> ServerFacts:
+    """Asks the servers of a role. Raises RedisError."""
+    return summed([server.info() for server in _servers(get_redis_connection(alias))])
+
+
+def _servers(client: Any) -> Sequence[Any]:
+    if isinstance(client, RedisCluster):
+        return [client.get_redis_connection(node) for node in client.get_primaries()]  # type: ignore[no-untyped-call]
+    return [client]
+
+
+def summed(infos: Sequence[Mapping[str, Any]]) -> ServerFacts:
+    """One record of the replies of INFO. What a server does not tell counts as harmless."""
+    return ServerFacts(
+        used_bytes=sum(int(info.get("used_memory", 0)) for info in infos),
+        maxmemory_bytes=sum(int(info.get("maxmemory", 0)) for info in infos),
+        policies=frozenset(str(info["maxmemory_policy"]) for info in infos if "maxmemory_policy" in info),
+        evicted_keys=sum(int(info.get("evicted_keys", 0)) for info in infos),
+        appends_everything=all(int(info.get("aof_enabled", 0)) for info in infos),
+        last_writes_worked=all(
+            info.get(name, "ok") == "ok"
+            for info in infos
+            for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
+        ),
+    )
+
+
+def live_metrics() -> Iterator[Metric]:
+    """Gauges of every role's server; a server that is down has ``avo_redis_up`` 0 and no others."""
+    up = Metric("avo_redis_up", "Whether the role's Redis answers", "gauge")
+    used = Metric("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", "gauge")
+    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 is no limit", "gauge")
+    evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
+    writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
+    for role in ROLES:
+        labels = {"role": role.alias}
+        try:
+            facts = facts_of(role.alias)
+        except RedisError:
+            up.add_sample("avo_redis_up", labels, 0)
+            continue
+        up.add_sample("avo_redis_up", labels, 1)
+        used.add_sample("avo_redis_memory_used_bytes", labels, facts.used_bytes)
+        limit.add_sample("avo_redis_memory_max_bytes", labels, facts.maxmemory_bytes)
+        evicted.add_sample("avo_redis_evicted_keys_total", labels, facts.evicted_keys)
+        writes.add_sample("avo_redis_persistence_ok", labels, float(facts.last_writes_worked))
+    yield from (up, used, limit, evicted, writes)
