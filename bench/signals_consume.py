@@ -13,37 +13,40 @@ def main() -> None:
         for what, count, handler, target in (
             ("read + ack, count 100, no-op", 100, "ignore", ">= 0.5"),
             ("read + ack, count 10, no-op", 10, "ignore", "none"),
+            ("read + ack, count 1, no-op", 1, "ignore", ">= 0.5"),
             ("read + execution row on SQLite, count 500", 500, "book_executions", ">= 10,000/s"),
         ):
-            compare(what, "/s", partial(run_raw, client, count), partial(run_ours, client, count, handler), target)
+            number = EVENTS // 10 if count == 1 else EVENTS
+            raw = partial(run_raw, client, number, count)
+            compare(what, "/s", raw, partial(run_ours, client, number, count, handler), target)
 
 
-def fill(client: Any) -> None:
+def fill(client: Any, number: int) -> None:
     from signals_app.publisher import Publisher
     from signals_app.stream import SignalStream
 
     client.flushall()
     publisher = Publisher(SignalStream(client, soft_cap=50_000, hard_cap=1_000_000), soft_cap=50_000)
-    for _ in publisher.publish(events(EVENTS)):
+    for _ in publisher.publish(events(number)):
         pass
 
 
-def run_raw(client: Any, count: int) -> float:
-    fill(client)
+def run_raw(client: Any, number: int, count: int) -> float:
+    fill(client, number)
 
     def run() -> None:
         while reply := client.xreadgroup("apex-group", "raw", {"signals:live": ">"}, count=count):
             client.xack("signals:live", "apex-group", *[entry_id for entry_id, _ in reply[0][1]])
 
-    return per_second(EVENTS, run)
+    return per_second(number, run)
 
 
-def run_ours(client: Any, count: int, handler: str) -> float:
+def run_ours(client: Any, number: int, count: int, handler: str) -> float:
     from avo_project.stop_flag import StopFlag
     from signals_app.assembly import ConsumerOptions, assemble_consumer
     from signals_app.stop_deadline import StopDeadline
 
-    fill(client)
+    fill(client, number)
     stop = StopFlag()
     deadline = StopDeadline(stop)
     options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=f"signals_app.handlers.{handler}")
@@ -51,9 +54,9 @@ def run_ours(client: Any, count: int, handler: str) -> float:
 
     def run() -> None:
         tally = consumer.run(stop, deadline, stop_when_idle=True)
-        assert tally.executed == EVENTS, tally
+        assert tally.executed == number, tally
 
-    return per_second(EVENTS, run)
+    return per_second(number, run)
 
 
 if __name__ == "__main__":

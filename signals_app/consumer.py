@@ -103,9 +103,11 @@ class Consumer:
     def _unit(self, now: float) -> Step:
         if not self._member.name:
             self._join()
-        self._processor.acknowledge_done()
+        if not self._source.will_read(now):
+            self._processor.acknowledge_done()
         self._housekeeper.step(now)
-        deliveries = self._source.take(now)
+        deliveries = self._source.take(now, self._processor.done)
+        self._processor.acknowledged()
         if deliveries:
             self._processor.work(deliveries)
             return Step(taken=len(deliveries))

@@ -1,6 +1,6 @@
 """A delivery: one event handed to one consumer, and what becomes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,10 +9,11 @@ LONGEST_RETRY_SECONDS = 60.0
 
 
 class Delivery(NamedTuple):
-    """``deliveries`` counts this one too; ``fields`` are the raw bytes of the entry. A tuple, because it is fast."""
+    """``deliveries`` counts this one too; ``fields`` are the raw bytes of the entry, field, value, field, value … A
+    tuple, because it is fast."""
 
     entry_id: str
-    fields: Mapping[bytes, bytes]
+    fields: Sequence[bytes]
     deliveries: int = 1
 
 

@@ -15,15 +15,17 @@ MAX_BYTES = 65_536
 MAX_FIELDS = 256
 
 _KNOWN = ("signal_id", "symbol", "direction", "confidence")
+_OWN = frozenset({*_KNOWN, "published_at"})
 _new = tuple.__new__  # half the time of the named tuple's own, which takes keywords
-_NO_EXTRA: Mapping[str, str] = MappingProxyType({})
+NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 # The known values of nearly every event, in their usual form, in one match; what does not match is examined.
-_KNOWN_VALUES = (
+KNOWN_VALUES = (
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\0[!-~]{1,64}\0(?:long|short|flat)\0"
     r"(?:0(?:\.[0-9]{1,24})?|1(?:\.0{1,24})?)"
 )
-_USUAL = re.compile(_KNOWN_VALUES + r"(?:\0|\Z)")
-_USUAL_WITH_TIME = re.compile(_KNOWN_VALUES + r"\0[0-9]{1,15}(?:\0|\Z)")
+TIME_VALUE = r"\0[0-9]{1,15}"
+_USUAL = re.compile(KNOWN_VALUES + r"(?:\0|\Z)")
+_USUAL_WITH_TIME = re.compile(KNOWN_VALUES + TIME_VALUE + r"(?:\0|\Z)")
 _SYMBOL = re.compile(r"[!-~]{1,64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -50,7 +52,7 @@ class Event(NamedTuple):
     direction: Direction
     confidence: float
     published_at_ms: int | None = None
-    extra: Mapping[str, str] = _NO_EXTRA
+    extra: Mapping[str, str] = NO_EXTRA
 
     def as_fields(self) -> list[str]:
         """Field, value, field, value … as XADD takes them."""
@@ -65,7 +67,7 @@ class Event(NamedTuple):
         return fields
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """The names of an entry's fields: most entries have the same. The ``pattern`` is for values that come in the
     usual order: the known ones, then ``published_at`` if there is one; ``extra`` names the rest."""
 
@@ -77,7 +79,7 @@ class _Layout(NamedTuple):
 
 def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
     """The event in a stream entry. Raises BadEventError with the precise reason."""
-    layout = _layout(tuple(fields))
+    layout = layout_of(tuple(fields))
     joined = b"\0".join(fields.values())
     try:
         text = joined.decode()
@@ -88,10 +90,10 @@ def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
 
 def parse_fields(fields: Mapping[str, str]) -> Event:
     """The event in decoded fields. Raises BadEventError with the precise reason."""
-    return _parse(_layout(tuple(fields)), "\0".join(fields.values()), fields)
+    return _parse(layout_of(tuple(fields)), "\0".join(fields.values()), fields)
 
 
-def _parse(layout: _Layout, text: str, fields: Mapping[Any, str | bytes]) -> Event:
+def _parse(layout: Layout, text: str, fields: Mapping[Any, str | bytes]) -> Event:
     if len(text) > MAX_BYTES:
         raise BadEventError("too-large", f"{len(text)} characters in all, {MAX_BYTES} at most")
     values = text.split("\0")
@@ -99,13 +101,13 @@ def _parse(layout: _Layout, text: str, fields: Mapping[Any, str | bytes]) -> Eve
     if len(values) != len(names) or pattern is None or pattern.match(text) is None:
         values = [value if isinstance(value, str) else value.decode() for value in fields.values()]
         (names, _, has_time, extra_names), values = _examine(dict(zip(names, values, strict=True)))
-    extra = dict(zip(extra_names, values[-len(extra_names) :], strict=True)) if extra_names else _NO_EXTRA
+    extra = dict(zip(extra_names, values[-len(extra_names) :], strict=True)) if extra_names else NO_EXTRA
     published_at_ms = int(values[4]) if has_time else None
     return _new(Event, (*values[:3], float(values[3]), published_at_ms, extra))
 
 
 @lru_cache(maxsize=128)
-def _layout(names: tuple[str, ...] | tuple[bytes, ...]) -> _Layout:
+def layout_of(names: tuple[str, ...] | tuple[bytes, ...]) -> Layout:
     if len(names) > MAX_FIELDS:
         raise BadEventError("too-many-fields", f"{len(names)} fields, {MAX_FIELDS} at most")
     if sum(map(len, names)) > MAX_BYTES:
@@ -116,11 +118,11 @@ def _layout(names: tuple[str, ...] | tuple[bytes, ...]) -> _Layout:
         raise BadEventError("not-utf8", "the name of a field is not UTF-8 text") from None
     has_time = texts[4:5] == ("published_at",)
     extra = texts[5:] if has_time else texts[4:]
-    is_usual = texts[:4] == _KNOWN and "published_at" not in extra
-    return _Layout(texts, (_USUAL_WITH_TIME if has_time else _USUAL) if is_usual else None, has_time, extra)
+    is_usual = texts[:4] == _KNOWN and not _OWN.intersection(extra)
+    return Layout(texts, (_USUAL_WITH_TIME if has_time else _USUAL) if is_usual else None, has_time, extra)
 
 
-def _examine(fields: dict[str, str]) -> tuple[_Layout, list[str]]:
+def _examine(fields: dict[str, str]) -> tuple[Layout, list[str]]:
     """The same fields in the usual order, their known values in the usual form, if they are sound."""
     try:
         signal_id, symbol, direction, confidence = [fields.pop(name) for name in _KNOWN]
@@ -129,7 +131,7 @@ def _examine(fields: dict[str, str]) -> tuple[_Layout, list[str]]:
     known = [_signal_id(signal_id), _symbol(symbol), _direction(direction), _confidence(confidence)]
     time = [("published_at", _published_at(fields.pop("published_at")))] if "published_at" in fields else []
     rest = dict([*time, *fields.items()])
-    return _layout((*_KNOWN, *rest)), [*known, *rest.values()]
+    return layout_of((*_KNOWN, *rest)), [*known, *rest.values()]
 
 
 def _signal_id(text: str) -> str:

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from signals_app.delivery import Bury, Delivery, too_often
-from signals_app.event import BadEventError, Event, parse_entry
+from signals_app.event import BadEventError, Event
+from signals_app.event_batch import parse_batch
 from signals_app.group import ConsumerGroup
 from signals_app.handling import Handled, LoadedHandler, UnavailableError, verdict_on
 from signals_app.member import Member
@@ -59,21 +60,24 @@ class Processor:
                 self._handle_together(jobs)
             else:
                 self._handle_one_by_one(jobs)
-        finally:
+        except UnavailableError:
             self.acknowledge_done()
+            raise
 
     def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:
+        due = [delivery for delivery in deliveries if delivery.deliveries == 1 or not self._is_hopeless(delivery)]
         jobs = []
-        for delivery in deliveries:
-            entry_id, fields, count = delivery
-            if count > 1 and (verdict := too_often(count, self._max_deliveries)):
-                self._bury(delivery, verdict)
-                continue
-            try:
-                jobs.append((entry_id, parse_entry(fields)))
-            except BadEventError as bad:
-                self._bury(delivery, Bury(str(bad)))
+        for delivery, event in zip(due, parse_batch([delivery.fields for delivery in due]), strict=True):
+            if isinstance(event, BadEventError):
+                self._bury(delivery, Bury(str(event)))
+            else:
+                jobs.append((delivery.entry_id, event))
         return jobs
+
+    def _is_hopeless(self, delivery: Delivery) -> bool:
+        if verdict := too_often(delivery.deliveries, self._max_deliveries):
+            self._bury(delivery, verdict)
+        return verdict is not None
 
     def _handle_together(self, jobs: Sequence[_Job]) -> None:
         jobs = self._begin(jobs)
@@ -129,10 +133,20 @@ class Processor:
         """What is left of the last batch: neither finished, nor buried, nor put off."""
         return list(self._open.values())
 
+    @property
+    def done(self) -> Sequence[str]:
+        """Finished, to be acknowledged: by ``acknowledge_done``, or by whoever then calls ``acknowledged``."""
+        return self._done
+
     def acknowledge_done(self) -> None:
         """Also to be called after a lost connection: what is done need not be delivered again."""
         if self._done:
             self._group.acknowledge(self._done)
+        self.acknowledged()
+
+    def acknowledged(self) -> None:
+        """What was done is acknowledged."""
+        if self._done:
             self._let_go(self._done)
             self._done = []
         self._acknowledged_at = self._clock()

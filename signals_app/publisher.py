@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +63,7 @@ class Publisher:
     def publish_batch(self, events: list[Event]) -> list[str]:
         """All or none of them, in one step; raises as ``publish``."""
         self._batch += 1
-        published = self._persistently(lambda: self._add(events))
+        published = self._persistently(events)
         self._trim_if_due(published)
         return published.entry_ids
 
@@ -77,13 +78,15 @@ class Publisher:
                 raise
             return self._stream.publish(events, publisher=self._name, batch=self._batch)
 
-    def _persistently(self, call: Callable[[], Published]) -> Published:
-        give_up_at = self._clock() + self._patience_seconds
+    def _persistently(self, events: list[Event]) -> Published:
+        give_up_at = math.inf
         for attempts in itertools.count(1):
             try:
-                return call()
+                return self._add(events)
             except PASSING_ERRORS as failure:
-                if self._clock() >= give_up_at:
+                now = self._clock()
+                give_up_at = min(give_up_at, now + self._patience_seconds)
+                if now >= give_up_at:
                     raise
                 logger.warning("Redis is away, the batch is tried again: %s", failure)
                 self._pause(back_off_seconds(attempts))

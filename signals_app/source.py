@@ -3,6 +3,7 @@
 import heapq
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from signals_app.delivery import Delivery
@@ -73,8 +74,17 @@ class DeliverySource:
         """So much waits for another try that nothing new is taken."""
         return len(self._waiting) >= _MOST_WAITING
 
-    def take(self, now: float) -> list[Delivery]:
-        """The next deliveries; empty when there were none within the blocking time, or when it is full."""
+    def will_read(self, now: float) -> bool:
+        """Whether ``take`` will do nothing but read new entries."""
+        is_due = bool(self._waiting) and self._waiting[0][0] <= now
+        owes_now = self._put_back or self._owed or self._held_after or is_due
+        return not (owes_now or self.is_full or now >= self._claim_at)
+
+    def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
+        """The next deliveries; empty when there were none within the blocking time, or when it is full.
+
+        When it ``will_read``, what is ``done`` is acknowledged by the way.
+        """
         if self._put_back:
             deliveries, self._put_back = self._put_back, []
             return deliveries
@@ -83,9 +93,8 @@ class DeliverySource:
             return self._deliver_again(self._owed.popleft())
         if self.is_full:
             return []
-        return self._window.within(
-            self._group.read(self._member.name, count=self._intake.count, block_ms=self._block_ms(now))
-        )
+        name, intake = self._member.name, self._intake
+        return self._window.within(self._group.read(name, count=intake.count, block_ms=self._block_ms(now), done=done))
 
     def _look_for_owed(self, now: float) -> None:
         while self._waiting and self._waiting[0][0] <= now:

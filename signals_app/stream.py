@@ -1,6 +1,6 @@
 """The stream of events: adding to it, reading it without a group, keeping it at its length."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from signals_app.conf import read_conf
 from signals_app.entry import Entry
 from signals_app.event import Event
 from signals_app.group import make_group
+from signals_app.line import Argument, Line
 
 _TRIM_STEP = 10_000
 _RECEIPT_TTL_MS = 600_000
@@ -44,12 +45,16 @@ class Published:
 
 
 class SignalStream:
-    """Everything but a group's own business: publish, trim, length, newest first, a range."""
+    """Everything but a group's own business: publish, trim, length, newest first, a range.
+
+    One thread publishes; the rest may be asked by any.
+    """
 
     def __init__(self, client: Any, *, soft_cap: int, hard_cap: int) -> None:
         self._client = client
         self._hard_cap = hard_cap
         self._soft_cap = soft_cap
+        self._line = Line(client, keys.LIVE)
         self._publish = client.register_script(read_lua(__package__, "publish"))
         self._trim = client.register_script(read_lua(__package__, "trim"))
 
@@ -63,27 +68,28 @@ class SignalStream:
         """From now on no entry can be trimmed before the default group has handled it."""
         make_group(self._client, keys.DEFAULT_GROUP)
 
-    def publish(self, events: Iterable[Event], *, publisher: str, batch: int) -> Published:
+    def publish(self, events: Sequence[Event], *, publisher: str, batch: int) -> Published:
         """Adds a batch; the same ``batch`` of a ``publisher`` again adds nothing and tells the first one's ids.
 
-        Raises StreamFullError, with nothing added.
+        Batches are numbered upwards. Raises StreamFullError, or MarkMovedError for a batch that a later one has
+        overtaken, with nothing added.
         """
         return self._add(events, keys.receipt(publisher), "*", str(batch), _RECEIPT_TTL_MS)
 
-    def publish_marked(self, events: Iterable[Event], *, key: str, before: str, mark: str) -> Published:
+    def publish_marked(self, events: Sequence[Event], *, key: str, before: str, mark: str) -> Published:
         """Adds a batch and moves the mark at ``key`` from ``before`` to ``mark`` in the same step.
 
         A mark has no spaces. Raises MarkMovedError or StreamFullError, with nothing added.
         """
         return self._add(events, key, before, mark, 0)
 
-    def _add(self, events: Iterable[Event], key: str, before: str, mark: str, ttl_ms: int) -> Published:
-        arguments: list[object] = [self._hard_cap, before, mark, ttl_ms]
+    def _add(self, events: Sequence[Event], key: str, before: str, mark: str, ttl_ms: int) -> Published:
+        arguments: list[Argument] = [self._hard_cap, before, mark, ttl_ms, len(events)]
         for event in events:
             fields = event.as_fields()
             arguments.append(len(fields))
             arguments += fields
-        outcome, length, *rest = self._publish(keys=[keys.LIVE, key], args=arguments)
+        outcome, length, *rest = self._line.run(self._publish, (keys.LIVE, key), arguments)
         if outcome == b"full":
             raise StreamFullError(length, self._hard_cap)
         if outcome == b"moved":

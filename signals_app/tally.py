@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter
 
 _EVENTS = Counter("avo_signals_events", "Events finished by consumers of this process", ["outcome"])
+_COUNTERS = [_EVENTS.labels(outcome) for outcome in ("executed", "duplicate", "dead")]
 
 
 @dataclass(slots=True)
@@ -25,9 +26,9 @@ class Tally:
         self.executed += executed
         self.duplicates += duplicates
         self.dead += dead
-        for outcome, number in (("executed", executed), ("duplicate", duplicates), ("dead", dead)):
+        for counter, number in zip(_COUNTERS, (executed, duplicates, dead), strict=True):
             if number:
-                _EVENTS.labels(outcome).inc(number)
+                counter.inc(number)
 
     def __str__(self) -> str:
         return (

@@ -40,6 +40,10 @@ class ReplyThief:
         self._listener.close()
         Path(self._path).unlink()
 
+    def steal_from_now(self, number: int) -> None:
+        """The reply to the ``number``-th command from now is stolen."""
+        self._steals = len(self.commands) + number
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:

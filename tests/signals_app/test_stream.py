@@ -38,6 +38,14 @@ def test_a_batch_whose_reply_was_lost_is_not_added_again(stream: SignalStream) -
     assert numbers(stream) == [1, 2, 3, 4]
 
 
+def test_a_batch_that_arrives_after_its_successor_is_not_added(stream: SignalStream) -> None:
+    for batch in (9, 10):
+        stream.publish([event(batch)], publisher="p", batch=batch)
+    with pytest.raises(MarkMovedError):
+        stream.publish([event(9)], publisher="p", batch=9)
+    assert numbers(stream) == [9, 10]
+
+
 def test_at_the_hard_cap_nothing_of_the_batch_is_added(redis_client: Any) -> None:
     small = SignalStream(redis_client, soft_cap=1, hard_cap=3)
     small.publish([event(1), event(2)], publisher="p", batch=1)
