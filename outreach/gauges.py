@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from outreach.inspection import QueueView
-from outreach.models import UNFINISHED, Touch
+from outreach.models import UNFINISHED, Inbox, Touch
 
 _ALIVE_MS = 120_000
 _SHOWN = (*UNFINISHED, Touch.Status.UNKNOWN)
@@ -29,6 +29,7 @@ def live_gauges() -> Iterator[Metric]:
         "1 unless Redis lost the queue since it was last compared with the ledger",
         now.is_intact,
     )
+    yield _gauge("avo_outreach_inboxes_paused", "Inboxes that are paused", Inbox.objects.filter(paused=True).count())
     touches = GaugeMetricFamily(
         "avo_outreach_touches", "Unfinished and unknown touches in the ledger", labels=["status"]
     )
