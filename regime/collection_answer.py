@@ -40,14 +40,13 @@ class CollectionAnswers:
 
 def _body(version: Version, universe: Universe, query: Query, after: Place | None, age_seconds: int) -> bytes:
     page = universe.page(query, after)
-    return orjson.dumps(
-        {
-            "as_of": plain(version.built_at),
-            "age_seconds": age_seconds,
-            "symbols": len(universe),
-            "timeframes": orjson.Fragment(universe.summary_json),
-            "count": page.count,
-            "next": page.ended_at and encode_cursor(Cursor(version.name, page.ended_at)),
-            "results": page.rows,
-        }
+    ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at))
+    return b'{"as_of":%b,"age_seconds":%d,"symbols":%d,"timeframes":%b,"count":%d,"next":%b,"results":[%b]}' % (
+        orjson.dumps(plain(version.built_at)),
+        age_seconds,
+        len(universe),
+        universe.summary_json,
+        page.count,
+        orjson.dumps(ends),
+        page.rows,
     )

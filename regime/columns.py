@@ -76,12 +76,16 @@ def merged(parts: Sequence[Columns]) -> Columns:
     )
 
 
-def positions(symbols: NDArray[np.bytes_], wanted: NDArray[np.bytes_]) -> NDArray[np.intp]:
+def positions(symbols: NDArray[np.bytes_], wanted: NDArray[np.bytes_] | Sequence[bytes]) -> NDArray[np.intp]:
     """Where each wanted symbol stands in the sorted ``symbols``; -1 where it is missing."""
     if not len(symbols):
         return np.full(len(wanted), -1, dtype=np.intp)
-    places = np.searchsorted(symbols, wanted).clip(max=len(symbols) - 1)
-    return np.where(symbols[places] == wanted, places, -1)
+    width = symbols.dtype.itemsize
+    wider = np.asarray(wanted, dtype=f"S{width + 1}")
+    is_longer = wider.view(np.uint8)[width :: width + 1] != 0
+    same_width = wider.astype(symbols.dtype)  # or all of ``symbols`` would be converted for each search
+    places = np.searchsorted(symbols, same_width).clip(max=len(symbols) - 1)
+    return np.where((symbols[places] == same_width) & ~is_longer, places, -1)
 
 
 def are_current(stamps: NDArray[np.float64], now: float) -> NDArray[np.bool_]:

@@ -31,6 +31,16 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What our own writers and refreshers did last. Ages in seconds, None where there is nothing yet."""
+
+    pointer: Pointer
+    collection_age_seconds: float | None
+    cycle_age_seconds: float | None
+    is_cycle_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """One state as it is held, and what the rules say of it."""
 
@@ -63,16 +73,26 @@ class RegimeInspection:
             CollectionStore.connect(), StateCache.connect(), KeySample.connect(), BackfillLog.connect(), regime_conf()
         )
 
-    def overview(self) -> Overview:
-        """Cheap: some hundred small commands in three round trips."""
+    def standing(self) -> Standing:
+        """One command."""
         pointer, now = self._store.pointer(), self._clock()
         cycle_age = now - pointer.cycle_ended_at if pointer.cycle else None
-        return Overview(
+        return Standing(
             pointer=pointer,
-            sample=self._sample.take(_SAMPLE_SIZE),
             collection_age_seconds=now - pointer.built_at if pointer.collection else None,
             cycle_age_seconds=cycle_age,
             is_cycle_overdue=cycle_age is not None and cycle_age > self._conf.cycle_overdue_seconds,
+        )
+
+    def overview(self) -> Overview:
+        """Some hundred small commands in three round trips: for a sampler, not for a page that refreshes itself."""
+        standing = self.standing()
+        return Overview(
+            pointer=standing.pointer,
+            sample=self._sample.take(_SAMPLE_SIZE),
+            collection_age_seconds=standing.collection_age_seconds,
+            cycle_age_seconds=standing.cycle_age_seconds,
+            is_cycle_overdue=standing.is_cycle_overdue,
         )
 
     def ages_by_hour(self) -> list[int]:

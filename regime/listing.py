@@ -1,7 +1,7 @@
 """What is asked of the universe and what it answers: one page of rows in a chosen order."""
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 Order = Literal["score", "-score", "symbol"]
 Positions = NDArray[np.intp]
 
+_FALLING = np.int32  # a number of another kind, searched for, would have all of them converted
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to the universe. ``regime`` None stands for each symbol's dominant one; ``symbols`` None for all."""
+    """One question to the universe.
+
+    ``regime`` None stands for each symbol's dominant one; ``symbols`` are separated by commas, None for all.
+    """
 
     timeframe: str = "1mo"
     regime: str | None = None
     min_score: float | None = None
-    symbols: tuple[bytes, ...] | None = None
+    symbols: bytes | None = None
     order: Order = "symbol"
     limit: int = 50
 
@@ -30,22 +35,13 @@ class Place:
     symbol: str
 
 
-class Row(TypedDict):
-    """A state as a listing shows it: a plain dictionary, because that is what is fastest made into JSON."""
-
-    symbol: str
-    computed_at: float
-    timeframe: str
-    regime: str
-    score: float
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``count`` is how many match on all pages; ``ended_at`` is None on the last page."""
+    """``count`` is how many match on all pages; ``rows`` is JSON, separated by commas; ``ended_at`` is None on the last
+    page."""
 
     count: int
-    rows: tuple[Row, ...]
+    rows: bytes
     ended_at: Place | None
 
 
@@ -59,16 +55,16 @@ class Ranking:
     @classmethod
     def of(cls, positions: Positions, scores: NDArray[np.uint16]) -> "Ranking":
         """Ranks ``positions``, which rise, by their packed ``scores``."""
-        falling = -scores.astype(np.int32)
+        falling = -scores.astype(_FALLING)
         order = np.argsort(falling, kind="stable")
         return cls(positions[order], falling[order])
 
     def at_least(self, least: int) -> "Ranking":
         """Those with at least the packed score ``least``."""
-        end = np.searchsorted(self.falling, -least, side="right")
+        end = np.searchsorted(self.falling, _FALLING(-least), side="right")
         return Ranking(self.positions[:end], self.falling[:end])
 
     def up_to(self, score: int, bound: int) -> int:
         """How many rank before a state of packed ``score`` at the position ``bound``."""
-        low, high = np.searchsorted(self.falling, [-score, -score + 1])
-        return int(low + np.searchsorted(self.positions[low:high], bound))
+        low, high = np.searchsorted(self.falling, np.array([-score, -score + 1], dtype=_FALLING))
+        return int(low + np.searchsorted(self.positions[low:high], self.positions.dtype.type(bound)))

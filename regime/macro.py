@@ -14,6 +14,8 @@ from regime.answer_cache import AnswerCache, KeptAnswer, Taken
 from regime.macro_history import Newest, Observation, Period, as_known, newest
 from regime.macro_table import history_of, last_periods
 
+_REMEMBERED = 64
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,6 +25,7 @@ class Macro:
     def __init__(self, cache: AnswerCache) -> None:
         self._cache = cache
         self._making = threading.Lock()
+        self._read: dict[tuple[str, Period], tuple[bytes, bytes | None]] = {}  # by question: history and answer
 
     @classmethod
     def connect(cls) -> Self:
@@ -34,9 +37,14 @@ class Macro:
 
     def series(self, series_id: str, period: Period, now: float) -> bytes | None:
         """JSON of one series as known then, None when there is no such series. Raises DatabaseError."""
-        kept = self._answer(f"series:{series_id}", now, lambda: _history(series_id))
-        history = orjson.loads(kept)
-        return None if history is None else _series(series_id, history, period)
+        history = self._answer(f"series:{series_id}", now, lambda: _history(series_id))
+        read_from, read = self._read.get((series_id, period), (b"", None))
+        if read_from is not history:
+            read = _series(series_id, orjson.loads(history), period)
+            while len(self._read) >= _REMEMBERED:
+                self._read.pop(next(iter(self._read)), None)
+            self._read[series_id, period] = history, read
+        return read
 
     def _answer(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         try:
@@ -87,7 +95,9 @@ def _history(series_id: str) -> bytes:
     return orjson.dumps(None if history is None else [[one.date, one.vintage, one.value] for one in history])
 
 
-def _series(series_id: str, history: list[list[Any]], period: Period) -> bytes:
+def _series(series_id: str, history: list[list[Any]] | None, period: Period) -> bytes | None:
+    if history is None:
+        return None
     observations = as_known((Observation(_day(day), _day(known), value) for day, known, value in history), period)
     return orjson.dumps(
         {

@@ -1,15 +1,16 @@
 """Ready-made answers: their bytes, their compressed forms made once, their strong ETag, and when 304 will do."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import zstandard
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 _WORTH_COMPRESSING = 512  # bytes
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,21 @@ class Representation:
         return {"zstd": lambda: self._zstd, "gzip": lambda: self._gzip}.get(encoding, lambda: self.body)()
 
 
-def answer(request: Request, given: Representation, cache_control: str, confirm_seconds: int = 0) -> Response:
-    """The response to ``request``: 304 when the client's copy will do, else the bytes in a form that it accepts."""
-    encoding = _encoding(request.headers.get("Accept-Encoding", "")) if _is_worth_it(given) else "identity"
-    headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
-    held = _confirmed(request.headers.get("If-None-Match"), given.tag, confirm_seconds)
+def answer(request: Request, given: Representation, cache_control: str, confirm_seconds: int = 0) -> HttpResponse:
+    """The response to ``request``: 304 when the client's copy will do, else the bytes in a form that it accepts.
+
+    Ready-made bytes need no renderer: DRF has negotiated and passes a plain response of Django on as it is.
+    """
+    asked: Mapping[str, str] = request.META
+    encoding = _encoding(asked.get("HTTP_ACCEPT_ENCODING", "")) if _is_worth_it(given) else "identity"
+    headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding", "ETag": given.tag.header(encoding)}
+    held = _confirmed(asked.get("HTTP_IF_NONE_MATCH"), given.tag, confirm_seconds)
     if held is not None:
-        return Response(status=304, headers={**headers, "ETag": held or given.tag.header(encoding)})
-    headers["ETag"] = given.tag.header(encoding)
+        headers["ETag"] = held or headers["ETag"]
+        return HttpResponse(status=304, content_type=_JSON, headers=headers)
     if encoding != "identity":
         headers["Content-Encoding"] = encoding
-    return Response(given.encoded(encoding), headers=headers)
+    return HttpResponse(given.encoded(encoding), content_type=_JSON, headers=headers)
 
 
 def _is_worth_it(given: Representation) -> bool:
@@ -86,6 +91,7 @@ def _parsed(value: str) -> Tag | None:
     return Tag(content, int(second)) if second.isascii() and second.isdigit() and len(second) < 12 else None
 
 
+@lru_cache(maxsize=256)
 def _encoding(accepted: str) -> str:
     offers = dict(_offers(accepted.split(",")))
     for encoding in ("zstd", "gzip"):

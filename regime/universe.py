@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from regime.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
 from regime.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
-from regime.listing import Page, Place, Positions, Query, Ranking, Row
+from regime.listing import Page, Place, Positions, Query, Ranking
+from regime.row_text import RowText
 from regime.state import REGIMES, TIMEFRAMES
 
 Summary = dict[str, dict[str, dict[str, int | float | None]]]
@@ -35,6 +36,7 @@ class Universe:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
+        self._text = RowText(columns.symbols, columns.stamps)
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
         self._found: dict[tuple[str, str | None, int], Positions] = {}
@@ -63,9 +65,10 @@ class Universe:
             count, start = len(ranking.positions), self._ranked_start(ranking, query, after) if after else 0
             found = ranking.positions if query.order == "-score" else ranking.positions[::-1]
         here = found[start : start + query.limit]
-        rows = self._rows(here, choice, query.timeframe)
+        scores = choice.scores[here]
+        rows = self._text.rows(here, query.timeframe, choice.regimes[here], scores)
         is_last = start + len(here) >= count
-        return Page(count, rows, None if is_last else Place(int(choice.scores[here[-1]]), rows[-1]["symbol"]))
+        return Page(count, rows, None if is_last else Place(int(scores[-1]), self._columns.symbols[here[-1]].decode()))
 
     def _ranked_start(self, ranking: Ranking, query: Query, after: Place) -> int:
         if query.order == "-score":
@@ -77,16 +80,6 @@ class Universe:
 
     def _past(self, symbol: str) -> int:
         return int(np.searchsorted(self._columns.symbols, symbol.encode(), side="right"))
-
-    def _rows(self, where: Positions, choice: _Choice, timeframe: str) -> tuple[Row, ...]:
-        symbols = self._columns.symbols[where].tolist()
-        stamps = [int(stamp) if stamp.is_integer() else stamp for stamp in self._columns.stamps[where].tolist()]
-        scores = (choice.scores[where] / SCORE_SCALE).round(5).tolist()
-        regimes = choice.regimes[where].tolist()
-        return tuple(
-            Row(symbol=symbol.decode(), computed_at=stamp, timeframe=timeframe, regime=REGIMES[regime], score=score)
-            for symbol, stamp, regime, score in zip(symbols, stamps, regimes, scores, strict=True)
-        )
 
     def _in_symbol_order(self, query: Query, choice: _Choice, least: int) -> Positions:
         if query.symbols is not None:
@@ -108,10 +101,9 @@ class Universe:
 
         return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
 
-    def _named(self, symbols: tuple[bytes, ...], choice: _Choice, least: int) -> Positions:
-        wanted = np.unique(np.array(symbols, dtype=np.bytes_))
-        found = positions(self._columns.symbols, wanted)
-        found = found[found >= 0]
+    def _named(self, symbols: bytes, choice: _Choice, least: int) -> Positions:
+        found = np.sort(positions(self._columns.symbols, symbols.split(b",")))
+        found = found[np.diff(found, prepend=-1) > 0]  # each once, and those that are there
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
         return scored
 

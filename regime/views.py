@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 
 from django.db import DatabaseError
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from avo_project.problem_details import Problem
@@ -56,7 +56,7 @@ def conf() -> RegimeConf:
 
 class RegimeStateView(APIView):
     @schema.STATE
-    def get(self, request: Request, symbol: str) -> Response:
+    def get(self, request: Request, symbol: str) -> HttpResponse:
         """The current regime state of one symbol."""
         symbol = checked_symbol(symbol)
         max_age_seconds = max_age_of(request.query_params)
@@ -72,7 +72,7 @@ class RegimeStateView(APIView):
 
 class RegimeCollectionView(APIView):
     @schema.COLLECTION
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """All current states: how they stand as a whole, and one page of them."""
         query, cursor = query_of(request.query_params)
         now = time.time()
@@ -83,23 +83,23 @@ class RegimeCollectionView(APIView):
 
 class MacroView(APIView):
     @schema.MACRO
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """The newest value of every macro series, beside the one before it."""
         with _database_failure_told():
             body = connected_macro().newest_of_all(time.time())
-        return answer(request, macro_answers().answer("", body), _macro_cache_control())
+        return answer(request, macro_answers().answer(None, body), _macro_cache_control())
 
 
 class MacroSeriesView(APIView):
     @schema.MACRO_SERIES
-    def get(self, request: Request, series_id: str) -> Response:
+    def get(self, request: Request, series_id: str) -> HttpResponse:
         """The observations of one macro series, now or as known on an earlier day."""
         period = period_of(request.query_params)
         with _database_failure_told():
             body = connected_macro().series(series_id, period, time.time())
         if body is None:
             raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
-        return answer(request, macro_answers().answer(series_id, body), _macro_cache_control())
+        return answer(request, macro_answers().answer((series_id, period), body), _macro_cache_control())
 
 
 @contextmanager

@@ -3,9 +3,14 @@
 import random
 from typing import Any
 
+import orjson
+
+from regime.listing import Page
 from regime.state import FIELDS, RegimeState, Scores
 
 NOW = 1_790_000_000.0
+
+Row = dict[str, Any]
 
 
 def some_scores(seed: int = 0) -> Scores:
@@ -34,3 +39,8 @@ def plain_hset(client: Any, symbol: str, fields: dict[str, object], ttl_seconds:
     client.hset(key, mapping=fields)
     if ttl_seconds is not None:
         client.pexpire(key, int(ttl_seconds * 1000))
+
+
+def rows_of(page: Page) -> list[Row]:
+    rows: list[Row] = orjson.loads(b"[" + page.rows + b"]")
+    return rows

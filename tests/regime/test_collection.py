@@ -10,7 +10,7 @@ from regime.conf import RegimeConf
 from regime.cycle import Cycle
 from regime.listing import Query
 from tests.doubles import FixedClock
-from tests.regime.states import a_state, only, plain_hset
+from tests.regime.states import a_state, only, plain_hset, rows_of
 
 CONF = RegimeConf(collection_wait_seconds=5.0)
 
@@ -21,7 +21,7 @@ def collection(store: CollectionStore, build: CollectionBuild, clock: FixedClock
 
 
 def symbols(collection: Collection, now: float) -> list[str]:
-    return [row["symbol"] for row in collection.newest(now).universe.at(now)[1].page(Query(limit=1000)).rows]
+    return [row["symbol"] for row in rows_of(collection.newest(now).universe.at(now)[1].page(Query(limit=1000)))]
 
 
 def test_a_missing_collection_is_built_by_the_first_who_asks(
@@ -111,7 +111,7 @@ def test_a_cursor_walks_through_its_version_to_the_end(
     assert collection.newest(server_now).name != first.name
     pinned = collection.version(first.name)
     assert pinned is not None
-    rows = pinned.universe.at(server_now)[1].page(Query(order="-score")).rows
+    rows = rows_of(pinned.universe.at(server_now)[1].page(Query(order="-score")))
     assert [row["symbol"] for row in rows] == ["S3", "S2", "S1", "S0"]
     assert collection.version("0123456789abcdef") is None
 

@@ -77,6 +77,7 @@ def test_bytes_that_are_no_columns_are_told(harm: dict[bytes, bytes | None]) -> 
 def test_positions_of_known_and_unknown_symbols() -> None:
     held = np.array([b"A", b"C"])
     assert positions(held, np.array([b"C", b"B", b"ZZZ", b"A"])).tolist() == [1, -1, -1, 0]
+    assert positions(held, [b"C", b"CC", b"ABC", b"A"]).tolist() == [1, -1, -1, 0]
     assert positions(held[:0], np.array([b"A"])).tolist() == [-1]
 
 
