@@ -36,6 +36,12 @@ def kept_secret_key(folder: Path) -> str:
     return kept.read_text(encoding="ascii")
 
 
+def is_kept_secret_key(key: str, folder: Path) -> bool:
+    """Whether ``key`` is the one kept in ``folder``."""
+    kept = folder / "secret_key"
+    return kept.exists() and kept.read_text(encoding="ascii") == key
+
+
 def _link_once(made: Path, kept: Path) -> None:
     try:
         kept.hardlink_to(made)

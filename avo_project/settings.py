@@ -94,6 +94,15 @@ except (environ.ImproperlyConfigured, ValueError):
         "EMAIL_URL", "cannot be parsed. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
     )
 
+# HTTPS ends at a proxy. Its word is believed only if THROTTLE_NUM_PROXIES counts it.
+HTTPS = env.bool("DJANGO_HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host != "*"] if HTTPS else []
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other subdomains is not ours to decide
+
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-us"
