@@ -50,21 +50,6 @@ class Gate:
             self._memo.keep(outcome, now)
         return outcome
 
-    def refund(self, outcome: Outcome) -> Outcome:
-        """Gives back what an allowed ``outcome`` charged; the outcome as it is then.
-
-        When Redis has gone meanwhile, the charge leaves with its bucket.
-        """
-        if not outcome.exact:
-            self._local.refund(outcome)
-            return outcome.refunded()
-        try:
-            self._limiter.refund(outcome)
-        except RedisError as failure:
-            self._trip(self._monotonic(), failure)
-            return outcome
-        return outcome.refunded()
-
     def _exactly(self, hit: Hit, now: float) -> Outcome | None:
         if not self._breaker.allows(now):
             return None

@@ -14,7 +14,7 @@ from throttling.toll import RECEIPT, Receipt
 
 class RateLimitMiddleware:
     """DRF checks permissions before throttles: a 401, 403 or 406 from there is charged here, or anyone could have
-    them without end. A 304 is given back what it cost.
+    them without end. A conditional request is charged here too, unless its answer is a 304, which costs nothing.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -26,10 +26,13 @@ class RateLimitMiddleware:
             view = request.resolver_match and request.resolver_match.func
             if not _is_counted(view):
                 return response
-            response = _charge_late(request, view, response)
+            response = _charge_unjudged(request, view, response)
         receipt: Receipt | None = request.META[RECEIPT]
-        if receipt is not None:
-            _finish(receipt, response)
+        if receipt is None:
+            return response
+        if receipt.outcome.is_open:
+            response = _charge_conditional(request, receipt, response)
+        _tell(request.META[RECEIPT], response)
         return response
 
 
@@ -39,19 +42,26 @@ def _is_counted(view: Any) -> bool:
     return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
 
 
-def _charge_late(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
+def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
     receipt = process.toll().charge(request.META, user, getattr(view.cls, "throttle_cost", 1))
-    if receipt.outcome.allowed:
+    return response if receipt.outcome.allowed else _refused(receipt)
+
+
+def _charge_conditional(request: HttpRequest, looked: Receipt, response: HttpResponse) -> HttpResponse:
+    if response.status_code == 304:
+        process.toll().waive(looked)
         return response
+    receipt = process.toll().charge_late(request.META, looked)
+    return response if receipt.outcome.allowed else _refused(receipt)
+
+
+def _refused(receipt: Receipt) -> HttpResponse:
     problem = refusal(receipt)
     return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
 
 
-def _finish(receipt: Receipt, response: HttpResponse) -> None:
-    outcome = receipt.outcome
-    if response.status_code == 304 and outcome.allowed and outcome.hit.cost:
-        outcome = process.toll().refund(receipt)
-    for name, value in fields(outcome).items():
+def _tell(receipt: Receipt, response: HttpResponse) -> None:
+    for name, value in fields(receipt.outcome).items():
         response.headers[name] = value
     response.headers.setdefault("Access-Control-Expose-Headers", EXPOSED)

@@ -1,6 +1,6 @@
 """The words of the limiter: a policy, a hit on it, and what came of it. Pure values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 
 BUCKETS = 25
@@ -28,25 +28,25 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request of ``subject`` that wants ``cost`` units of every policy."""
+    """One request of ``subject`` that wants ``cost`` units of every policy; a look wants only to know if it could."""
 
     subject: str
     policies: tuple[Policy, ...]
     cost: int = 1
+    is_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a subject stands under one policy: units used, time until the oldest comes back, current bucket."""
+    """Where a subject stands under one policy: units used, and the time until the oldest of them comes back."""
 
     used: int
     frees_ms: int
-    bucket: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a hit: ``wait_ms`` 0 means charged, else nothing was. ``exact`` is false for a local guess."""
+    """The answer to a hit: ``wait_ms`` 0 lets it through; else nothing was charged. ``exact`` is false for a guess."""
 
     hit: Hit
     wait_ms: int
@@ -58,16 +58,17 @@ class Outcome:
         return self.wait_ms == 0
 
     @property
+    def charged(self) -> bool:
+        return self.allowed and not self.hit.is_look
+
+    @property
+    def is_open(self) -> bool:
+        """Let through on a look alone: it is still to be charged, or to be let go."""
+        return self.allowed and self.hit.is_look and self.hit.cost > 0
+
+    @property
     def retry_after_seconds(self) -> int:
         return ceil(self.wait_ms / 1000)
-
-    def refunded(self) -> "Outcome":
-        """This outcome with its charge given back."""
-        standings = tuple(
-            replace(standing, used=standing.used - policy.units(self.hit.cost))
-            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
-        )
-        return replace(self, standings=standings)
 
     def remaining(self) -> list[int]:
         """Units left under each policy."""
@@ -81,5 +82,5 @@ class Outcome:
         return [
             policy
             for policy, standing in zip(self.hit.policies, self.standings, strict=True)
-            if standing.used + (0 if self.allowed else policy.units(self.hit.cost)) > policy.limit
+            if standing.used + (0 if self.charged else policy.units(self.hit.cost)) > policy.limit
         ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from throttling.records import Hit, Outcome
 
-MEMO_SECONDS = 1.0  # an early refund or an operator's reset is seen after this long
+MEMO_SECONDS = 1.0  # an operator's reset is seen after this long
 _MAX_SUBJECTS = 10_000
 
 

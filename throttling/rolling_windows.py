@@ -24,19 +24,11 @@ class RollingWindows:
         for charges, policy in zip(live, hit.policies, strict=True):
             bucket = now_ms // policy.bucket_ms
             oldest = min(charges, default=bucket)
-            if wait_ms == 0 and hit.cost:
+            if wait_ms == 0 and hit.cost and not hit.is_look:
                 charges[bucket] = charges.get(bucket, 0) + policy.units(hit.cost)
-            windows[policy.window_seconds] = charges
-            standings.append(Standing(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms, bucket))
+                windows[policy.window_seconds] = charges
+            standings.append(Standing(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms))
         return Outcome(hit, wait_ms, tuple(standings), exact=False)
-
-    def refund(self, outcome: Outcome) -> None:
-        """Gives back what ``outcome`` charged, as far as it is still there."""
-        windows = self._charges.get(outcome.hit.subject, {})
-        for policy, standing in zip(outcome.hit.policies, outcome.standings, strict=True):
-            charges = windows.get(policy.window_seconds, {})
-            if standing.bucket in charges:
-                charges[standing.bucket] = max(0, charges[standing.bucket] - policy.units(outcome.hit.cost))
 
     def _windows_of(self, subject: str) -> dict[int, _Charges]:
         windows = self._charges.setdefault(subject, {})

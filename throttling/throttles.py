@@ -10,6 +10,12 @@ from throttling import process
 from throttling.answers import refusal
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_CONDITIONS = frozenset(("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"))
+
+
+def _may_be_unchanged(request: Request) -> bool:
+    """Whether the answer may be a 304, which costs nothing: the middleware charges it once it is known not to be."""
+    return request.method in ("GET", "HEAD") and not _CONDITIONS.isdisjoint(request.META)
 
 
 class PlanThrottle(BaseThrottle):
@@ -17,7 +23,8 @@ class PlanThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Raises Problem: 429 when the limit is reached, 503 for a write that cannot be counted exactly."""
-        receipt = process.toll().charge(request.META, request.user, getattr(view, "throttle_cost", 1))
+        judge = process.toll().look if _may_be_unchanged(request) else process.toll().charge
+        receipt = judge(request.META, request.user, getattr(view, "throttle_cost", 1))
         if not receipt.outcome.allowed:
             raise refusal(receipt)
         if not receipt.outcome.exact and request.method not in _SAFE_METHODS:

@@ -53,6 +53,21 @@ class Toll:
         """Charges a request or refuses it."""
         return self._settle(meta, self.quota(meta, user), cost)
 
+    def look(self, meta: Meta, user: Any, cost: int) -> Receipt:
+        """Refuses what ``charge`` would refuse, and charges nothing yet; ``charge_late`` or ``waive`` follows."""
+        receipt = self._keep(meta, self._receipt(self.quota(meta, user), cost, is_look=True))
+        if not receipt.outcome.allowed:
+            self._count(receipt)
+        return receipt
+
+    def charge_late(self, meta: Meta, looked: Receipt) -> Receipt:
+        """Charges what was only looked at, or refuses it now: others may have taken what was left."""
+        return self._settle(meta, looked.quota, looked.outcome.hit.cost)
+
+    def waive(self, looked: Receipt) -> None:
+        """Lets go what was only looked at."""
+        self._count(looked)
+
     def charge_bad_token(self, meta: Meta) -> Receipt:
         """Charges the address that sent a bad token."""
         return self._settle(meta, self._bad_token_quota(meta), 1)
@@ -65,25 +80,22 @@ class Toll:
 
     def peek(self, meta: Meta, user: Any) -> Receipt:
         """Where the caller stands; costs nothing."""
-        return self._keep(meta, self._receipt(self.quota(meta, user), 0))
-
-    def refund(self, receipt: Receipt) -> Outcome:
-        """Gives a charge back; where the subject stands then."""
-        return self._gate.refund(receipt.outcome)
+        return self._keep(meta, self._receipt(self.quota(meta, user), 0, is_look=True))
 
     def _settle(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
         receipt = self._keep(meta, self._receipt(quota, cost))
-        outcome = receipt.outcome
-        (self._allowed if outcome.allowed else self._refused)[quota.tier].inc()
-        self._buffer.count(quota.tier, quota.subject, not outcome.allowed)
+        self._count(receipt)
+        for policy in receipt.outcome.passed() if receipt.outcome.allowed else ():
+            SHADOW_REFUSALS.labels(quota.tier, policy.name).inc()
         return receipt
 
-    def _receipt(self, quota: Quota, cost: int) -> Receipt:
-        outcome = self._gate.hit(Hit(quota.subject, quota.policies, cost))
-        if outcome.allowed and cost:
-            for policy in outcome.passed():
-                SHADOW_REFUSALS.labels(quota.tier, policy.name).inc()
-        return Receipt(quota, outcome)
+    def _count(self, receipt: Receipt) -> None:
+        tier, allowed = receipt.quota.tier, receipt.outcome.allowed
+        (self._allowed if allowed else self._refused)[tier].inc()
+        self._buffer.count(tier, receipt.quota.subject, not allowed)
+
+    def _receipt(self, quota: Quota, cost: int, is_look: bool = False) -> Receipt:
+        return Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost, is_look)))
 
     def _keep(self, meta: Meta, receipt: Receipt) -> Receipt:
         meta[RECEIPT] = receipt

@@ -24,7 +24,7 @@ class Dear(Plain):
 
 class Unchanged(Plain):
     def get(self, request: Request) -> Response:
-        return Response(status=304)
+        return Response(status=304 if request.headers.get("If-None-Match") == '"1"' else 200)
 
 
 class SignedIn(Plain):

@@ -20,7 +20,7 @@ rates = st.lists(
 @given(rates=rates, used=st.integers(0, 7000), frees_ms=st.integers(0, 90_000_000))
 def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: int, frees_ms: int) -> None:
     policies = parse_policies(",".join(rates))
-    outcome = Outcome(Hit("user:a", policies), 0, tuple(Standing(used, frees_ms, 1) for _ in policies))
+    outcome = Outcome(Hit("user:a", policies), 0, tuple(Standing(used, frees_ms) for _ in policies))
     told = fields(outcome)
     shown = [policy for policy in policies if not policy.shadow]
     if not shown:
@@ -34,22 +34,22 @@ def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: i
 
 
 def test_the_contracts_example() -> None:
-    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001, 1),))
+    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001),))
     assert fields(outcome) == {"RateLimit-Policy": '"minute";q=60;w=60', "RateLimit": '"minute";r=37;t=12'}
 
 
 def test_an_untouched_window_is_told_whole() -> None:
-    outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (Standing(0, 62_000, 1),))
+    outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (Standing(0, 62_000),))
     assert fields(outcome)["RateLimit"] == '"minute";r=60;t=60'
 
 
 def test_a_guess_is_not_told() -> None:
-    assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(1, 1, 1),), exact=False)) == {}
+    assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(1, 1),), exact=False)) == {}
 
 
 def test_a_refusal_rounds_its_wait_up() -> None:
     policies = parse_policies("60/min,5000/day")
-    outcome = Outcome(Hit("user:a", policies), 4_001, (Standing(60, 4_001, 1), Standing(70, 9_000, 1)))
+    outcome = Outcome(Hit("user:a", policies), 4_001, (Standing(60, 4_001), Standing(70, 9_000)))
     problem = refusal(Receipt(Quota("user:a", "free", policies, ""), outcome))
     assert problem.headers == {"Retry-After": "5"}
     assert problem.members["violated-policies"] == ["minute"]

@@ -1,9 +1,9 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
-from tests.throttling.scripts import Scripts
 from throttling.breaker import Breaker
 from throttling.gate import Gate
 from throttling.rates import parse_policies
@@ -20,7 +20,7 @@ def redis(redis_of: Any) -> DownRedis:
 
 
 def gate_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> Gate:
-    return Gate(WindowLimiter(Scripts(redis)), processes, clock)
+    return Gate(WindowLimiter(redis), processes, clock)
 
 
 def test_hot_refusals_ask_nobody(redis: DownRedis, clock: FixedClock) -> None:
@@ -53,8 +53,8 @@ def test_the_memo_answers_only_what_redis_would_refuse(clock: FixedClock) -> Non
 
 
 def test_while_redis_is_away_each_process_lets_its_share_through(redis: DownRedis, clock: FixedClock) -> None:
-    redis.is_down = True
     gate = gate_over(redis, clock, processes=2)
+    redis.is_down = True
     outcomes = [gate.hit(HIT) for _ in range(3)]
     assert [outcome.allowed for outcome in outcomes] == [True, True, False]
     assert not any(outcome.exact for outcome in outcomes)
@@ -93,21 +93,18 @@ def test_the_breaker_lets_one_through_at_a_time() -> None:
     assert breaker.allows(12.6)
 
 
-def test_a_refund_that_redis_does_not_take_is_no_error(redis: DownRedis, clock: FixedClock) -> None:
-    gate = gate_over(redis, clock)
-    outcome = gate.hit(HIT)
-    assert gate.refund(outcome).remaining() == [3]
-    outcome = gate.hit(HIT)
-    redis.is_down = True
-    assert gate.refund(outcome) == outcome
-    assert [gate.hit(HIT).allowed for _ in range(2)] == [True, True]
-    assert gate.refund(gate.hit(HIT)).remaining() == [1]
-    assert [gate.hit(HIT).allowed for _ in range(2)] == [True, False]
-
-
 def test_looking_is_never_remembered_as_a_refusal(redis: DownRedis, clock: FixedClock) -> None:
     gate = gate_over(redis, clock)
     for _ in range(3):
         gate.hit(HIT)
-    gate.hit(Hit("user:a", parse_policies("1/min"), cost=0))
+    gate.hit(Hit("user:a", parse_policies("1/min"), cost=0, is_look=True))
     assert gate.recall(Hit("user:a", parse_policies("1/min"))) is None
+
+
+def test_a_look_is_local_too_while_redis_is_away(redis: DownRedis, clock: FixedClock) -> None:
+    gate = gate_over(redis, clock)
+    redis.is_down = True
+    look = replace(HIT, is_look=True)
+    assert all(gate.hit(look).allowed for _ in range(5))
+    assert [gate.hit(HIT).allowed for _ in range(3)] == [True, True, True]
+    assert not gate.hit(look).allowed

@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from rest_framework.authtoken.models import Token
 
 from tests.doubles import DownRedis
+from tests.throttling.api import Unchanged
 from tests.throttling.clerk import bearer, claims_v1, token
-from tests.throttling.scripts import Scripts
 from throttling import process
 from throttling.models import PlanChange, TierOverride
 from throttling.window_limiter import WindowLimiter
@@ -118,8 +118,41 @@ def test_a_dear_route_costs_more(client: Any, throttling: Any) -> None:
 def test_a_304_costs_nothing(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=2/min")
     for _ in range(5):
-        response = client.get("/t/unchanged")
+        response = client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"')
         assert (response.status_code, left(response)) == (304, 2)
+
+
+def test_a_conditional_request_pays_when_its_answer_is_new(client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=2/min")
+    answers = [client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"0"') for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [left(answer) for answer in answers] == [1, 0, 0]
+    assert client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"').status_code == 429
+
+
+@pytest.mark.real_server
+def test_a_304_takes_one_round_trip(client: Any, throttling: Any, redis_of: Any) -> None:
+    throttling(RATES="anonymous=2/min")
+    client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"')
+    redis = redis_of("throttling")
+    redis.config_resetstat()
+    client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"')
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+
+
+def test_who_came_first_to_the_last_unit_gets_it(client: Any, throttling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conditional request is judged before its view and charged after it; another may come in between."""
+    throttling(RATES="anonymous=1/min")
+    fetch = Unchanged.get
+
+    def overtaken(view: Unchanged, request: Any) -> Any:
+        if "HTTP_IF_NONE_MATCH" in request.META:
+            assert client.get("/t/unchanged").status_code == 200
+        return fetch(view, request)
+
+    monkeypatch.setattr(Unchanged, "get", overtaken)
+    answer = client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"0"')
+    assert (answer.status_code, answer.json()["type"]) == (429, "urn:avo:problem:rate-limited")
 
 
 def test_what_permissions_refuse_is_charged_and_told(client: Any, throttling: Any) -> None:
@@ -201,7 +234,8 @@ def down(redis_of: Any, throttling: Any, monkeypatch: pytest.MonkeyPatch) -> Dow
     """The limiter's Redis, which can be taken down."""
     client = redis_of("throttling")
     redis = DownRedis(client)
-    monkeypatch.setattr(WindowLimiter, "connect", classmethod(lambda cls: cls(Scripts(redis))))
+    limiter = WindowLimiter(redis)
+    monkeypatch.setattr(WindowLimiter, "connect", lambda: limiter)
     process.forget()
     return redis
 
