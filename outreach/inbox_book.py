@@ -9,6 +9,7 @@ from outreach.models import Inbox
 
 # A row may become visible this long after the time it carries, and clocks of hosts differ; read again, it does no harm.
 _OVERLAP = timedelta(seconds=60)
+_MANY = 1000
 _PARKED = Terms(NEVER_MS, NEVER_MS, ())
 
 
@@ -32,11 +33,11 @@ class InboxBook:
 
     def refresh(self) -> list[int]:
         """Reads what changed since the last call; returns the ids of inboxes whose entry is new."""
-        rows = (
-            Inbox.objects.all()
-            if self._newest is None
-            else Inbox.objects.filter(changed_at__gte=self._newest - _OVERLAP)
-        )
+        if self._newest is None:
+            return [row.pk for row in Inbox.objects.all() if self._note(row)]
+        lately = Inbox.objects.filter(changed_at__gte=self._newest - _OVERLAP)
+        changed = [pk for pk, changed_at in lately.values_list("pk", "changed_at") if self._is_news(pk, changed_at)]
+        rows = lately if len(changed) > _MANY else Inbox.objects.filter(pk__in=changed) if changed else ()
         return [row.pk for row in rows if self._note(row)]
 
     def __getitem__(self, inbox_id: int) -> KnownInbox:
@@ -58,9 +59,12 @@ class InboxBook:
         except Inbox.DoesNotExist:
             return _PARKED
 
+    def _is_news(self, inbox_id: int, changed_at: datetime) -> bool:
+        known = self._known.get(inbox_id)
+        return known is None or known.changed_at != changed_at
+
     def _note(self, row: Inbox) -> bool:
-        known = self._known.get(row.pk)
-        if known is not None and known.changed_at == row.changed_at:
+        if not self._is_news(row.pk, row.changed_at):
             return False
         self._known[row.pk] = KnownInbox(row.address, row.channel, row.url, row.rules, row.changed_at)
         self._newest = max(self._newest or row.changed_at, row.changed_at)

@@ -110,11 +110,16 @@ class QueueView:
         }
 
     def depths(self, inbox_ids: Iterable[int]) -> dict[int, int]:
-        """How many touches each inbox has in the queue, those in workers' hands included."""
-        return {
-            view.inbox_id: view.waiting + view.delayed + view.history.in_flight
-            for view in self.lanes(inbox_ids).values()
-        }
+        """How many touches each inbox has in the queue, those in workers' hands included. Two commands an inbox."""
+        wanted = list(inbox_ids)
+        if not wanted:
+            return {}
+        pipeline = self._client.pipeline(transaction=False)
+        for inbox_id in wanted:
+            pipeline.llen(keys.lane(inbox_id)).zcard(keys.delayed(inbox_id))
+        *counts, in_flight = pipeline.hmget(keys.IN_FLIGHT, wanted).execute()
+        sums = (waiting + delayed for waiting, delayed in zip(counts[::2], counts[1::2], strict=True))
+        return {one: count + int(held or 0) for one, count, held in zip(wanted, sums, in_flight, strict=True)}
 
     def held(self, most: int) -> list[Held]:
         """The touches in workers' hands whose leases end first."""
@@ -127,13 +132,20 @@ class QueueView:
         place: int | None = self._client.lpos(keys.lane(inbox_id), touch_id)
         return place
 
-    def queued_ids(self, inbox_id: int) -> set[str]:
-        """Every touch in a lane or beside it. Walks the lane in pieces."""
-        found: set[str] = set()
-        length = self._client.llen(keys.lane(inbox_id))
-        for start in range(0, length, _CHUNK):
-            found.update(one.decode() for one in self._client.lrange(keys.lane(inbox_id), start, start + _CHUNK - 1))
-        found.update(one.decode() for one in self._client.zrange(keys.delayed(inbox_id), 0, -1))
+    def queued_ids(self, inbox_ids: Iterable[int]) -> set[str]:
+        """Every touch in these lanes or beside them: a round trip for all short lanes, long ones in pieces."""
+        wanted = list(inbox_ids)
+        pipeline = self._client.pipeline(transaction=False)
+        for inbox_id in wanted:
+            pipeline.lrange(keys.lane(inbox_id), 0, _CHUNK - 1).zrange(keys.delayed(inbox_id), 0, -1)
+        replies = pipeline.execute()
+        found = {one.decode() for reply in replies for one in reply}
+        for inbox_id, first in zip(wanted, replies[::2], strict=True):
+            start, piece = 0, first
+            while len(piece) == _CHUNK:
+                start += _CHUNK
+                piece = self._client.lrange(keys.lane(inbox_id), start, start + _CHUNK - 1)
+                found.update(one.decode() for one in piece)
         return found
 
     def reserved_ids(self) -> set[str]:

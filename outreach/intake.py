@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from outreach.lanes import Lanes
 from outreach.models import Inbox, Touch
+from outreach.reservation import Arrivals
 from outreach.suppression import suppressed_keys
 from outreach.touch import Draft, TouchError, check_recipient, email_address, new_touch_id, parse_draft, recipient_key
 
@@ -44,7 +45,7 @@ class Intake:
 
     def accept(self, data: object) -> Accepted:
         """One touch from decoded JSON. Raises TouchError."""
-        [accepted] = self.accept_drafts([check(data, Inboxes())])
+        [accepted] = self.accept_drafts([place(parse_draft(data), Inboxes())])
         return accepted
 
     def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]]) -> list[Accepted]:
@@ -88,13 +89,20 @@ class Inboxes(dict[str, Inbox | None]):
     """Inboxes by the address that a touch names, in any spelling of its domain; each is looked up once."""
 
     def __missing__(self, address: str) -> Inbox | None:
-        self[address] = Inbox.objects.filter(address__in=_spellings(address)).first()
+        self.look_up([address])
         return self[address]
 
+    def look_up(self, addresses: Iterable[str]) -> None:
+        """Reads all of them at once."""
+        spellings = {address: _spellings(address) for address in addresses if address not in self}
+        found = Inbox.objects.filter(address__in=set().union(*spellings.values()))
+        by_address = {inbox.address: inbox for inbox in found} if spellings else {}
+        for address, its in spellings.items():
+            self[address] = next((by_address[one] for one in its if one in by_address), None)
 
-def check(data: object, inboxes: Inboxes) -> tuple[Draft, Inbox]:
+
+def place(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox]:
     """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
-    draft = parse_draft(data)
     inbox = inboxes[draft.inbox]
     if inbox is None:
         raise TouchError("inbox", "there is no such inbox; make it with: python manage.py set_inbox ADDRESS")
@@ -104,13 +112,14 @@ def check(data: object, inboxes: Inboxes) -> tuple[Draft, Inbox]:
 def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
     """Puts ledger rows into their lanes; what is due later waits beside its lane until then."""
     waiting = (row for row in rows if row.status != Touch.Status.SUPPRESSED)
-    for inbox_id, group in itertools.groupby(
-        sorted(waiting, key=lambda row: (row.inbox_id, row.pk)), lambda row: row.inbox_id
-    ):
-        mine = list(group)
-        at_once = [str(row.pk) for row in mine if row.due_at is None]
-        delayed = [(str(row.pk), round(row.due_at.timestamp() * 1000)) for row in mine if row.due_at is not None]
-        lanes.enqueue(inbox_id, at_once, delayed)
+    in_order = sorted(waiting, key=lambda row: (row.inbox_id, row.pk))
+    groups = itertools.groupby(in_order, lambda row: row.inbox_id)
+    lanes.enqueue_many(_arrivals(inbox_id, list(group)) for inbox_id, group in groups)
+
+
+def _arrivals(inbox_id: int, rows: Sequence[Touch]) -> Arrivals:
+    delayed = [(str(row.pk), round(row.due_at.timestamp() * 1000)) for row in rows if row.due_at is not None]
+    return Arrivals(inbox_id, [str(row.pk) for row in rows if row.due_at is None], delayed)
 
 
 def _spellings(address: str) -> set[str]:
@@ -167,19 +176,31 @@ def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLi
 
 
 def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]) -> Iterator[tuple[Draft, Inbox]]:
+    parsed = [(number, _parsed(line)) for number, line in chunk]
     inboxes = Inboxes()
-    for number, line in chunk:
-        try:
-            yield check(_decoded(line), inboxes)
-        except TouchError as error:
-            report(BadLine(number, error))
+    inboxes.look_up(draft.inbox for _, draft in parsed if isinstance(draft, Draft))
+    for number, draft in parsed:
+        placed = draft if isinstance(draft, TouchError) else _placed(draft, inboxes)
+        if isinstance(placed, TouchError):
+            report(BadLine(number, placed))
+        else:
+            yield placed
 
 
-def _decoded(line: bytes) -> Any:
+def _parsed(line: bytes) -> Draft | TouchError:
     try:
-        return orjson.loads(line)
+        return parse_draft(orjson.loads(line))
     except orjson.JSONDecodeError as error:
-        raise TouchError("line", f"is not JSON: {error}") from None
+        return TouchError("line", f"is not JSON: {error}")
+    except TouchError as error:
+        return error
+
+
+def _placed(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox] | TouchError:
+    try:
+        return place(draft, inboxes)
+    except TouchError as error:
+        return error
 
 
 def _count_as(accepted: Accepted) -> str:

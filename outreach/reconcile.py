@@ -2,11 +2,13 @@
 harm: a touch that comes up a second time is refused by the ledger."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 
 from outreach import inspection
 from outreach.inbox_rules import DAY_MS, MOST_SENDS
@@ -14,8 +16,10 @@ from outreach.intake import push
 from outreach.lanes import Lanes
 from outreach.models import RESERVABLE, UNFINISHED, Attempt, Touch
 from outreach.reservation import Reservation, Settlement
+from outreach.touch import new_touch_id
 
 _CHUNK = 1000
+_MOST_TOGETHER = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,7 @@ class Reconciler:
         then the rest; nothing is handed out before all are back."""
         adopted = 0 if self._view.is_intact() else self._after_loss(now)
         held = self._view.reserved_ids()
-        inbox_ids = list(Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id", flat=True).distinct())
-        done = [self._inbox(inbox_id, held) for inbox_id in inbox_ids]
+        done = [self._put_back(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
         newest = Touch.objects.aggregate(newest=Max("token"))["newest"] or 0
         self._lanes.mark_intact(newest)
         return Reconciled(
@@ -59,30 +62,29 @@ class Reconciler:
         self._remember_sends(now)
         return self._adopt(in_hand, is_lost=True)
 
-    def sweep(self, now: float, older_than_seconds: float) -> int:
+    def sweep(self, now: float, older_than_seconds: float, since: float = 0.0) -> int:
         """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
 
-        Touches younger than ``older_than_seconds`` may still be on their way. Returns how many inboxes it compared.
+        Touches younger than ``older_than_seconds`` may still be on their way. ``since`` (Unix seconds): only inboxes
+        that got a touch after that. Returns how many inboxes it compared.
         """
-        before = datetime.fromtimestamp(now - older_than_seconds, UTC)
-        waiting = (
-            Touch.objects.filter(status__in=UNFINISHED, created_at__lt=before)
-            .values_list("inbox_id")
-            .annotate(Count("id"))
-        )
-        expected = dict(waiting.order_by())
+        before = now - older_than_seconds
+        old = Touch.objects.filter(created_at__lt=datetime.fromtimestamp(before, UTC))
+        if since:
+            old = old.filter(inbox_id__in=_created_between(since, before).values("inbox_id"))
+        expected = _counts(old)
         held = self._view.depths(expected)
-        short = [inbox_id for inbox_id, count in expected.items() if held[inbox_id] < count]
+        short = {inbox_id: count for inbox_id, count in expected.items() if held[inbox_id] < count}
         if short:
             reserved = self._view.reserved_ids()
-            for inbox_id in short:
-                self._inbox(inbox_id, reserved)
+            for inbox_ids in _groups(short):
+                self._put_back(inbox_ids, reserved)
         return len(expected)
 
-    def _inbox(self, inbox_id: int, held: set[str]) -> Reconciled:
-        known = self._view.queued_ids(inbox_id) | held
+    def _put_back(self, inbox_ids: Sequence[int], held: set[str]) -> Reconciled:
+        known = self._view.queued_ids(inbox_ids) | held
         unfinished = back = adopted = 0
-        for rows in _chunks(_unfinished(inbox_id)):
+        for rows in _chunks(_unfinished(inbox_ids)):
             missing = [row for row in rows if str(row.pk) not in known]
             sending = [row for row in missing if row.status == Touch.Status.SENDING]
             waiting = [row for row in missing if row.status in RESERVABLE]
@@ -107,18 +109,41 @@ class Reconciler:
 
     def _remember_sends(self, now: float) -> None:
         since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
-        recent = Attempt.objects.filter(finished_at__gte=since)
-        for inbox_id in list(recent.values_list("inbox_id", flat=True).distinct()):
-            sends = (
-                recent.filter(inbox_id=inbox_id)
-                .order_by("-finished_at")
-                .values_list("finished_at", flat=True)[:MOST_SENDS]
-            )
-            self._lanes.remember(inbox_id, [round(moment.timestamp() * 1000) for moment in reversed(sends)])
+        recent = Attempt.objects.filter(finished_at__gte=since).order_by("inbox_id", "finished_at")
+        sends = recent.values_list("inbox_id", "finished_at").iterator(_CHUNK)
+        for inbox_id, its in itertools.groupby(sends, key=itemgetter(0)):
+            newest = deque((round(moment.timestamp() * 1000) for _, moment in its), MOST_SENDS)
+            self._lanes.remember(inbox_id, list(newest))
 
 
-def _unfinished(inbox_id: int) -> Iterator[Touch]:
-    rows = Touch.objects.filter(inbox_id=inbox_id, status__in=UNFINISHED).order_by("pk")
+def _counts(touches: QuerySet[Touch]) -> dict[int, int]:
+    """How many of them each inbox still has to send."""
+    counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("id"))
+    return dict(counted.order_by("inbox_id"))
+
+
+def _created_between(start: float, end: float) -> QuerySet[Touch]:
+    """By the time in their ids, which are indexed."""
+    first, last = (new_touch_id(round(at * 1000), 0) for at in (start, end))
+    return Touch.objects.filter(pk__gte=first, pk__lt=last, status__in=UNFINISHED)
+
+
+def _groups(counts: Mapping[int, int]) -> Iterator[list[int]]:
+    """Inboxes to be compared together: a thousand, or fewer with many touches."""
+    group: list[int] = []
+    touches = 0
+    for inbox_id, count in counts.items():
+        if group and (len(group) == _CHUNK or touches + count > _MOST_TOGETHER):
+            yield group
+            group, touches = [], 0
+        group.append(inbox_id)
+        touches += count
+    if group:
+        yield group
+
+
+def _unfinished(inbox_ids: Sequence[int]) -> Iterator[Touch]:
+    rows = Touch.objects.filter(inbox_id__in=inbox_ids, status__in=UNFINISHED).order_by("pk")
     return rows.only("id", "inbox_id", "status", "token", "due_at").iterator(_CHUNK)
 
 

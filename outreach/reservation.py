@@ -1,6 +1,6 @@
 """Records that pass between the queue, the ledger and the worker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,19 @@ class Shift:
     @property
     def lease_ms(self) -> int:
         return round(self.lease_seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Touches of one inbox: ``touch_ids`` may go at once, those of ``delayed`` (id, due_ms) when they are due."""
+
+    inbox_id: int
+    touch_ids: Sequence[str] = ()
+    delayed: Sequence[tuple[str, int]] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.touch_ids) + len(self.delayed)
 
 
 @dataclass(frozen=True, slots=True)

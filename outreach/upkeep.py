@@ -13,7 +13,7 @@ from outreach.reservation import Shift
 logger = logging.getLogger(__name__)
 _RECOVER_AT_ONCE = 100
 _YOUNG_SECONDS = 60.0
-_SECONDS_AN_INBOX = 2.0
+_SECONDS_AN_INBOX = 1.0  # two commands each: an idle worker stays well under five a second
 _SAMPLE_SECONDS = 60.0
 _DEEPEST = 20
 
@@ -42,7 +42,8 @@ class Upkeep:
         self._next_look = 0.0
         self._next_sample = 0.0
         self._next_sweep = 0.0
-        self._has_swept = False
+        self._next_full_sweep = 0.0
+        self._swept_until = 0.0
         self._lost = False
         self.leases_ended = False
 
@@ -66,13 +67,21 @@ class Upkeep:
             self._next_look = now + self._conf.follow_inboxes_seconds
             self._follow_inboxes()
         if now >= self._next_sweep:
-            compared = self._reconciler.sweep(now, _YOUNG_SECONDS if self._has_swept else 0.0)
-            self._has_swept = True
-            self._next_sweep = now + max(self._conf.sweep_seconds, compared * _SECONDS_AN_INBOX)
-
+            self._next_sweep = now + self._conf.sweep_seconds
+            self._sweep(now)
         if now >= self._next_sample:
             self._next_sample = now + _SAMPLE_SECONDS
             self._sample(now)
+
+    def _sweep(self, now: float) -> None:
+        """All inboxes now and then, in between those that got touches since; the first time even the newest touches."""
+        young = _YOUNG_SECONDS if self._swept_until else 0.0
+        if now >= self._next_full_sweep:
+            compared = self._reconciler.sweep(now, young)
+            self._next_full_sweep = now + max(self._conf.sweep_seconds, compared * _SECONDS_AN_INBOX)
+        else:
+            self._reconciler.sweep(now, young, self._swept_until)
+        self._swept_until = now - _YOUNG_SECONDS
 
     def _sample(self, now: float) -> None:
         depths = self._ledger.unfinished_by_inbox()

@@ -44,7 +44,7 @@ def test_a_touch_is_in_the_ledger_and_in_the_queue(inbox: Inbox, take: Any, view
         {"a": 1},
         "k",
     )
-    assert view.queued_ids(inbox.pk) == {str(touch.pk)}
+    assert view.queued_ids([inbox.pk]) == {str(touch.pk)}
 
 
 def test_a_repeated_key_is_not_queued_twice(inbox: Inbox, take: Any, view: QueueView) -> None:

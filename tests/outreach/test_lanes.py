@@ -8,7 +8,7 @@ from outreach import keys
 from outreach.inbox_rules import NEVER_MS, InboxRules, Terms
 from outreach.inspection import QueueView
 from outreach.lanes import Lanes
-from outreach.reservation import Reservation, Settlement, Shift
+from outreach.reservation import Arrivals, Reservation, Settlement, Shift
 from tests.doubles import FixedClock
 
 FREE = Terms(0, NEVER_MS, ())
@@ -257,3 +257,17 @@ def test_a_worker_that_leaves_work_behind_wakes_another(lanes: Lanes) -> None:
     assert lanes.wait_for_wake(1.0) == 1
     lanes.reserve(ANNA, 1, {1: FREE})
     assert lanes.wait_for_wake(0.01) is None
+
+
+def test_many_inboxes_are_filled_in_one_go(lanes: Lanes, view: QueueView, clock: FixedClock) -> None:
+    due_ms = round(clock.now * 1000) + 500
+    lanes.enqueue_many(
+        [
+            Arrivals(1, ["a", "b"], [("c", due_ms)]),
+            Arrivals(2, (), [("d", due_ms)]),
+            Arrivals(3, [f"t{number}" for number in range(2500)]),
+        ]
+    )
+    assert view.queued_ids([1]) == {"a", "b", "c"}
+    assert {one: its.next_ms for one, its in view.lanes([1, 2]).items()} == {1: due_ms - 500, 2: due_ms}
+    assert view.depths([1, 2, 3]) == {1: 3, 2: 1, 3: 2500}

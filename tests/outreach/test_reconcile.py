@@ -88,7 +88,62 @@ def test_a_sweep_heals_an_enqueue_that_died_before_its_push(
     assert desk.reconciler.sweep(clock.now, older_than_seconds=60) == 0  # may still be on its way
     clock.advance(61)
     assert desk.reconciler.sweep(clock.now, older_than_seconds=60) == 1
-    assert view.queued_ids(inbox.pk) == {str(lost.pk), str(kept.pk)}
+    assert view.queued_ids([inbox.pk]) == {str(lost.pk), str(kept.pk)}
+
+
+def test_between_full_sweeps_inboxes_that_got_touches_are_compared(
+    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], lanes: Lanes, clock: FixedClock, view: QueueView
+) -> None:
+    desk = make_desk()
+    [old] = queue_up(1)
+    change_inbox("bert@example.com", {})
+    clock.advance(100)
+    [lost] = queue_up(1, inbox="bert@example.com")
+    for touch in (old, lost):
+        lanes.withdraw(touch.inbox_id, [str(touch.pk)])
+    clock.advance(70)
+    assert desk.reconciler.sweep(clock.now, 60, since=clock.now - 90) == 1
+    assert view.depths([old.inbox_id, lost.inbox_id]) == {old.inbox_id: 0, lost.inbox_id: 1}
+
+
+def test_a_running_worker_pushes_what_an_enqueue_left_behind(
+    inbox: Inbox, queue_up: Queue, desk: Desk, lanes: Lanes, clock: FixedClock, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("outreach.upkeep._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
+    change_inbox("bert@example.com", {"paused": True})
+    queue_up(1, inbox="bert@example.com")
+    desk.work()
+    clock.advance(10)
+    [lost] = queue_up(1)
+    lanes.withdraw(inbox.pk, [str(lost.pk)])
+    for _ in range(4):
+        desk.work()
+        clock.advance(31)
+    assert Touch.objects.get(pk=lost.pk).status == "sent"
+
+
+def test_a_loss_of_many_inboxes_is_compared_in_groups(
+    queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock, view: QueueView, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("outreach.reconcile._MOST_TOGETHER", 5)
+    inboxes = [change_inbox(f"i{number}@example.com", {"per_minute": 1}) for number in range(7)]
+    desk = make_desk()
+    for one in inboxes:
+        queue_up(3, inbox=one.address)
+    desk.work()
+    redis_of("outreach").flushall()
+    assert desk.reconciler.everything(clock.now) == Reconciled(unfinished=14, back=14, adopted=0)
+    assert view.depths([one.pk for one in inboxes]) == {one.pk: 2 for one in inboxes}
+    desk.work()
+    assert len(desk.sender.sent) == 7  # each log of sends is back
+
+
+def test_a_lane_longer_than_one_read_is_known_in_full(lanes: Lanes, view: QueueView, monkeypatch: Any) -> None:
+    monkeypatch.setattr("outreach.inspection._CHUNK", 4)
+    ids = [f"t{number}" for number in range(11)]
+    lanes.enqueue(1, ids)
+    lanes.enqueue(2, ids[:4], [("later", 5)])
+    assert view.queued_ids([1, 2]) == {*ids, "later"}
 
 
 def test_no_token_is_given_out_twice(
