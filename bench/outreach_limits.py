@@ -16,6 +16,7 @@ from tests.end_to_end.system import eventually
 from tests.outreach.fleet import Fleet, fleet
 from tests.outreach.rolling import most_in_a_window, possible_sends
 
+ON_THE_WAY = 1.0  # seconds from a worker to the mail server, at the most
 SLOW = "slow@example.com"
 MINUTES = {f"minute{count}@example.com": (count, 60.0) for count in range(5, 130, 5)}
 GAPS = {f"gap{number}@example.com": (1, 1.0 + number / 2) for number in range(25)}
@@ -36,13 +37,18 @@ def use(seconds: float) -> None:
         until = time.monotonic()
         arrivals = {who: [at for at in times if at <= until] for who, times in workers.sink.times_by_sender().items()}
     for name, its in (("per minute", MINUTES), ("minimum gap", GAPS)):
-        used = [len(arrivals[who]) / possible_sends(*its[who], until - min(arrivals[who])) for who in its]
+        used = [len(arrivals[who]) / possible_sends(*its[who], until - min(arrivals[who]) - ON_THE_WAY) for who in its]
         print(
-            f"{name}: {len(its)} inboxes use {min(used):.1%} to {max(used):.1%}, median {statistics.median(used):.1%}"
+            f"{name}: {len(its)} inboxes use at least {min(used):.1%}, median {statistics.median(used):.1%}"
             "  target >= 95 %"
         )
-    over = [who for who, (count, window) in limits.items() if most_in_a_window(arrivals[who], window - 1.0) > count]
-    print(f"inboxes over their limit in any rolling window less 1 s: {len(over)} {over}  target 0")
+    over = [who for who, (count, window) in limits.items() if most_in_a_window(arrivals[who], _less(window)) > count]
+    print(f"inboxes over their limit in any rolling window: {len(over)} {over}  target 0")
+
+
+def _less(window_seconds: float) -> float:
+    """A minute less the way there; of a gap as short as that way a tenth less."""
+    return window_seconds - min(ON_THE_WAY, window_seconds / 10)
 
 
 def neighbours(rounds: int, touches: int) -> None:

@@ -1,11 +1,18 @@
 """Outreach, Redis side only: drain, enqueue, latency and idle cost, each beside its floor on the same server.
 
-    taskset -c 1 python bench/outreach_queue.py [--rounds 5]
+    taskset -c 1 python bench/outreach_queue.py [--rounds 5] [--only drains|enqueues|idle|peers]
+
+Peers (dramatiq, huey) run when AVO_BENCH_PEERS names the python of an environment that has them:
+
+    python -m venv /tmp/peers && /tmp/peers/bin/pip install 'dramatiq[redis]' huey
 
 Starts a redis-server of its own on a unix socket. Floors: BLMOVE + LREM (reliable list), raw LPUSH.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -166,15 +173,44 @@ def idle(socket: Path, rounds: int, times: int = 300) -> None:
         show(f"idle worker, put to settled, {name}", figures, its, "us", "<= 3" if name == "p99" else "")
 
 
+def peers(socket: Path, rounds: int, jobs: int = 5_000) -> None:
+    """No-op jobs through other queues and through ours, one round after the other on the same server."""
+    python = os.environ.get("AVO_BENCH_PEERS")
+    if python is None:
+        print("peers: not run, AVO_BENCH_PEERS names no python")
+        return
+    client = connect(socket)
+    floors, mine = [], []
+    theirs: dict[str, list[float]] = {"dramatiq, 8 threads": [], "huey, 1 thread": []}
+    for _ in range(rounds):
+        floors.append(floor_drain(client, jobs))
+        lanes = queue(client)
+        fill(lanes, jobs, 1_000)
+        mine.append(rate(lambda lanes=lanes: drain(lanes, 1)))
+        for name, found in theirs.items():
+            command = [python, str(Path(__file__).with_name("outreach_peers.py")), name.split(",")[0], str(socket)]
+            run = subprocess.run([*command, str(jobs)], capture_output=True, text=True, check=False, timeout=120)
+            found.append(float(run.stdout) if run.returncode == 0 else sys.exit(run.stderr))
+    show(f"ours, {jobs:,} touches over 1,000 lanes", mine, floors, "/s", ">= 1.0")
+    for name, found in theirs.items():
+        show(name, found, floors, "/s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", choices=("drains", "enqueues", "idle", "peers"))
+    options = parser.parse_args()
     with redis_socket() as socket:
-        client = connect(socket)
-        drains(client, rounds)
-        enqueues(client, rounds)
-        idle(socket, rounds)
+        parts = {
+            "drains": lambda: drains(connect(socket), options.rounds),
+            "enqueues": lambda: enqueues(connect(socket), options.rounds),
+            "idle": lambda: idle(socket, options.rounds),
+            "peers": lambda: peers(socket, options.rounds),
+        }
+        for name, part in parts.items():
+            if options.only in {None, name}:
+                part()
 
 
 if __name__ == "__main__":
