@@ -16,7 +16,7 @@ from signals_app.housekeeping import Housekeeper
 from signals_app.member import Member
 from signals_app.processor import Processor
 from signals_app.source import DeliverySource
-from signals_app.stop_deadline import HandlerAbandonedError, StopDeadline
+from signals_app.stop_deadline import StopDeadline, TimeIsUpError
 from signals_app.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -69,19 +69,26 @@ class Consumer:
 
         Raises NameTakenError when its name stays in use, and RedisError that no waiting would heal.
         """
-        with deadline, Heartbeat(self._member.beat, _HEARTBEAT_SECONDS):
-            try:
-                while not stop:
-                    step = self.step(self._clock())
-                    if stop_when_idle and step.is_idle:
-                        break
-                    if step.rest_seconds:
-                        stop.wait(step.rest_seconds)
-            except HandlerAbandonedError:
-                logger.warning("a handler was still at work when the time to stop was up")
-            finally:
-                self._leave()
+        try:
+            with deadline, Heartbeat(self._member.beat, _HEARTBEAT_SECONDS):
+                try:
+                    self._work(stop, stop_when_idle)
+                finally:
+                    self._leave()
+        except TimeIsUpError:
+            logger.warning("left without a word, for Redis hangs; others claim what is left once it is idle")
         return self.tally
+
+    def _work(self, stop: StopFlag, stop_when_idle: bool) -> None:
+        try:
+            while not stop:
+                step = self.step(self._clock())
+                if stop_when_idle and step.is_idle:
+                    return
+                if step.rest_seconds:
+                    stop.wait(step.rest_seconds)
+        except TimeIsUpError:
+            logger.warning("a handler, or Redis, had not come to an end when the time to stop was up")
 
     def step(self, now: float) -> Step:
         """One unit of work. Errors that pass are answered with a rest."""

@@ -122,11 +122,14 @@ class Processor:
             logger.warning("%d entries were claimed from this consumer while it was silent", len(lost))
             self._let_go(lost)
             jobs = [job for job in jobs if job[0] not in lost]
+            entry_ids = [entry_id for entry_id, _ in jobs]
         self._member.begin(entry_ids)
         return jobs
 
     def _finish(self, jobs: Sequence[_Job], handled: Handled) -> None:
-        self._done += [entry_id for entry_id, _ in jobs]
+        finished = [entry_id for entry_id, _ in jobs]
+        self._let_go(finished)
+        self._done += finished
         self.tally.count(executed=handled.executed, duplicates=handled.duplicates)
 
     def unhandled(self) -> list[Delivery]:
@@ -147,7 +150,6 @@ class Processor:
     def acknowledged(self) -> None:
         """What was done is acknowledged."""
         if self._done:
-            self._let_go(self._done)
             self._done = []
         self._acknowledged_at = self._clock()
 

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -12,20 +12,22 @@ from avo_project.stop_flag import StopFlag
 _LOOK_SECONDS = 0.5
 
 
-class HandlerAbandonedError(BaseException):
-    """Raised inside a handler that is still at work when the time is up; no ``except Exception`` holds it."""
+class TimeIsUpError(BaseException):
+    """Raised inside whatever is still going on when the time is up: a handler, or a call to a Redis that hangs. No
+    ``except Exception`` holds it."""
 
 
 class StopDeadline:
-    """Once the flag is set the batch in hand has ``finish_seconds``; then no further event of it is begun, and after
-    ``abandon_seconds`` the handler itself is interrupted, by SIGALRM, if this is the main thread."""
+    """Once the flag is set the batch in hand has ``finish_seconds``; then no further event of it is begun. At each of
+    ``abandon_seconds`` the main thread is interrupted, by SIGALRM: in its handler, in leaving, in waiting for others.
+    """
 
     def __init__(
         self,
         stop: StopFlag,
         *,
         finish_seconds: float = 4.0,
-        abandon_seconds: float = 6.0,
+        abandon_seconds: Sequence[float] = (5.5, 7.0, 7.5),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stop = stop
@@ -61,8 +63,10 @@ class StopDeadline:
             if self._left.is_set():
                 return
         self._asked_at = self._clock()
-        if not self._left.wait(self._abandon_seconds) and self._previous is not None:
+        for seconds in self._abandon_seconds:
+            if self._left.wait(self._asked_at + seconds - self._clock()) or self._previous is None:
+                return
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 
     def _abandon(self, number: int, frame: FrameType | None) -> None:
-        raise HandlerAbandonedError
+        raise TimeIsUpError

@@ -18,6 +18,7 @@ import pytest
 from redis import Redis
 
 from avo_project.embedded_redis import EmbeddedServer
+from tests.end_to_end.embedded_user import server_of
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.signals_app.conftest import fields
 
@@ -167,6 +168,18 @@ def test_a_handler_that_takes_for_ever_does_not_keep_the_process(bench: Bench) -
     assert bench.end(stuck) == "consumed=0 executed=0 duplicates=0 dead=0 reclaimed=0"
     rows = bench.redis.xpending_range("signals:live", GROUP, "-", "+", 10)
     assert [row["times_delivered"] for row in rows] == [1, 0], "the second one was never begun"
+
+
+def test_asked_to_end_while_redis_hangs_it_ends_all_the_same(bench: Bench) -> None:
+    bench.publish(2)
+    waiting = bench.start(*SLOW, seconds=0)
+    eventually(lambda: len(bench.recorded()) == 2)
+    server = server_of(bench.folder)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        assert bench.end(waiting) == "consumed=2 executed=2 duplicates=0 dead=0 reclaimed=0"
+    finally:
+        os.kill(server, signal.SIGCONT)
 
 
 def test_a_flood_is_not_trimmed_before_it_is_handled(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
+from avo_project.heartbeat import Heartbeat
 from signals_app import keys
+from signals_app.event import Event
 from signals_app.group import ConsumerGroup
 from signals_app.handling import RetryLaterError
+from signals_app.member import Member
 from signals_app.publisher import Publisher
 from signals_app.stream import SignalStream
 from tests.signals_app.conftest import Crew, RecordingHandler, event, fields, number_of
@@ -24,22 +28,31 @@ FAILS_ONCE = 5
 
 @dataclass
 class Scenario:
-    """Publishes, consumes, retries, claims from the dead, buries and leaves, through a given client."""
+    """Publishes, consumes, retries, claims from the dead, buries and leaves, through a given client.
+
+    The member beats in the middle of each event's handling, and in whatever way ``beating`` says besides.
+    """
 
     crew: Callable[..., Crew]
     redis_client: Any
+    beating: Callable[[Member], AbstractContextManager[object]] = lambda member: nullcontext()
 
     def run(self, client: Any) -> RecordingHandler:
         self.redis_client.flushall()
         handler = RecordingHandler(takes_batch=False)
-        handler.fails = lambda one: (
-            RetryLaterError() if number_of(one) == FAILS_ONCE and handler.handled.count(FAILS_ONCE) < 2 else None
-        )
         self.publish(client)
         self.leave_something_behind()
         group = ConsumerGroup(client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000)
         one = self.crew("one", in_group=group, via=client, with_handler=handler, count=4)
-        one.drain()
+
+        def fails(given: Event) -> Exception | None:
+            with_reply_or_without(one.member.beat)
+            is_due = number_of(given) == FAILS_ONCE and handler.handled.count(FAILS_ONCE) < 2
+            return RetryLaterError() if is_due else None
+
+        handler.fails = fails
+        with self.beating(one.member):
+            one.drain()
         with_reply_or_without(one.member.leave)
         return handler
 
@@ -78,10 +91,26 @@ def test_no_lost_reply_loses_or_doubles_anything(redis_client: Any, crew: Callab
     for steals in range(1, len(commands) + 1):
         with ReplyThief(server, tmp_path, steals) as client:
             handler = scenario.run(client)
-        lost = f"lost the reply to number {steals}, {commands[steals - 1]}"
-        assert redis_client.xlen(keys.LIVE) == EVENTS + 1, lost
-        assert Counter(handler.handled) == {number: 1 + (number == FAILS_ONCE) for number in range(EVENTS)}, lost
-        assert [letter[b"signal_id"] for _, letter in redis_client.xrange(keys.DEAD)] == [
-            fields(99)["signal_id"].encode()
-        ], lost
-        assert redis_client.xpending(keys.LIVE, keys.DEFAULT_GROUP)["pending"] == 0, lost
+        check(redis_client, handler, f"lost the reply to number {steals}, {commands[steals - 1]}")
+
+
+def test_no_reply_lost_to_the_heartbeat_thread_does_either(
+    redis_client: Any, crew: Callable[..., Crew], tmp_path: Path
+) -> None:
+    """The thread's commands fall between the others, each time elsewhere."""
+    redis_client.ping()
+    server = redis_client.connection_pool.connection_kwargs["path"]
+    scenario = Scenario(crew, redis_client, beating=lambda member: Heartbeat(member.beat, interval_seconds=0.0005))
+    for steals in range(1, len(commands_of(scenario, server, tmp_path)) + 1, 2):
+        with ReplyThief(server, tmp_path, steals) as client:
+            handler = scenario.run(client)
+        check(redis_client, handler, f"lost the reply to number {steals}")
+
+
+def check(redis_client: Any, handler: RecordingHandler, lost: str) -> None:
+    assert redis_client.xlen(keys.LIVE) == EVENTS + 1, lost
+    assert Counter(handler.handled) == {number: 1 + (number == FAILS_ONCE) for number in range(EVENTS)}, lost
+    assert [letter[b"signal_id"] for _, letter in redis_client.xrange(keys.DEAD)] == [
+        fields(99)["signal_id"].encode()
+    ], lost
+    assert redis_client.xpending(keys.LIVE, keys.DEFAULT_GROUP)["pending"] == 0, lost
