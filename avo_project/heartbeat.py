@@ -18,7 +18,7 @@ class Heartbeat:
     exception of ``beat`` is a bug and is raised when the context is left.
     """
 
-    def __init__(self, beat: Callable[[], None], interval_seconds: float) -> None:
+    def __init__(self, beat: Callable[[], object], interval_seconds: float) -> None:
         self._beat = beat
         self._interval_seconds = interval_seconds
         self._stopped = threading.Event()

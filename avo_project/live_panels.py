@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -63,13 +64,16 @@ def live_answer(request: HttpRequest, parts: Sequence[Fragment], now: float) -> 
 
     ``now`` is in Unix seconds.
     """
-    body = [{"id": part.id, "title": part.title, "html": part.html} for part in parts]
+    panels = [{"id": part.id, "title": part.title, "html": part.html} for part in parts]
+    as_of = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    return json_answer(request, {"panels": panels}, {"as_of": as_of})
+
+
+def json_answer(request: HttpRequest, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> HttpResponse:
+    """``body`` and what is told ``beside`` it as JSON; the strong ETag is of the body alone: 304 when that is the same."""
     etag = f'"{hashlib.sha256(dump_json(body)).hexdigest()[:32]}"'
-    answer = HttpResponse(
-        dump_json({"as_of": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"), "panels": body}),
-        content_type="application/json",
-        headers={"ETag": etag},
-    )
+    whole = dump_json({**body, **(beside or {})})
+    answer = HttpResponse(whole, content_type="application/json", headers={"ETag": etag})
     conditional = get_conditional_response(request, etag=etag, response=answer)
     assert conditional is not None
     return conditional

@@ -24,7 +24,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis.exceptions import RedisError
 
-from avo_project.live_panels import GIVEN, Fragment, Panel, action_button, fragments, live_answer
+from avo_project.chart_data import SPANS, chart_data
+from avo_project.console import consoles
+from avo_project.live_panels import GIVEN, Fragment, Panel, action_button, fragments, json_answer, live_answer
 from avo_project.operator_actions import Deed, Effect, record, subject_of
 
 __all__ = ["Effect", "LiveAction", "LiveStateAdmin", "Panel"]
@@ -58,6 +60,8 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     the confirmation sent; then it is run, its result told, and both written down, a failure too.
     """
 
+    console_role = ""
+    """The role whose charts the page shows, if any."""
     live_actions: Sequence[LiveAction] = ()
     page_template = "admin/live_state.html"
     confirmation_template = "admin/live_action.html"
@@ -81,6 +85,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [
             path("", view(self.page), name=f"{name}_changelist"),
             path("live.json", view(self.live), name=f"{name}_live"),
+            path("history.json", view(self.history), name=f"{name}_history"),
             path("do/<slug:action_name>/", view(self.act), name=f"{name}_do"),
         ]
 
@@ -97,6 +102,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "as_of": datetime.now(UTC),
             "live_url": f"live.json?{query}" if query else "live.json",
             "failure": failure,
+            "charts": consoles([self.console_role])[0].charts if self.console_role else (),
             "live_actions": [action for action in self.live_actions if self._may(request, action)],
         }
         return TemplateResponse(request, self.page_template, context, status=503 if failure else 200)
@@ -109,6 +115,21 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseNotAllowed(["GET", "HEAD"])
         parts, failure = self._parts(request)
         return JsonResponse({"failure": failure}, status=503) if failure else live_answer(request, parts, time.time())
+
+    def history(self, request: HttpRequest) -> HttpResponse:
+        """The lines of the charts; ``?range=`` 1h, 24h or 30d."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        span = SPANS.get(request.GET.get("range", "1h"))
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if span is None or not self.console_role:
+            raise Http404
+        try:
+            return json_answer(request, chart_data(consoles([self.console_role])[0], span))
+        except RedisError as error:
+            logger.warning("charts of %s cannot be shown: %s", self.console_role, error)
+            return JsonResponse({"failure": "Redis does not answer."}, status=503)
 
     def button(self, request: HttpRequest, action_name: str, label: str, **given: str) -> str:
         """A cell that begins the action with these values; empty for who may not."""

@@ -23,6 +23,7 @@ _LINES = 5
 class OutreachQueueAdmin(LiveStateAdmin):
     """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
 
+    console_role = "outreach"
     live_actions = ACTIONS
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:

@@ -1,6 +1,7 @@
 """What a worker does beside sending: follows inbox changes, recovers the dead, heals the queue, samples its depth."""
 
 import logging
+from collections.abc import Callable
 
 from outreach.conf import OutreachConf
 from outreach.depth_history import DepthHistory, DepthSample
@@ -30,6 +31,7 @@ class Upkeep:
         book: InboxBook,
         reconciler: Reconciler,
         history: DepthHistory,
+        beside: Callable[[float], object] = lambda now: None,
     ) -> None:
         self.recovered = 0
         self._shift = shift
@@ -39,6 +41,7 @@ class Upkeep:
         self._book = book
         self._reconciler = reconciler
         self._history = history
+        self._beside = beside
         self._next_look = 0.0
         self._next_sample = 0.0
         self._next_sweep = 0.0
@@ -57,7 +60,8 @@ class Upkeep:
         self.leases_ended = reserved.first_lease_ms is not None and reserved.first_lease_ms <= reserved.now_ms
 
     def step(self, now: float) -> None:
-        """Does whatever is due at ``now`` (Unix seconds)."""
+        """Does whatever is due at ``now`` (Unix seconds). What goes on ``beside`` keeps its own time."""
+        self._beside(now)
         if self._lost:
             logger.info("a new or lost queue: %s", self._reconciler.heal(now))
             self._lost = False

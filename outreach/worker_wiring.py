@@ -6,6 +6,7 @@ import random
 import socket
 import time
 
+from avo_project.sampler import Sampler
 from outreach.conf import OutreachConf
 from outreach.crew import Crew
 from outreach.depth_history import DepthHistory
@@ -20,6 +21,7 @@ from outreach.upkeep import Upkeep
 from outreach.worker import Worker
 
 logger = logging.getLogger(__name__)
+ROLE = "outreach"
 
 
 def default_name() -> str:
@@ -37,6 +39,6 @@ def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
     policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
     ledger = Ledger(shift, book, policy, random.random)
     reconciler = Reconciler(lanes, view, shift.lease_ms)
-    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect())
+    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect(), Sampler.of(ROLE).step)
     crew = Crew.of(concurrency, conf, time.time)
     return Worker(shift, conf, lanes, ledger, book, crew, upkeep, time.time)

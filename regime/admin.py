@@ -9,10 +9,12 @@ from django.template.response import TemplateResponse
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from avo_project.operator_actions import Effect
+from avo_project.sampler import Sampler
 from regime import admin_panels
 from regime.backfill_job import start_backfill
 from regime.inspection import RegimeInspection
 from regime.models import MacroObservation, MacroSeries, RegimeCache
+from regime.recent_samples import ROLE
 from regime.refresher import Refresher
 from regime.state import SymbolError, valid_symbol
 
@@ -45,6 +47,7 @@ def _refresh(request: HttpRequest) -> str:
 class RegimeCacheAdmin(LiveStateAdmin):
     """How fresh the states are, one state in full, and the repairs."""
 
+    console_role = ROLE
     page_template = "admin/regime/cache.html"
     live_actions = (
         LiveAction(
@@ -74,6 +77,8 @@ class RegimeCacheAdmin(LiveStateAdmin):
         return admin_panels.panels(RegimeInspection.connect())
 
     def page(self, request: HttpRequest) -> HttpResponse:
+        """Where nobody samples, whoever opens the page does; its refreshes never do."""
+        Sampler.of(ROLE).step(0.0)
         response = super().page(request)
         if isinstance(response, TemplateResponse) and response.context_data and not response.context_data["failure"]:
             response.context_data |= _pictures(request.GET.get("symbol", "").strip())

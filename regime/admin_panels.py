@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from avo_project.live_state_admin import Panel
 from regime.backfill_log import BackfillNote
-from regime.inspection import Overview, RegimeInspection, Sighting
+from regime.inspection import RegimeInspection, Sighting, Standing
+from regime.recent_samples import recent_figures
 from regime.state import REGIMES, TIMEFRAMES
 
 CLOCK = time.time
@@ -36,31 +37,35 @@ class HeatMap:
 
 
 def panels(inspection: RegimeInspection) -> list[Panel]:
-    """The tables. Raises RedisError."""
-    overview = inspection.overview()
-    return [_states_panel(overview), _cycle_panel(overview), _backfill_panel(inspection.last_backfill())]
+    """The tables, for a handful of commands. Raises RedisError."""
+    standing = inspection.standing()
+    return [_states_panel(standing), _cycle_panel(standing), _backfill_panel(inspection.last_backfill())]
 
 
-def _states_panel(overview: Overview) -> Panel:
-    sample = overview.sample
+def _states_panel(standing: Standing) -> Panel:
+    figures = recent_figures()
     rows = [
-        ("States, estimated", f"{sample.states_estimated:,}"),
-        ("States without expiry, estimated", f"{sample.without_ttl_estimated:,}"),
-        ("Sample", f"{sample.states} states among {sample.looked_at} random keys"),
-        ("Symbols in the collection", f"{overview.pointer.symbols:,}"),
-        ("Age of the collection", _age(overview.collection_age_seconds)),
+        ("States, estimated", _count(figures.get("states"))),
+        ("States without expiry, estimated", _count(figures.get("without_ttl"))),
+        ("Counted", f"{_moment(figures['sampled_at'])}, from random keys" if figures else "not yet: no sampler runs"),
+        ("Symbols in the collection", f"{standing.pointer.symbols:,}"),
+        ("Age of the collection", _age(standing.collection_age_seconds)),
     ]
     return Panel("States", (), rows, "A state without expiry is never right: try the TTL backfill.")
 
 
-def _cycle_panel(overview: Overview) -> Panel:
-    pointer = overview.pointer
-    overdue = "OVERDUE: has the pipeline stopped?" if overview.is_cycle_overdue else "in time"
+def _count(estimate: float | None) -> str:
+    return "unknown" if estimate is None else f"{estimate:,.0f}"
+
+
+def _cycle_panel(standing: Standing) -> Panel:
+    pointer = standing.pointer
+    overdue = "OVERDUE: has the pipeline stopped?" if standing.is_cycle_overdue else "in time"
     rows = [
         ("Last cycle", pointer.cycle_id or "none yet"),
         (
             "Ended",
-            f"{_moment(pointer.cycle_ended_at)}, {_age(overview.cycle_age_seconds)} ago" if pointer.cycle else "-",
+            f"{_moment(pointer.cycle_ended_at)}, {_age(standing.cycle_age_seconds)} ago" if pointer.cycle else "-",
         ),
         ("States written", f"{pointer.cycle_states:,}"),
         ("Watch", overdue if pointer.cycle else "-"),
@@ -73,7 +78,7 @@ def _backfill_panel(note: BackfillNote | None) -> Panel:
         return Panel("Last TTL backfill", (), (), "None in the last week.")
     kind = "dry run, " if note.is_dry_run else ""
     rows = [("State", kind + note.state), ("Noted", _moment(note.noted_at)), *note.figures.items()]
-    return Panel("Last TTL backfill", (), rows, "Reload the page to see how far a running one is.")
+    return Panel("Last TTL backfill", (), rows, "A running one shows here how far it is.")
 
 
 def histogram(counts: Sequence[int]) -> list[Bar]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from avo_project.console import Chart, Level, Line, RoleConsole, Verdict
-from avo_project.history import History
 from regime import keys
 from regime.freshness import LIFE_SECONDS
 from regime.inspection import RegimeInspection
+from regime.recent_samples import ROLE, recent_figures
 
-_SAMPLES = 6  # a minute of them: a look at random keys is a guess, several are a better one
+_SILENT_SECONDS = 120.0
 
 
 def sample() -> Mapping[str, float]:
@@ -24,28 +24,22 @@ def sample() -> Mapping[str, float]:
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def lately() -> Mapping[str, float]:
-    """What the last minute's samples say of states and of those without expiry, averaged; nothing without samples."""
-    held = History.connect(CONSOLE.role, CONSOLE.alias).newest(_SAMPLES)
-    recent = [one.values for one in held if one.at > held[-1].at - 60]
-    return {name: sum(one.get(name, 0.0) for one in recent) / len(recent) for name in ("states", "without_ttl") if recent}
-
-
 def verdict(now: float) -> Verdict:
     """Red when nothing is current or no sampler knows, amber when a writer forgot the expiry or a cycle is late."""
-    standing, figures = RegimeInspection.connect().standing(), lately()
+    standing, figures = RegimeInspection.connect().standing(), recent_figures()
+    is_sampled = bool(figures) and now - figures["sampled_at"] < _SILENT_SECONDS
     if standing.cycle_age_seconds is None and not figures.get("states"):
         return Verdict(Level.AMBER, "no states yet", "No cycle has ended and no state was found: run compute_regimes.")
     without_ttl = round(figures.get("without_ttl", 0.0))
-    known = f"{without_ttl:,} keys without TTL" if figures else "keys without TTL not counted lately"
+    known = f"{without_ttl:,} keys without TTL" if is_sampled else "keys without TTL not counted lately"
     figure = f"{known}, {_cycle_words(standing.cycle_age_seconds)}"
     if standing.cycle_age_seconds is not None and standing.cycle_age_seconds > LIFE_SECONDS:
         return Verdict(Level.RED, figure, "Every state of the last cycle has died: has the pipeline stopped?")
-    if without_ttl:
+    if is_sampled and without_ttl:
         return Verdict(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
     if standing.is_cycle_overdue:
         return Verdict(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
-    if not figures:
+    if not is_sampled:
         return Verdict(Level.AMBER, figure, "No sampler runs: start a refresher or sample_history --watch.")
     return Verdict(Level.GREEN, figure, "Every state that was looked at expires in time.")
 
@@ -58,7 +52,7 @@ def _cycle_words(age_seconds: float | None) -> str:
 
 
 CONSOLE = RoleConsole(
-    role="regime",
+    role=ROLE,
     title="Regime cache",
     alias=keys.REDIS_ALIAS,
     page="regime_regimecache_changelist",

@@ -14,6 +14,7 @@ from signals_app.models import Execution, LiveStream
 
 @admin.register(LiveStream)
 class LiveStreamAdmin(LiveStateAdmin):
+    console_role = "signals"
     live_actions: Sequence[LiveAction] = admin_actions.ACTIONS
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:

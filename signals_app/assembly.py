@@ -4,6 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 
+from avo_project.sampler import Sampler
 from signals_app.conf import SignalsConf, read_conf
 from signals_app.consumer import Consumer
 from signals_app.group import ConsumerGroup
@@ -75,5 +76,10 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
         again=source.wait_with,
         must_end=deadline.must_end,
     )
-    housekeeper = Housekeeper(SignalStream.connect(), group, forget_consumer_after_ms=conf.forget_consumer_after_ms)
+    housekeeper = Housekeeper(
+        SignalStream.connect(),
+        group,
+        forget_consumer_after_ms=conf.forget_consumer_after_ms,
+        beside=Sampler.of("signals").step,
+    )
     return Consumer(group, member, source, processor, housekeeper, name_patience_seconds=2 * ttl_seconds + 2)

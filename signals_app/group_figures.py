@@ -34,16 +34,17 @@ class FiguresReader:
             if "no such key" in str(error):
                 return StreamFigures(keys.LIVE, 0, ())
             raise
-        length, (seconds, microseconds), first, newest = self._stream()
+        length, (seconds, microseconds), first, info = self._stream()
+        newest = info["last-generated-id"].decode()
         now_ms = seconds * 1000 + microseconds // 1000
         read = [self._group(group, length, first, newest, now_ms) for group in groups]
-        return StreamFigures(keys.LIVE, length, read)
+        return StreamFigures(keys.LIVE, length, read, info.get("entries-added"))
 
-    def _stream(self) -> tuple[int, tuple[int, int], str, str]:  # length, time, first id, last id ever
+    def _stream(self) -> tuple[int, tuple[int, int], str, Mapping[str, Any]]:  # length, time, first id, information
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.xlen(keys.LIVE).time().xrange(keys.LIVE, count=1).xinfo_stream(keys.LIVE)
             length, time, first, info = pipeline.execute()
-        return length, time, _first_id(first), info["last-generated-id"].decode()
+        return length, time, _first_id(first), info
 
     def _group(self, group: Mapping[str, Any], length: int, first: str, newest: str, now_ms: int) -> GroupFigures:
         name, delivered = group["name"].decode(), group["last-delivered-id"].decode()

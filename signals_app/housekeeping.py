@@ -1,6 +1,7 @@
 """What consumers do for the stream now and then: trim it, and remove the names of consumers long dead."""
 
 import logging
+from collections.abc import Callable
 
 from signals_app.group import ConsumerGroup
 from signals_app.stream import SignalStream
@@ -13,14 +14,23 @@ _EVERY_SECONDS = 5.0
 class Housekeeper:
     """Any number of consumers may keep house at once: each step is one script."""
 
-    def __init__(self, stream: SignalStream, group: ConsumerGroup, *, forget_consumer_after_ms: int) -> None:
+    def __init__(
+        self,
+        stream: SignalStream,
+        group: ConsumerGroup,
+        *,
+        forget_consumer_after_ms: int,
+        beside: Callable[[float], object] = lambda now: None,
+    ) -> None:
         self._stream = stream
         self._group = group
         self._forget_consumer_after_ms = forget_consumer_after_ms
+        self._beside = beside
         self._due = 0.0
 
     def step(self, now: float) -> bool:
-        """Keeps house if it is time; says whether it was."""
+        """Keeps house if it is time; says whether it was. What goes on ``beside`` keeps its own time."""
+        self._beside(now)
         if now < self._due:
             return False
         self._due = now + _EVERY_SECONDS

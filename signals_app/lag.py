@@ -35,9 +35,12 @@ class GroupFigures:
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
+    """``added`` counts every entry there ever was, None where the server does not."""
+
     stream: str
     length: int
     groups: Sequence[GroupFigures]
+    added: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ class ThrottlingConfig(AppConfig):
     def ready(self) -> None:
         from django.core.signals import setting_changed
 
+        from avo_project.console import register_console
         from avo_project.metrics import register_live_source
-        from throttling import conf, inspection, openapi, process  # noqa: F401 - openapi registers itself
+        from throttling import conf, console, inspection, openapi, process  # noqa: F401 - openapi registers itself
 
         try:
             conf.load()
@@ -17,3 +18,4 @@ class ThrottlingConfig(AppConfig):
             raise SystemExit(str(error)) from None
         setting_changed.connect(process.forget, dispatch_uid="throttling")
         register_live_source("throttling", inspection.metrics)
+        register_console(console.CONSOLE)

@@ -61,6 +61,10 @@ class Inspection:
     def busiest(self) -> list[Busy]:
         return self._tally.busiest(self._clock())
 
+    def totals(self) -> dict[str, int]:
+        """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        return self._tally.totals()
+
     def subject(self, subject: str) -> SubjectView:
         tier, why, policies = self._account(subject)
         return SubjectView(subject, tier, why, self._limiter.peek(subject, policies))

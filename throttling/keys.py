@@ -4,13 +4,17 @@ REDIS_ALIAS = "throttling"
 
 
 def window(subject: str, window_seconds: int) -> str:
-    """Hash: bucket number -> units charged in it, and a sum (lua/hit.lua). Lives one window and one bucket longer."""
+    """Hash: bucket number -> units charged in it, and `state` (lua/hit.lua). Lives one window and one bucket longer."""
     return f"throttle:{{{subject}}}:{window_seconds}"
 
 
 def refusals(hour: int) -> str:
     """Hash: ``<minute>|<tier>`` -> requests refused in that minute since 1970. Lives 26 h."""
     return f"throttle:refusals:{hour}"
+
+
+TOTALS = "throttle:totals"
+"""Hash: ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` -> requests so far, for rates. Lives 31 d."""
 
 
 def busy(slot: int) -> str:

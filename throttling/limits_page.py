@@ -81,6 +81,7 @@ def _until(hours: str) -> datetime | None:
 class RateLimitsAdmin(LiveStateAdmin):
     """Live windows and figures. Subjects are ids and addresses, never mail addresses."""
 
+    console_role = "throttling"
     page_template = "admin/rate_limits.html"
     live_actions = (
         LiveAction("reset", "Reset this subject", "reset_subject", preview_reset, reset, ("subject",)),

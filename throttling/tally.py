@@ -1,5 +1,6 @@
 """Refusals by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,6 +11,7 @@ from throttling import keys
 
 _SLOT_SECONDS = 300
 _KEPT_SUBJECTS = 1_000
+_TOTALS_SECONDS = 31 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,15 @@ class Tally:
     def connect(cls) -> Self:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
-    def add(self, requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], now: float) -> None:
-        """``requests`` by (tier, subject) and ``refusals`` by tier, all of about ``now``."""
+    def add(
+        self, requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], now: float, degraded: int = 0
+    ) -> None:
+        """``requests`` by (tier, subject) and ``refusals`` by tier, all of about ``now``; ``degraded`` were judged
+        before while nothing could be written here."""
         with self._client.pipeline(transaction=False) as pipe:
+            for field, count in _totals(requests, refusals, degraded).items():
+                pipe.hincrby(keys.TOTALS, field, count)
+            pipe.expire(keys.TOTALS, _TOTALS_SECONDS)
             if requests:
                 busy = keys.busy(int(now // _SLOT_SECONDS))
                 for (tier, subject), count in requests.items():
@@ -46,6 +54,10 @@ class Tally:
                     pipe.hincrby(hour, f"{int(now // 60)}|{tier}", count)
                 pipe.expire(hour, 26 * 3600)
             pipe.execute()
+
+    def totals(self) -> dict[str, int]:
+        """``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        return {field.decode(): int(count) for field, count in self._client.hgetall(keys.TOTALS).items()}
 
     def refusals(self, now: float, minutes: int = 60) -> dict[str, list[int]]:
         """Per tier the refusals in each of the last ``minutes``, oldest first."""
@@ -86,6 +98,16 @@ class Tally:
                     pipe.zscore(key, member)
             scores = pipe.execute()
         return next((tier for tier, score in zip(tiers * 2, scores, strict=True) if score is not None), None)
+
+
+def _totals(requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], degraded: int) -> Mapping[str, int]:
+    totals: Counter[str] = Counter({f"refused|{tier}": count for tier, count in refusals.items()})
+    for (tier, _), count in requests.items():
+        totals[f"allowed|{tier}"] += count
+    for tier, count in refusals.items():
+        totals[f"allowed|{tier}"] -= count
+    totals["degraded"] = degraded
+    return {field: count for field, count in totals.items() if count > 0}
 
 
 def _busy(member: str, requests: int) -> Busy:

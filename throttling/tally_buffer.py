@@ -19,7 +19,7 @@ _MAX_SUBJECTS = 10_000
 class TallyBuffer:
     """Counts in memory; a timer hands the counts on ``pause_seconds`` after the first of them (None: nothing counts).
 
-    They are figures for people: what Redis does not take is dropped.
+    They are figures for people: what Redis does not take is dropped, and only how many they were is told later.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class TallyBuffer:
         self._tally, self._pause_seconds, self._clock = tally, pause_seconds, clock
         self._requests: Counter[tuple[str, str]] = Counter()
         self._refusals: Counter[str] = Counter()
+        self._untold = 0
         self._timer: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -52,6 +53,9 @@ class TallyBuffer:
         if not requests:
             return
         try:
-            self._tally.add(requests, refusals, self._clock())
+            self._tally.add(requests, refusals, self._clock(), self._untold)
         except RedisError as failure:
+            self._untold += requests.total()
             logger.warning("figures of %d requests are lost: %s", requests.total(), failure)
+        else:
+            self._untold = 0

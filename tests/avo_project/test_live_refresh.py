@@ -112,6 +112,8 @@ def a_full_system(redis_of: Any) -> None:
     ConsumerGroup.connect("apex-group").read("one", count=50, block_ms=0)
     for n in range(60):
         Inbox.objects.create(address=f"inbox{n}@example.com", per_minute=1 + n % 3, paused=n % 7 == 0)
+    for n in range(300):
+        redis_of("regime").hset(f"argus:regime:S{n}", "bull:1mo", "0.5")
     intake = Intake.connect(time.time)
     for n in range(120):
         intake.accept(
@@ -122,7 +124,7 @@ def a_full_system(redis_of: Any) -> None:
 
 @pytest.mark.real_server
 @pytest.mark.usefixtures("a_full_system")
-@pytest.mark.parametrize("role", ["signals", "outreach", "throttling"])
+@pytest.mark.parametrize("role", PAGES)
 def test_a_refresh_costs_redis_few_commands(operator_client: Any, redis_of: Any, role: str) -> None:
     live = f"{PAGES[role]}live.json"
     assert operator_client.get(live).status_code == 200

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
+from throttling.console import sample
 from throttling.tally import Busy, Tally
 from throttling.tally_buffer import TallyBuffer
 
@@ -63,3 +64,18 @@ def test_nothing_counts_without_a_pause(tally: Tally, clock: FixedClock) -> None
     buffer.count("free", "user:a", is_refused=False)
     buffer.flush()
     assert tally.busiest(clock()) == []
+
+
+def test_totals_tell_allowed_refused_and_what_was_judged_without_redis(
+    tally: Tally, clock: FixedClock, redis_of: Any
+) -> None:
+    down = DownRedis(redis_of("throttling"), is_down=True)
+    buffer = TallyBuffer(Tally(down), 1000.0, clock)
+    buffer.count("pro", "user:a", is_refused=False)
+    buffer.flush()
+    down.is_down = False
+    for is_refused in (True, False, False):
+        buffer.count("free", "user:b", is_refused=is_refused)
+    buffer.flush()
+    assert tally.totals() == {"allowed|free": 2, "refused|free": 1, "degraded": 1}
+    assert sample() == {"allowed_total:free": 2, "refused_total:free": 1, "degraded_total": 1}

@@ -4,6 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from avo_project.heartbeat import Heartbeat
+from avo_project.sampler import Sampler
+from avo_project.samples import FINE
 from avo_project.stop_flag import StopFlag
 from regime.refresher import Refresher
 
@@ -19,5 +22,6 @@ class Command(BaseCommand):
         if watch is None:
             self.stdout.write(refresher.step().summary())
             return
-        with StopFlag() as stop:
+        sampler = Sampler.of("regime", "throttling")  # these two have no loop of their own
+        with StopFlag() as stop, Heartbeat(lambda: sampler.step(time.monotonic()), FINE.step_seconds / 2):
             refresher.run(stop, watch, lambda report: self.stdout.write(report.summary()))

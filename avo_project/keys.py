@@ -1,0 +1,7 @@
+"""The Redis keys that no role owns, each in the Redis of the role it tells of."""
+
+
+def history(role: str, step_seconds: int) -> str:
+    """Stream: one sample of the role's figures a step, entry id ``<start of the step, Unix ms>-1``, fields name ->
+    decimal. 24 h of steps of 10 s, 30 days of steps of 600 s, cut exactly at each entry."""
+    return f"avo:{{history}}:{role}:{step_seconds}"

@@ -1,0 +1,176 @@
+"""Figures over time: one sample a step however many samplers, a bounded number of them, turned into lines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from avo_project import keys
+from avo_project.chart_data import SPANS, Span, chart_data
+from avo_project.console import Chart, Level, Line, RoleConsole, Verdict, consoles
+from avo_project.history import History
+from avo_project.sampler import Sampler
+from avo_project.samples import COARSE, FINE, Resolution, Sample, gathered, line
+
+NOON = 1_790_000_000 // 600 * 600
+
+
+@pytest.fixture
+def history(redis_of: Any) -> History:
+    return History(redis_of("signals"), "signals")
+
+
+def a_role(figures: Mapping[str, float], charts: tuple[Chart, ...] = ()) -> RoleConsole:
+    return RoleConsole(
+        "signals", "Signals", "signals", "", "", lambda: figures, lambda now: Verdict(Level.GREEN, "", ""), charts
+    )
+
+
+def test_the_first_sampler_of_a_step_wins(history: History) -> None:
+    assert history.is_due(NOON)
+    assert history.record({"lag": 3}, NOON + 1.5)
+    assert not history.record({"lag": 99}, NOON + 9)
+    assert not history.is_due(NOON + 9.9)
+    assert history.is_due(NOON + 10)
+    assert history.record({"lag": 4.5}, NOON + 10)
+    assert history.newest(5) == [Sample(NOON, {"lag": 3.0}), Sample(NOON + 10, {"lag": 4.5})]
+
+
+def test_a_sampler_whose_clock_is_behind_changes_nothing(history: History) -> None:
+    history.record({"lag": 1}, NOON + 100)
+    assert not history.record({"lag": 2}, NOON)
+
+
+def test_no_more_is_kept_than_was_said(history: History, redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avo_project.history.FINE", Resolution(10, 3))
+    for n in range(7):
+        history.record({"lag": n}, NOON + 10 * n)
+    assert redis_of("signals").xlen(keys.history("signals", 10)) == 3
+    assert [sample.values["lag"] for sample in history.newest(9)] == [4, 5, 6]
+
+
+def test_ended_steps_are_gathered_once_each(history: History) -> None:
+    for n in range(130):  # two coarse steps and a part of the third
+        history.record({"lag": n, "published_total": 10 * n}, NOON + 10 * n)
+    now = NOON + 1299
+    assert history.gather(now) == 2
+    assert history.gather(now) == 0
+    first, second = history.between(COARSE, NOON, NOON + 3600)
+    assert first == Sample(NOON, {"lag": 29.5, "published_total": 590.0})
+    assert second.at == NOON + 600
+    assert history.gather(NOON + 1800) == 1
+
+
+def test_a_range_is_closed_at_both_ends_and_may_be_empty(history: History) -> None:
+    for n in range(5):
+        history.record({"lag": n}, NOON + 10 * n)
+    assert [sample.at for sample in history.between(FINE, NOON + 10, NOON + 30)] == [NOON + 10, NOON + 20, NOON + 30]
+    assert history.between(FINE, NOON + 100, NOON) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.floats(-1e6, 1e6)), unique_by=lambda pair: pair[0]))
+def test_gathering_loses_no_step_and_stays_within_what_it_saw(pairs: list[tuple[int, float]]) -> None:
+    samples = [Sample(at * 10, {"lag": value}) for at, value in sorted(pairs)]
+    wide = gathered(samples, 600)
+    assert {sample.at for sample in wide} == {sample.at // 600 * 600 for sample in samples}
+    for one in wide:
+        held = [sample.values["lag"] for sample in samples if one.at <= sample.at < one.at + 600]
+        assert min(held) - 1e-6 <= one.values["lag"] <= max(held) + 1e-6
+
+
+def test_a_total_is_shown_as_its_rate_and_never_across_a_gap_or_a_new_beginning() -> None:
+    totals = {0: 100, 10: 150, 20: 150, 200: 900, 210: 5, 220: 25}
+    samples = [Sample(at, {"published_total": total}) for at, total in totals.items()]
+    rates = line(samples, "published_total", list(range(0, 230, 10)))
+    told = {at * 10: rate for at, rate in enumerate(rates) if rate is not None}
+    assert told == {10: 5.0, 20: 0.0, 220: 2.0}
+
+
+def test_a_figure_is_shown_where_there_is_one() -> None:
+    assert line([Sample(10, {"lag": 7})], "lag", [0, 10, 20]) == [None, 7, None]
+
+
+class TestSampler:
+    def test_one_step_samples_every_role_once(self, history: History) -> None:
+        one, other = Sampler([a_role({"lag": 3})]), Sampler([a_role({"lag": 4})])
+        assert (one.step(0.0), one.step(1.0)) == (1, 0)
+        assert len(history.newest(9)) == 1
+        other.step(0.0)
+        assert history.newest(9)[0].values["lag"] == 3
+
+    def test_a_role_that_is_down_is_logged_once_and_harms_no_other(
+        self, history: History, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def down() -> Mapping[str, float]:
+            raise RedisConnectionError("gone")
+
+        broken = RoleConsole("outreach", "", "outreach", "", "", down, lambda now: Verdict(Level.RED, "", ""), ())
+        sampler = Sampler([broken, a_role({"lag": 1})])
+        assert sampler.step(0.0) == 1
+        sampler.step(100.0)
+        assert caplog.text.count("no figures of outreach") == 1
+
+    @pytest.mark.django_db
+    def test_every_role_tells_numbers(self, redis_of: Any) -> None:
+        for console in consoles():
+            assert all(isinstance(value, int | float) for value in console.sample().values()), console.role
+
+    @pytest.mark.django_db
+    def test_the_command_samples_all_or_the_named(self, redis_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        call_command("sample_history", "regime")
+        call_command("sample_history")
+        assert capsys.readouterr().out.split() in (["sampled=1", "sampled=3"], ["sampled=1", "sampled=4"])
+        with pytest.raises(CommandError, match="no role 'weather'"):
+            call_command("sample_history", "weather")
+
+
+class TestCharts:
+    LAG = Chart("Behind", "entries", (Line("lag", "not delivered"),))
+    TIERS = Chart("Refused", "a second", (Line("refused_total:*", ""),))
+
+    @pytest.fixture
+    def fixed(self, history: History, monkeypatch: pytest.MonkeyPatch) -> History:
+        monkeypatch.setattr(History, "now", lambda self: NOON + 3605.0)
+        return history
+
+    def test_the_lines_stand_on_one_row_of_times(self, fixed: History) -> None:
+        fixed.record({"lag": 3}, NOON + 3600)
+        fixed.record({"lag": 5}, NOON + 3590) or fixed.record({"lag": 9}, NOON + 3610)
+        data = chart_data(a_role({}, (self.LAG,)), SPANS["1h"])
+        assert len(data["times"]) == 360
+        assert data["times"][-1] == NOON + 3600
+        [chart] = data["charts"]
+        assert chart["lines"][0]["label"] == "not delivered"
+        assert chart["lines"][0]["values"][-2:] == [None, 3.0]
+
+    def test_a_star_stands_for_every_tier_there_is(self, fixed: History) -> None:
+        for n in range(2):
+            totals = {"refused_total:free": 10.0 * n, "refused_total:pro": 40.0 * n}
+            fixed.record(totals, NOON + 3590 + 10 * n)
+        [chart] = chart_data(a_role({}, (self.TIERS,)), SPANS["1h"])["charts"]
+        assert {one["label"]: one["values"][-1] for one in chart["lines"]} == {"free": 1.0, "pro": 4.0}
+
+    @pytest.mark.parametrize("span", SPANS.values())
+    def test_every_span_is_drawn_with_few_points(self, fixed: History, span: Span) -> None:
+        assert len(chart_data(a_role({}, (self.LAG,)), span)["times"]) <= 4320
+
+    @pytest.mark.django_db
+    def test_each_page_serves_its_charts_to_who_may_view(
+        self, client: Any, operator_client: Any, redis_of: Any, django_user_model: Any
+    ) -> None:
+        Sampler.of().step(0.0)
+        for page in ("regime/regimecache", "signals_app/livestream", "outreach/outreachqueue", "throttling/ratelimits"):
+            url = f"/admin/{page}/history.json"
+            answer = operator_client.get(url, {"range": "24h"})
+            assert answer.status_code == 200, page
+            assert answer["ETag"]
+            assert operator_client.get(url, {"range": "1y"}).status_code == 404
+            html = operator_client.get(f"/admin/{page}/").content.decode()
+            assert html.count('class="avo-chart"') == len(answer.json()["charts"]) > 0
+            assert operator_client.post(url).status_code == 405
+        client.force_login(django_user_model.objects.create_user("staff", is_staff=True))
+        assert client.get(url).status_code == 403

@@ -1,0 +1,51 @@
+"""What the rate limits tell the operator console."""
+
+from collections.abc import Mapping
+
+from avo_project.console import Chart, Level, Line, RoleConsole, Verdict
+from throttling import keys
+from throttling.inspection import Inspection
+
+_RECENT_MINUTES = 5
+_MANY_REFUSED = 0.2
+
+
+def sample() -> Mapping[str, float]:
+    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began."""
+    totals = Inspection.connect().totals()
+    named = {field.partition("|"): count for field, count in totals.items()}
+    told = {f"{word}_total:{tier}" if tier else f"{word}_total": count for (word, _, tier), count in named.items()}
+    return {"degraded_total": 0, **told}
+
+
+def verdict(now: float) -> Verdict:
+    """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
+    inspection = Inspection.connect()
+    refused = {tier: sum(series[-_RECENT_MINUTES:]) for tier, series in inspection.refusals().items()}
+    busiest = inspection.busiest()
+    asked, turned_away = sum(one.requests for one in busiest), sum(refused.values())
+    figure = f"{turned_away:,} refused in {_RECENT_MINUTES} min"
+    if turned_away and turned_away > _MANY_REFUSED * asked:
+        worst = max(refused, key=lambda tier: refused[tier])
+        who = f" The busiest is {busiest[0].subject}." if busiest else ""
+        return Verdict(Level.AMBER, figure, f"Most of them in tier {worst}.{who}")
+    return Verdict(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
+
+
+CONSOLE = RoleConsole(
+    role="throttling",
+    title="Rate limits",
+    alias=keys.REDIS_ALIAS,
+    page="throttling_ratelimits_changelist",
+    permission="throttling.view_ratelimits",
+    sample=sample,
+    verdict=verdict,
+    charts=(
+        Chart("Allowed", "requests a second", (Line("allowed_total:*", ""),)),
+        Chart(
+            "Refused",
+            "requests a second",
+            (Line("refused_total:*", ""), Line("degraded_total", "judged by a local guess")),
+        ),
+    ),
+)
