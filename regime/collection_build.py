@@ -6,14 +6,12 @@ from typing import Self
 
 import numpy as np
 
-from regime.bulk_decode import RawState, decode_in_bulk
-from regime.columns import Columns, are_current, columns_of, merged, score_matrix
+from regime.bulk_decode import RawStates, decode_in_bulk
+from regime.columns import Columns, are_current, merged, part_of, score_matrix
 from regime.freshness import Freshness, freshness_at, judge
 from regime.state import are_symbols
 from regime.state_cache import StateCache
 from regime.state_scan import StateScan
-
-_MERGE_EVERY = 64  # parts
 
 
 @dataclass(slots=True)
@@ -26,7 +24,7 @@ class Census:
 
 
 class CollectionBuild:
-    """Reads all states and keeps the current ones as columns. Memory is bounded by about 100 bytes a state."""
+    """Reads all states and keeps the current ones as columns. Memory is bounded by about 200 bytes a state."""
 
     def __init__(self, scan: StateScan, states: StateCache) -> None:
         self._scan = scan
@@ -41,30 +39,28 @@ class CollectionBuild:
         parts: list[Columns] = []
         census = Census()
         for raw in self._scan.batches():
-            parts += self._columns(raw, now, census)
-            if len(parts) >= _MERGE_EVERY:
-                parts = [merged(parts)]
+            parts += self._parts(raw, now, census)
             on_batch(len(raw))
         return merged(parts), census
 
-    def _columns(self, raw: list[RawState], now: float, census: Census) -> list[Columns]:
-        if not are_symbols([symbol for symbol, _ in raw]):
-            named = [state for state in raw if are_symbols([state[0]])]
+    def _parts(self, raw: RawStates, now: float, census: Census) -> list[Columns]:
+        if not are_symbols(raw.symbols):
+            named = raw.only([are_symbols([symbol]) for symbol in raw.symbols])
             census.bad_symbols += len(raw) - len(named)
             raw = named
         decoded = decode_in_bulk(raw)
-        stamps, current = decoded.stamps, are_current(decoded.stamps, now)
-        for stamp in stamps[~current].tolist():
-            census.freshness[freshness_at(stamp, now)] += 1
+        odd = self._odd_parts(decoded.odd, now, census) if decoded.odd else []
+        current = are_current(decoded.stamps, now)
         census.freshness[Freshness.CURRENT] += int(current.sum())
-        symbols = [decoded.symbols[place] for place in np.flatnonzero(current)]
-        usual = columns_of(symbols, stamps[current], decoded.scores[current])
-        return [usual, *self._odd_columns(decoded.odd, now, census)]
+        if current.all():
+            return [part_of(decoded.symbols, decoded.stamps, decoded.scores), *odd]
+        for stamp in decoded.stamps[~current].tolist():
+            census.freshness[freshness_at(stamp, now)] += 1
+        symbols = [symbol for symbol, is_current in zip(decoded.symbols, current.tolist(), strict=True) if is_current]
+        return [part_of(symbols, decoded.stamps[current], decoded.scores[current]), *odd]
 
-    def _odd_columns(self, raw: list[RawState], now: float, census: Census) -> list[Columns]:
-        if not raw:
-            return []
-        held = [state for state in self._states.get_many([symbol.decode() for symbol, _ in raw]) if state is not None]
+    def _odd_parts(self, symbols: list[bytes], now: float, census: Census) -> list[Columns]:
+        held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
         judged = [(state, judge(state, now)) for state in held]
         for state, verdict in judged:
             census.freshness[verdict.freshness] += 1
@@ -72,4 +68,4 @@ class CollectionBuild:
         current = [(state, verdict) for state, verdict in judged if verdict.is_current]
         stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
         scores = score_matrix([state.scores for state, _ in current])
-        return [columns_of([state.symbol.encode() for state, _ in current], stamps, scores)]
+        return [part_of([state.symbol.encode() for state, _ in current], stamps, scores)]

@@ -48,13 +48,17 @@ def no_columns() -> Columns:
 
 def columns_of(symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64]) -> Columns:
     """Columns of states in any order; ``scores`` is (n, 40), NaN for none. Of a repeated symbol the newest stays."""
-    columns = Columns(
+    return _newest_of_each(part_of(symbols, stamps, scores))
+
+
+def part_of(symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64]) -> Columns:
+    """The same as they come, neither sorted nor each once: only ``merged`` makes true columns of such parts."""
+    return Columns(
         np.array(symbols, dtype=np.bytes_) if len(symbols) else np.empty(0, "S1"),
         np.asarray(stamps, dtype=np.float64),
         _packed(scores),
         _dominants(scores),
     )
-    return _newest_of_each(columns)
 
 
 def score_matrix(scores: Sequence[Scores]) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from regime import keys
-from regime.bulk_decode import RawState
+from regime.bulk_decode import RawStates
 from regime.shards import Shards
 from regime.wire import Reply, Window, pack
 
-_KEYS_A_STEP = 500
+_KEYS_A_STEP = 100  # their answer fits into a socket's buffer, and the server is held up for half a millisecond
+_NOTHING = RawStates([], [])
 
 
 class StateScan:
@@ -25,25 +26,26 @@ class StateScan:
     def connect(cls) -> Self:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
-    def batches(self) -> Iterator[list[RawState]]:
+    def batches(self) -> Iterator[RawStates]:
         """All states, raw, some hundred at a time; a state may come twice. Keys of another type are left out."""
         for server in self._shards.all():
             yield from self._batches_of(server)
 
-    def _batches_of(self, server: "Redis") -> Iterator[list[RawState]]:
-        # While the server reads one batch the caller works on the one before: the next SCAN always goes ahead.
+    def _batches_of(self, server: "Redis") -> Iterator[RawStates]:
+        # While the caller works on one batch the server reads the next two: a batch is received before the one ahead
+        # of it is handed out, and the next SCAN goes before the questions about the names that the last one found.
         with Window(server) as window:
             window.post(_scan(b"0"), 1)
+            cursor, received = b"", _NOTHING
             names: list[bytes] | None = None
-            cursor = b""
             while cursor != b"0":
                 cursor, found = _scanned(window.receive()[0])
                 if cursor != b"0":
                     window.post(_scan(cursor), 1)
-                window.post(b"".join(pack(b"HGETALL", name) for name in found), len(found))
-                if names is not None:
-                    yield _raw(names, window.receive())
-                names = found
+                window.post(_questions(found), len(found))
+                yield received
+                received, names = _NOTHING if names is None else _raw(names, window.receive()), found
+            yield received
             yield _raw(names or [], window.receive())
 
 
@@ -58,9 +60,12 @@ def _scanned(reply: Reply) -> tuple[bytes, list[bytes]]:
     return cursor, found
 
 
-def _raw(names: list[bytes], replies: list[Reply]) -> list[RawState]:
-    return [
-        (keys.symbol_of(name), flat)
-        for name, flat in zip(names, replies, strict=True)
-        if flat and not isinstance(flat, ResponseError)
-    ]
+def _questions(names: list[bytes]) -> bytes:
+    return b"".join([b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names])
+
+
+def _raw(names: list[bytes], replies: list[Reply]) -> RawStates:
+    raw = RawStates([keys.symbol_of(name) for name in names], replies)
+    if all(type(reply) is list and reply for reply in replies):
+        return raw
+    return raw.only([isinstance(reply, list) and bool(reply) for reply in replies])

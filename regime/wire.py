@@ -26,7 +26,7 @@ def exchange(client: "Redis", packed: bytes, replies: int) -> list[Reply]:
     connection = pool.get_connection()
     try:
         connection.send_packed_command([packed])  # type: ignore[no-untyped-call]
-        return [_read(connection) for _ in range(replies)]
+        return _read_all(connection, replies)
     except BaseException:
         connection.disconnect()  # type: ignore[no-untyped-call]
         raise
@@ -66,11 +66,15 @@ class Window:
 
     def receive(self) -> list[Reply]:
         """The replies of the oldest request on its way."""
-        return [_read(self._connection) for _ in range(self._awaited.popleft())]
+        return _read_all(self._connection, self._awaited.popleft())
 
 
-def _read(connection: Any) -> Reply:
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
+def _read_all(connection: Any, count: int) -> list[Reply]:
+    read, replies = connection.read_response, list[Reply]()
+    while len(replies) < count:
+        try:
+            while len(replies) < count:
+                replies.append(read())
+        except ResponseError as error:
+            replies.append(error)
+    return replies
