@@ -1,0 +1,26 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from avo_project.redis_acl import acl_file
+from avo_project.redis_roles import ROLES
+from avo_project.redis_urls import RedisTarget, parse_redis_url
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints an ACL file for the Redis servers: a user per role with the commands and keys that its code uses. "
+        "Names and passwords (as digests) are those of the *_REDIS_URL variables; without a password nobody can "
+        "log in until ACL SETUSER gives one."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--sample", action="store_true", help="as if no URL were set")
+
+    def handle(self, *args: Any, sample: bool, **options: Any) -> None:
+        nowhere = RedisTarget("unix")
+        urls = {role.alias: settings.CACHES[role.alias]["LOCATION"][0] for role in ROLES}
+        targets = {alias: nowhere if sample else parse_redis_url(url) for alias, url in urls.items()}
+        self.stdout.write(acl_file(targets), ending="")
