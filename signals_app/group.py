@@ -15,7 +15,8 @@ from signals_app.delivery import Delivery
 from signals_app.line import Argument, Line
 
 _new_delivery = partial(tuple.__new__, Delivery)
-_VERBS = ("take_name", "beat", "claim_dead", "deliver_again", "bury", "hand_back", "remove_idle_consumers")
+_VERBS = ("take_name", "beat", "claim_dead", "deliver_again", "bury", "hand_back", "remove_idle_consumers", "note_pace")
+_NOTE_EVERY_MS = 30_000
 
 
 class NameTakenError(Exception):
@@ -129,7 +130,7 @@ class ConsumerGroup:
     def forget(self) -> bool:
         """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
         its consumers is alive."""
-        forgotten = self._forget(keys=[keys.LIVE, self._heartbeats, keys.REPLAY_ENDS], args=[self.name])
+        forgotten = self._forget(keys=[keys.LIVE, self._heartbeats, keys.REPLAY_ENDS, keys.PACES], args=[self.name])
         if forgotten < 0:
             raise NameTakenError(f"a consumer of group {self.name} is alive; stop it first")
         return bool(forgotten)
@@ -148,6 +149,11 @@ class ConsumerGroup:
         script = self._scripts["remove_idle_consumers"]
         removed = script(keys=[keys.LIVE, self._heartbeats], args=[self.name, min_idle_ms])
         return [name.decode() for name in removed]
+
+    def note_pace(self) -> bool:
+        """Notes how much the group has handled, every half a minute; says whether it did."""
+        script = self._scripts["note_pace"]
+        return bool(script(keys=[keys.LIVE, keys.PACES], args=[self.name, _NOTE_EVERY_MS]))
 
     def _run(self, verb: str, consumer: str, *arguments: object, second_key: str = "") -> Any:
         script_keys = [keys.LIVE, second_key or self._heartbeats]

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from avo_project.lua import read_lua
 from signals_app import keys
+from signals_app.drain import drain_seconds
 from signals_app.entry_id import age_seconds, order
 from signals_app.lag import ConsumerFigures, GroupFigures, StreamFigures
 
@@ -50,16 +51,23 @@ class FiguresReader:
         name, delivered = group["name"].decode(), group["last-delivered-id"].decode()
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.xpending(keys.LIVE, name).xrange(keys.LIVE, f"({delivered}", count=1)
-            pipeline.xinfo_consumers(keys.LIVE, name).hgetall(keys.heartbeats(name))
-            pending, undelivered, consumers, heartbeats = pipeline.execute()
+            pipeline.xinfo_consumers(keys.LIVE, name).hgetall(keys.heartbeats(name)).hget(keys.PACES, name)
+            pending, undelivered, consumers, heartbeats, notes = pipeline.execute()
         lag, is_exact = self._lag(group, delivered, length, first, newest)
+        read, held = 0 if delivered == "0-0" else group.get("entries-read"), pending["pending"]
         return GroupFigures(
             name=name,
-            pending=pending["pending"],
+            pending=held,
             lag=lag,
             lag_exact=is_exact,
             oldest_pending_seconds=_age_seconds(pending["min"], now_ms),
             oldest_undelivered_seconds=_age_seconds(_first_id(undelivered), now_ms),
+            drain_seconds=drain_seconds(
+                (notes or b"").decode(),
+                handled=None if read is None else read - held,
+                waiting=None if lag is None else lag + held,
+                now_ms=now_ms,
+            ),
             consumers=[_consumer(consumer, heartbeats, now_ms) for consumer in consumers],
         )
 

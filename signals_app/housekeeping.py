@@ -1,4 +1,4 @@
-"""What consumers do for the stream now and then: trim it, and remove the names of consumers long dead."""
+"""What consumers do for the stream now and then: trim it, note their pace, remove the names of consumers long dead."""
 
 import logging
 from collections.abc import Callable
@@ -39,6 +39,7 @@ class Housekeeper:
 
     def tidy(self) -> None:
         """Keeps house now."""
+        self._group.note_pace()
         if trimmed := self._stream.trim():
             logger.info("trimmed %d entries", trimmed)
         if removed := self._group.remove_idle_consumers(self._forget_consumer_after_ms):

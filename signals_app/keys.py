@@ -14,6 +14,9 @@ DEAD = "{signals:live}:dead"
 REPLAY_ENDS = "{signals:live}:replay_ends"
 """Hash: replay group -> the last entry id it is to get."""
 
+PACES = "{signals:live}:paces"
+"""Hash: group -> its last two notes of ``<Unix ms> <entries handled>``, older first. From these drain times come."""
+
 
 def heartbeats(group: str) -> str:
     """Hash: consumer -> ``<alive until, Unix ms> <token of the process>``."""

@@ -17,7 +17,8 @@ class ConsumerFigures:
 @dataclass(frozen=True, slots=True)
 class GroupFigures:
     """``lag`` counts the entries not yet delivered to the group: counted if ``lag_exact``, else the server's own
-    estimate, or None. Ages are those of the entries, None when there is no such entry."""
+    estimate, or None. Ages are those of the entries, None when there is no such entry. ``drain_seconds`` is how long
+    the group will need for all that waits at its pace of the last minute, None when that is not known or never ends."""
 
     name: str
     pending: int
@@ -25,6 +26,7 @@ class GroupFigures:
     lag_exact: bool
     oldest_pending_seconds: float | None
     oldest_undelivered_seconds: float | None
+    drain_seconds: float | None
     consumers: Sequence[ConsumerFigures]
 
     @property

@@ -17,7 +17,8 @@ def _lines(figures: StreamFigures) -> Iterator[str]:
     for group in figures.groups:
         yield (
             f"  {group.name}: {group.pending} pending (oldest {_seconds(group.oldest_pending_seconds)}), "
-            f"{lag_words(group)} not delivered (oldest {_seconds(group.oldest_undelivered_seconds)})"
+            f"{lag_words(group)} not delivered (oldest {_seconds(group.oldest_undelivered_seconds)}), "
+            f"{drain_words(group)}"
         )
         for consumer in group.consumers:
             state = "alive" if consumer.alive else "no heartbeat"
@@ -29,6 +30,13 @@ def lag_words(group: GroupFigures) -> str:
     if group.lag is None:
         return "an unknown number"
     return str(group.lag) if group.lag_exact else f"about {group.lag}"
+
+
+def drain_words(group: GroupFigures) -> str:
+    """``nothing waits``, ``done in about 12 s`` or ``done at an unknown time``."""
+    if group.drain_seconds is None:
+        return "done at an unknown time"
+    return f"done in about {group.drain_seconds:.0f} s" if group.drain_seconds else "nothing waits"
 
 
 def _seconds(age_seconds: float | None) -> str:

@@ -12,12 +12,13 @@ _GROUP_GAUGES = {
     "lag": "Entries not yet delivered; absent when not known",
     "oldest_pending_seconds": "Age of the oldest entry delivered and not acknowledged",
     "oldest_undelivered_seconds": "Age of the oldest entry not yet delivered",
+    "drain_seconds": "Time the group needs for all that waits at its pace of the last minute; absent when not known",
     "consumers_alive": "Consumers with a current heartbeat",
 }
 
 
 def live_metrics() -> Iterator[Metric]:
-    """Length of the stream, dead letters, and five gauges a group. Raises RedisError."""
+    """Length of the stream, dead letters, and six gauges a group. Raises RedisError."""
     figures = inspection.figures(count_up_to=1_000)
     yield _single("avo_signals_length", "Entries in the stream", figures.length)
     yield _single("avo_signals_dead_letters", "Events given up", inspection.dead_letter_count())

@@ -84,3 +84,31 @@ def test_an_emptied_stream_is_not_behind(redis_client: Any, group: ConsumerGroup
     add(redis_client, 3)
     redis_client.xtrim(keys.LIVE, maxlen=0, approximate=False)
     assert (only_group(redis_client).lag, only_group(redis_client).oldest_undelivered_seconds) == (0, None)
+
+
+@pytest.mark.real_server
+def test_a_group_that_works_tells_when_it_will_be_done(redis_client: Any, group: ConsumerGroup) -> None:
+    add(redis_client, 300)
+    assert only_group(redis_client).drain_seconds is None, "it has not been seen at work"
+    assert group.note_pace()
+    assert not group.note_pace(), "the last note is young"
+    seconds, _ = redis_client.time()
+    redis_client.hset(keys.PACES, group.name, f"{(seconds - 40) * 1000} 0 {(seconds - 10) * 1000} 0")
+    group.acknowledge(ids(group.read("one", count=100, block_ms=0)))
+    group.read("one", count=100, block_ms=0)
+    assert only_group(redis_client).drain_seconds == pytest.approx(200 * 40 / 100, rel=0.1)
+    group.forget()
+    assert not redis_client.hexists(keys.PACES, group.name)
+
+
+@pytest.mark.real_server
+def test_notes_are_taken_anew_when_a_group_was_set_back(redis_client: Any, group: ConsumerGroup) -> None:
+    add(redis_client, 3)
+    redis_client.hset(keys.PACES, group.name, "1000 7 2000 9")
+    assert group.note_pace()
+    assert redis_client.hget(keys.PACES, group.name).split()[1:] == [b"0"]
+    group.acknowledge(ids(group.read("one", count=3, block_ms=0)))
+    redis_client.hset(keys.PACES, group.name, "1000 1 2000 2")
+    assert group.note_pace()
+    noted = redis_client.hget(keys.PACES, group.name).split()
+    assert (noted[:2], noted[3]) == ([b"2000", b"2"], b"3"), "the last note is the older one now"

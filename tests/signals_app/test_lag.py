@@ -7,7 +7,7 @@ from signals_app.lag_text import lag_text
 def figures(length: int = 5, **changes: object) -> StreamFigures:
     known = {
         "name": "g", "pending": 0, "lag": 0, "lag_exact": True, "oldest_pending_seconds": None,
-        "oldest_undelivered_seconds": None, "consumers": (),
+        "oldest_undelivered_seconds": None, "drain_seconds": None, "consumers": (),
     }  # fmt: skip
     return StreamFigures("signals:live", length, [GroupFigures(**(known | changes))])  # type: ignore[arg-type]
 
@@ -38,5 +38,8 @@ def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
     assert "g: 3 pending (oldest 1.5 s), an unknown number not delivered (oldest none)" in lag_text(
         figures(pending=3, lag=None, oldest_pending_seconds=1.5)
     )
+    assert "(oldest none), done at an unknown time" in lag_text(figures(lag=None))
+    assert "done in about 12 s" in lag_text(figures(lag=70, drain_seconds=12.4))
+    assert "nothing waits" in lag_text(figures(drain_seconds=0.0))
     assert "about 70" in lag_text(figures(lag=70, lag_exact=False))
     assert "no groups yet" in lag_text(StreamFigures("signals:live", 0, ()))
