@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from signals_app import admin_actions, admin_panels
+from signals_app.admin_search import Search
 from signals_app.models import Execution, LiveStream
 
 
@@ -16,9 +17,11 @@ from signals_app.models import Execution, LiveStream
 class LiveStreamAdmin(LiveStateAdmin):
     console_role = "signals"
     live_actions: Sequence[LiveAction] = admin_actions.ACTIONS
+    page_template = "admin/signal_stream.html"
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
-        return admin_panels.panels(partial(self.button, request))
+        may_see_payload = request.user.has_perm("signals_app.view_event_payload")
+        return admin_panels.panels(Search.of(request.GET), partial(self.button, request), may_see_payload)
 
 
 @admin.register(Execution)

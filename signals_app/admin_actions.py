@@ -28,6 +28,14 @@ def _held_by_consumer(request: HttpRequest) -> Effect:
     return Effect("What it holds can be claimed by the others at once, without waiting, if it has no heartbeat.", held)
 
 
+def _held(what_follows: str) -> Preview:
+    def preview(request: HttpRequest) -> Effect:
+        group, entry_id = request.POST["group"].strip(), request.POST["entry_id"].strip()
+        return Effect(f"{operations.describe_delivery(group, entry_id)} {what_follows}", 1)
+
+    return preview
+
+
 def _what_is_forgotten(request: HttpRequest) -> str:
     return operations.describe_forgetting(request.POST["group"].strip())
 
@@ -43,11 +51,11 @@ ACTIONS: tuple[LiveAction, ...] = (
     ),
     _asking(
         "acknowledge", "Acknowledge a delivery", "acknowledge_deliveries",
-        "The group will never handle this entry.", operations.acknowledge, "group", "entry_id",
+        _held("The group will never handle it."), operations.acknowledge, "group", "entry_id",
     ),
     _asking(
         "bury", "Bury a delivery", "bury_deliveries",
-        "The entry goes to the dead letters with your reason and is acknowledged for the group.",
+        _held("It goes to the dead letters with your reason and is acknowledged for the group."),
         operations.bury, "group", "entry_id", "reason",
     ),
     _asking(

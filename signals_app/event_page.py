@@ -1,31 +1,37 @@
 """Pages of events, newest first, filtered while they are read, with a bound on how much one page may read."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from signals_app.entry import Entry
 from signals_app.event import BadEventError, Event, parse_entry
 from signals_app.stream import SignalStream
 
 _CHUNK = 500
-_MOST_READ = 10_000
+_ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """What to look for; None or an empty text means any. ``before`` is an entry id, itself left out."""
+    """What to look for; None or an empty text means any. ``before`` is an entry id, itself left out; ``most_read`` is
+    how many entries a page may read."""
 
     limit: int = 50
+    signal_id: str = ""
     symbol: str = ""
     direction: str = ""
     min_confidence: float = 0.0
     before: str = ""
+    most_read: int = 10_000
 
     def wants(self, event: Event) -> bool:
         return (
             (not self.symbol or event.symbol == self.symbol)
             and (not self.direction or event.direction == self.direction)
             and event.confidence >= self.min_confidence
+            and (not self.signal_id or event.signal_id == self.signal_id)
         )
 
 
@@ -38,11 +44,11 @@ class EventPage:
 
 
 def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
-    """Entries that are no events are left out. A page reads 10,000 entries at most, so it may hold fewer than its
-    limit, even none, and still have a next one."""
+    """Entries that are no events are left out. A page reads so many at most, so it may hold fewer than its limit, even
+    none, and still have a next one."""
     found: list[tuple[str, Event]] = []
     before, read = query.before, 0
-    while read < _MOST_READ:
+    while read < query.most_read:
         entries = stream.newest_first(before=before or None, count=_CHUNK)
         for entry in entries:
             event = _event(entry)
@@ -54,6 +60,19 @@ def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
             return EventPage(found, None)
         before, read = entries[-1].entry_id, read + len(entries)
     return EventPage(found, before)
+
+
+def find(stream: SignalStream, text: str, query: EventQuery) -> EventPage:
+    """The page of events whose entry id, signal id or symbol is ``text``; of all when it is empty."""
+    if _ENTRY_ID.fullmatch(text):
+        found = [(entry.entry_id, _event(entry)) for entry in stream.between(text, text, 1)]
+        return EventPage([(entry_id, event) for entry_id, event in found if event is not None], None)
+    if not text:
+        return read_page(stream, query)
+    try:
+        return read_page(stream, replace(query, signal_id=str(UUID(text))))
+    except ValueError:
+        return read_page(stream, replace(query, symbol=text.upper()))
 
 
 def as_json(entry_id: str, event: Event) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """The read-only view of the live stream: admin, metrics, the API and ``--json`` see it through this alone."""
 
 from signals_app.dead_letters import DeadLetter, DeadLetters
-from signals_app.event_page import EventPage, EventQuery, read_page
+from signals_app.event_page import EventPage, EventQuery, find, read_page
 from signals_app.group_figures import FiguresReader
 from signals_app.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.pending import PendingDeliveries, PendingDelivery
 from signals_app.stream import SignalStream
 
-__all__ = ["GroupFigures", "dead_letter_count", "events", "figures", "newest_dead_letters", "passed"]
+__all__ = [
+    "GroupFigures", "dead_letter_count", "events", "events_with", "figures", "newest_dead_letters", "passed", "pending",
+]  # fmt: skip
 
 
 def figures(*, count_up_to: int = 10_000) -> StreamFigures:
@@ -23,6 +26,16 @@ def passed(limits: LagLimits) -> tuple[StreamFigures, list[str]]:
 def events(query: EventQuery) -> EventPage:
     """Newest first."""
     return read_page(SignalStream.connect(), query)
+
+
+def events_with(text: str, query: EventQuery) -> EventPage:
+    """Those whose entry id, signal id or symbol is ``text``, newest first; all when it is empty."""
+    return find(SignalStream.connect(), text, query)
+
+
+def pending(group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
+    """A page of what the group, or one consumer of it, has in hand, oldest first, after an entry id."""
+    return PendingDeliveries.connect().page(group, after=after, count=count, consumer=consumer)
 
 
 def dead_letter_count() -> int:

@@ -39,6 +39,15 @@ def free_consumer(group: str, consumer: str) -> str:
     return f"{freed} deliveries of {consumer} can be claimed at once."
 
 
+def describe_delivery(group: str, entry_id: str) -> str:
+    """Who holds it, and since how many deliveries. Raises OperationRefusedError when it is not pending."""
+    holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
+    if holder is None:
+        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+    consumer, deliveries = holder
+    return f"{consumer} of group {group} holds {entry_id}, delivered {deliveries} times."
+
+
 def acknowledge(group: str, entry_id: str) -> str:
     """Takes a delivery off the group's list as if it had been handled."""
     _known(group)
