@@ -2,6 +2,11 @@ import sys
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConsoleAdminConfig(AdminConfig):
+    default_site = "avo_project.console_site.ConsoleSite"
 
 
 class AvoProjectConfig(AppConfig):

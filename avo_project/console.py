@@ -12,6 +12,9 @@ from redis.exceptions import RedisError
 
 UNREACHABLE = (RedisError, DatabaseError)
 
+PAYLOAD = "payload"
+"""Part of the codename of every permission to see recipients and contents."""
+
 
 class Level(StrEnum):
     """How a role stands: nothing to do, look at it today, act now."""

@@ -70,7 +70,7 @@ def live_answer(request: HttpRequest, parts: Sequence[Fragment], now: float) -> 
 
 
 def json_answer(request: HttpRequest, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> HttpResponse:
-    """``body`` and what is told ``beside`` it as JSON; the strong ETag is of the body alone: 304 when that is the same."""
+    """``body`` and what is told ``beside`` it, as JSON. The strong ETag is of the body alone: same body, 304."""
     etag = f'"{hashlib.sha256(dump_json(body)).hexdigest()[:32]}"'
     whole = dump_json({**body, **(beside or {})})
     answer = HttpResponse(whole, content_type="application/json", headers={"ETag": etag})

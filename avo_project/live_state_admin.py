@@ -28,6 +28,7 @@ from avo_project.chart_data import SPANS, chart_data
 from avo_project.console import consoles
 from avo_project.live_panels import GIVEN, Fragment, Panel, action_button, fragments, json_answer, live_answer
 from avo_project.operator_actions import Deed, Effect, record, subject_of
+from avo_project.redaction import redacted
 
 __all__ = ["Effect", "LiveAction", "LiveStateAdmin", "Panel"]
 
@@ -199,7 +200,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             effect, has_failed = _effect(action.run(request)), False
         except Exception as error:
             logger.exception("admin action %s failed", action.name)
-            effect, has_failed = Effect(f"{action.label} failed: {error}", 0), True
+            effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
         deed = Deed(action.label, subject_of(request.POST), request.POST["reason"].strip(), effect, has_failed)
         record(request, self.opts, deed)
         self.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)

@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from avo_project.operator_actions import Deed, Effect, record, without_addresses
+from avo_project.operator_actions import Deed, Effect, record
+from avo_project.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _run(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[An
         effect, has_failed = _done(action, chosen, count), False
     except Exception as error:
         logger.exception("admin action %s failed", action.name)
-        effect, has_failed = Effect(f"{action.label} failed: {error}", 0), True
+        effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
     reason = request.POST["reason"].strip()
     record(request, page.opts, Deed(action.label, subject, reason, effect, has_failed), logged)
     page.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
@@ -93,6 +94,6 @@ def _done(action: RowAction, chosen: QuerySet[Any], count: int) -> Effect:
 
 def _subject(request: HttpRequest, chosen: QuerySet[Any], count: int) -> str:
     if request.POST.get("select_across") == "1":
-        return f"all {count} of the list {without_addresses(request.GET.urlencode(safe='@'))}".strip()
+        return f"all {count} of the list {redacted(request.GET.urlencode(safe='@'))}".strip()
     names = ", ".join(str(row) for row in chosen[:_NAMED_ROWS])
     return names if count <= _NAMED_ROWS else f"{names} and {count - _NAMED_ROWS} more"

@@ -21,7 +21,7 @@ ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.
 INSTALLED_APPS = [
     "avo_project.apps.AvoProjectConfig",
     "whitenoise.runserver_nostatic",
-    "django.contrib.admin",
+    "avo_project.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -131,6 +131,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+CONSOLE = {"PING_SECONDS": 0.25}  # how long the admin's first page waits for a Redis that hangs
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_LISTEN = env.str("METRICS_LISTEN", default="")
 

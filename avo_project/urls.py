@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from avo_project import health, metrics
+from avo_project.explain_view import ExplainView
 
 admin.site.site_url = "/api/docs"
 
@@ -16,6 +17,7 @@ urlpatterns = [
     path("metrics", metrics.metrics_page),
     path("api/schema", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[])),
+    path("api/explain", ExplainView.as_view()),
     path("admin/", admin.site.urls),
     path("", include("regime.urls")),
     path("", include("signals_app.urls")),

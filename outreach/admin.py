@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from avo_project.redaction import redacted
 from avo_project.row_actions import RowAction, RowActionsAdmin
 from outreach.inbox_settings import set_paused
 from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
@@ -72,16 +73,22 @@ class InboxAdmin(RowActionsAdmin):
         "min_gap_seconds",
         "timezone",
         "paused",
-        "pause_reason",
+        "told_pause_reason",
     )
     list_editable = ("per_minute", "per_day", "min_gap_seconds")
     list_filter = ("channel", "paused")
     search_fields = ("address",)
-    readonly_fields = ("created_at", "changed_at")
+    readonly_fields = ("told_pause_reason", "created_at", "changed_at")
+    exclude = ("pause_reason",)
     row_actions = (
         RowAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause, _running),
         RowAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume, _paused),
     )
+
+    @admin.display(description="pause reason")
+    def told_pause_reason(self, inbox: Inbox) -> str:
+        """Without addresses: it may quote a server that names a recipient."""
+        return redacted(inbox.pause_reason)
 
 
 class _ReadOnly:
@@ -95,20 +102,35 @@ class _ReadOnly:
         return False
 
 
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key")
+
+
+def _may_see_payload(request: HttpRequest) -> bool:
+    return request.user.has_perm("outreach.view_touch_payload")
+
+
 class AttemptInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """What a server said may name the recipient, so that is hidden from who may not see payloads."""
+
     model = Attempt
-    fields = ("started_at", "finished_at", "outcome", "code", "detail", "worker")
+    readonly_fields = ("said",)
+
+    def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        said = "detail" if _may_see_payload(request) else "said"
+        return ("started_at", "finished_at", "outcome", "code", said, "worker")
+
+    @admin.display(description="detail")
+    def said(self, attempt: Attempt) -> str:
+        return redacted(attempt.detail)
 
 
 @admin.register(Touch)
 class TouchAdmin(_ReadOnly, RowActionsAdmin):
-    """Search and timeline. States change through actions only."""
+    """Search and timeline. States change through actions only. Who may not see payloads finds no recipient here."""
 
-    list_display = ("id", "inbox", "recipient", "status", "tries", "reason", "created_at", "finished_at")
     list_filter = ("status",)
     list_select_related = ("inbox",)
-    search_fields = ("id__exact", "recipient__exact", "idempotency_key__exact", "inbox__address__exact")
-    search_help_text = "Whole recipient, inbox, idempotency key or id"
+    search_help_text = "Whole id or inbox, and with the permission for payloads recipient or idempotency key"
     show_full_result_count = False
     inlines = (AttemptInline,)
     row_actions = (
@@ -136,12 +158,38 @@ class TouchAdmin(_ReadOnly, RowActionsAdmin):
         ),
     )
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        reason = "reason" if _may_see_payload(request) else "told_reason"
+        who = ("recipient",) if _may_see_payload(request) else ()
+        return ("id", "inbox", *who, "status", "tries", reason, "created_at", "finished_at")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        hidden = ("recipient__exact", "idempotency_key__exact") if _may_see_payload(request) else ()
+        return ("id__exact", "inbox__address__exact", *hidden)
+
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else (*_PAYLOAD, "reason")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else ("told_reason",)
+
+    @admin.display(description="reason")
+    def told_reason(self, touch: Touch) -> str:
+        return redacted(touch.reason)
+
 
 @admin.register(Suppression)
 class SuppressionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("recipient", "reason", "created_at")
-    search_fields = ("recipient",)
     readonly_fields = ("recipient_key", "created_at")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("recipient" if _may_see_payload(request) else "id", "reason", "created_at")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("recipient",) if _may_see_payload(request) else ()
+
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else ("recipient", "recipient_key")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,14 +1,15 @@
 """What the outreach queue tells the operator console."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef
 
-from avo_project.console import Chart, Level, Line, RoleConsole, Verdict
+from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from outreach import keys
 from outreach.inspection import Overview, QueueView
 from outreach.models import UNFINISHED, Attempt, Inbox, Touch
+from outreach.touch_story import inbox_answer, touch_answer, touch_of
 
 _ALIVE_MS = 120_000
 _TRIES_LOOKED_AT = 2_000
@@ -78,6 +79,15 @@ def _paused_with_touches() -> list[str]:
     return list(Inbox.objects.filter(Exists(waiting), paused=True).values_list("address", flat=True)[:3])
 
 
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """Why a touch, by its id, or an inbox, by its address, stands where it does."""
+    view = QueueView.connect()
+    if (touch := touch_of(of.removeprefix("touch:"))) is not None:
+        return (touch_answer(touch, view, may("outreach.view_touch_payload")),)
+    inbox = Inbox.objects.filter(address__iexact=of.removeprefix("inbox:")).first()
+    return () if inbox is None else (inbox_answer(inbox, view),)
+
+
 CONSOLE = RoleConsole(
     role="outreach",
     title="Outreach queue",
@@ -86,6 +96,7 @@ CONSOLE = RoleConsole(
     permission="outreach.view_outreachqueue",
     sample=sample,
     verdict=verdict,
+    explain=explain,
     charts=(
         Chart(
             "To send",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from avo_project.redaction import redacted
 from outreach.inbox_rules import PAUSED, History, next_moment, utc_from_ms
 from outreach.inspection import Glimpse, QueueView
 from outreach.models import Inbox
@@ -44,7 +45,7 @@ def _outlook(inbox: Inbox, glimpse: Glimpse, stamps: Sequence[int] | None, now_m
     if verdict.reason is not None:
         because = TEXTS[verdict.reason]
         if verdict.reason == PAUSED and inbox.pause_reason:
-            because = f"{because}: {inbox.pause_reason}"
+            because = f"{because}: {redacted(inbox.pause_reason)}"
         text = f"Waits because {because}."
         until_ms = verdict.until_ms
     elif not is_later:

@@ -102,7 +102,10 @@ class Touch(models.Model):
 
     class Meta:
         verbose_name_plural = "touches"
-        permissions = [("operate_touch", "Can cancel, redrive and resolve touches")]
+        permissions = [
+            ("operate_touch", "Can cancel, redrive and resolve touches"),
+            ("view_touch_payload", "Can see recipients and contents of touches"),
+        ]
         indexes = [models.Index(fields=["status", "inbox"], name="outreach_touch_status")]
 
     def __str__(self) -> str:

@@ -1,14 +1,28 @@
 """What the regime cache tells the operator console."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
-from avo_project.console import Chart, Level, Line, RoleConsole, Verdict
+from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from regime import keys
-from regime.freshness import LIFE_SECONDS
-from regime.inspection import RegimeInspection
+from regime.freshness import LIFE_SECONDS, Freshness
+from regime.inspection import RegimeInspection, Sighting
 from regime.recent_samples import ROLE, recent_figures
+from regime.state import SymbolError, valid_symbol
 
 _SILENT_SECONDS = 120.0
+_PREFIX = "symbol:"
+_MISSING = (
+    "no state is kept, so it is answered with 404",
+    "no writer ever wrote it, or the last one did more than 24 h ago and its key expired",
+)
+_RULES = {
+    Freshness.CURRENT: "a state younger than 24 h is current",
+    Freshness.EXPIRED: "a state dies 24 h after it was computed, whatever its key does",
+    Freshness.UNKNOWN_AGE: "a state of unknown age is never current: a writer has to write it again",
+    Freshness.FUTURE_STAMP: "a stamp more than 5 min in the future is a broken clock, so it is not trusted",
+}
 
 
 def sample() -> Mapping[str, float]:
@@ -51,6 +65,56 @@ def _cycle_words(age_seconds: float | None) -> str:
     return f"last cycle {minutes} min ago" if minutes < 120 else f"last cycle {minutes // 60} h ago"
 
 
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """Whether a symbol is served as current, and why. ``symbol:`` before it asks even for what is not kept."""
+    named = of.removeprefix(_PREFIX)
+    try:
+        symbol = valid_symbol(named)
+    except SymbolError:
+        return ()
+    sighting = RegimeInspection.connect().look_up(symbol)
+    if sighting is not None:
+        return (_answer(sighting),)
+    return (Answer("symbol", symbol, _MISSING[0], _MISSING[1:]),) if of != named else ()
+
+
+def _answer(sighting: Sighting) -> Answer:
+    state, judged = sighting.state, sighting.verdict
+    facts = {
+        "computed": _moment(judged.computed_at),
+        "age": "unknown" if judged.age_seconds is None else f"{judged.age_seconds / 3600:.1f} h",
+        "key expires": _moment(state.expires_at) if state.expires_at else "never: no expiry",
+        "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
+        "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",
+        "unusable fields": str(state.bad_fields),
+    }
+    headline = (
+        "is served as current" if judged.is_current else f"is served nowhere as current: {judged.freshness.value}"
+    )
+    return Answer("symbol", state.symbol, headline, tuple(_reasons(sighting)), facts)
+
+
+def _reasons(sighting: Sighting) -> Iterator[str]:
+    state, judged = sighting.state, sighting.verdict
+    if state.computed_at is not None and judged.computed_at is not None:
+        yield "its writer stamped it with the time it was computed at"
+    elif state.computed_at is not None:
+        yield "its computed_at is not a number, so its age is unknown"
+    elif judged.computed_at is not None:
+        yield "it has no computed_at: its age follows from its expiry, which a writer set to a full life"
+    elif state.expires_at is None:
+        yield "it has neither computed_at nor an expiry: a writer forgot both, and the TTL backfill can give it a life"
+    else:
+        yield "it has no computed_at, and its expiry is the one that a backfill gave: nothing tells how old it is"
+    yield _RULES[judged.freshness]
+
+
+def _moment(unix_seconds: float | None) -> str:
+    if unix_seconds is None or not math.isfinite(unix_seconds):
+        return "unknown"
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 CONSOLE = RoleConsole(
     role=ROLE,
     title="Regime cache",
@@ -59,6 +123,7 @@ CONSOLE = RoleConsole(
     permission="regime.view_regimecache",
     sample=sample,
     verdict=verdict,
+    explain=explain,
     charts=(
         Chart("States", "states", (Line("states", "kept"), Line("without_ttl", "without expiry"))),
         Chart(

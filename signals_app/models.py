@@ -27,6 +27,7 @@ class LiveStream(models.Model):
         verbose_name = "signal stream"
         verbose_name_plural = "signal stream"
         permissions: ClassVar = [
+            ("view_event_payload", "Can see directions and confidences of events"),
             ("claim_deliveries", "Can free the deliveries of dead consumers"),
             ("acknowledge_deliveries", "Can acknowledge deliveries unhandled"),
             ("bury_deliveries", "Can move deliveries to the dead letters"),

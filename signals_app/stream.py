@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
 
 from avo_project.lua import read_lua
 from signals_app import keys
@@ -128,6 +129,16 @@ class SignalStream:
     def between(self, first: str, last: str, count: int) -> list[Entry]:
         """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
         return _entries(self._client.xrange(keys.LIVE, first, last, count))
+
+    def groups(self) -> list[tuple[str, str]]:
+        """Each group's name and the id up to which it was given entries; none when there is no stream."""
+        try:
+            rows = self._client.xinfo_groups(keys.LIVE)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return []
+            raise
+        return [(row["name"].decode(), row["last-delivered-id"].decode()) for row in rows]
 
     def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
         """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""

@@ -21,7 +21,7 @@ if REDIS_KIND == "debian":
     os.environ["REDIS_URL"] = f"unix://{TEST_FOLDER}/debian.sock"
 
 from avo_project.settings import *  # noqa: E402, F403
-from avo_project.settings import CACHES, DATABASES, THROTTLING  # noqa: E402
+from avo_project.settings import CACHES, CONSOLE, DATABASES, THROTTLING  # noqa: E402
 
 if REDIS_KIND == "fake":
     for cache in CACHES.values():
@@ -33,4 +33,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # And a busy machine must not look like a Redis that has gone.
 _NO_LIMITS = "anonymous=100000/min;free=100000/min"
 CACHES["throttling"]["OPTIONS"]["ROLE"] = replace(CACHES["throttling"]["OPTIONS"]["ROLE"], socket_timeout_seconds=10.0)
+CONSOLE["PING_SECONDS"] = 10.0
 THROTTLING |= {"RATES": _NO_LIMITS, "OVERRIDE_REFRESH_SECONDS": None, "TALLY_PAUSE_SECONDS": None}

@@ -1,10 +1,12 @@
 """What the rate limits tell the operator console."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from avo_project.console import Chart, Level, Line, RoleConsole, Verdict
+from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from throttling import keys
-from throttling.inspection import Inspection
+from throttling.inspection import Inspection, standings
+from throttling.subjects import normal
 
 _RECENT_MINUTES = 5
 _MANY_REFUSED = 0.2
@@ -32,6 +34,31 @@ def verdict(now: float) -> Verdict:
     return Verdict(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
 
 
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """Why a subject has the limits it has, and whether it is refused."""
+    try:
+        subject = normal(of)
+    except ValueError:
+        return ()
+    view = Inspection.connect().subject(subject)
+    held = zip(view.outcome.hit.policies, view.outcome.remaining(), strict=True)
+    spent = [policy for policy, left in held if left == 0 and not policy.shadow]
+    because = [f"its tier is {view.tier}: {view.why}"]
+    because += [f"it has used all {one.limit} of its {one.name} window" for one in spent]
+    if spent:
+        because.append("a refused request costs nothing; units come back as its window moves on")
+    headline = "is refused now" if spent else "may call"
+    return (Answer("subject", subject, headline, because, _facts(standings(view.outcome))),)
+
+
+def _facts(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        f"{entry['name']} window": f"{entry['remaining']} of {entry['limit']} left, more in {entry['reset_seconds']} s"
+        + (" (counts only)" if entry["shadow"] else "")
+        for entry in entries
+    }
+
+
 CONSOLE = RoleConsole(
     role="throttling",
     title="Rate limits",
@@ -40,6 +67,7 @@ CONSOLE = RoleConsole(
     permission="throttling.view_ratelimits",
     sample=sample,
     verdict=verdict,
+    explain=explain,
     charts=(
         Chart("Allowed", "requests a second", (Line("allowed_total:*", ""),)),
         Chart(

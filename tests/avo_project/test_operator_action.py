@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from django.http import QueryDict
 
 from avo_project.models import AppendOnlyError, OperatorAction
-from avo_project.operator_actions import subject_of, without_addresses
+from avo_project.operator_actions import subject_of
 
 LIST = "/admin/avo_project/operatoraction/"
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,3 @@ def test_the_list_needs_its_permission(client: Any, django_user_model: Any) -> N
 def test_a_subject_is_what_the_form_names() -> None:
     form = QueryDict("csrfmiddlewaretoken=x&confirmed=yes&reason=r&group=apex-group&entry_id=1-0&hours=")
     assert subject_of(form) == "group: apex-group; entry_id: 1-0"
-
-
-def test_a_search_tells_no_address() -> None:
-    assert without_addresses("q=eve@example.com&status=dead") == "q=[address]&status=dead"

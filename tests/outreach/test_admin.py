@@ -123,7 +123,7 @@ def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
     operator_client.post(url, {**form, **CONFIRMED})
     row = OperatorAction.objects.get()
     assert (row.role, row.action, row.how_many, row.outcome) == ("outreach", "Redrive", 2, "succeeded")
-    assert row.subject == "all 4 of the list q=[address]"
+    assert row.subject == "all 4 of the list [address]"
     assert row.reason == "asked by its owner"
 
 

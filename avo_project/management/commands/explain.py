@@ -1,0 +1,28 @@
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from avo_project.console import PAYLOAD
+from avo_project.explaining import WHAT_TO_ASK, explain
+from avo_project.explanation_text import explanation_text
+from avo_project.json_bytes import dump_json
+
+
+class Command(BaseCommand):
+    help = "Says why something is as it is."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", help=WHAT_TO_ASK)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--payload", action="store_true", help="tell recipients and contents too")
+
+    def handle(self, *args: Any, what: str, payload: bool, **options: Any) -> None:
+        try:
+            found = explain(what, lambda permission: payload or PAYLOAD not in permission)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if not found.answers and not found.silent:
+            raise CommandError(f"Nobody knows {found.of!r}. Ask for {WHAT_TO_ASK}.")
+        self.stdout.write(dump_json(asdict(found)).decode() if options["json"] else explanation_text(found))

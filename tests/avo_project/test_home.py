@@ -1,0 +1,107 @@
+"""The admin's first page: how each role stands, for who may see it, whatever is down."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from avo_project import home
+from avo_project.console import Level, RoleConsole, Verdict, consoles
+from avo_project.redis_ping import Pinger
+
+pytestmark = pytest.mark.django_db
+LIVE = "/admin/console/live.json"
+
+
+def down(now: float) -> Verdict:
+    raise RedisConnectionError("gone while it was asked")
+
+
+def with_verdict(console: RoleConsole, verdict: Callable[[float], Verdict]) -> RoleConsole:
+    return replace(console, verdict=verdict)
+
+
+def test_every_role_has_a_card_with_word_icon_figure_and_link(operator_client: Any, redis_of: Any) -> None:
+    page = operator_client.get("/admin/").content.decode()
+    for title, url in (
+        ("Regime cache", "/admin/regime/regimecache/"),
+        ("Signal stream", "/admin/signals_app/livestream/"),
+        ("Outreach queue", "/admin/outreach/outreachqueue/"),
+        ("Rate limits", "/admin/throttling/ratelimits/"),
+    ):
+        assert f'<h2><a href="{url}">{title}</a></h2>' in page
+    assert page.count('class="avo-card"') == 4
+    assert 'data-level="amber"' in page  # nothing has run yet
+    assert "Look at it (amber)" in page
+    assert "no states yet" in page
+
+
+def test_a_user_sees_the_roles_they_may_view(client: Any, redis_of: Any, django_user_model: Any) -> None:
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(staff)
+    assert client.get(LIVE).json()["panels"] == []
+    assert "You may see no role yet" in client.get("/admin/").content.decode()
+    staff.user_permissions.add(Permission.objects.get(codename="view_ratelimits"))
+    assert [panel["title"] for panel in client.get(LIVE).json()["panels"]] == ["Rate limits"]
+    client.logout()
+    assert client.get(LIVE).status_code == 302
+
+
+def test_the_cards_have_an_etag(operator_client: Any, redis_of: Any) -> None:
+    first = operator_client.get(LIVE)
+    assert operator_client.get(LIVE, headers={"If-None-Match": first["ETag"]}).status_code == 304
+    assert operator_client.post(LIVE).status_code == 405
+
+
+def test_a_role_that_is_down_is_red_and_the_others_are_told(
+    operator_client: Any, redis_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ping(alias: str) -> None:
+        if alias == "signals":
+            raise RedisConnectionError("connection refused")
+
+    monkeypatch.setattr(home, "PINGER", Pinger(ping))
+    answer = operator_client.get(LIVE)
+    assert answer.status_code == 200
+    html = {panel["title"]: panel["html"] for panel in answer.json()["panels"]}
+    assert 'data-level="red"' in html["Signal stream"]
+    assert "Redis does not answer: connection refused" in html["Signal stream"]
+    assert "Act now (red)" in html["Signal stream"]
+    assert all('data-level="red"' not in html[title] for title in html if title != "Signal stream")
+
+
+def test_a_role_that_goes_down_while_it_is_asked_is_red(redis_of: Any) -> None:
+    [console] = consoles(["regime"])
+    [card] = home.cards([with_verdict(console, down)], time.time())
+    assert (card.verdict.level, card.verdict.figure) == (Level.RED, "nothing known")
+    assert "gone while it was asked" in card.verdict.why
+
+
+def test_a_server_that_hangs_is_given_up_and_asked_by_one_thread() -> None:
+    release, asked = threading.Event(), []
+
+    def ping(alias: str) -> None:
+        asked.append(alias)
+        if alias == "slow":
+            release.wait()
+
+    pinger = Pinger(ping)
+    for _ in range(3):
+        failures = pinger.failures(["slow", "quick"], 0.05)
+        assert failures["slow"] == "no answer within 0.05 s"
+    assert asked.count("slow") == 1
+    release.set()
+    assert pinger.failures(["slow", "quick"], 10.0) == {"slow": "", "quick": ""}
+
+
+def test_the_console_asks_the_browser_for_nothing_foreign_or_inline(operator_client: Any, redis_of: Any) -> None:
+    answer = operator_client.get("/admin/")
+    assert answer["Content-Security-Policy"].startswith("default-src 'self'")
+    page = answer.content.decode()
+    assert "<script>" not in page
+    assert " style=" not in page

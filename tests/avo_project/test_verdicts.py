@@ -1,0 +1,147 @@
+"""How each role judges itself: the one figure, the level, the reason."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from avo_project.console import Level, Verdict, consoles
+from avo_project.sampler import Sampler
+from outreach.models import Inbox, Touch
+from regime.state_cache import StateCache
+from signals_app.group import ConsumerGroup
+from signals_app.stream import SignalStream
+from tests.regime.states import a_state
+from throttling.tally import Tally
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
+
+
+def verdict(role: str) -> Verdict:
+    return consoles([role])[0].verdict(time.time())
+
+
+class TestRegime:
+    @pytest.fixture
+    def after_a_cycle(self, redis_of: Any) -> Any:
+        from regime.cycle import Cycle
+
+        Cycle.connect(time.time).write([a_state(f"S{n}", time.time()) for n in range(20)])
+        return redis_of("regime")
+
+    def test_green_with_an_expiry_everywhere_and_a_young_cycle(self, after_a_cycle: Any) -> None:
+        Sampler.of("regime").step(0.0)
+        told = verdict("regime")
+        assert (told.level, told.figure) == (Level.GREEN, "0 keys without TTL, last cycle 0 min ago")
+
+    def test_amber_when_an_expiry_was_forgotten(self, after_a_cycle: Any) -> None:
+        for n in range(20):
+            after_a_cycle.persist(f"argus:regime:S{n}")
+        Sampler.of("regime").step(0.0)
+        told = verdict("regime")
+        assert told.level is Level.AMBER
+        assert "run the TTL backfill" in told.why
+
+    def test_amber_when_nobody_counts(self, after_a_cycle: Any) -> None:
+        told = verdict("regime")
+        assert (told.level, told.figure[:34]) == (Level.AMBER, "keys without TTL not counted latel")
+
+    def test_red_when_every_state_has_died(self, after_a_cycle: Any) -> None:
+        after_a_cycle.hset("avo:{regime}:pointer", "cycle_ended_at", time.time() - 25 * 3600)
+        Sampler.of("regime").step(0.0)
+        assert verdict("regime") == Verdict(
+            Level.RED, "0 keys without TTL, last cycle 25 h ago",
+            "Every state of the last cycle has died: has the pipeline stopped?",
+        )  # fmt: skip
+
+    def test_a_state_is_explained_by_the_rules_of_freshness(self, redis_of: Any) -> None:
+        list(StateCache.connect().put_many([a_state("AAPL", time.time() - 3600)]))
+        redis_of("regime").hset("argus:regime:OLD", mapping={"bull:1mo": "0.5", "computed_at": time.time() - 90_000})
+        redis_of("regime").hset("argus:regime:BARE", "bull:1mo", "0.5")
+        explain = consoles(["regime"])[0].explain
+        headlines = {of: next(iter(explain(of, bool))).headline for of in ("aapl", "OLD", "BARE", "symbol:NONE")}
+        assert headlines == {
+            "aapl": "is served as current",
+            "OLD": "is served nowhere as current: expired",
+            "BARE": "is served nowhere as current: unknown age",
+            "symbol:NONE": "no state is kept, so it is answered with 404",
+        }
+        assert list(explain("NONE", bool)) == []
+        assert list(explain("no symbol", bool)) == []
+
+
+class TestSignals:
+    def test_amber_before_anything_and_red_without_a_living_consumer(self) -> None:
+        assert verdict("signals").figure == "no group yet"
+        ConsumerGroup.connect("apex-group").make()
+        assert verdict("signals").figure == "0 consumers, nothing undelivered"
+        SignalStream.connect()._client.xadd("signals:live", {"signal_id": "x"})
+        told = verdict("signals")
+        assert told.level is Level.RED
+        assert "start consume_signals" in told.why
+
+    def test_green_when_a_living_consumer_has_nothing_old(self) -> None:
+        group = ConsumerGroup.connect("apex-group")
+        group.make()
+        group.take_name(["one"], "token")
+        group.read("one", count=1, block_ms=0)
+        assert verdict("signals") == Verdict(
+            Level.GREEN, "1 consumer, nothing undelivered", "What is published is handled at once."
+        )
+
+
+class TestOutreach:
+    @pytest.fixture
+    def queued(self, redis_of: Any, django_capture_on_commit_callbacks: Any) -> Touch:
+        from outreach.intake import Intake
+
+        Inbox.objects.create(address="anna@example.com")
+        draft = {"inbox": "anna@example.com", "recipient": "eve@example.org", "subject": "s", "body": "b"}
+        with django_capture_on_commit_callbacks(execute=True):
+            accepted = Intake.connect(time.time).accept(draft)
+        return Touch.objects.get(pk=accepted.touch_id)
+
+    def test_amber_without_worker_and_touches_red_with_touches(self, redis_of: Any) -> None:
+        assert verdict("outreach").level is Level.AMBER
+
+    def test_red_when_touches_could_go_and_nobody_sends(self, queued: Touch, redis_of: Any) -> None:
+        redis_of("outreach").set("{outreach}:intact", 1)
+        told = verdict("outreach")
+        assert (told.level, told.figure) == (Level.RED, "1 to send, 0 in hand, 0 workers")
+        assert "no worker lives" in told.why
+
+    def test_red_when_the_queue_was_lost(self, queued: Touch, redis_of: Any) -> None:
+        redis_of("outreach").flushall()
+        assert "Redis lost the queue" in verdict("outreach").why
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            (lambda: Touch.objects.update(status="unknown"), "1 touches may have left"),
+            (lambda: Inbox.objects.update(paused=True), "Paused with touches to send: anna@example.com."),
+        ],
+    )
+    def test_amber_when_something_waits_for_a_person(
+        self, queued: Touch, redis_of: Any, change: Callable[[], object], why: str
+    ) -> None:
+        redis = redis_of("outreach")
+        now_ms = int(time.time() * 1000)
+        redis.set("{outreach}:intact", 1)
+        redis.zadd("{outreach}:workers", {"w1": now_ms})
+        assert verdict("outreach").level is Level.GREEN
+        change()
+        told = verdict("outreach")
+        assert told.level is Level.AMBER
+        assert why in told.why
+
+
+class TestThrottling:
+    def test_amber_when_many_are_refused_and_names_the_busiest(self) -> None:
+        assert verdict("throttling").level is Level.GREEN
+        Tally.connect().add({("free", "user:user_a"): 100}, {"free": 3}, time.time())
+        assert verdict("throttling") == Verdict(Level.GREEN, "3 refused in 5 min", "Limits are exact.")
+        Tally.connect().add({("free", "user:user_a"): 100}, {"free": 90}, time.time())
+        told = verdict("throttling")
+        assert told.level is Level.AMBER
+        assert told.why == "Most of them in tier free. The busiest is user:user_a."
