@@ -1,17 +1,23 @@
 """The collection as one process serves it: a version is loaded once, then every question is answered from memory."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from redis.exceptions import RedisError
+
 from regime.collection_build import CollectionBuild
 from regime.collection_store import CollectionStore
 from regime.conf import RegimeConf, regime_conf
+from regime.packing import PackingError
 from regime.universe import DatedUniverse
 
 _KEPT_VERSIONS = 3
+
+logger = logging.getLogger(__name__)
 
 
 class CollectionMissingError(Exception):
@@ -50,6 +56,8 @@ class Collection:
         self._newest: Version | None = None
         self._checked_at = float("-inf")
         self._loading = threading.Lock()
+        self._planning = threading.Lock()
+        self._planned: threading.Timer | None = None
         self._built = threading.Event()
 
     @classmethod
@@ -73,18 +81,28 @@ class Collection:
 
     def remembers(self, symbol: str) -> bool:
         """Whether the newest version in memory has a state of ``symbol``, current or not. Asks Redis nothing: a process
-        without a version in memory starts to load one beside the caller and says no."""
+        with none or an old one in memory loads one a moment later, when the request has been answered."""
         newest = self._newest
-        if newest is None and not self._loading.locked():
-            threading.Thread(target=self._load_valid, name="collection-load", daemon=True).start()
+        if newest is None or self._monotonic() - self._checked_at >= self._conf.collection_max_age_seconds:
+            self._load_later()
         return newest is not None and newest.universe.holds(symbol)
 
     def version(self, name: str) -> Version | None:
         """The version ``name``, None when it is no longer kept."""
         return self._loaded.get(name) or self._load(name, waits=True)
 
-    def _load_valid(self) -> None:
-        self._newest = self._load(self._store.valid().version, waits=True)
+    def _load_later(self) -> None:
+        with self._planning:
+            if self._planned is None or not self._planned.is_alive():
+                self._planned = threading.Timer(self._conf.collection_load_pause_seconds, self._load_ahead)
+                self._planned.name, self._planned.daemon = "collection-load", True
+                self._planned.start()
+
+    def _load_ahead(self) -> None:
+        try:
+            self._newest, self._checked_at = self._load(self._store.valid().version, waits=True), self._monotonic()
+        except (RedisError, PackingError) as failure:
+            logger.warning("the collection is not loaded ahead of the requests for it: %s", failure)
 
     def _start_build(self, now: float) -> None:
         if self._store.lease():

@@ -19,10 +19,12 @@ class RegimeConf:
     backfill_pause_seconds: float = 0.002
 
     # The collection: rebuilt by whoever notices it is older than this; how often a process asks for a newer version;
-    # how long a request waits for a missing one; how long a replaced version stays for the cursors into it.
+    # how long a request waits for a missing one; how long after a request that could do without it loads one; how long
+    # a replaced version stays for the cursors into it.
     collection_max_age_seconds: float = 600.0
     collection_check_seconds: float = 0.05
     collection_wait_seconds: float = 1.0
+    collection_load_pause_seconds: float = 0.25
     collection_lease_seconds: float = 60.0
     replaced_version_seconds: int = 900
     ledger_life_seconds: int = 35 * 86_400

@@ -5,6 +5,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils.html import escape
 
 from regime.backfill_log import BackfillLog
 from regime.cycle import Cycle
@@ -41,9 +42,32 @@ def test_a_symbol_is_shown_as_a_heat_map(operator_client: Client, cycle: Cycle, 
     plain_hset(redis, "X", {"bull:1mo": "bad"})
     assert "unknown age" in operator_client.get(PAGE, {"symbol": "X"}).content.decode()
     assert "No state is kept" in operator_client.get(PAGE, {"symbol": "NOBODY"}).content.decode()
-    refused = operator_client.get(PAGE, {"symbol": "<b> é"}).content.decode()
-    assert "printable ASCII" in refused
-    assert "<b> é" not in refused
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "^GSPC", "BRK.B", "EURUSD=X", "A<B>&'\"", "A" * 64])
+def test_any_symbol_is_found(operator_client: Client, cycle: Cycle, redis: Any, server_now: float, symbol: str) -> None:
+    cycle.write([a_state(symbol, server_now)])
+    page = operator_client.get(PAGE, {"symbol": symbol.lower()}).content.decode()
+    assert f"<strong>{escape(symbol.upper())}</strong>: current" in page
+    assert page.count("avo-heat-") == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A\nB", "printable ASCII"),
+        ("A\x7fB", "printable ASCII"),
+        ("A B", "printable ASCII"),
+        ("<b> é", "printable ASCII"),
+        ("ÄPFEL", "printable ASCII"),
+        ("A" * 65, "1 to 64 characters, not 65"),
+    ],
+)
+def test_what_is_no_symbol_is_refused(operator_client: Client, redis: Any, text: str, why: str) -> None:
+    page = operator_client.get(PAGE, {"symbol": text}).content.decode()
+    assert why in page
+    assert "<b>" not in page
+    assert "avo-heat-" not in page
 
 
 def test_an_empty_cache_has_a_page_too(operator_client: Client, redis: Any) -> None:

@@ -1,5 +1,6 @@
 """What a web process keeps between requests, forgotten; and the limits of callers out of the way."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,10 @@ _VIEWS = (views.RegimeStateView, views.RegimeCollectionView, views.MacroView, vi
 
 def forget() -> None:
     """As if the process had just started."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer) and thread.name == "collection-load":
+            thread.cancel()
+            thread.join()
     for kept in _KEPT:
         kept.cache_clear()
 
