@@ -20,7 +20,7 @@ lint: $(VENV)/.installed-dev
 	@PATH="$(BIN):$$PATH" sh -c 'ruff format . && ruff check --fix . && mypy && lint-imports'
 
 requirements: $(VENV)/.installed-dev
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-otel; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --custom-compile-command 'make requirements' -o $$name.txt $$name.in $(ARGS); done
 

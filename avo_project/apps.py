@@ -1,3 +1,4 @@
+import os
 import sys
 
 from django.apps import AppConfig
@@ -20,7 +21,9 @@ class AvoProjectConfig(AppConfig):
         from avo_project.embedded_database import migrate_on_first_connection
         from avo_project.log_lines import command_name
         from avo_project.metrics import register_live_source, serve_process_counters
+        from avo_project.tracing import start_tracing
 
+        start_tracing(os.environ, command_name(sys.argv))
         connection_created.connect(migrate_on_first_connection)
         register_live_source("redis", redis_servers.live_metrics)
         if settings.METRICS_LISTEN and command_name(sys.argv) not in {"gunicorn", "uvicorn"}:

@@ -12,6 +12,7 @@ from pythonjsonlogger.json import JsonFormatter
 from avo_project import environment
 from avo_project.redaction import redacted, redacted_values
 from avo_project.request_id import current_request_id
+from avo_project.tracing import current_trace_id
 
 _NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, uvicorn, the standard library
 
@@ -59,11 +60,12 @@ def command_name(arguments: list[str]) -> str:
 
 
 class Origin(logging.Filter):
-    """Adds ``command`` and ``request_id`` to each record."""
+    """Adds ``command``, ``request_id`` and ``trace_id`` to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         meta: dict[str, str] = getattr(getattr(record, "request", None), "META", {})
         record.request_id = meta.get("avo.request_id") or current_request_id()
+        record.trace_id = current_trace_id()
         record.command = command_name(sys.argv)
         return True
 
