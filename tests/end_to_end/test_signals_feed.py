@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -26,30 +27,43 @@ def folder() -> Iterator[Path]:
 
 
 def test_a_reader_follows_and_comes_back(folder: Path) -> None:
-    port = free_port()
-    environment = environment_for(folder, port)
-    manage(environment, "consume_signals", "--stop-when-idle")
-    token = manage(environment, "shell", "--no-imports", "-c", MAKE_TOKEN).strip()
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "avo_project.asgi:application",
-        "--port",
-        str(port),
-        "--lifespan",
-        "off",
-    ]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200)
-        url = f"http://127.0.0.1:{port}/api/signals/stream"
+    environment = environment_for(folder, free_port())
+    with feed(environment) as (url, headers):
         assert httpx.get(url).status_code == 401
-        headers = {"Authorization": f"Token {token}"}
         first = follow(url, headers, lambda: publish(environment, folder, 1))
         publish(environment, folder, 2)
         second = follow(url, headers | {"Last-Event-ID": first["id"]}, lambda: None)
         assert (first["signal_id"][-1], second["signal_id"][-1]) == ("1", "2")
+
+
+def test_opening_the_feed_counts_against_the_callers_limit(folder: Path) -> None:
+    environment = environment_for(folder, free_port()) | {"THROTTLE_RATES": "institutional=3/min"}
+    with feed(environment) as (url, headers):
+        left = []
+        for _ in range(3):
+            with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+                assert answer.status_code == 200
+                left.append(answer.headers["RateLimit"].partition("r=")[2].partition(";")[0])
+        assert left == ["2", "1", "0"]
+        refused = httpx.get(url, headers=headers, timeout=30)
+        assert (refused.status_code, refused.headers["Content-Type"]) == (429, "application/problem+json")
+        assert int(refused.headers["Retry-After"]) > 0
+        page = httpx.get(url.removesuffix("/stream"), headers=headers, timeout=30)
+        assert page.status_code == 429, "one limit for the feed and the other routes"
+
+
+@contextmanager
+def feed(environment: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The application under uvicorn: the feed's address, and the headers of somebody who may read it."""
+    manage(environment, "consume_signals", "--stop-when-idle")
+    token = manage(environment, "shell", "--no-imports", "-c", MAKE_TOKEN).strip()
+    options = ("--port", environment["PORT"], "--lifespan", "off")
+    command = [sys.executable, "-m", "uvicorn", "avo_project.asgi:application", *options]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        root = f"http://127.0.0.1:{environment['PORT']}"
+        eventually(lambda: httpx.get(f"{root}/livez").status_code == 200)
+        yield f"{root}/api/signals/stream", {"Authorization": f"Token {token}"}
     finally:
         server.kill()
         server.wait()

@@ -83,14 +83,17 @@ def test_a_client_older_than_the_stream_is_told_of_the_gap(
     assert "event: signal" in signal
 
 
-def test_a_slow_client_is_dropped_with_a_word(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+def test_a_slow_client_is_dropped_with_a_word(stream: SignalStream) -> None:
+    feed = LiveFeed(lambda: stream)
+
     async def follow() -> list[str]:
-        messages = source().messages()
+        messages = EventSource(feed, EventQuery(), "", connect=lambda: stream, heartbeat_seconds=0.2).messages()
         await anext(messages)
         await anext(messages)
         for batch in range(3):
             stream.publish([event(number) for number in range(500)], publisher="p", batch=batch + 1)
-        await asyncio.sleep(0.5)  # it reads nothing while its buffer of 1,000 overflows
+        while not any(one.has_overflowed for one in feed._subscriptions):  # it reads nothing meanwhile
+            await asyncio.sleep(0.01)
         return [message.decode() async for message in messages]
 
     *signals, last = asyncio.run(follow())
