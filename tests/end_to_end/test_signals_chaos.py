@@ -1,21 +1,23 @@
 """Consumers killed at random and a server that restarts: every signal is executed once.
 
-Short by default; ``make chaos`` runs the long form. ``AVO_CHAOS_SEED=<printed seed>`` reruns a run.
+Short by default; ``make chaos`` runs the long form. ``AVO_CHAOS_SEED=<printed seed>`` reruns a run. With DATABASE_URL
+the rows are booked there (``bin/with-postgres``).
 """
 
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import pytest
 from redis import Redis
 
 from avo_project.embedded_redis import EmbeddedServer
@@ -24,6 +26,10 @@ from tests.end_to_end.system import ROOT, data_folder, environment_for, eventual
 from tests.signals_app.nursery import Nursery, is_running, nursery
 
 GROUP = "apex-group"
+LIST_EXECUTIONS = """
+from signals_app.models import Execution
+print(*Execution.objects.values_list("signal_id", flat=True))
+"""
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,38 @@ class Plan:
 
 SHORT = Plan(signals=20_000, kills=50, restarts=5, pause_seconds=0.1)
 LONG = Plan(signals=209_033, kills=300, restarts=15, pause_seconds=0.4)
+BRIEF = Plan(signals=4_000, kills=12, restarts=2, pause_seconds=0.1)
 
 
 def test_chaos_every_signal_is_executed_once_whoever_is_killed() -> None:
-    plan = LONG if os.environ.get("AVO_CHAOS") == "long" else SHORT
+    wreak(LONG if os.environ.get("AVO_CHAOS") == "long" else SHORT)
+
+
+def test_chaos_on_postgresql_too() -> None:
+    with postgresql() as url:
+        wreak(SHORT if os.environ.get("AVO_CHAOS") == "long" else BRIEF, DATABASE_URL=url)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a server that ends with the block."""
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("PostgreSQL is missing: apt-get install postgresql")
+    command = ["bin/with-postgres", "sh", "-c", 'echo "$DATABASE_URL"; read line']
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.communicate("\n", timeout=60)
+
+
+def wreak(plan: Plan, **variables: str) -> None:
     seed = int(os.environ.get("AVO_CHAOS_SEED") or random.randrange(2**32))
     print(f"\nrerun with AVO_CHAOS_SEED={seed}; {plan}")
     with data_folder() as folder:
-        environment = environment_for(folder)
-        manage(environment, "consume_signals", "--stop-when-idle")  # brings the tables
+        environment = environment_for(folder) | variables
+        manage(environment, "migrate", "--verbosity", "0")
         with nursery(environment, folder / "consumers.log") as consumers:
             Chaos(plan, random.Random(seed), folder, environment, consumers).run()
 
@@ -105,10 +134,9 @@ class Chaos:
             os.kill(consumer, signal.SIGTERM)
         eventually(lambda: not any(is_running(consumer) for consumer in self.alive), seconds=10)
         client = Redis(unix_socket_path=str(EmbeddedServer(self.folder).socket_path))
-        with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
-            rows = [row for (row,) in database.execute("SELECT signal_id FROM signals_app_execution")]
+        rows = manage(self.environment, "shell", "--no-imports", "-c", LIST_EXECUTIONS).split()
         assert self.killed == self.plan.kills
         assert len(rows) == self.plan.signals
-        assert set(rows) == {signal_id.replace("-", "") for signal_id in self.signal_ids}
+        assert set(rows) == set(self.signal_ids)
         assert client.xpending("signals:live", GROUP)["pending"] == 0
         assert client.xlen("{signals:live}:dead") == 0
