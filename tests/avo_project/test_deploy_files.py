@@ -1,0 +1,87 @@
+"""The deployment files name commands, variables, folders and users that exist."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.core.management import get_commands, load_command_class
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEPLOY = ROOT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return loaded
+
+
+def words(command: str | list[str]) -> list[str]:
+    return command.split() if isinstance(command, str) else command
+
+
+def started() -> list[list[str]]:
+    """What is run after ``manage.py``: by compose and by the units."""
+    lines = [words(service.get("command", [])) for service in compose()["services"].values()]
+    lines += [
+        line.split() for unit in UNITS for line in re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
+    ]
+    return [line[line.index("manage.py") + 1 :] for line in lines if "manage.py" in line]
+
+
+def test_every_command_takes_its_arguments() -> None:
+    assert len(started()) >= 10
+    for name, *arguments in started():
+        command = load_command_class(get_commands()[name], name)
+        command.create_parser("manage.py", name).parse_args(arguments)
+
+
+def test_every_process_of_the_procfile_is_deployed_both_ways() -> None:
+    processes = {line.partition(":")[0] for line in (ROOT / "Procfile").read_text().splitlines()}
+    assert processes <= set(compose()["services"])
+    assert processes <= {unit.stem.removeprefix("avo-").rstrip("@") for unit in UNITS}
+    target = (DEPLOY / "systemd" / "avo.target").read_text()
+    assert all(f"avo-{process}" in target for process in processes)
+
+
+def test_every_variable_is_documented_and_in_the_sample() -> None:
+    text = (DEPLOY / "compose.yaml").read_text()
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text()))
+    ours = set(compose()["x-app"]["environment"]) | set(compose()["x-command"]["environment"]) - {"<<"}
+    assert ours - documented == set()
+    sample = set(re.findall(r"^([A-Z_]+)=", (DEPLOY / "env.sample").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\$\{([A-Z_]+):\?\}", text)) <= sample
+    assert sample <= set(re.findall(r"\$\{([A-Z_]+)\b", text))
+
+
+def test_each_role_has_a_user_and_a_fitting_server() -> None:
+    services, environment = compose()["services"], compose()["x-app"]["environment"]
+    assert "noeviction" in services["redis-queues"]["command"]
+    assert "--appendonly yes" in services["redis-queues"]["command"]
+    for role in ("SIGNALS", "OUTREACH"):
+        assert f"redis://{role.lower()}:" in environment[f"{role}_REDIS_URL"]
+        assert "@redis-queues:" in environment[f"{role}_REDIS_URL"]
+    assert services["redis-queues"]["image"].startswith("redis:7.2")
+
+
+def test_the_image_holds_the_packages_and_runs_as_nobody_special() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    final = text.rpartition("\nFROM ")[2]
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text()
+    for name in (*packages, "manage.py", "gunicorn.conf.py"):
+        assert re.search(rf"COPY .*\b{re.escape(name)}\b", final), name
+        assert f"!{name}" in ignored
+    assert re.search(r"^USER (?!0|root)", final, re.MULTILINE)
+    assert "HEALTHCHECK" in final
+    assert "pip install" not in final
+    assert all(re.fullmatch(r"\S+:(?!latest)\S+", image) for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+
+
+def test_every_unit_is_hardened_by_the_common_part() -> None:
+    common = (DEPLOY / "systemd" / "avo-.service.d" / "common.conf").read_text()
+    for setting in ("NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "User=avo"):
+        assert setting in common
+    assert all(unit.name.startswith("avo-") for unit in UNITS)
