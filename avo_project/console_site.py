@@ -17,6 +17,7 @@ from avo_project.live_panels import live_answer
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
 )
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 class ConsoleSite(AdminSite):
@@ -34,8 +35,10 @@ class ConsoleSite(AdminSite):
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         guarded = super().admin_view(view, cacheable)
 
-        def with_policy(*args: Any, **kwargs: Any) -> Any:
-            response = guarded(*args, **kwargs)
+        def with_policy(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method not in _METHODS:  # Django would take them for a GET
+                return HttpResponseNotAllowed(_METHODS)
+            response = guarded(request, *args, **kwargs)
             response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
             return response
 

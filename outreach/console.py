@@ -82,10 +82,11 @@ def _paused_with_touches() -> list[str]:
 def explain(of: str, may: May) -> Iterable[Answer]:
     """Why a touch, by its id, or an inbox, by its address, stands where it does."""
     view = QueueView.connect()
+    may_see_payload = may("outreach.view_touch_payload")
     if (touch := touch_of(of.removeprefix("touch:"))) is not None:
-        return (touch_answer(touch, view, may("outreach.view_touch_payload")),)
+        return (touch_answer(touch, view, may_see_payload),)
     inbox = Inbox.objects.filter(address__iexact=of.removeprefix("inbox:")).first()
-    return () if inbox is None else (inbox_answer(inbox, view),)
+    return () if inbox is None else (inbox_answer(inbox, view, may_see_payload),)
 
 
 CONSOLE = RoleConsole(

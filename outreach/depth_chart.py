@@ -14,12 +14,13 @@ def depth_chart(minutes: Sequence[int], lines: Mapping[str, Sequence[int]]) -> s
     top = max(max(values) for values in lines.values()) or 1
     drawn = [_line(minutes, values, top, _COLOURS[at % len(_COLOURS)]) for at, values in enumerate(lines.values())]
     legend = [
-        f'<span style="color: {_COLOURS[at % len(_COLOURS)]}">&#9632; {escape(name)} ({values[-1]})</span> '
+        f'<svg width="10" height="10" aria-hidden="true"><rect width="10" height="10" '
+        f'fill="{_COLOURS[at % len(_COLOURS)]}"/></svg> {escape(name)} ({values[-1]}) '
         for at, (name, values) in enumerate(lines.items())
     ]
     hours = (minutes[-1] - minutes[0]) / 60
     axis = f'<text x="2" y="14" font-size="12" fill="currentColor">{top}</text>'
-    picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Touches in the queue" style="width: 100%">'
+    picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Touches in the queue" width="100%">'
     return f"{picture}{axis}{''.join(drawn)}</svg><p>{''.join(legend)} over the last {hours:.1f} h</p>"
 
 

@@ -50,8 +50,8 @@ def touch_answer(touch: Touch, view: QueueView, may_see_payload: bool) -> Answer
     return Answer("touch", str(touch.pk), headline, reasons, facts)
 
 
-def inbox_answer(inbox: Inbox, view: QueueView) -> Answer:
-    """What holds the inbox's next touch."""
+def inbox_answer(inbox: Inbox, view: QueueView, may_see_payload: bool) -> Answer:
+    """What holds the inbox's next touch. A pause may quote a server that names a recipient."""
     waiting = inbox_waiting(inbox, view, view.now_ms())
     unfinished = inbox.touches.filter(status__in=UNFINISHED).count()
     facts = {
@@ -61,7 +61,9 @@ def inbox_answer(inbox: Inbox, view: QueueView) -> Answer:
         "per day": str(inbox.per_day or "no limit"),
         "gap": f"{inbox.min_gap_seconds:g} s" if inbox.min_gap_seconds else "none",
     }
-    reasons = [waiting.text] if waiting.text else ["nothing of its limits, hours or pauses holds it"]
+    reasons = (
+        [_shown(waiting.text, may_see_payload)] if waiting.text else ["nothing of its limits, hours or pauses holds it"]
+    )
     return Answer(
         "inbox", inbox.address, _waiting_words(waiting) if unfinished else "has nothing to send", reasons, facts
     )

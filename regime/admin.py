@@ -78,7 +78,8 @@ class RegimeCacheAdmin(LiveStateAdmin):
 
     def page(self, request: HttpRequest) -> HttpResponse:
         """Where nobody samples, whoever opens the page does; its refreshes never do."""
-        Sampler.of(ROLE).step(0.0)
+        if request.method == "GET" and self.has_view_permission(request):
+            Sampler.of(ROLE).step(0.0)
         response = super().page(request)
         if isinstance(response, TemplateResponse) and response.context_data and not response.context_data["failure"]:
             response.context_data |= _pictures(request.GET.get("symbol", "").strip())

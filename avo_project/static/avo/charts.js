@@ -6,7 +6,7 @@
 (() => {
   const EVERY_MS = { "1h": 10000, "24h": 60000, "30d": 600000 };
   const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4], [1, 2]];
-  const HEIGHT = 200;
+  const HEIGHT = () => (window.innerWidth < 768 ? 140 : 190);
 
   const section = document.getElementById("avo-charts");
   if (!section || typeof uPlot === "undefined") return;
@@ -22,14 +22,16 @@
   const number = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: 2 }));
   const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
 
+  const mark = (seconds) => (range === "30d" ? moment(seconds).slice(5, 10) : moment(seconds).slice(11, 16));
+
   function options(chart, width) {
     const axis = { stroke: colour("--body-fg"), grid: { stroke: colour("--hairline-color"), width: 1 }, ticks: { stroke: colour("--hairline-color"), width: 1 } };
     return {
       width,
-      height: HEIGHT,
+      height: HEIGHT(),
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { y: { range: (plot, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 0) * 1.1)] } },
-      axes: [axis, { ...axis, size: 56, values: (plot, ticks) => ticks.map(number) }],
+      axes: [{ ...axis, values: (plot, ticks) => ticks.map(mark) }, { ...axis, size: 56, values: (plot, ticks) => ticks.map(number) }],
       cursor: { points: { size: 7 } },
       series: [
         { label: "UTC", value: (plot, at) => (at === null ? "–" : moment(at)) },
@@ -47,7 +49,7 @@
 
   function draw(figure, chart) {
     const place = figure.querySelector(".avo-plot");
-    const shape = JSON.stringify([chart.lines.map((line) => line.label), place.clientWidth, colour("--body-fg")]);
+    const shape = JSON.stringify([range, chart.lines.map((line) => line.label), place.clientWidth, colour("--body-fg")]);
     const rows = [data.times, ...chart.lines.map((line) => line.values)];
     const kept = plots.get(figure);
     if (kept && kept.shape === shape) {
