@@ -27,7 +27,7 @@ from redis.exceptions import RedisError
 from avo_project.chart_data import SPANS, chart_data
 from avo_project.console import consoles
 from avo_project.live_panels import GIVEN, Fragment, Panel, action_button, fragments, json_answer, live_answer
-from avo_project.operator_actions import Deed, Effect, record, subject_of
+from avo_project.operator_actions import Deed, Effect, log_failure, record, subject_of
 from avo_project.redaction import redacted
 
 __all__ = ["Effect", "LiveAction", "LiveStateAdmin", "Panel"]
@@ -198,8 +198,8 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _run(self, request: HttpRequest, action: LiveAction) -> None:
         try:
             effect, has_failed = _effect(action.run(request)), False
-        except Exception as error:
-            logger.exception("admin action %s failed", action.name)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
+            log_failure(logger, action.name, error)
             effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
         deed = Deed(action.label, subject_of(request.POST), request.POST["reason"].strip(), effect, has_failed)
         record(request, self.opts, deed)

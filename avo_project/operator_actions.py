@@ -1,5 +1,6 @@
 """Writes down what an operator did: for the admin's own log and for the append-only audit."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.db.models.options import Options
 from django.http import HttpRequest, QueryDict
+from redis.exceptions import RedisError
 
 from avo_project.models import OperatorAction
 
@@ -58,6 +60,14 @@ def record(request: HttpRequest, page: "Options[Model]", deed: Deed, rows: Seque
         action_flag=CHANGE,
         change_message=message,
     )
+
+
+def log_failure(logger: logging.Logger, action: str, error: Exception) -> None:
+    """What was refused, or could not be done now, in a line; a bug with its trace."""
+    if isinstance(error, ValueError | LookupError | RedisError):
+        logger.warning("admin action %s failed: %s", action, error)
+    else:
+        logger.error("admin action %s failed", action, exc_info=error)
 
 
 def subject_of(fields: QueryDict) -> str:

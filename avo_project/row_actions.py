@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from avo_project.operator_actions import Deed, Effect, record
+from avo_project.operator_actions import Deed, Effect, log_failure, record
 from avo_project.redaction import redacted
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ def _run(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[An
     subject = _subject(request, chosen, count)
     try:
         effect, has_failed = _done(action, chosen, count), False
-    except Exception as error:
-        logger.exception("admin action %s failed", action.name)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
+        log_failure(logger, action.name, error)
         effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
     reason = request.POST["reason"].strip()
     record(request, page.opts, Deed(action.label, subject, reason, effect, has_failed), logged)

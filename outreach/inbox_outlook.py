@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from avo_project.redaction import redacted
-from outreach.inbox_rules import PAUSED, History, next_moment, utc_from_ms
+from outreach.inbox_rules import NEVER_MS, PAUSED, History, next_moment, utc_from_ms
 from outreach.inspection import Glimpse, QueueView
 from outreach.models import Inbox
 from outreach.waiting import TEXTS
@@ -50,6 +50,8 @@ def _outlook(inbox: Inbox, glimpse: Glimpse, stamps: Sequence[int] | None, now_m
         until_ms = verdict.until_ms
     elif not is_later:
         return InboxOutlook(inbox, glimpse.in_flight, "", None)
+    elif glimpse.next_ms is not None and glimpse.next_ms >= NEVER_MS:
+        text, until_ms = "Waits for a worker to notice that it may send again: within seconds.", None
     else:
         text = (
             "Waits for its touches' own times." if stamps is not None else "Waits for its limits or its touches' times."

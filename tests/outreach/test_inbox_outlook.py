@@ -1,0 +1,59 @@
+"""What holds the next touch of many inboxes: the same as the rules say of one, for few commands."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from outreach import keys
+from outreach.inbox_outlook import inbox_outlooks
+from outreach.inbox_settings import change_inbox
+from outreach.inspection import QueueView
+from outreach.models import Inbox, Touch
+from outreach.waiting import inboxes_waiting
+from tests.outreach.conftest import Desk
+
+pytestmark = pytest.mark.django_db
+
+
+def told(inbox: Inbox) -> str:
+    view = QueueView.connect()
+    [outlook] = inbox_outlooks([inbox], view, view.now_ms())
+    return outlook.text
+
+
+def test_a_paused_inbox_and_one_resumed_a_moment_ago(
+    inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk
+) -> None:
+    change_inbox(inbox.address, {"paused": True})
+    queue_up(2)
+    desk.work()
+    inbox.refresh_from_db()
+    assert told(inbox) == "Waits because its inbox is paused."
+    Inbox.objects.update(paused=False)
+    inbox.refresh_from_db()
+    assert "within seconds" in told(inbox)
+
+
+def test_it_says_what_the_rules_say(inbox: Inbox, redis_of: Any) -> None:
+    change_inbox(inbox.address, {"per_minute": 1})
+    inbox.refresh_from_db()
+    view = QueueView.connect()
+    now_ms = view.now_ms()
+    redis_of("outreach").rpush(keys.log(inbox.pk), now_ms - 1000)
+    redis_of("outreach").zadd(keys.READY, {str(inbox.pk): now_ms + 59_001})
+    [outlook] = inbox_outlooks([inbox], view, now_ms)
+    one = inboxes_waiting([inbox], view, now_ms)[inbox.pk]
+    assert (outlook.text, outlook.until) == (one.text, one.until)
+    assert "all it may in a minute" in outlook.text
+
+
+def test_touches_that_wait_for_their_own_time(inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk) -> None:
+    queue_up(1, not_before=time.time() + 3600)
+    desk.work()
+    assert told(inbox) == "Waits for its touches' own times."
+
+
+def test_no_inbox_needs_no_command(redis_of: Any) -> None:
+    assert inbox_outlooks([], QueueView.connect(), 0) == []
