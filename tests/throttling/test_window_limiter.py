@@ -1,5 +1,7 @@
 """The script on a real server, against the model in plain Python and against the definition of a rolling window."""
 
+import os
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from throttling import keys
+from throttling import keys, round_trip
 from throttling.rates import parse_policies
 from throttling.records import BUCKETS, Hit, Outcome, Policy
 from throttling.rolling_windows import RollingWindows
@@ -149,6 +151,35 @@ def test_a_flushed_script_is_loaded_again(limiter: WindowLimiter, redis_of: Any)
     limiter.hit(hit())
     redis_of("throttling").script_flush()
     assert limiter.hit(hit()).allowed
+
+
+@pytest.mark.real_server
+def test_a_connection_that_the_server_closed_is_opened_again(limiter: WindowLimiter, redis_of: Any) -> None:
+    limiter.hit(hit())
+    redis_of("throttling").client_kill_filter(_type="normal", skipme=True)
+    assert [limiter.hit(hit()).allowed for _ in range(3)] == [True, True, False]
+
+
+def test_a_fork_uses_no_connection_of_its_parent(limiter: WindowLimiter) -> None:
+    class Parents:
+        pid = os.getpid() - 1
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"{name} of a parent's connection")
+
+    idle = round_trip._IDLE.setdefault(limiter._client.connection_pool, deque())
+    idle.append(Parents())
+    assert limiter.hit(hit()).allowed
+
+
+@pytest.mark.real_server
+def test_limiters_of_one_client_share_their_connections(redis_of: Any) -> None:
+    client = redis_of("throttling")
+    WindowLimiter(client).hit(hit())
+    before = client.info("clients")["connected_clients"]
+    for _ in range(5):
+        WindowLimiter(client).hit(hit())
+    assert client.info("clients")["connected_clients"] == before
 
 
 def test_a_clock_that_steps_back_gives_nothing_away(limiter: WindowLimiter) -> None:
