@@ -189,6 +189,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "action": action,
             "asked": [(name, name.replace("_", " "), request.POST.get(name, "")) for name in action.inputs if missing],
             "kept": [pair for pair in posted if pair[0] not in _ASKED_ANEW | set(missing and action.inputs)],
+            "subject": subject_of(request.POST),
             "preview": preview,
             "complaint": complaint,
             "reason": request.POST.get("reason", ""),

@@ -65,6 +65,7 @@ def test_an_action_is_post_asks_first_and_keeps_its_fields(operator_client: Any)
     assert "3 touches would go." in asked
     assert '<input type="hidden" name="lane" value="a">' in asked
     assert "This concerns 3." in asked
+    assert "<strong>lane: a</strong>" in asked
     assert live_pages.done == []
 
 
