@@ -17,7 +17,8 @@ chaos: $(VENV)/.installed-dev
 	@PATH="$(BIN):$$PATH" AVO_CHAOS=long python -m pytest tests/end_to_end -k chaos --timeout 7200 $(ARGS)
 
 lint: $(VENV)/.installed-dev
-	@PATH="$(BIN):$$PATH" sh -c 'ruff format . && ruff check --fix . && mypy && lint-imports'
+	@PATH="$(BIN):$$PATH" sh -c 'ruff format . && ruff check --fix . && mypy && lint-imports && \
+	  python manage.py redis_acl --sample >deploy/redis/users.acl'
 
 requirements: $(VENV)/.installed-dev
 	@for name in requirements requirements-dev requirements-otel; do \
