@@ -25,20 +25,25 @@ class KnownInbox:
 
 
 class InboxBook:
-    """Rules and addresses by inbox id."""
+    """Rules and addresses by inbox id. ``changed``: inboxes whose lanes are to be looked at again, until taken out."""
 
     def __init__(self) -> None:
+        self.changed: set[int] = set()
         self._known: dict[int, KnownInbox] = {}
         self._newest: datetime | None = None
 
-    def refresh(self) -> list[int]:
-        """Reads what changed since the last call; returns the ids of inboxes whose entry is new."""
+    def refresh(self) -> None:
+        """Reads what changed since the last call and adds it to ``changed``."""
+        self.changed.update(row.pk for row in self._news() if self._note(row))
+
+    def _news(self) -> Iterable[Inbox]:
         if self._newest is None:
-            return [row.pk for row in Inbox.objects.all() if self._note(row)]
+            return Inbox.objects.all()
         lately = Inbox.objects.filter(changed_at__gte=self._newest - _OVERLAP)
         changed = [pk for pk, changed_at in lately.values_list("pk", "changed_at") if self._is_news(pk, changed_at)]
-        rows = lately if len(changed) > _MANY else Inbox.objects.filter(pk__in=changed) if changed else ()
-        return [row.pk for row in rows if self._note(row)]
+        if len(changed) > _MANY:
+            return lately
+        return Inbox.objects.filter(pk__in=changed) if changed else ()
 
     def __getitem__(self, inbox_id: int) -> KnownInbox:
         """Raises Inbox.DoesNotExist."""

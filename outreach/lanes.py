@@ -138,6 +138,13 @@ class Lanes:
         lane_keys = [keys.READY, keys.WAKE, keys.lane(inbox_id), keys.delayed(inbox_id), keys.HELD]
         self._scripts["recheck"](lane_keys, [self._now(), inbox_id, _blank(held_until_ms)])
 
+    def recheck_all(self) -> None:
+        """Has every lane looked at now, because it is not known which inboxes changed."""
+        now_ms = self._now() or _ms(self._client.time())
+        waiting = self._client.zrange(keys.READY, 0, -1)
+        for inbox_ids in _batches(waiting):
+            self._client.zadd(keys.READY, dict.fromkeys(inbox_ids, now_ms), xx=True, lt=True)
+
     def remember(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:
         """Gives the inbox's log its sends back (``stamps_ms``, oldest first), unless it has a log."""
         if stamps_ms:
@@ -204,6 +211,11 @@ def _grouped(pieces: Iterable[Arrivals]) -> Iterable[list[Arrivals]]:
         size += piece.size
     if group:
         yield group
+
+
+def _ms(server_time: tuple[int, int]) -> int:
+    seconds, microseconds = server_time
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def _blank(number: int | None) -> str | int:

@@ -42,6 +42,7 @@ class Upkeep:
         self._reconciler = reconciler
         self._history = history
         self._beside = beside
+        self._is_new = True
         self._next_look = 0.0
         self._next_sample = 0.0
         self._next_sweep = 0.0
@@ -93,10 +94,16 @@ class Upkeep:
         self._history.record(DepthSample(int(now // 60), sum(depths.values()), deepest))
 
     def _follow_inboxes(self) -> None:
-        is_first = not self._book
-        for inbox_id in self._book.refresh():
-            if not is_first:
-                self._lanes.recheck(inbox_id)
+        """A lane is parked for as long as its inbox holds it, so whatever changes an inbox must have it looked at."""
+        self._book.refresh()
+        changed = self._book.changed
+        if self._is_new:  # nobody may have been at work when an inbox was resumed
+            self._lanes.recheck_all()
+            self._is_new = False
+            changed.clear()
+        while changed:  # taken out only after the call, which may fail
+            self._lanes.recheck(inbox_id := min(changed))
+            changed.discard(inbox_id)
 
     def _recover(self, now: float) -> None:
         taken = self._lanes.recover(self._shift, _RECOVER_AT_ONCE)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.stop_flag import StopFlag
 from outreach.crew import Crew
@@ -255,6 +256,53 @@ def test_a_changed_inbox_is_followed(inbox: Inbox, queue_up: Queue, desk: Desk, 
     desk.work()
     assert desk.sender.sent == []
     change_inbox("anna@example.com", {"paused": False})
+    clock.advance(5)
+    desk.work()
+    assert len(desk.sender.sent) == 1
+
+
+def test_an_inbox_that_was_resumed_while_nobody_worked_is_looked_at(
+    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], clock: FixedClock
+) -> None:
+    change_inbox("anna@example.com", {"paused": True})
+    queue_up(1)
+    make_desk("first").work()
+    change_inbox("anna@example.com", {"paused": False})
+    second = make_desk("second")
+    second.work()
+    assert len(second.sender.sent) == 1
+
+
+def test_a_change_that_comes_with_a_pause_is_followed(
+    inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock
+) -> None:
+    """The worker reads the inboxes when a server's answer pauses one; what else changed must not be forgotten."""
+    change_inbox("bert@example.com", {"paused": True})
+    queue_up(1, inbox="bert@example.com")
+    desk.work()
+    desk.sender.answer = Outcome("pause", 550, "550 5.7.1 blocked")
+    queue_up(1)
+    desk.worker.step()
+    change_inbox("bert@example.com", {"paused": False})
+    desk.work()
+    desk.sender.answer = Outcome("sent")
+    clock.advance(5)
+    desk.work()
+    assert [touch.sender_address for touch in desk.sender.sent] == ["anna@example.com", "bert@example.com"]
+
+
+def test_a_change_is_followed_though_redis_was_away_at_that_moment(
+    inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock, monkeypatch: Any
+) -> None:
+    change_inbox("anna@example.com", {"paused": True})
+    queue_up(1)
+    desk.work()
+    change_inbox("anna@example.com", {"paused": False})
+    clock.advance(5)
+    with monkeypatch.context() as away:
+        away.setattr(Lanes, "recheck", lambda *_: (_ for _ in ()).throw(RedisConnectionError("away")))
+        with pytest.raises(RedisConnectionError):
+            desk.worker.step()
     clock.advance(5)
     desk.work()
     assert len(desk.sender.sent) == 1

@@ -1,0 +1,372 @@
+"""Workers, ledger and queue together, held against a pure model of what a touch may go through.
+
+The model is told what people do and what servers answer, and follows along. It decides whether a touch may be handed
+to a server at all (state, moment, suppression, pause, limit), and says what state each must be in after every step. At
+the end all obstacles are taken away: then every touch must come to an end.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.test import TestCase
+from django_redis import get_redis_connection
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from outreach.conf import OutreachConf
+from outreach.depth_history import DepthHistory
+from outreach.inbox_book import InboxBook
+from outreach.inbox_settings import change_inbox, set_paused
+from outreach.inspection import QueueView
+from outreach.intake import Intake
+from outreach.lanes import Lanes
+from outreach.ledger import Ledger, Tried
+from outreach.models import Attempt, Inbox, Suppression, Touch
+from outreach.outcome import Outcome
+from outreach.reconcile import Reconciler
+from outreach.remedies import Remedies
+from outreach.reservation import Outgoing, Shift
+from outreach.retry import RetryPolicy
+from outreach.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
+from outreach.upkeep import Upkeep
+from outreach.worker import Worker
+from tests.doubles import FixedClock
+
+FREE, LIMITED, A_MINUTE = "free@example.com", "limited@example.com", 2
+INBOXES = (FREE, LIMITED)
+RECIPIENTS = ("r1@example.com", "r2@example.com", "r3@example.com")
+LEASE_SECONDS = 60.0
+RETRIES = 2
+RESERVABLE, FINAL = {"queued", "waiting", "retrying"}, {"sent", "dead", "suppressed", "cancelled"}
+OUTCOMES = [
+    Outcome("sent"),
+    Outcome("sent"),
+    Outcome("retry", 450, "450 later"),
+    Outcome("retry", 421, "421 later", retry_after_seconds=100.0),
+    Outcome("suppress", 550, "550 5.1.1 no such user"),
+    Outcome("pause", 550, "550 5.7.1 blocked"),
+    Outcome("give_up", 554, "554 bad content"),
+    Outcome("unknown", detail="no answer"),
+]
+COMMITTED = TestCase.captureOnCommitCallbacks
+
+
+@dataclass
+class Given:
+    """One time that a touch was handed to a server. ``counts_at``: when it used up room under the limit."""
+
+    outgoing: Outgoing
+    at: float
+    counts_at: float | None = None
+    lease_ends: float = 0.0
+
+
+@dataclass
+class ModelTouch:
+    inbox: str
+    recipient: str
+    status: str
+    due: float = 0.0
+    tries: int = 0
+    given: list[Given] = field(default_factory=list)
+
+
+class HandCrew:
+    """A crew whose touches stay in hand until the test answers for the server."""
+
+    size = 3
+
+    def __init__(self, on_give: Any) -> None:
+        self._on_give = on_give
+        self.hands: dict[str, Outgoing] = {}
+        self.done: list[Tried] = []
+
+    @property
+    def in_hand(self) -> tuple[Outgoing, ...]:
+        return (*self.hands.values(), *(tried.outgoing for tried in self.done))
+
+    @property
+    def free(self) -> int:
+        return self.size - len(self.in_hand)
+
+    def give(self, touches: tuple[Outgoing, ...]) -> None:
+        for touch in touches:
+            self._on_give(touch)
+            self.hands[touch.touch_id] = touch
+
+    def collect(self, wait_seconds: float = 0.0) -> list[Tried]:
+        done, self.done = self.done, []
+        return done
+
+
+@dataclass
+class Process:
+    """A worker with its own copy of everything that is not shared."""
+
+    worker: Worker
+    crew: HandCrew
+    ledger: Ledger
+    book: InboxBook
+    shift: Shift
+
+
+class TouchMachine(RuleBasedStateMachine):
+    @initialize()
+    def start(self) -> None:
+        client = get_redis_connection("outreach")
+        client.flushall()
+        for table in (Attempt, Touch, Suppression, Inbox):
+            table.objects.all().delete()
+        self.client, self.clock = client, FixedClock()
+        self.lanes = Lanes(client, lambda: round(self.clock.now * 1000))
+        self.lanes.mark_intact(0)
+        self.view = QueueView(client)
+        self.intake = Intake(self.lanes, self.clock)
+        self.remedies = Remedies(self.lanes, self.clock)
+        self.reconciler = Reconciler(self.lanes, self.view, round(LEASE_SECONDS * 1000))
+        self.ids = {change_inbox(FREE, {}).pk: FREE, change_inbox(LIMITED, {"per_minute": A_MINUTE}).pk: LIMITED}
+        self.processes = {name: self.process(name) for name in ("anna", "bert")}
+        self.touches: dict[str, ModelTouch] = {}
+        self.suppressed: set[str] = set()
+        self.paused: set[str] = set()
+
+    def process(self, name: str) -> Process:
+        conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
+        shift, book, crew = Shift(name, LEASE_SECONDS), InboxBook(), HandCrew(self.on_give)
+        ledger = Ledger(shift, book, RetryPolicy(RETRIES), random=lambda: 1.0)
+        history = DepthHistory(self.client)
+        upkeep = Upkeep(shift, conf, self.lanes, ledger, book, self.reconciler, history)
+        worker = Worker(shift, conf, self.lanes, ledger, book, crew, upkeep, self.clock)  # type: ignore[arg-type]
+        return Process(worker, crew, ledger, book, shift)
+
+    # What people do
+
+    @rule(
+        inbox=st.sampled_from(INBOXES),
+        recipient=st.sampled_from(RECIPIENTS),
+        delay=st.sampled_from([None, None, 30.0]),
+        key=st.sampled_from([None, None, "once"]),
+    )
+    def enqueue(self, inbox: str, recipient: str, delay: float | None, key: str | None) -> None:
+        self.clock.advance(0.001)  # ids sort by time, so that an example runs the same way again
+        draft = {"inbox": inbox, "recipient": recipient, "subject": "Hi", "body": "Hello", "idempotency_key": key}
+        with COMMITTED(execute=True):
+            accepted = self.intake.accept({**draft, "not_before": delay and self.clock.now + delay})
+        assert accepted.is_repeat == (accepted.touch_id in self.touches)
+        if not accepted.is_repeat:
+            due = self.clock.now + (delay or 0.0)
+            status = "suppressed" if recipient in self.suppressed else "waiting" if delay else "queued"
+            self.touches[accepted.touch_id] = ModelTouch(inbox, recipient, status, due)
+
+    @rule(recipient=st.sampled_from(RECIPIENTS))
+    def suppress(self, recipient: str) -> None:
+        with COMMITTED(execute=True):
+            suppress_recipient(recipient.upper(), "asked", self.lanes)
+        self.stop_recipient(recipient)
+
+    @rule(data=st.data())
+    def unsubscribe(self, data: st.DataObject) -> None:
+        if touch_id := self.pick(data, lambda touch: bool(touch.given)):
+            touch = touch_of_token(unsubscribe_token(touch_id))
+            assert touch is not None
+            with COMMITTED(execute=True):
+                suppress(touch.recipient_key, touch.recipient, "unsubscribed", self.lanes)
+            self.stop_recipient(touch.recipient)
+
+    def stop_recipient(self, recipient: str) -> None:
+        self.suppressed.add(recipient)
+        for touch in self.touches.values():
+            if touch.recipient == recipient and touch.status in RESERVABLE:
+                touch.status = "suppressed"
+
+    @rule(address=st.sampled_from(INBOXES), paused=st.booleans())
+    def pause(self, address: str, paused: bool) -> None:
+        set_paused(Inbox.objects.filter(address=address), paused=paused)
+        (self.paused.add if paused else self.paused.discard)(address)
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if touch_id := self.pick(data, lambda touch: touch.status in RESERVABLE):
+            with COMMITTED(execute=True):
+                assert self.remedies.cancel(Touch.objects.filter(pk=touch_id)) == 1
+            self.touches[touch_id].status = "cancelled"
+
+    @rule(data=st.data())
+    def redrive(self, data: st.DataObject) -> None:
+        if touch_id := self.pick(data, lambda touch: touch.status == "dead"):
+            self.send_anew(touch_id, self.remedies.redrive)
+
+    @rule(data=st.data(), left=st.booleans())
+    def resolve_unknown(self, data: st.DataObject, left: bool) -> None:
+        touch_id = self.pick(data, lambda touch: touch.status == "unknown")
+        if touch_id and left:
+            assert self.remedies.resolve_as_sent(Touch.objects.filter(pk=touch_id)) == 1
+            self.touches[touch_id].status = "sent"
+        elif touch_id:
+            self.send_anew(touch_id, self.remedies.send_again)
+
+    def send_anew(self, touch_id: str, remedy: Any) -> None:
+        touch = self.touches[touch_id]
+        may = touch.recipient not in self.suppressed
+        with COMMITTED(execute=True):
+            assert remedy(Touch.objects.filter(pk=touch_id)) == may
+        if may:
+            touch.status, touch.due, touch.tries = "queued", 0.0, 0
+
+    def pick(self, data: st.DataObject, fits: Any) -> str | None:
+        fitting = [touch_id for touch_id, touch in self.touches.items() if fits(touch)]
+        return data.draw(st.sampled_from(fitting)) if fitting else None
+
+    # What workers and servers do
+
+    @rule(name=st.sampled_from(["anna", "bert"]), times=st.integers(1, 3))
+    def step(self, name: str, times: int) -> None:
+        for _ in range(times):
+            self.process_answers(self.processes[name])
+            self.processes[name].worker.step()
+            self.follow()
+
+    @rule(name=st.sampled_from(["anna", "bert"]), outcome=st.sampled_from(OUTCOMES), data=st.data())
+    def answer(self, name: str, outcome: Outcome, data: st.DataObject) -> None:
+        """The server's answer to one touch; the worker has not written it down yet."""
+        crew = self.processes[name].crew
+        if crew.hands:
+            outgoing = crew.hands.pop(data.draw(st.sampled_from(sorted(crew.hands))))
+            crew.done.append(Tried(outgoing, outcome, self.clock.now))
+            given = self.given_of(outgoing)
+            given.counts_at = self.clock.now if given.counts_at is None else given.counts_at
+
+    @rule(name=st.sampled_from(["anna", "bert"]))
+    def heartbeat(self, name: str) -> None:
+        process = self.processes[name]
+        process.worker.beat()
+        for outgoing in process.crew.in_hand:
+            if self.touches[outgoing.touch_id].status == "sending" and self.is_newest(outgoing):
+                self.given_of(outgoing).lease_ends = self.clock.now + LEASE_SECONDS
+
+    @rule(name=st.sampled_from(["anna", "bert"]), where=st.sampled_from(["working", "reserved", "noted", "written"]))
+    def crash(self, name: str, where: str) -> None:
+        """At work; right after taking touches; after noting them in the ledger; after writing an answer into it."""
+        process = self.processes[name]
+        if where in {"reserved", "noted"}:
+            terms = process.book.terms(self.ids, self.clock.now)
+            held = self.lanes.reserve(process.shift, 2, terms, most_of_one=2).reservations
+            if where == "noted":
+                for outgoing in process.ledger.claim(held, self.clock.now).outgoing:
+                    self.on_give(outgoing)
+        if where == "written":
+            self.process_answers(process)
+            process.ledger.settle(process.crew.collect(), self.clock.now)
+        self.processes[name] = self.process(name)
+        self.follow()
+
+    @rule(healed_by=st.sampled_from(["reconcile", "worker"]))
+    def lose_redis(self, healed_by: str) -> None:
+        self.client.flushall()
+        if healed_by == "reconcile":
+            self.reconciler.everything(self.clock.now)
+
+    @rule(seconds=st.sampled_from([0.001, 1.0, 5.0, 15.0, 61.0, 61.0, 300.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    # The model
+
+    def on_give(self, outgoing: Outgoing) -> None:
+        """A touch is handed to a server: it must be allowed to go, now."""
+        touch, now = self.touches[outgoing.touch_id], self.clock.now
+        assert touch.status in RESERVABLE, touch
+        assert touch.due <= now + 0.001, touch
+        assert touch.recipient not in self.suppressed
+        assert touch.inbox not in self.paused
+        touch.given.append(Given(outgoing, now, lease_ends=now + LEASE_SECONDS))
+        touch.status, touch.tries = "sending", touch.tries + 1
+        assert outgoing.tries == touch.tries
+        if touch.inbox == LIMITED:
+            assert self.used(LIMITED) <= A_MINUTE
+
+    def used(self, inbox: str) -> int:
+        """Sends of the last minute; what no server has answered may be leaving at this moment."""
+        given = [one for touch in self.touches.values() if touch.inbox == inbox for one in touch.given]
+        return sum(one.counts_at is None or one.counts_at > self.clock.now - 60.0 for one in given)
+
+    def process_answers(self, process: Process) -> None:
+        """What the worker will write down in its next step."""
+        for tried in process.crew.done:
+            touch = self.touches[tried.outgoing.touch_id]
+            if touch.status in {"sending", "unknown"} and self.is_newest(tried.outgoing):
+                self.apply(touch, tried)
+
+    def apply(self, touch: ModelTouch, tried: Tried) -> None:
+        outcome = tried.outcome
+        delay = max(outcome.retry_after_seconds or 0.0, 15.0 * 4.0 ** (touch.tries - 1))
+        if outcome.kind == "retry" and touch.tries <= RETRIES:
+            touch.status, touch.due = "retrying", tried.finished_at + delay
+        elif outcome.kind == "pause":
+            touch.status, touch.due = "waiting", tried.finished_at + 5.0
+        else:
+            touch.status = outcome.kind if outcome.kind in {"sent", "unknown"} else "dead"
+        if outcome.kind == "pause":
+            self.paused.add(touch.inbox)
+        if outcome.kind == "suppress":
+            self.suppressed.add(touch.recipient)
+
+    def follow(self) -> None:
+        """What a worker may find out by itself: a dead one's lease has ended, a waiting touch is suppressed."""
+        for touch_id, status in self.statuses().items():
+            touch = self.touches[touch_id]
+            if touch.status == "sending" and status == "unknown":
+                assert touch.given[-1].lease_ends <= self.clock.now
+                touch.status = "unknown"
+                touch.given[-1].counts_at = touch.given[-1].counts_at or self.clock.now
+            elif touch.status in RESERVABLE and status == "suppressed":
+                assert touch.recipient in self.suppressed
+                touch.status = "suppressed"
+
+    def given_of(self, outgoing: Outgoing) -> Given:
+        return next(one for one in self.touches[outgoing.touch_id].given if one.outgoing is outgoing)
+
+    def is_newest(self, outgoing: Outgoing) -> bool:
+        return self.touches[outgoing.touch_id].given[-1].outgoing is outgoing
+
+    def statuses(self) -> dict[str, str]:
+        return {str(pk): status for pk, status in Touch.objects.values_list("pk", "status")}
+
+    @invariant()
+    def the_ledger_says_what_the_model_says(self) -> None:
+        if hasattr(self, "touches"):
+            assert self.statuses() == {touch_id: touch.status for touch_id, touch in self.touches.items()}
+
+    def teardown(self) -> None:
+        """Nothing is in the way any more: whatever was not given up comes to an end."""
+        if not hasattr(self, "touches"):
+            return
+        for address in INBOXES:
+            self.pause(address, paused=False)
+        for _ in range(len(self.touches) + 12):
+            for name, process in self.processes.items():
+                while process.crew.hands:
+                    _, outgoing = process.crew.hands.popitem()
+                    process.crew.done.append(Tried(outgoing, Outcome("sent"), self.clock.now))
+                    self.given_of(outgoing).counts_at = self.given_of(outgoing).counts_at or self.clock.now
+                self.step(name, 3)
+            for address in sorted(self.paused):  # an answer that came late
+                self.pause(address, paused=False)
+            self.clock.advance(301.0)
+        self.the_ledger_says_what_the_model_says()
+        assert [touch for touch in self.touches.values() if touch.status not in {*FINAL, "unknown"}] == []
+        overview = self.view.overview()
+        assert (overview.in_flight, overview.leases_ended) == (0, 0)
+        assert self.view.queued_ids(self.ids) == set()
+
+
+@pytest.mark.usefixtures("redis_of", "db")
+class TestTouches(TouchMachine.TestCase):
+    settings = settings(
+        max_examples=30,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
