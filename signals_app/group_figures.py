@@ -1,4 +1,4 @@
-"""Reads the figures of the stream and its groups out of Redis, in three round trips and some counting."""
+"""Reads the figures of the stream and its groups out of Redis, in four round trips and some counting."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -21,6 +21,7 @@ class FiguresReader:
     def __init__(self, client: Any, *, count_up_to: int = 10_000) -> None:
         self._client = client
         self._count_up_to = count_up_to
+        self._now = client.register_script(read_lua(__package__, "now"))
         self._count_after = client.register_script(read_lua(__package__, "count_after"))
 
     @classmethod
@@ -35,17 +36,17 @@ class FiguresReader:
             if "no such key" in str(error):
                 return StreamFigures(keys.LIVE, 0, ())
             raise
-        length, (seconds, microseconds), first, info = self._stream()
+        length, first, info = self._stream()
         newest = info["last-generated-id"].decode()
-        now_ms = seconds * 1000 + microseconds // 1000
+        now_ms = self._now(keys=[keys.LIVE])
         read = [self._group(group, length, first, newest, now_ms) for group in groups]
         return StreamFigures(keys.LIVE, length, read, info.get("entries-added"))
 
-    def _stream(self) -> tuple[int, tuple[int, int], str, Mapping[str, Any]]:  # length, time, first id, information
+    def _stream(self) -> tuple[int, str, Mapping[str, Any]]:  # length, first id, information
         with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.xlen(keys.LIVE).time().xrange(keys.LIVE, count=1).xinfo_stream(keys.LIVE)
-            length, time, first, info = pipeline.execute()
-        return length, time, _first_id(first), info
+            pipeline.xlen(keys.LIVE).xrange(keys.LIVE, count=1).xinfo_stream(keys.LIVE)
+            length, first, info = pipeline.execute()
+        return length, _first_id(first), info
 
     def _group(self, group: Mapping[str, Any], length: int, first: str, newest: str, now_ms: int) -> GroupFigures:
         name, delivered = group["name"].decode(), group["last-delivered-id"].decode()

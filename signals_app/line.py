@@ -9,7 +9,7 @@ from typing import Any
 
 import hiredis
 from redis import RedisCluster
-from redis.exceptions import AskError, NoScriptError, ResponseError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, ResponseError, TryAgainError
 
 Argument = bytes | str | int | float
 Reply = Any  # bytes, int, None, or a list of replies
@@ -68,9 +68,11 @@ class Line:
         return self._connection
 
     def _refuse(self, error: ResponseError) -> None:
-        if isinstance(error, AskError):  # MOVED is one: the slot is on another server of the cluster by now
-            self._client.nodes_manager.initialize()
+        if isinstance(error, (ReadOnlyError, ClusterDownError)):
+            self.close()  # no primary any more: the address may lead to another server by now
+        if isinstance(error, AskError) and isinstance(self._client, RedisCluster):  # MOVED is one
             self.close()
+            self._client.nodes_manager.initialize()
             raise TryAgainError(str(error)) from error
         raise error
 

@@ -5,7 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
+from redis.retry import Retry
 
 from signals_app import keys
 from signals_app.group import ConsumerGroup, NameTakenError
@@ -223,6 +226,27 @@ def test_a_lost_connection_loses_nothing_and_doubles_nothing(
     one.drain()
     assert handler.handled == [1, 2, 3]
     assert one.consumer.tally.executed == 3
+
+
+@pytest.mark.real_server
+def test_a_server_that_falls_silent_is_given_up_and_asked_anew(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    redis_client.ping()
+    path = redis_client.connection_pool.connection_kwargs["path"]
+    hasty = Redis(
+        unix_socket_path=path, protocol=2, legacy_responses=True, socket_timeout=0.1, retry=Retry(NoBackoff(), 0)
+    )
+    one = crew(in_group=ConsumerGroup(hasty, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000), via=hasty)
+    one.drain()
+    redis_client.client_pause(1_000)
+    assert one.step().rest_seconds > 0, "it does not wait for ever"
+    add(redis_client, 1)
+    for _ in range(100):
+        one.step()
+        one.clock.advance(1)
+    assert handler.handled == [1]
+    hasty.close()
 
 
 @pytest.mark.real_server

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from signals_app import keys
 from signals_app.line import Line
@@ -46,6 +46,15 @@ def test_after_a_lost_reply_nothing_is_sent_twice_and_the_next_call_connects_ane
         with pytest.raises(RedisConnectionError):
             line.ask(("INCR", "a"))
         assert line.ask(("GET", "a")) == [b"2"]
+
+
+@pytest.mark.real_server
+def test_a_server_that_is_no_primary_any_more_is_left(redis_client: Any) -> None:
+    line = Line(redis_client, keys.LIVE)
+    before = line.ask(("CLIENT", "ID"))
+    with pytest.raises(ReadOnlyError):
+        line.ask(("EVAL", "return redis.error_reply('READONLY a replica')", 0))
+    assert line.ask(("CLIENT", "ID")) != before
 
 
 def test_a_connection_goes_back_to_its_pool(redis_client: Any) -> None:
