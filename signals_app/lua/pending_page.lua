@@ -2,25 +2,39 @@
 -- KEYS[1] stream
 -- ARGV[1] group   ARGV[2] id after which to start   ARGV[3] most entries   ARGV[4] consumer, '' for any
 -- Returns {id, consumer, idle time in ms, deliveries, symbol, signal_id} for each, oldest first; the last two are cut
--- at 80 bytes, and empty where the entry has none or is gone.
--- Atomic by being one read; it saves a round trip an entry and sends no payload.
+-- at 80 bytes, and empty where the entry has none, is gone, or lies too far from the others.
+-- Atomic by being one read; it saves a round trip an entry and sends no payload. What is in hand lies close together,
+-- so a few reads of a stretch each find it: a page that refreshes itself must not cost a command an entry.
 local stream = KEYS[1]
 local group, after, most, consumer = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local READS, STRETCH = 3, 300
 
 local asked = {'XPENDING', stream, group, '(' .. after, '+', most}
 if consumer ~= '' then
   asked[#asked + 1] = consumer
 end
-local page = {}
-for _, row in ipairs(redis.call(unpack(asked))) do
-  local entry = redis.call('XRANGE', stream, row[1], row[1])[1]
-  local shown = {symbol = '', signal_id = ''}
-  local fields = entry and entry[2] or {}
-  for index = 1, #fields, 2 do
-    if shown[fields[index]] then
-      shown[fields[index]] = string.sub(fields[index + 1], 1, 80)
+local rows = redis.call(unpack(asked))
+
+local function shown(entry)
+  local found = {symbol = '', signal_id = ''}
+  for index = 1, #entry[2], 2 do
+    if found[entry[2][index]] then
+      found[entry[2][index]] = string.sub(entry[2][index + 1], 1, 80)
     end
   end
-  page[#page + 1] = {row[1], row[2], row[3], row[4], shown.symbol, shown.signal_id}
+  return found
+end
+
+local entries, reads, page = {}, 0, {}
+for _, row in ipairs(rows) do
+  if entries[row[1]] == nil and reads < READS then
+    reads = reads + 1
+    entries[row[1]] = {symbol = '', signal_id = ''}
+    for _, entry in ipairs(redis.call('XRANGE', stream, row[1], rows[#rows][1], 'COUNT', STRETCH)) do
+      entries[entry[1]] = shown(entry)
+    end
+  end
+  local found = entries[row[1]] or {symbol = '', signal_id = ''}
+  page[#page + 1] = {row[1], row[2], row[3], row[4], found.symbol, found.signal_id}
 end
 return page
