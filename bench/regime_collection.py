@@ -58,7 +58,7 @@ def QUERIES() -> dict[str, Any]:  # noqa: N802
         "by score": Query(order="-score"),
         "bull from 0.5, 1,000 rows": Query(regime="bull", min_score=0.5, order="-score", limit=1_000),
         "by symbol from 0.5": Query(regime="bear", min_score=0.5),
-        "500 symbols": Query(symbols=tuple(b"SYM%06d" % (n * 400) for n in range(500)), limit=500),
+        "500 symbols": Query(symbols=b",".join(b"SYM%06d" % (n * 400) for n in range(500)), limit=500),
     }
 
 

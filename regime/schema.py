@@ -96,6 +96,29 @@ _EXAMPLE_COLLECTION = {
     ],
 }
 
+_EXAMPLE_MACRO = {
+    "count": 1,
+    "results": [
+        {
+            "series_id": "UNRATE",
+            "date": "2016-05-01",
+            "value": 4.7,
+            "vintage": "2016-06-03",
+            "revised": False,
+            "previous_date": "2016-04-01",
+            "previous_value": 5.0,
+            "previous_revised": False,
+            "change": -0.3,
+        }
+    ],
+}
+_EXAMPLE_SERIES = {
+    "series_id": "UNRATE",
+    "vintage": "2016-06-03",
+    "count": 1,
+    "observations": [{"date": "2016-05-01", "vintage": "2016-06-03", "value": 4.7}],
+}
+
 
 def _answers(shape: Shape, example: object = None, **problems: str) -> dict[int | tuple[int, str], OpenApiResponse]:
     examples = [OpenApiExample("one", value=example, response_only=True)] if example else []
@@ -152,7 +175,9 @@ COLLECTION = extend_schema(
         _503="`collection-not-ready`: it is being built, come again after Retry-After.",
     ),
 )
-MACRO = extend_schema(operation_id="macro_newest_of_all_series", tags=["macro"], responses=_answers(_MACRO))
+MACRO = extend_schema(
+    operation_id="macro_newest_of_all_series", tags=["macro"], responses=_answers(_MACRO, _EXAMPLE_MACRO)
+)
 MACRO_SERIES = extend_schema(
     operation_id="macro_series",
     tags=["macro"],
@@ -162,5 +187,5 @@ MACRO_SERIES = extend_schema(
         _asked("end", OpenApiTypes.DATE, "Last date"),
         _asked("vintage", OpenApiTypes.DATE, "As known on that day; default: as known now"),
     ],
-    responses=_answers(_SERIES, None, _400="A date is none.", _404="`unknown-series`"),
+    responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="A date is none.", _404="`unknown-series`"),
 )

@@ -284,5 +284,15 @@ def test_a_process_that_never_saw_the_collection_learns_of_the_dead_too(
     assert problem(get(client, "/X")) == "stale-regime"
 
 
+def test_every_route_has_an_example_in_the_schema(client: Client, redis: Any) -> None:
+    paths = client.get("/api/schema?format=json").json()["paths"]
+    ours = {
+        path: routes["get"] for path, routes in paths.items() if path.startswith(("/api/intelligence", "/api/macro"))
+    }
+    assert len(ours) == 4
+    for path, route in ours.items():
+        assert route["responses"]["200"]["content"]["application/json"]["examples"], path
+
+
 def test_a_full_state_has_forty_fields() -> None:
     assert len(FIELDS) == 40
