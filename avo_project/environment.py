@@ -1,9 +1,64 @@
 """Reads the environment for settings.py; whatever is unusable ends the process with one line."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import environ
+
+_TRUE = {"1", "true", "yes", "on", "y", "t", "ok"}
+_FALSE = {"0", "false", "no", "off", "n", "f"}
+_DATABASES = {"postgres", "postgresql", "sqlite"}
+_MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
+
+
+class Environment(environ.Env):  # type: ignore[misc]
+    """django-environ's reader; an empty variable is an unset one, and one that cannot be read ends the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ENVIRON = {name: value for name, value in os.environ.items() if value}
+
+    def get_value(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any) -> Any:
+        if cast is bool and self.ENVIRON.get(var, "1").lower() not in _TRUE | _FALSE:
+            stop(var, "must be true or false.")
+        try:
+            return super().get_value(var, cast=cast, default=default, **options)
+        except ValueError:
+            stop(var, f"must be a {'whole number' if cast is int else getattr(cast, '__name__', 'value')}.")
+
+    def database(self, default: str) -> dict[str, Any]:
+        """``DATABASE_URL`` as Django's settings of one database."""
+        usage = "cannot be used. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
+        settings: dict[str, Any] = self._settings("DATABASE_URL", self.db_url, _DATABASES, default, usage)
+        if not settings["NAME"]:
+            stop("DATABASE_URL", usage)
+        return settings
+
+    def mail(self, default: str) -> dict[str, Any]:
+        """``EMAIL_URL`` as Django's settings of outgoing mail."""
+        usage = "cannot be used. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
+        settings: dict[str, Any] = self._settings("EMAIL_URL", self.email_url, _MAIL, default, usage)
+        if self.ENVIRON.get("EMAIL_URL", "").startswith("smtp") and not settings["EMAIL_HOST"]:
+            stop("EMAIL_URL", usage)
+        return settings
+
+    def _settings(self, name: str, read: Any, schemes: set[str], default: str, usage: str) -> Any:
+        with contextlib.suppress(environ.ImproperlyConfigured, ValueError):  # their words may hold a password
+            if urlsplit(self.ENVIRON.get(name, default)).scheme in schemes:
+                return read(name, default=default)
+        return stop(name, usage)
+
+    def http_url(self, name: str) -> str:
+        """An http(s) URL without the slash at its end, or an empty text when it is unset."""
+        url = str(self.str(name, default="")).rstrip("/")
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {"http", "https"} or not parts.netloc):
+            stop(name, "must be a URL like https://clerk.example.com.")
+        return url
 
 
 def data_dir(default: Path) -> Path:

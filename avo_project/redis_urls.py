@@ -37,8 +37,8 @@ class RedisTarget:
 
 
 def mask_password(url: str) -> str:
-    """``url`` with everything between ``//`` and the last ``@`` replaced by ``***``."""
-    return _CREDENTIALS.sub("//***@", url)
+    """``url`` with everything between ``//`` and the last ``@`` replaced by ``***``; all of it if it is no URL."""
+    return _CREDENTIALS.sub("//***@", url) if "://" in url else "***"
 
 
 def parse_redis_url(url: str) -> RedisTarget:

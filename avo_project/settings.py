@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from avo_project import environment
 from avo_project.log_lines import chosen_format, logging_settings
 from avo_project.redis_roles import cache_settings
 from avo_project.redis_urls import RedisUrlError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = environment.Environment()
 
 DATA_DIR = environment.data_dir(BASE_DIR / "var")
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
@@ -66,12 +64,7 @@ TEMPLATES = [
     }
 ]
 
-try:
-    DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
-except (environ.ImproperlyConfigured, ValueError):
-    environment.stop(
-        "DATABASE_URL", "cannot be parsed. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
-    )
+DATABASES: dict[str, Any] = {"default": env.database(default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -87,12 +80,7 @@ try:
 except RedisUrlError as error:
     raise SystemExit(str(error)) from None
 
-try:
-    vars().update(env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}"))
-except (environ.ImproperlyConfigured, ValueError):
-    environment.stop(
-        "EMAIL_URL", "cannot be parsed. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
-    )
+vars().update(env.mail(default=f"filemail:///{DATA_DIR / 'mail'}"))
 
 # HTTPS ends at a proxy. Its word is believed only if THROTTLE_NUM_PROXIES counts it.
 HTTPS = env.bool("DJANGO_HTTPS", default=False)
@@ -152,8 +140,8 @@ THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
     "PROCESSES": env.int("WEB_CONCURRENCY", default=1),
-    "CLERK_ISSUER": env.str("CLERK_ISSUER", default=""),
-    "CLERK_JWKS_URL": env.str("CLERK_JWKS_URL", default=""),
+    "CLERK_ISSUER": env.http_url("CLERK_ISSUER"),
+    "CLERK_JWKS_URL": env.http_url("CLERK_JWKS_URL"),
     "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),
     "CLERK_AUTHORIZED_PARTIES": env.list("CLERK_AUTHORIZED_PARTIES", default=[]),
     "CLERK_PLAN_TIERS": env.str("CLERK_PLAN_TIERS", default="free_user=free,pro=pro,institutional=institutional"),

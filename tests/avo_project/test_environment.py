@@ -1,6 +1,7 @@
 """The data folder and what is kept in it."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,55 @@ def test_the_data_folder_defaults_to_the_one_given(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("AVO_DATA_DIR", "")
     assert environment.data_dir(tmp_path / "var") == tmp_path / "var"
     assert (tmp_path / "var").is_dir()
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> environment.Environment:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return environment.Environment()
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = read(monkeypatch, DATABASE_URL="", EMAIL_URL="", THROTTLE_NUM_PROXIES="", DJANGO_DEBUG="", CLERK_ISSUER="")
+    assert env.database(default="sqlite:////data/db.sqlite3")["NAME"] == "/data/db.sqlite3"
+    assert env.mail(default="filemail:////data/mail")["EMAIL_FILE_PATH"] == "/data/mail"
+    assert env.int("THROTTLE_NUM_PROXIES", default=0) == 0
+    assert env.bool("DJANGO_DEBUG", default=False) is False
+    assert env.http_url("CLERK_ISSUER") == ""
+
+
+@pytest.mark.parametrize("value", ["yes", "True", "1", "on"])
+def test_the_usual_words_for_true_are_read(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert read(monkeypatch, DJANGO_DEBUG=value).bool("DJANGO_DEBUG", default=False) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reader"),
+    [
+        ("DJANGO_DEBUG", "maybe", lambda env: env.bool("DJANGO_DEBUG", default=False)),
+        ("THROTTLE_NUM_PROXIES", "abc", lambda env: env.int("THROTTLE_NUM_PROXIES", default=0)),
+        ("CLERK_ISSUER", "notaurl", lambda env: env.http_url("CLERK_ISSUER")),
+        *(
+            ("DATABASE_URL", url, lambda env: env.database(default="sqlite:////x"))
+            for url in (
+                "foo",
+                "mysql://u:sesame@h/d",
+                "redis+sentinel://u:sesame@h:26379",
+                "postgres://",
+                "postgres://h:abc/d",
+            )
+        ),
+        *(
+            ("EMAIL_URL", url, lambda env: env.mail(default="filemail:///x"))
+            for url in ("foo", "smtp://u:sesame@:25", "smtp://u:sesame@h:abc", "imap://u:sesame@h")
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_line_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reader: Callable[[environment.Environment], object]
+) -> None:
+    env = read(monkeypatch, **{name: value})
+    with pytest.raises(SystemExit, match=rf"^{name}: ") as stopped:
+        reader(env)
+    assert "sesame" not in str(stopped.value)
+    assert "\n" not in str(stopped.value)

@@ -59,3 +59,9 @@ def test_a_password_with_an_at_sign_is_masked_whole() -> None:
 
 def test_the_password_stays_out_of_the_record_when_it_is_printed() -> None:
     assert "secret" not in repr(parse_redis_url("redis://:secret@host"))
+
+
+def test_what_is_no_url_at_all_may_be_a_password_and_is_not_shown() -> None:
+    with pytest.raises(RedisUrlError) as refused:
+        parse_redis_url("sesame")
+    assert "sesame" not in str(refused.value)
