@@ -10,6 +10,7 @@ from django.core.mail import EmailMessage, get_connection
 from outreach.conf import OutreachConf
 from outreach.outcome import SENT, Outcome
 from outreach.reservation import Outgoing
+from outreach.senders.esp_errors import classify_esp, is_esp_error
 from outreach.senders.smtp import WatchedEmailBackend
 from outreach.senders.smtp_errors import classify
 from outreach.suppression import unsubscribe_token
@@ -55,12 +56,19 @@ class EmailSender:
             message(touch, self._conf.public_url, self._connection).send()
         except (smtplib.SMTPException, OSError) as error:
             return self._failed(error)
-        except ValueError as error:  # a mail that cannot be written down, such as a bad header: nothing was sent
+        except Exception as error:
+            if is_esp_error(error):
+                return classify_esp(error)
+            if not isinstance(error, ValueError):
+                raise
+            # a mail that cannot be written down, such as a bad header: nothing was sent
             return Outcome("give_up", detail=f"cannot be made a mail: {type(error).__name__}")
         return SENT
 
     def _failed(self, error: Exception) -> Outcome:
         connection, self._connection = self._connection, None
+        if is_esp_error(error):
+            return classify_esp(error)
         if not isinstance(connection, WatchedEmailBackend):
             return classify(error, content_sent=connection is not None)
         outcome = classify(error, content_sent=connection.content_sent)
