@@ -1,5 +1,5 @@
-"""Every page of the console over a full system: 209,033 states, 100,000 touches in 10,000 inboxes, 50,000 entries, 20,000
-active subjects. Time of the page and of a refresh in one process, and the Redis commands that a refresh costs."""
+"""Every page of the console over a full system: 209,033 states, 100,000 touches in 10,000 inboxes, 50,000 entries and
+20,000 active subjects. Time of the page and of a refresh in one process, and the Redis commands of a refresh."""
 
 import os
 import statistics
