@@ -11,6 +11,9 @@ graceful_timeout = 5
 keepalive = 5
 max_requests = 100_000
 max_requests_jitter = 10_000
+limit_request_line = 8190  # 500 symbols in a query; gunicorn allows no more
+limit_request_field_size = 131_072  # a token of any length gets the 401 that other bad tokens get
+limit_request_fields = 64
 accesslog = None
 control_socket_disable = True  # it would lie in the home folder
 

@@ -1,6 +1,7 @@
-"""The SQLite file of the data folder brings its own tables, so that any command works in a fresh clone.
+"""A fresh database gets its tables from whoever connects first, so that each command works alone in a fresh clone.
 
-Another database (DATABASE_URL) is migrated by its operator, as always.
+The SQLite file of the data folder is also brought up to date after an upgrade. PostgreSQL (DATABASE_URL) gets its
+tables while it has none; from then on its operator migrates it, as always, and ``/readyz`` says when that is due.
 """
 
 import fcntl
@@ -12,16 +13,41 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 logger = logging.getLogger(__name__)
 
 
+_POSTGRESQL_LOCK = 0x41564F  # any number that no other program on that database uses
+
+
 def migrate_on_first_connection(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Receiver of ``connection_created``. The schema's stamp is SQLite's ``user_version``: a cheap look."""
+    """Receiver of ``connection_created``."""
     database = settings.DATA_DIR / "db.sqlite3"
-    if connection.vendor != "sqlite" or connection.settings_dict["NAME"] not in (database, str(database)):
-        return
+    if connection.vendor == "sqlite" and connection.settings_dict["NAME"] in (database, str(database)):
+        _bring_up_to_date(connection, database)
+    if connection.vendor == "postgresql" and connection.alias == DEFAULT_DB_ALIAS and _is_empty(connection):
+        _fill(connection)
+
+
+def _is_empty(connection: BaseDatabaseWrapper) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('django_migrations') IS NULL")
+        return bool(cursor.fetchone()[0])
+
+
+def _fill(connection: BaseDatabaseWrapper) -> None:
+    """In one transaction: whoever connects meanwhile sees no table and waits for the lock, or sees all of them."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_POSTGRESQL_LOCK])
+        if _is_empty(connection):
+            logger.info("making the tables of an empty PostgreSQL database")
+            call_command("migrate", interactive=False, verbosity=0)
+
+
+def _bring_up_to_date(connection: BaseDatabaseWrapper, database: Path) -> None:
+    """The schema's stamp is SQLite's ``user_version``: a cheap look."""
     wanted = _schema_stamp()
     if _stamp_of(connection) == wanted:
         return

@@ -2,23 +2,28 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from avo_project.problem_details import problem_response
+from avo_project.problem_details import only_safe_methods, problem_response
 from avo_project.redis_roles import ROLES
 
 logger = logging.getLogger(__name__)
 
 
+@only_safe_methods
 def livez(request: HttpRequest) -> HttpResponse:
     """``GET /livez``: 200 as long as this process answers at all."""
     return JsonResponse({"status": "ok"})
 
 
+@only_safe_methods
 def readyz(request: HttpRequest) -> HttpResponse:
     """``GET /readyz``: every dependency by name, ``ok`` or ``down``; 503 when one is down."""
     checks = {name: _outcome(name, check) for name, check in _dependencies().items()}
@@ -36,8 +41,16 @@ def _dependencies() -> dict[str, Callable[[], object]]:
 
 
 def _database() -> None:
-    with connections["default"].cursor() as cursor:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT 1")
+    if _known_migrations() - MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations().keys():
+        raise DatabaseError("its tables are not up to date; run: python manage.py migrate")
+
+
+@cache
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    """App and name of every migration on the disk."""
+    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def _outcome(name: str, check: Callable[[], object]) -> str:

@@ -21,7 +21,7 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from avo_project.problem_details import problem_response
+from avo_project.problem_details import only_safe_methods, problem_response
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class LiveCollector(Collector):
         yield up
 
 
+@only_safe_methods
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """``GET /metrics``, for callers on the loopback interface or with the bearer token in METRICS_TOKEN."""
     if not _may_read(request):

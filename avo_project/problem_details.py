@@ -1,18 +1,21 @@
 """RFC 9457 problem details: the one shape of every error body outside the admin."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.views import defaults
+from django.views import csrf, defaults
+from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from avo_project.json_bytes import dump_json
+from avo_project.json_bytes import JSONBytesRenderer, dump_json
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:avo:problem:"
@@ -68,6 +71,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()
+    if (request := context.get("request")) is not None:  # a route that answers in YAML or HTML still fails in JSON
+        request.accepted_renderer, request.accepted_media_type = JSONBytesRenderer(), MEDIA_TYPE
     response = Response(_body(error), status=error.status_code, headers=_headers(error), content_type=MEDIA_TYPE)
     response.exception = True
     return response
@@ -78,9 +83,9 @@ def _as_api_exception(error: Exception) -> Exception:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
-    if isinstance(error, RedisConnectionError | RedisTimeoutError):
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | OutOfMemoryError | ReadOnlyError):
         return Problem(
-            503, "redis-unavailable", "The data store does not answer. Try again.", headers={"Retry-After": "5"}
+            503, "redis-unavailable", "The data store cannot do this now. Try again.", headers={"Retry-After": "5"}
         )
     return error
 
@@ -119,6 +124,25 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     if _wants_page(request):
         return defaults.permission_denied(request, exception)
     return problem_response(403, "You may not do this.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Django's CSRF_FAILURE_VIEW."""
+    if _wants_page(request):
+        return csrf.csrf_failure(request, reason)
+    return problem_response(403, "This form was not sent from our own page. Open the page again and resend it.")
+
+
+def only_safe_methods(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """``view`` answers GET and HEAD, and every other method with a 405 problem."""
+
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponseBase:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        return problem_response(405, f'Method "{request.method}" not allowed.', headers={"Allow": "GET, HEAD"})
+
+    return csrf_exempt(checked)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

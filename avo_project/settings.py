@@ -50,6 +50,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "avo_project.urls"
 WSGI_APPLICATION = "avo_project.wsgi.application"
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "avo_project.problem_details.csrf_failure"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -104,7 +105,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.PlanThrottle"],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["avo_project.json_bytes.JSONBytesRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["avo_project.json_bytes.JSONBytesParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "avo_project.problem_details.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

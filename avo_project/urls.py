@@ -7,16 +7,17 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from avo_project import health, metrics
 from avo_project.explain_view import ExplainView
+from avo_project.problem_details import only_safe_methods
 
 admin.site.site_url = "/api/docs"
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/api/docs")),
+    path("", only_safe_methods(RedirectView.as_view(url="/api/docs"))),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics_page),
-    path("api/schema", SpectacularAPIView.as_view(throttle_classes=[]), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[])),
+    path("api/schema", SpectacularAPIView.as_view(throttle_classes=[], metadata_class=None), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[], metadata_class=None)),
     path("api/explain", ExplainView.as_view()),
     path("admin/", admin.site.urls),
     path("", include("regime.urls")),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +39,28 @@ def test_readyz_is_503_and_names_the_one_that_is_down(
     assert answer.json()["checks"]["redis:signals"] == "down"
     assert answer.json()["checks"]["redis:regime"] == "ok"
     assert "redis:signals" in answer.json()["detail"]
+
+
+def test_readyz_is_503_while_a_migration_is_due(client: Any, redis_of: Any) -> None:
+    from django.db import connection
+    from django.db.migrations.recorder import MigrationRecorder
+
+    MigrationRecorder(connection).record_unapplied("outreach", "0001_initial")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "down")
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/api/schema", "/api/docs"])
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
+def test_what_only_shows_refuses_every_other_method_in_json(path: str, method: str) -> None:
+    answer = getattr(Client(enforce_csrf_checks=True), method)(path)
+    assert (answer.status_code, answer["Content-Type"]) == (405, "application/problem+json")
+    assert answer.json()["status"] == 405
+
+
+def test_a_format_nobody_knows_is_refused_in_json(client: Any) -> None:
+    answer = client.get("/api/schema?format=foo")
+    assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
 
 class _Late:

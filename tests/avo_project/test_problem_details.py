@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 
-from avo_project.problem_details import Problem, exception_handler, server_error
+from avo_project.problem_details import Problem, csrf_failure, exception_handler, server_error
 
 
 def body_of(error: Exception) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def test_field_errors_are_listed_by_field() -> None:
         (exceptions.MethodNotAllowed("POST"), 405),
         (exceptions.UnsupportedMediaType("text/csv"), 415),
         (RedisTimeoutError("late"), 503),
+        (OutOfMemoryError("full"), 503),
+        (ReadOnlyError("a replica"), 503),
     ],
 )
 def test_the_usual_errors_have_the_shape_too(error: Exception, status: int) -> None:
@@ -72,3 +75,8 @@ def test_an_unknown_host_is_a_problem(client: Any) -> None:
 def test_a_server_error_is_a_problem_without_the_traceback(rf: Any) -> None:
     answer = server_error(rf.get("/api/macro"))
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")
+
+
+def test_a_form_from_elsewhere_is_a_problem_and_under_the_admin_a_page(rf: Any) -> None:
+    assert csrf_failure(rf.post("/api/x"), "no cookie")["Content-Type"] == "application/problem+json"
+    assert "html" in csrf_failure(rf.post("/admin/login/"), "no cookie")["Content-Type"]
