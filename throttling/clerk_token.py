@@ -31,6 +31,10 @@ class BadSignatureError(BadTokenError):
     """Not signed by this key. Perhaps by a newer one of the same name."""
 
 
+class UnknownKeyError(BadTokenError):
+    """Signed by a key that is not known. Perhaps by one that was just made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Whom a checked token speaks for. ``plans`` is None when the token does not say (version 1)."""
@@ -59,11 +63,21 @@ def read_kid(token: str) -> str:
 
 def verified_claims(token: str, key: RSAPublicKey) -> dict[str, Any]:
     """The claims of ``token`` if ``key`` signed them. Raises BadTokenError, BadSignatureError."""
+    return _claims(token, key)
+
+
+def unverified_claims(token: str) -> dict[str, Any]:
+    """What ``token`` claims, whoever signed it. Raises BadTokenError."""
+    return _claims(token, None)
+
+
+def _claims(token: str, key: RSAPublicKey | None) -> dict[str, Any]:
     try:
-        payload = json.loads(_SIGNATURES.decode(token, key, algorithms=["RS256"]))
+        signed = _SIGNATURES.decode(token, key or "", ["RS256"], options={"verify_signature": key is not None})
+        payload = json.loads(signed)
     except jwt.InvalidSignatureError:
         raise BadSignatureError("signature", "The token's signature is wrong.") from None
-    except (jwt.PyJWTError, ValueError):
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise BadTokenError("malformed", "The token is not a JSON Web Token.") from None
     if not isinstance(payload, dict):
         raise BadTokenError("malformed", "The token has no claims.")

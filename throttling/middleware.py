@@ -24,7 +24,7 @@ class RateLimitMiddleware:
         response = self._get_response(request)
         if RECEIPT not in request.META:
             view = request.resolver_match and request.resolver_match.func
-            if not _is_counted(view):
+            if not (_is_counted(view) or _is_unrouted(request)):
                 return response
             response = _charge_unjudged(request, view, response)
         receipt: Receipt | None = request.META[RECEIPT]
@@ -42,9 +42,14 @@ def _is_counted(view: Any) -> bool:
     return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
 
 
+def _is_unrouted(request: HttpRequest) -> bool:
+    """Whether it asks the API for what it does not have."""
+    return request.resolver_match is None and request.path.startswith("/api/")
+
+
 def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
-    receipt = process.toll().charge(request.META, user, getattr(view.cls, "throttle_cost", 1))
+    receipt = process.toll().charge(request.META, user, getattr(getattr(view, "cls", None), "throttle_cost", 1))
     return response if receipt.outcome.allowed else _refused(receipt)
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from throttling import clerk_token
 from throttling.callers import ClerkUser
-from throttling.clerk_token import BadSignatureError, BadTokenError, Identity
+from throttling.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
 from throttling.conf import ClerkConf
 from throttling.jwks import Keys
 from throttling.refused_tokens import RefusedTokens
@@ -53,7 +53,10 @@ class TokenVerifier:
         kept = self._remembered.get(token)
         if kept is None or self._clock() >= kept.caller.identity.expires_at + clerk_token.LEEWAY_SECONDS:
             return None
-        return kept.caller if self._keys.find(kept.kid) is kept.key else None
+        if self._keys.find(kept.kid) is not kept.key:
+            return None
+        self._keys.vouch()
+        return kept.caller
 
     def check(self, token: str) -> ClerkUser:
         """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
@@ -76,20 +79,28 @@ class TokenVerifier:
             raise
 
     def _claims(self, token: str, kid: str) -> tuple[dict[str, Any], RSAPublicKey]:
-        """The claims and the key that signed them. A newer key is looked for once, if it is time to."""
+        """The claims and the key that signed them. A newer key is looked for once, if it is time to.
+
+        Only a token that could be good apart from its key may cause that look.
+        """
+        before = self._keys.known(kid)
         key = self._keys.find(kid)
         try:
-            if key is not None:
-                return clerk_token.verified_claims(token, key), key
-        except BadSignatureError:
+            return self._verified(token, key, before)
+        except (BadSignatureError, UnknownKeyError):
+            self._identity(token, clerk_token.unverified_claims(token))
             if not self._keys.refresh():
                 raise
-        else:
-            self._keys.refresh()
-        key = self._keys.find(kid)
+        return self._verified(token, self._keys.find(kid), before)
+
+    def _verified(
+        self, token: str, key: RSAPublicKey | None, before: RSAPublicKey | None
+    ) -> tuple[dict[str, Any], RSAPublicKey]:
         if key is None:
-            raise BadTokenError("unknown-key", "The token is signed with a key that its issuer does not publish.")
-        return clerk_token.verified_claims(token, key), key
+            raise UnknownKeyError("unknown-key", "The token is signed with a key that its issuer does not publish.")
+        claims = clerk_token.verified_claims(token, key)
+        self._keys.vouch(is_new=key is not before)
+        return claims, key
 
     def _remember(self, token: str, kept: _Remembered) -> None:
         with self._lock:

@@ -117,16 +117,41 @@ def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(runni
     assert running.get("/api/macro", good).status_code == 200
 
 
+def accepted_after_seconds(running: Web, clerk: JwksServer, key: SigningKey, *others: str) -> float:
+    """How long after ``key`` took over its first token is let in, while ``others`` go on using theirs."""
+    clerk.keys, began = [KEY, key], time.monotonic()
+    mine = token(key, user=f"user_{secrets.token_hex(4)}", plan="u:institutional", exp=int(time.time()) + 300)
+
+    def is_let_in() -> bool:
+        for other in others:
+            running.get("/api/macro", other)
+        return running.get("/api/macro", mine).status_code == 200
+
+    eventually(is_let_in, 40, 0.2)
+    return time.monotonic() - began
+
+
+def test_rotated_keys_are_found_at_once_and_again_at_once(running: Web, clerk: JwksServer) -> None:
+    """A key of a new name, and a new key of the same name: a look that helped is no reason to wait for the next."""
+    running.get("/api/macro", token(user="user_warm", plan="u:institutional"))
+    first = accepted_after_seconds(running, clerk, SigningKey("ins_new"))
+    second = accepted_after_seconds(running, clerk, SigningKey("ins_new"))
+    third = accepted_after_seconds(running, clerk, SigningKey("ins_newer"))
+    print(f"accepted after {first:.1f} s, {second:.1f} s and {third:.1f} s")
+    assert max(second, third) < 25  # 30 s would be the pause; this is a fetch
+    clerk.keys = [KEY]
+
+
 @pytest.mark.long
-def test_chaos_of_rotating_keys(running: Web, clerk: JwksServer) -> None:
-    """A key of a new name, and then a new key of the same name, each within 30 s."""
-    newer, same_name = SigningKey("ins_newer"), SigningKey("ins_newer")
-    for keys in ([KEY, newer], [KEY, same_name]):
-        running.get("/api/macro", token(OTHER_KEY))  # the worst moment: a look for keys has just been spent
-        clerk.keys, began = keys, time.monotonic()
-        mine = token(keys[1], user=f"user_{id(keys)}", plan="u:institutional", exp=int(time.time()) + 300)
-        eventually(lambda mine=mine: running.get("/api/macro", mine).status_code == 200, 32, 1.0)
-        print(f"accepted after {time.monotonic() - began:.1f} s")
+def test_chaos_of_keys_rotated_at_the_worst_moment(running: Web, clerk: JwksServer) -> None:
+    """Just after a bad token has spent the look for keys, while other customers' tokens are still good."""
+    other = token(user="user_other", plan="u:institutional", exp=int(time.time()) + 600)
+    for name in ("ins_worst", "ins_worst"):
+        running.get("/api/macro", other)
+        running.get("/api/macro", token(OTHER_KEY, kid=f"ins_{secrets.token_hex(4)}"))
+        seconds = accepted_after_seconds(running, clerk, SigningKey(name), other)
+        print(f"accepted after {seconds:.1f} s")
+        assert seconds < 30
     clerk.keys = [KEY]
 
 

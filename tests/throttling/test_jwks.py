@@ -39,12 +39,12 @@ def redis(redis_of: Any) -> DownRedis:
 
 
 def store(redis: DownRedis, address: Address, clock: FixedClock) -> KeyStore:
-    return KeyStore(URL, KeyShelf(redis, URL), address, clock, clock)
+    return KeyStore(URL, KeyShelf(redis, URL), address, clock, clock, lambda work: work())
 
 
 def lease_runs_out(redis: DownRedis, clock: FixedClock, seconds: float = 30.1) -> None:
     """The lease lives by the server's clock, which a test cannot turn."""
-    redis.client.delete(*redis.client.keys("*:lease"))
+    redis.client.delete(*redis.client.keys("*:lease"), *redis.client.keys("*:turn"), "nothing")
     clock.advance(seconds)
 
 
@@ -100,7 +100,8 @@ def test_known_keys_outlive_their_address(redis: DownRedis, clock: FixedClock) -
     keys.find(KEY.kid)
     address.is_down = True
     for _ in range(100):
-        lease_runs_out(redis, clock, 3_601)
+        lease_runs_out(redis, clock)
+        keys.vouch()
         assert keys.find(KEY.kid) == KEY.public
     assert address.fetches == 101
 
@@ -139,13 +140,55 @@ def test_without_redis_each_process_keeps_to_the_pause_alone(redis: DownRedis, c
     assert address.fetches == 2
 
 
-def test_a_withdrawn_key_goes_within_the_hour(redis: DownRedis, clock: FixedClock) -> None:
+def test_good_tokens_keep_the_keys_fresh(redis: DownRedis, clock: FixedClock) -> None:
+    """So a withdrawn key is gone and a new one known within 30 s, whatever bad tokens do."""
     address = Address(KEY, OTHER_KEY)
-    keys = store(redis, address, clock)
+    keys, others = store(redis, address, clock), store(redis, address, clock)
     assert keys.find(OTHER_KEY.kid)
+    assert others.find(OTHER_KEY.kid)
     address.keys.pop()
-    lease_runs_out(redis, clock, 3_601)
+    clock.advance(26)
+    keys.vouch()
+    assert address.fetches == 1
+    lease_runs_out(redis, clock, 1)
+    keys.vouch()
+    others.vouch()
     assert keys.find(OTHER_KEY.kid) is None
+    assert others.find(OTHER_KEY.kid) is None
+    assert not keys.refresh()
+    assert address.fetches == 2
+
+
+def test_the_same_keys_read_again_are_the_same_objects(redis: DownRedis, clock: FixedClock) -> None:
+    keys = store(redis, Address(KEY), clock)
+    before = keys.find(KEY.kid)
+    lease_runs_out(redis, clock, 27)
+    keys.vouch()
+    assert keys.find(KEY.kid) is before
+
+
+def test_keys_that_a_token_has_just_made_another_process_read_are_not_read_again(
+    redis: DownRedis, clock: FixedClock
+) -> None:
+    address = Address(KEY)
+    keys = store(redis, address, clock)
+    keys.find(KEY.kid)
+    clock.advance(27)
+    keys.vouch()  # the lease is as if a fetch had begun this very moment
+    assert address.fetches == 1
+
+
+def test_a_fetch_that_a_good_token_needed_starts_no_pause(redis: DownRedis, clock: FixedClock) -> None:
+    address = Address(KEY)
+    keys = store(redis, address, clock)
+    keys.find(KEY.kid)
+    keys.vouch(is_new=True)
+    address.keys.append(OTHER_KEY)
+    assert keys.refresh()
+    assert address.fetches == 2
+    keys.vouch()  # a token that an older key made good says nothing about the fetch
+    assert not keys.refresh()
+    assert address.fetches == 2
 
 
 @pytest.mark.real_server

@@ -155,6 +155,13 @@ def test_who_came_first_to_the_last_unit_gets_it(client: Any, throttling: Any, m
     assert (answer.status_code, answer.json()["type"]) == (429, "urn:avo:problem:rate-limited")
 
 
+def test_an_unrouted_path_of_the_api_is_charged_and_told(client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=2/min")
+    answers = [client.get("/api/nothing/here") for _ in range(3)]
+    assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 1), (404, 0), (429, 0)]
+    assert "RateLimit" not in client.get("/nothing/here").headers
+
+
 def test_what_permissions_refuse_is_charged_and_told(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=2/min")
     answers = [client.get("/t/signed-in") for _ in range(3)]

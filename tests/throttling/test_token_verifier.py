@@ -18,9 +18,15 @@ class Ring:
         self.now = {name: key.public for name, key in keys.items()}
         self.newer = dict(self.now)
         self.refreshes = 0
+        self.vouched: list[bool] = []
 
     def find(self, kid: str) -> object:
         return self.now.get(kid)
+
+    known = find
+
+    def vouch(self, is_new: bool = False) -> None:
+        self.vouched.append(is_new)
 
     def refresh(self) -> bool:
         self.refreshes += 1
@@ -62,6 +68,27 @@ def test_rotation_with_a_new_name(clock: FixedClock) -> None:
     ring = Ring(old=KEY)
     ring.newer["new"] = OTHER_KEY.public
     assert verifier(ring, clock).check(token(OTHER_KEY, kid="new")).subject == "user:user_alice"
+
+
+def test_only_what_a_new_key_made_good_vouches_for_the_look(clock: FixedClock) -> None:
+    ring = Ring(k=KEY)
+    ring.newer["k"] = OTHER_KEY.public
+    checker, old, new = verifier(ring, clock), token(kid="k"), token(OTHER_KEY, kid="k")
+    checker.check(old)
+    checker.recall(old)
+    checker.check(new)
+    with pytest.raises(BadSignatureError):
+        checker.check(old)
+    assert ring.vouched == [False, False, True]
+
+
+@pytest.mark.parametrize("wrong", [{"exp": 0}, {"iss": "https://elsewhere.test"}, {"sts": "pending"}])
+def test_no_key_is_looked_for_when_none_would_help(clock: FixedClock, wrong: dict[str, object]) -> None:
+    ring = Ring(k=KEY)
+    for kid in ("k", "unknown"):
+        with pytest.raises(BadTokenError):
+            verifier(ring, clock).check(token(OTHER_KEY, kid=kid, **wrong))
+    assert ring.refreshes == 0
 
 
 def test_rotation_with_the_same_name(clock: FixedClock) -> None:
