@@ -15,6 +15,7 @@ from outreach.inbox_outlook import inbox_outlooks
 from outreach.inspection import Overview, QueueView
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.queue_actions import ACTIONS
+from outreach.touch_actions import TOUCH_ACTIONS
 
 _ROWS = 50
 _LINES = 5
@@ -24,7 +25,7 @@ class OutreachQueueAdmin(LiveStateAdmin):
     """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
 
     console_role = "outreach"
-    live_actions = ACTIONS
+    live_actions = (*ACTIONS, *TOUCH_ACTIONS)
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         view = QueueView.connect()

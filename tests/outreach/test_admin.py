@@ -136,3 +136,31 @@ def test_a_failing_row_action_says_so_and_is_written_down(
     page = operator_client.post("/admin/outreach/touch/", form, follow=True).content.decode()
     assert "Cancel failed" in page
     assert OperatorAction.objects.get().outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("cancel", "queued", "cancelled"),
+        ("redrive", "dead", "queued"),
+        ("resolve-sent", "unknown", "sent"),
+        ("send-again", "unknown", "queued"),
+    ],
+)
+def test_touches_of_an_inbox_are_dealt_with_from_the_queue_page(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], action: str, before: str, after: str
+) -> None:
+    change_inbox("bert@example.com", {})
+    queue_up(2)
+    queue_up(1, inbox="bert@example.com")
+    Touch.objects.update(status=before)
+    url, form = f"{QUEUE_URL}do/{action}/", {"inbox": "anna@example.com", "reason": "checked by hand"}
+    assert "2" in operator_client.post(url, form).content.decode()
+    assert set(Touch.objects.values_list("status", flat=True)) == {before}
+    operator_client.post(url, {**form, "confirmed": "yes"})
+    assert sorted(Touch.objects.values_list("inbox__address", "status")) == [
+        ("anna@example.com", after), ("anna@example.com", after), ("bert@example.com", before)
+    ]  # fmt: skip
+    operator_client.post(url, {**form, "inbox": "nobody@example.com", "confirmed": "yes"})
+    operator_client.post(url, {**form, "inbox": "all", "confirmed": "yes"})
+    assert set(Touch.objects.values_list("status", flat=True)) == {after}

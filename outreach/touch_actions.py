@@ -1,0 +1,72 @@
+"""What an operator may do from the queue page about the touches of one inbox, or of all."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from avo_project.live_state_admin import LiveAction
+from avo_project.operator_actions import Effect
+from outreach.models import RESERVABLE, Inbox, Touch
+from outreach.remedies import Remedies
+
+_PERMISSION = "operate_outreachqueue"
+_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class TouchAction:
+    """Applies ``remedy`` to the inbox's touches in one of the ``statuses``."""
+
+    statuses: tuple[str, ...]
+    warning: str
+    done: str
+    remedy: Callable[[Remedies, QuerySet[Touch]], int]
+
+    def preview(self, request: HttpRequest) -> Effect:
+        return Effect(self.warning, self._chosen(request).count())
+
+    def run(self, request: HttpRequest) -> Effect:
+        changed = self.remedy(Remedies.connect(time.time), self._chosen(request))
+        return Effect(f"{changed} {self.done}.", changed)
+
+    def _chosen(self, request: HttpRequest) -> QuerySet[Touch]:
+        """Raises ValueError for an inbox that is not there."""
+        address = request.POST["inbox"].strip()
+        touches = Touch.objects.filter(status__in=self.statuses)
+        if address == _ALL:
+            return touches
+        if not Inbox.objects.filter(address=address).exists():
+            raise ValueError(f"there is no inbox {address!r}; {_ALL!r} means every inbox")
+        return touches.filter(inbox__address=address)
+
+
+_CANCEL = TouchAction(
+    RESERVABLE, "What has not been handed to a server never leaves.", "touches were cancelled", Remedies.cancel
+)
+_REDRIVE = TouchAction(
+    (Touch.Status.DEAD,),
+    "Dead touches get all their tries again; suppressed recipients stay out.",
+    "touches were queued again",
+    Remedies.redrive,
+)
+_AS_SENT = TouchAction(
+    (Touch.Status.UNKNOWN,),
+    "Only if you found that these unknown touches did arrive: they count as sent.",
+    "touches were resolved as sent",
+    Remedies.resolve_as_sent,
+)
+_AGAIN = TouchAction(
+    (Touch.Status.UNKNOWN,),
+    "Only if you found that these unknown touches did not arrive: they go out anew.",
+    "touches were queued again",
+    Remedies.send_again,
+)
+TOUCH_ACTIONS = (
+    LiveAction("cancel", "Cancel what waits in an inbox", _PERMISSION, _CANCEL.preview, _CANCEL.run, ("inbox",)),
+    LiveAction("redrive", "Redrive dead touches", _PERMISSION, _REDRIVE.preview, _REDRIVE.run, ("inbox",)),
+    LiveAction("resolve-sent", "Resolve unknown as sent", _PERMISSION, _AS_SENT.preview, _AS_SENT.run, ("inbox",)),
+    LiveAction("send-again", "Send unknown again", _PERMISSION, _AGAIN.preview, _AGAIN.run, ("inbox",)),
+)
