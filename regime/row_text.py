@@ -65,6 +65,7 @@ def stamp_texts(stamps: NDArray[np.float64]) -> Texts:
 
 
 def _escaped(symbols: Texts) -> Texts:
+    symbols = symbols.astype(f"S{symbols.itemsize + 1}")  # numpy 2.4 replaces nothing in texts of one character
     for char in (b"\\", b'"'):
         if char in symbols.tobytes():
             symbols = np.strings.replace(symbols, char, b"\\" + char)

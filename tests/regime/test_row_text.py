@@ -3,7 +3,7 @@
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regime.row_text import RowText, stamp_texts
@@ -14,6 +14,8 @@ stamps = st.sampled_from([1_790_000_000.0, 1_790_000_000.25, 0.0, 99_999_999.0, 
 rows = st.lists(st.tuples(symbols, stamps, st.integers(0, 4), st.integers(0, 60_000)), max_size=20)
 
 
+@example([("\\", 0.0, 0, 0)], "1w")
+@example([('"', 0.0, 0, 0)], "1w")
 @given(rows, st.sampled_from(["1w", "2y"]))
 def test_rows_are_the_json_of_what_they_say(rows: list[tuple[str, float, int, int]], timeframe: str) -> None:
     names, when, regimes, scores = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
