@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class ConsoleAdminConfig(AdminConfig):
-    default_site = "avo_project.console_site.ConsoleSite"
+    default_site = "avo_project.console.console_site.ConsoleSite"
 
 
 class AvoProjectConfig(AppConfig):

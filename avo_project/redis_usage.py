@@ -57,7 +57,7 @@ def _usage_of_app(folder: Path, keys: ModuleType, own_alias: str | None) -> Iter
     """A module that names another ``*_ALIAS`` of ``keys`` than REDIS_ALIAS works on that one alone."""
     other = {name: value for name, value in vars(keys).items() if name.endswith("_ALIAS") and value != own_alias}
     of_others: set[str] = set()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(path for path in folder.rglob("*.py") if "migrations" not in path.parts):
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
         alias = next((value for name, value in other.items() if f"keys.{name}" in text), own_alias)

@@ -127,8 +127,8 @@ METRICS_LISTEN = env.str("METRICS_LISTEN", default="")
 # What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
 REGIME: dict[str, Any] = {}
 SIGNALS: dict[str, Any] = {
-    "HANDLER": "signals_app.handlers.book_executions",
-    "CHANGES": "regime.transitions.changes_of_dominant_regime",
+    "HANDLER": "signals_app.roles.handlers.book_executions",
+    "CHANGES": "regime.roles.transitions.changes_of_dominant_regime",
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
     "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
     "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),

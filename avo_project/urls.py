@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from avo_project import health, metrics
-from avo_project.explain_view import ExplainView
+from avo_project.console.explain_view import ExplainView
 from avo_project.problem_details import only_safe_methods
 
 admin.site.site_url = "/api/docs"

@@ -31,7 +31,7 @@ def main() -> None:
         from django.test import Client
         from django_redis import get_redis_connection
 
-        from avo_project.sampler import Sampler
+        from avo_project.console.sampler import Sampler
 
         browser = Client(SERVER_NAME="localhost")
         browser.force_login(get_user_model().objects.create_superuser("operator"))
@@ -68,7 +68,7 @@ def fill_system() -> None:
 
     from outreach import keys
     from outreach.models import Inbox, Touch
-    from throttling.tally import Tally
+    from throttling.store.tally import Tally
 
     redis = get_redis_connection("default")
     fill(redis)

@@ -18,7 +18,7 @@ class NoSender:
     def __init__(self, conf: Any) -> None: ...
 
     def send(self, touch: Any) -> Any:
-        from outreach.outcome import SENT
+        from outreach.rules.outcome import SENT
 
         return SENT
 
@@ -26,9 +26,9 @@ class NoSender:
 
 
 def fill(touches: int, inboxes: int) -> None:
-    from outreach.inbox_settings import change_inbox
-    from outreach.intake import Intake, accept_lines
     from outreach.models import Attempt, Touch
+    from outreach.roles.inbox_settings import change_inbox
+    from outreach.roles.intake import Intake, accept_lines
 
     Attempt.objects.all().delete()
     Touch.objects.all().delete()
@@ -43,7 +43,7 @@ def fill(touches: int, inboxes: int) -> None:
 
 def ours(touches: int, concurrency: int) -> int:
     from avo_project.stop_flag import StopFlag
-    from outreach.worker_wiring import make_worker
+    from outreach.roles.worker_wiring import make_worker
 
     worker = make_worker("bench", concurrency, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)

@@ -23,10 +23,10 @@ from outreach_setup import rate, redis_socket, show
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from outreach.inbox_rules import InboxRules
-from outreach.lanes import Lanes
-from outreach.reservation import Settlement, Shift
-from outreach.turn import lanes_for, next_turn
+from outreach.rules.inbox_rules import InboxRules
+from outreach.rules.reservation import Settlement, Shift
+from outreach.rules.turn import lanes_for, next_turn
+from outreach.store.lanes import Lanes
 
 SHIFT = Shift("bench", 60.0)
 BATCH = 64

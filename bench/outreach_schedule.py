@@ -31,7 +31,7 @@ def lines(touches: int, inboxes: int) -> Iterator[bytes]:
 
 
 def enqueue(touches: int, inboxes: int) -> int:
-    from outreach.intake import Intake, accept_lines
+    from outreach.roles.intake import Intake, accept_lines
 
     return accept_lines(Intake.connect(time.time), lines(touches, inboxes), print)["queued"]
 
@@ -40,8 +40,8 @@ def insert(touches: int) -> int:
     """The rows alone, as they were accepted, after they were taken out again."""
     from django.db import transaction
 
-    from outreach.intake import BATCH
     from outreach.models import Touch
+    from outreach.roles.intake import BATCH
 
     rows = list(Touch.objects.all())
     Touch.objects.all().delete()
@@ -58,7 +58,7 @@ def insert(touches: int) -> int:
 def send(may_leave: int) -> int:
     """One worker sends what the limits of all inboxes allow today."""
     from avo_project.stop_flag import StopFlag
-    from outreach.worker_wiring import make_worker
+    from outreach.roles.worker_wiring import make_worker
 
     worker = make_worker("bench", 32, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)

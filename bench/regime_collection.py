@@ -12,11 +12,11 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from regime.collection import Collection
-        from regime.collection_answer import CollectionAnswers
-        from regime.collection_build import CollectionBuild
-        from regime.collection_store import CollectionStore
-        from regime.listing import Query
+        from regime.roles.collection import Collection
+        from regime.roles.collection_answer import CollectionAnswers
+        from regime.roles.collection_build import CollectionBuild
+        from regime.rules.listing import Query
+        from regime.store.collection_store import CollectionStore
 
         client = get_redis_connection("regime")
         fill(client)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def QUERIES() -> dict[str, Any]:  # noqa: N802
-    from regime.listing import Query
+    from regime.rules.listing import Query
 
     return {
         "by score": Query(order="-score"),

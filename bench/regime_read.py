@@ -11,8 +11,8 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from regime.freshness import judge
-        from regime.state_cache import StateCache
+        from regime.rules.freshness import judge
+        from regime.store.state_cache import StateCache
 
         client = get_redis_connection("regime")
         fill(client)

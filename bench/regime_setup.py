@@ -19,7 +19,7 @@ def universe(computed_at: float) -> list[Any]:
     """STATES full states of four decimals."""
     import numpy as np
 
-    from regime.state import FIELDS, RegimeState
+    from regime.rules.state import FIELDS, RegimeState
 
     table = np.random.default_rng(1).integers(0, 10_001, (STATES, len(FIELDS))) / 10_000
     return [RegimeState(f"SYM{n:06}", computed_at, tuple(scores)) for n, scores in enumerate(table.tolist())]
@@ -27,8 +27,8 @@ def universe(computed_at: float) -> list[Any]:
 
 def fill(client: Any, with_ttl: bool = True) -> None:
     """An emptied server with the universe on it, written as fast as it goes, with or without expiry and publication."""
-    from regime.state import FIELDS, encode_scores
-    from regime.wire import Window, pack
+    from regime.rules.state import FIELDS, encode_scores
+    from regime.store.wire import Window, pack
 
     client.flushall()
     now = int(time.time())
@@ -87,7 +87,7 @@ def read_until_told(per_second: int) -> None:
     import django
 
     django.setup()
-    from regime.state_cache import StateCache
+    from regime.store.state_cache import StateCache
 
     states = StateCache.connect()
     dice = random.Random(2)

@@ -14,8 +14,8 @@ def main() -> None:
     with loaded_project() as socket:
         from django_redis import get_redis_connection
 
-        from regime.cycle import Cycle
-        from regime.state_cache import StateCache
+        from regime.roles.cycle import Cycle
+        from regime.store.state_cache import StateCache
 
         client = get_redis_connection("regime")
         client.config_set("slowlog-log-slower-than", 5_000)
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def make_ready(file: Path, states: list[Any]) -> None:
-    from regime.state import FIELDS, encode_scores
-    from regime.wire import pack
+    from regime.rules.state import FIELDS, encode_scores
+    from regime.store.wire import pack
 
     with file.open("wb") as out:
         for state in states:

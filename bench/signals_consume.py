@@ -22,8 +22,8 @@ def main() -> None:
 
 
 def fill(client: Any, number: int) -> None:
-    from signals_app.publisher import Publisher
-    from signals_app.stream import SignalStream
+    from signals_app.roles.publisher import Publisher
+    from signals_app.store.stream import SignalStream
 
     client.flushall()
     publisher = Publisher(SignalStream(client, soft_cap=50_000, hard_cap=1_000_000), soft_cap=50_000)
@@ -43,13 +43,13 @@ def run_raw(client: Any, number: int, count: int) -> float:
 
 def run_ours(client: Any, number: int, count: int, handler: str) -> float:
     from avo_project.stop_flag import StopFlag
-    from signals_app.assembly import ConsumerOptions, assemble_consumer
-    from signals_app.stop_deadline import StopDeadline
+    from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
+    from signals_app.roles.stop_deadline import StopDeadline
 
     fill(client, number)
     stop = StopFlag()
     deadline = StopDeadline(stop)
-    options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=f"signals_app.handlers.{handler}")
+    options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=f"signals_app.roles.handlers.{handler}")
     consumer = assemble_consumer(options, deadline)
 
     def run() -> None:

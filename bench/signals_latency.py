@@ -51,10 +51,10 @@ def raw_consumer(client: Any, latencies: list[float]) -> None:
 
 def our_consumer(client: Any, latencies: list[float]) -> None:
     from avo_project.stop_flag import StopFlag
-    from signals_app import handlers
-    from signals_app.assembly import ConsumerOptions, assemble_consumer
-    from signals_app.handling import batch_handler
-    from signals_app.stop_deadline import StopDeadline
+    from signals_app.roles import handlers
+    from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
+    from signals_app.roles.handling import batch_handler
+    from signals_app.roles.stop_deadline import StopDeadline
 
     stop = StopFlag()
 
@@ -67,7 +67,9 @@ def our_consumer(client: Any, latencies: list[float]) -> None:
 
     handlers.note = note  # type: ignore[attr-defined]
     deadline = StopDeadline(stop)
-    assemble_consumer(ConsumerOptions("apex-group", handler="signals_app.handlers.note"), deadline).run(stop, deadline)
+    assemble_consumer(ConsumerOptions("apex-group", handler="signals_app.roles.handlers.note"), deadline).run(
+        stop, deadline
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ MANY = 30_000
 
 def main() -> None:
     with prepared() as client:
-        from signals_app.event import parse_fields
-        from signals_app.publisher import Publisher
-        from signals_app.stream import SignalStream
+        from signals_app.roles.publisher import Publisher
+        from signals_app.rules.event import parse_fields
+        from signals_app.store.stream import SignalStream
 
         raw = fields(MANY)
 

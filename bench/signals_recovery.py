@@ -16,7 +16,7 @@ SLEEPER = "import time\ndef handle(event): time.sleep(60)\n"
 
 def main() -> None:
     with prepared() as client:
-        from signals_app.publisher import Publisher
+        from signals_app.roles.publisher import Publisher
 
         Path(os.environ["AVO_DATA_DIR"], "sleeper.py").write_text(SLEEPER)
         waits = []

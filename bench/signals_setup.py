@@ -48,7 +48,7 @@ def prepared() -> Iterator[Any]:
 
 def events(number: int) -> list[Any]:
     """Events of the five fields of the contract."""
-    from signals_app.event import Event
+    from signals_app.rules.event import Event
 
     return [Event(str(uuid.uuid4()), f"S{one}", "long", 0.5, 1_790_000_000_000 + one) for one in range(number)]
 

@@ -11,7 +11,7 @@ def main() -> None:
     with prepared() as client:
         import time
 
-        from signals_app.stream import SignalStream
+        from signals_app.store.stream import SignalStream
 
         raw = fields(ENTRIES)
         stream = SignalStream(client, soft_cap=50_000, hard_cap=1_000_000)

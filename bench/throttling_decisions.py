@@ -19,10 +19,10 @@ def main() -> None:
         from django_redis import get_redis_connection
 
         from throttling import keys
-        from throttling.gate import Gate
-        from throttling.rates import parse_policies
-        from throttling.records import Hit
-        from throttling.window_limiter import WindowLimiter
+        from throttling.roles.gate import Gate
+        from throttling.rules.rates import parse_policies
+        from throttling.rules.records import Hit
+        from throttling.store.window_limiter import WindowLimiter
 
         client = get_redis_connection(keys.REDIS_ALIAS)
         limiter = WindowLimiter(client)
@@ -85,8 +85,8 @@ def calls(client: Any) -> int:
 def print_bytes(client: Any, limiter: Any) -> None:
     """MEMORY USAGE of one window with every bucket in use, and of a quiet one."""
     from throttling import keys
-    from throttling.rates import parse_policies
-    from throttling.records import Hit
+    from throttling.rules.rates import parse_policies
+    from throttling.rules.records import Hit
 
     subject = "user:user_2NNEqL2nrIRdJ194ndJqAHwEfxC"
     for rate in ("6000000/min", "50000000/day"):

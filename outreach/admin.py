@@ -7,12 +7,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from avo_project.console.row_actions import RowAction, RowActionsAdmin
 from avo_project.redaction import redacted
-from avo_project.row_actions import RowAction, RowActionsAdmin
-from outreach.inbox_settings import set_paused
 from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
 from outreach.queue_page import OutreachQueueAdmin
-from outreach.remedies import Remedies
+from outreach.roles.inbox_settings import set_paused
+from outreach.roles.remedies import Remedies
 
 admin.site.register(OutreachQueue, OutreachQueueAdmin)
 

@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from outreach.keys import REDIS_ALIAS
 
 _SENDERS = {
-    "email": "outreach.senders.email.EmailSender",
-    "dm": "outreach.senders.http.HttpSender",
-    "retarget": "outreach.senders.http.HttpSender",
+    "email": "outreach.roles.senders.email.EmailSender",
+    "dm": "outreach.roles.senders.http.HttpSender",
+    "retarget": "outreach.roles.senders.http.HttpSender",
 }
 
 

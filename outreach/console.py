@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef
 
-from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from outreach import keys
-from outreach.inspection import Overview, QueueView
 from outreach.models import UNFINISHED, Attempt, Inbox, Touch
-from outreach.touch_story import inbox_answer, touch_answer, touch_of
+from outreach.roles.touch_story import inbox_answer, touch_answer, touch_of
+from outreach.store.inspection import Overview, QueueView
 
 _ALIVE_MS = 120_000
 _TRIES_LOOKED_AT = 2_000

@@ -6,8 +6,8 @@ from django.db.models import Count
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from outreach.inspection import QueueView
 from outreach.models import UNFINISHED, Inbox, Touch
+from outreach.store.inspection import QueueView
 
 _ALIVE_MS = 120_000
 _SHOWN = (*UNFINISHED, Touch.Status.UNKNOWN)

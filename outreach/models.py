@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from outreach.inbox_check import InboxError, check_inbox
-from outreach.inbox_rules import InboxRules, WarmUp
-from outreach.sending_window import SendingWindow
+from outreach.rules.inbox_check import InboxError, check_inbox
+from outreach.rules.inbox_rules import InboxRules, WarmUp
+from outreach.rules.sending_window import SendingWindow
 
 
 class Inbox(models.Model):

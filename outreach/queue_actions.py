@@ -6,13 +6,13 @@ from dataclasses import asdict
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from avo_project.live_state_admin import LiveAction
-from avo_project.operator_actions import Effect
-from outreach.inbox_settings import set_paused
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
+from avo_project.console.live_state_admin import LiveAction
+from avo_project.console.operator_actions import Effect
 from outreach.models import UNFINISHED, Inbox, Touch
-from outreach.reconcile import Reconciler
+from outreach.roles.inbox_settings import set_paused
+from outreach.roles.reconcile import Reconciler
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 
 _PERMISSION = "operate_outreachqueue"
 

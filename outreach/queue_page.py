@@ -8,13 +8,13 @@ from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.safestring import mark_safe
 
-from avo_project.live_state_admin import LiveStateAdmin, Panel
-from outreach.depth_chart import depth_chart
-from outreach.depth_history import DepthHistory
-from outreach.inbox_outlook import inbox_outlooks
-from outreach.inspection import Overview, QueueView
+from avo_project.console.live_state_admin import LiveStateAdmin, Panel
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.queue_actions import ACTIONS
+from outreach.roles.inbox_outlook import inbox_outlooks
+from outreach.rules.depth_chart import depth_chart
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import Overview, QueueView
 from outreach.touch_actions import TOUCH_ACTIONS
 
 _ROWS = 50

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from outreach.models import Attempt, Touch
-from outreach.waiting import Waiting
+from outreach.roles.waiting import Waiting
 
 
 class TouchRequest(serializers.Serializer[Any]):

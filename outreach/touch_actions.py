@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from avo_project.live_state_admin import LiveAction
-from avo_project.operator_actions import Effect
+from avo_project.console.live_state_admin import LiveAction
+from avo_project.console.operator_actions import Effect
 from outreach.models import RESERVABLE, Inbox, Touch
-from outreach.remedies import Remedies
+from outreach.roles.remedies import Remedies
 
 _PERMISSION = "operate_outreachqueue"
 _ALL = "all"

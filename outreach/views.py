@@ -17,14 +17,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from avo_project.problem_details import Problem
-from outreach.inspection import QueueView
-from outreach.intake import Intake
-from outreach.lanes import Lanes
 from outreach.models import Touch
+from outreach.roles.intake import Intake
+from outreach.roles.suppression import suppress, touch_of_token
+from outreach.roles.waiting import touch_waiting
+from outreach.rules.touch import MAX_BODY_BYTES, TouchError
 from outreach.serializers import TouchAccepted, TouchRequest, TouchShown, shown
-from outreach.suppression import suppress, touch_of_token
-from outreach.touch import MAX_BODY_BYTES, TouchError
-from outreach.waiting import touch_waiting
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 
 # A body may be written with six characters for each byte.
 _MAX_REQUEST_BYTES = 6 * MAX_BODY_BYTES + 100_000

@@ -7,16 +7,16 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
-from avo_project.operator_actions import Effect
-from avo_project.sampler import Sampler
+from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.console.operator_actions import Effect
+from avo_project.console.sampler import Sampler
 from regime import admin_panels
-from regime.backfill_job import start_backfill
-from regime.inspection import RegimeInspection
 from regime.models import MacroObservation, MacroSeries, RegimeCache
-from regime.recent_samples import ROLE
-from regime.refresher import Refresher
-from regime.state import SymbolError, valid_symbol
+from regime.roles.backfill_job import start_backfill
+from regime.roles.inspection import RegimeInspection
+from regime.roles.recent_samples import ROLE
+from regime.roles.refresher import Refresher
+from regime.rules.state import SymbolError, valid_symbol
 
 
 def _backfill(request: HttpRequest) -> str:

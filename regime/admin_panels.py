@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from avo_project.live_state_admin import Panel
-from regime.backfill_log import BackfillNote
-from regime.inspection import RegimeInspection, Sighting, Standing
-from regime.recent_samples import recent_figures
-from regime.state import REGIMES, TIMEFRAMES
+from avo_project.console.live_state_admin import Panel
+from regime.roles.inspection import RegimeInspection, Sighting, Standing
+from regime.roles.recent_samples import recent_figures
+from regime.rules.state import REGIMES, TIMEFRAMES
+from regime.store.backfill_log import BackfillNote
 
 CLOCK = time.time
 

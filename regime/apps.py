@@ -6,7 +6,7 @@ class RegimeConfig(AppConfig):
     verbose_name = "Regime cache"
 
     def ready(self) -> None:
-        from avo_project.console import register_console
+        from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
         from regime.console import CONSOLE
         from regime.metrics import live_metrics

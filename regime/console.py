@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from regime import keys
-from regime.freshness import LIFE_SECONDS, Freshness
-from regime.inspection import RegimeInspection, Sighting
-from regime.recent_samples import ROLE, recent_figures
-from regime.state import SymbolError, valid_symbol
+from regime.roles.inspection import RegimeInspection, Sighting
+from regime.roles.recent_samples import ROLE, recent_figures
+from regime.rules.freshness import LIFE_SECONDS, Freshness
+from regime.rules.state import SymbolError, valid_symbol
 
 _SILENT_SECONDS = 120.0
 _PREFIX = "symbol:"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prometheus_client import Counter, Metric
 
-from regime.inspection import RegimeInspection
+from regime.roles.inspection import RegimeInspection
 
 BAD_FIELDS = Counter("avo_regime_bad_fields", "Scores left out of an answer because they were no number in 0..1")
 NOT_CURRENT = Counter("avo_regime_not_current", "Reads of a state that was not current", ["freshness"])

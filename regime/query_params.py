@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar
 
 from rest_framework.exceptions import ValidationError
 
-from regime.cursor import Cursor, decode_cursor
-from regime.listing import Order, Query
-from regime.macro_history import Period
-from regime.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
+from regime.rules.cursor import Cursor, decode_cursor
+from regime.rules.listing import Order, Query
+from regime.rules.macro_history import Period
+from regime.rules.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
 
 MOST_SYMBOLS = 500
 MOST_ROWS = 1_000

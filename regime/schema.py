@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from avo_project.problem_details import MEDIA_TYPE
 from regime.query_params import MOST_ROWS, MOST_SYMBOLS
-from regime.state import REGIMES, TIMEFRAMES
+from regime.rules.state import REGIMES, TIMEFRAMES
 
 Shape = dict[str, Any]
 

@@ -13,19 +13,19 @@ from rest_framework.views import APIView
 
 from avo_project.problem_details import Problem
 from regime import schema
-from regime.collection import Collection, CollectionMissingError, Version
-from regime.collection_answer import CollectionAnswers
 from regime.conf import RegimeConf, regime_conf
-from regime.cursor import Cursor
-from regime.freshness import Freshness, Judgement, judge
-from regime.macro import Macro
-from regime.macro_answer import MacroAnswers
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
 from regime.query_params import checked_symbol, max_age_of, period_of, query_of
-from regime.representation import answer
-from regime.state import StoredState
-from regime.state_answer import state_answer
-from regime.state_cache import StateCache
+from regime.roles.collection import Collection, CollectionMissingError, Version
+from regime.roles.collection_answer import CollectionAnswers
+from regime.roles.macro import Macro
+from regime.roles.macro_answer import MacroAnswers
+from regime.roles.representation import answer
+from regime.roles.state_answer import state_answer
+from regime.rules.cursor import Cursor
+from regime.rules.freshness import Freshness, Judgement, judge
+from regime.rules.state import StoredState
+from regime.store.state_cache import StateCache
 
 # A foreign writer may change a state at any moment, so a copy must always be confirmed.
 _CONFIRM = "private, no-cache"

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from signals_app import admin_actions, admin_panels
 from signals_app.admin_search import Search
 from signals_app.models import Execution, LiveStream

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 
-from avo_project.live_state_admin import LiveAction
-from avo_project.operator_actions import Effect
-from signals_app import operations
+from avo_project.console.live_state_admin import LiveAction
+from avo_project.console.operator_actions import Effect
+from signals_app.roles import operations
 
 Preview = Callable[[HttpRequest], Effect | str]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from signals_app.entry_id import order
+from signals_app.rules.entry_id import order
 
 HIDDEN = "hidden"
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from avo_project.live_state_admin import Panel
-from signals_app import inspection
+from avo_project.console.live_state_admin import Panel
 from signals_app.admin_cells import Begin, age, time_of
 from signals_app.admin_search import Search, entries_panel, pending_panel
-from signals_app.lag import StreamFigures
-from signals_app.lag_text import lag_words
+from signals_app.roles import inspection
+from signals_app.rules.lag import StreamFigures
+from signals_app.rules.lag_text import lag_words
 
 _SHOWN = 20
 _COUNTED = 400  # one page: a refresh counts no further and shows the server's own estimate beyond

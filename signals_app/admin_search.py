@@ -6,12 +6,13 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils.html import format_html
 
-from avo_project.live_state_admin import Panel
-from signals_app import inspection, keys
+from avo_project.console.live_state_admin import Panel
+from signals_app import keys
 from signals_app.admin_cells import HIDDEN, Begin, age, time_of
-from signals_app.entry_id import order
-from signals_app.event_page import EventQuery
-from signals_app.pending import PendingDelivery
+from signals_app.roles import inspection
+from signals_app.roles.event_page import EventQuery
+from signals_app.rules.entry_id import order
+from signals_app.store.pending import PendingDelivery
 
 _SHOWN = 20
 _LOOKED_AT = 200

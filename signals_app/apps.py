@@ -6,7 +6,7 @@ class SignalsConfig(AppConfig):
     verbose_name = "Trading signals"
 
     def ready(self) -> None:
-        from avo_project.console import register_console
+        from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
         from signals_app.console import CONSOLE
         from signals_app.metrics import live_metrics

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
-from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
-from signals_app import inspection, keys
+from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.event_story import Story, StoryTeller
-from signals_app.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.roles import inspection
+from signals_app.roles.event_story import Story, StoryTeller
+from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
 
 _COUNTED = 400
 _SLOW_SECONDS = 60.0

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from avo_project.problem_details import problem_response
-from signals_app.event_page import EventQuery
-from signals_app.event_source import EventSource
-from signals_app.live_feed import LiveFeed
+from signals_app.roles.event_page import EventQuery
+from signals_app.roles.event_source import EventSource
+from signals_app.roles.live_feed import LiveFeed
 from signals_app.serializers import FeedQuerySerializer
 from signals_app.views import SignedInView
 

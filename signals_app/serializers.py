@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from signals_app import entry_id
-from signals_app.event import DIRECTIONS
+from signals_app.rules import entry_id
+from signals_app.rules.event import DIRECTIONS
 
 
 def _entry_id(value: str) -> str:

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from signals_app import inspection
-from signals_app.event_page import EventQuery, as_json
+from signals_app.roles import inspection
+from signals_app.roles.event_page import EventQuery, as_json
 from signals_app.serializers import EventPageSerializer, EventQuerySerializer
 
 

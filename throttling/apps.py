@@ -8,9 +8,10 @@ class ThrottlingConfig(AppConfig):
     def ready(self) -> None:
         from django.core.signals import setting_changed
 
-        from avo_project.console import register_console
+        from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
-        from throttling import conf, console, inspection, openapi, process  # noqa: F401 - openapi registers itself
+        from throttling import conf, console, openapi  # noqa: F401 - openapi registers itself
+        from throttling.roles import inspection, process
 
         try:
             conf.load()

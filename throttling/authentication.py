@@ -5,13 +5,13 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from avo_project.problem_details import Problem
-from throttling import process
-from throttling.answers import refusal
-from throttling.callers import ClerkUser
-from throttling.clerk_token import BadTokenError, Identity
-from throttling.jwks import KeysUnavailableError
-from throttling.token_verifier import TokenVerifier
-from throttling.toll import RECEIPT
+from throttling.roles import process
+from throttling.roles.answers import refusal
+from throttling.roles.callers import ClerkUser
+from throttling.roles.jwks import KeysUnavailableError
+from throttling.roles.token_verifier import TokenVerifier
+from throttling.roles.toll import RECEIPT
+from throttling.rules.clerk_token import BadTokenError, Identity
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from throttling.rates import RatesError, parse_plan_tiers, parse_rates
-from throttling.records import Policy
+from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
+from throttling.rules.records import Policy
 
 
 class ConfError(ValueError):

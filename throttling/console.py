@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from avo_project.console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from throttling import keys
-from throttling.inspection import Inspection, standings
-from throttling.subjects import normal
+from throttling.roles.inspection import Inspection, standings
+from throttling.rules.subjects import normal
 
 _RECENT_MINUTES = 5
 _MANY_REFUSED = 0.2

@@ -10,15 +10,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
-from avo_project.operator_actions import Effect
+from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.console.operator_actions import Effect
 from throttling import conf
-from throttling.chart import stacked_bars
-from throttling.inspection import Inspection, SubjectView, standings
 from throttling.models import TierOverride
-from throttling.records import Policy
-from throttling.subjects import normal
-from throttling.window_limiter import WindowLimiter
+from throttling.roles.inspection import Inspection, SubjectView, standings
+from throttling.rules.chart import stacked_bars
+from throttling.rules.records import Policy
+from throttling.rules.subjects import normal
+from throttling.store.window_limiter import WindowLimiter
 
 
 def preview_reset(request: HttpRequest) -> Effect:

@@ -6,10 +6,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from avo_project.problem_details import problem_response
-from throttling import process
-from throttling.answers import EXPOSED, fields, refusal
+from throttling.roles import process
+from throttling.roles.answers import EXPOSED, fields, refusal
+from throttling.roles.toll import RECEIPT, Receipt
 from throttling.throttles import PlanThrottle
-from throttling.toll import RECEIPT, Receipt
 
 
 class RateLimitMiddleware:

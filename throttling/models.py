@@ -6,8 +6,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from throttling import conf, subjects
-from throttling.rates import RatesError, parse_policies
+from throttling import conf
+from throttling.rules import subjects
+from throttling.rules.rates import RatesError, parse_policies
 
 
 class TierOverride(models.Model):

@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from avo_project.problem_details import Problem
-from throttling import process
-from throttling.answers import refusal
+from throttling.roles import process
+from throttling.roles.answers import refusal
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _CONDITIONS = frozenset(("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"))

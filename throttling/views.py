@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from throttling import process
 from throttling.authentication import ClerkAuthentication
-from throttling.inspection import standings
+from throttling.roles import process
+from throttling.roles.inspection import standings
 from throttling.serializers import LimitsSerializer
 
 

@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from avo_project.problem_details import Problem
 from throttling import conf
 from throttling.models import PlanChange
-from throttling.webhook_events import EventError, PlanEvent, read_event
+from throttling.rules.webhook_events import EventError, PlanEvent, read_event
 
 
 class ClerkWebhook(APIView):

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.urls import path
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.live_state_admin import LiveAction, LiveStateAdmin, Panel
-from avo_project.operator_actions import Effect
+from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.console.operator_actions import Effect
 
 done: list[dict[str, str]] = []
 down = False

@@ -16,12 +16,12 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from avo_project.models import OperatorAction
-from outreach.intake import Intake
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.suppression import unsubscribe_token
+from outreach.roles.intake import Intake
+from outreach.roles.suppression import unsubscribe_token
 from regime.models import MacroObservation, MacroSeries
-from signals_app.group import ConsumerGroup
 from signals_app.models import Execution
+from signals_app.store.group import ConsumerGroup
 from tests.signals_app.conftest import fields
 from throttling.models import PlanChange, TierOverride
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.authtoken.models import Token
 
-from outreach.inspection import QueueView
-from outreach.intake import Intake
 from outreach.models import Attempt, Inbox, Touch
-from regime.state_cache import StateCache
-from signals_app.group import ConsumerGroup
+from outreach.roles.intake import Intake
+from outreach.store.inspection import QueueView
+from regime.store.state_cache import StateCache
 from signals_app.models import Execution
-from signals_app.stream import SignalStream
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.regime.states import a_state
 from tests.signals_app.conftest import event
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project import keys
-from avo_project.chart_data import SPANS, Span, chart_data
-from avo_project.console import Chart, Level, Line, RoleConsole, Verdict, consoles
-from avo_project.history import History
-from avo_project.sampler import Sampler
-from avo_project.samples import COARSE, FINE, Resolution, Sample, gathered, line
+from avo_project.console.chart_data import SPANS, Span, chart_data
+from avo_project.console.history import History
+from avo_project.console.role_console import Chart, Level, Line, RoleConsole, Verdict, consoles
+from avo_project.console.sampler import Sampler
+from avo_project.console.samples import COARSE, FINE, Resolution, Sample, gathered, line
 
 NOON = 1_790_000_000 // 600 * 600
 
@@ -46,7 +46,7 @@ def test_a_sampler_whose_clock_is_behind_changes_nothing(history: History) -> No
 
 
 def test_no_more_is_kept_than_was_said(history: History, redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avo_project.history.FINE", Resolution(10, 3))
+    monkeypatch.setattr("avo_project.console.history.FINE", Resolution(10, 3))
     for n in range(7):
         history.record({"lag": n}, NOON + 10 * n)
     assert redis_of("signals").xlen(keys.history("signals", 10)) == 3

@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project import home
-from avo_project.console import Level, RoleConsole, Verdict, consoles
+from avo_project.console import home
+from avo_project.console.role_console import Level, RoleConsole, Verdict, consoles
 from avo_project.redis_ping import Pinger
 
 pytestmark = pytest.mark.django_db

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 
-from outreach.intake import Intake
 from outreach.models import Inbox
-from signals_app.event import parse_fields
-from signals_app.group import ConsumerGroup
-from signals_app.stream import SignalStream
+from outreach.roles.intake import Intake
+from signals_app.rules.event import parse_fields
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.avo_project import live_pages
-from throttling.tally import Tally
+from throttling.store.tally import Tally
 
 pytestmark = pytest.mark.django_db
 PAGES = {

@@ -11,8 +11,8 @@ from avo_project.log_lines import JsonLine, Origin, TextLine, chosen_format, com
 
 
 def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:
-    made = logging.getLogger("outreach.worker").makeRecord(
-        "outreach.worker", logging.WARNING, "worker.py", 1, message, arguments, None, extra=extra
+    made = logging.getLogger("outreach.roles.worker").makeRecord(
+        "outreach.roles.worker", logging.WARNING, "worker.py", 1, message, arguments, None, extra=extra
     )
     assert Origin().filter(made)
     return made
@@ -25,7 +25,7 @@ def test_a_json_line_has_its_fields() -> None:
     assert line.pop("command")
     assert line == {
         "level": "WARNING",
-        "logger": "outreach.worker",
+        "logger": "outreach.roles.worker",
         "message": "inbox 7 waits",
         "inbox": 7,
         "sender": "[address]",

@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.http import QueryDict
 
+from avo_project.console.operator_actions import subject_of
 from avo_project.models import AppendOnlyError, OperatorAction
-from avo_project.operator_actions import subject_of
 
 LIST = "/admin/avo_project/operatoraction/"
 pytestmark = pytest.mark.django_db

@@ -29,11 +29,11 @@ def test_the_tool_finds_nothing(command: tuple[str, ...]) -> None:
     ("where", "line"),
     [
         ("regime/views.py", "import outreach.models"),
-        ("regime/freshness.py", "import redis"),
-        ("throttling/rates.py", "import django"),
-        ("signals_app/consumer.py", "from avo_project import settings"),
+        ("regime/rules/freshness.py", "import redis"),
+        ("throttling/rules/rates.py", "import django"),
+        ("signals_app/roles/consumer.py", "from avo_project import settings"),
         ("avo_project/lua.py", "import regime.keys"),
-        ("outreach/lanes.py", "import outreach.worker"),
+        ("outreach/store/lanes.py", "import outreach.roles.worker"),
     ],
 )
 def test_a_planted_import_breaks_the_build(tmp_path: Path, where: str, line: str) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from avo_project.console import Level, Verdict, consoles
-from avo_project.sampler import Sampler
+from avo_project.console.role_console import Level, Verdict, consoles
+from avo_project.console.sampler import Sampler
 from outreach.models import Inbox, Touch
-from regime.state_cache import StateCache
-from signals_app.group import ConsumerGroup
-from signals_app.stream import SignalStream
+from regime.store.state_cache import StateCache
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.regime.states import a_state
-from throttling.tally import Tally
+from throttling.store.tally import Tally
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
 
@@ -25,7 +25,7 @@ def verdict(role: str) -> Verdict:
 class TestRegime:
     @pytest.fixture
     def after_a_cycle(self, redis_of: Any) -> Any:
-        from regime.cycle import Cycle
+        from regime.roles.cycle import Cycle
 
         Cycle.connect(time.time).write([a_state(f"S{n}", time.time()) for n in range(20)])
         return redis_of("regime")
@@ -94,7 +94,7 @@ class TestSignals:
 class TestOutreach:
     @pytest.fixture
     def queued(self, redis_of: Any, django_capture_on_commit_callbacks: Any) -> Touch:
-        from outreach.intake import Intake
+        from outreach.roles.intake import Intake
 
         Inbox.objects.create(address="anna@example.com")
         draft = {"inbox": "anna@example.com", "recipient": "eve@example.org", "subject": "s", "body": "b"}

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from signals_app.event import Event
+from signals_app.rules.event import Event
 
 
 def record_slowly(event: Event) -> None:

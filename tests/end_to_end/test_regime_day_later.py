@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from regime.collection_store import CollectionStore
-from regime.cycle import Cycle
-from regime.freshness import LIFE_SECONDS
-from regime.inspection import RegimeInspection
-from regime.transitions import changes_of_dominant_regime
+from regime.roles.cycle import Cycle
+from regime.roles.inspection import RegimeInspection
+from regime.roles.transitions import changes_of_dominant_regime
+from regime.rules.freshness import LIFE_SECONDS
+from regime.store.collection_store import CollectionStore
 from tests.end_to_end.system import eventually
 from tests.regime.states import only
 from tests.regime.web_process import forget, fresh_web_process

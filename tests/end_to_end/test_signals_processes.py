@@ -194,7 +194,7 @@ def test_a_flood_is_not_trimmed_before_it_is_handled(bench: Bench) -> None:
         "--count",
         "1000",
         "--handler",
-        "signals_app.handlers.ignore",
+        "signals_app.roles.handlers.ignore",
     )
     assert summary.strip() == f"consumed={flood} executed={flood} duplicates=0 dead=0 reclaimed=0"
     assert 50_000 <= bench.redis.xlen("signals:live") <= 50_200

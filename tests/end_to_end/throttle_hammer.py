@@ -9,9 +9,9 @@ import time
 
 from redis import Redis
 
-from throttling.rates import parse_policies
-from throttling.records import Hit
-from throttling.window_limiter import WindowLimiter
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import Hit
+from throttling.store.window_limiter import WindowLimiter
 
 
 def main(socket: str, start_at: float, stop_at: float, rates: str) -> None:

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.crew import Crew
-from outreach.depth_history import DepthHistory
-from outreach.inbox_book import InboxBook
-from outreach.inbox_settings import change_inbox
-from outreach.inspection import QueueView
-from outreach.intake import Intake
-from outreach.lanes import Lanes
-from outreach.ledger import Ledger
 from outreach.models import Inbox, Touch
-from outreach.outcome import SENT, Outcome
-from outreach.reconcile import Reconciler
-from outreach.reservation import Outgoing, Shift
-from outreach.retry import RetryPolicy
-from outreach.upkeep import Upkeep
-from outreach.worker import Stepped, Worker
+from outreach.roles.crew import Crew
+from outreach.roles.inbox_book import InboxBook
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.intake import Intake
+from outreach.roles.ledger import Ledger
+from outreach.roles.reconcile import Reconciler
+from outreach.roles.upkeep import Upkeep
+from outreach.roles.worker import Stepped, Worker
+from outreach.rules.outcome import SENT, Outcome
+from outreach.rules.reservation import Outgoing, Shift
+from outreach.rules.retry import RetryPolicy
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 
 

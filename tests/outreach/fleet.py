@@ -41,7 +41,7 @@ class Fleet:
 
     def set_inboxes(self, inboxes: dict[str, dict[str, Any]]) -> None:
         """As ``set_inbox`` for each, in one process."""
-        script = "from outreach.inbox_settings import change_inbox as change\n"
+        script = "from outreach.roles.inbox_settings import change_inbox as change\n"
         script += "\n".join(f"change({address!r}, {changes!r})" for address, changes in inboxes.items())
         self.manage("shell", "--no-imports", "-c", script)
 

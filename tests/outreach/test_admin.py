@@ -8,10 +8,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
 from avo_project.models import OperatorAction
-from outreach.inbox_settings import change_inbox
 from outreach.models import Inbox, Touch
-from outreach.outcome import Outcome
-from outreach.remedies import Remedies
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.remedies import Remedies
+from outreach.rules.outcome import Outcome
 from tests.outreach.conftest import Desk
 
 pytestmark = pytest.mark.django_db

@@ -1,4 +1,4 @@
-from outreach.breaker import Breaker
+from outreach.rules.breaker import Breaker
 
 
 def test_an_inbox_rests_longer_each_time_and_a_success_ends_it() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from outreach.inspection import QueueView
 from outreach.models import Inbox, Touch
+from outreach.store.inspection import QueueView
 from tests.outreach.conftest import touch_data
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from outreach.depth_chart import depth_chart
-from outreach.depth_history import MINUTES, DepthHistory, DepthSample
 from outreach.models import Inbox, Touch
+from outreach.rules.depth_chart import depth_chart
+from outreach.store.depth_history import MINUTES, DepthHistory, DepthSample
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from outreach import keys
-from outreach.inbox_outlook import inbox_outlooks
-from outreach.inbox_settings import change_inbox
-from outreach.inspection import QueueView
 from outreach.models import Inbox, Touch
-from outreach.waiting import inboxes_waiting
+from outreach.roles.inbox_outlook import inbox_outlooks
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.waiting import inboxes_waiting
+from outreach.store.inspection import QueueView
 from tests.outreach.conftest import Desk
 
 pytestmark = pytest.mark.django_db

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from outreach.inbox_settings import change_inbox
-from outreach.inspection import QueueView
-from outreach.intake import BATCH, BadLine, Intake, accept_lines
-from outreach.lanes import Lanes
 from outreach.models import Inbox, Touch
-from outreach.suppression import suppress_recipient
-from outreach.touch import TouchError
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.intake import BATCH, BadLine, Intake, accept_lines
+from outreach.roles.suppression import suppress_recipient
+from outreach.rules.touch import TouchError
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import DownRedis, FixedClock
 from tests.outreach.conftest import touch_data
 
@@ -73,7 +73,7 @@ def test_of_two_that_bring_a_key_at_once_the_database_lets_one_in(
         looked.append(1)
         return {} if len(looked) == 1 else {"k": Touch.objects.get(idempotency_key="k")}
 
-    monkeypatch.setattr("outreach.intake._stored", late)
+    monkeypatch.setattr("outreach.roles.intake._stored", late)
     loser = intake.accept(touch_data(idempotency_key="k"))
     assert (loser.touch_id, loser.is_repeat) == (winner.touch_id, True)
     assert Touch.objects.count() == 1

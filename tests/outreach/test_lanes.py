@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from outreach import keys
-from outreach.inbox_rules import NEVER_MS, InboxRules, Terms
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
-from outreach.reservation import Arrivals, Reservation, Settlement, Shift
+from outreach.rules.inbox_rules import NEVER_MS, InboxRules, Terms
+from outreach.rules.reservation import Arrivals, Reservation, Settlement, Shift
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 
 FREE = Terms(0, NEVER_MS, ())

@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 
 from outreach import keys
-from outreach.inbox_rules import NEVER_MS, History, InboxRules, judge
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
-from outreach.reservation import Reservation, Settlement, Shift
+from outreach.rules.inbox_rules import NEVER_MS, History, InboxRules, judge
+from outreach.rules.reservation import Reservation, Settlement, Shift
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 
 INBOXES = (1, 2)

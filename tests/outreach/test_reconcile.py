@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from outreach.inbox_settings import change_inbox
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
 from outreach.models import Inbox, Touch
-from outreach.outcome import Outcome
-from outreach.reconcile import Reconciled
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.reconcile import Reconciled
+from outreach.rules.outcome import Outcome
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
 
@@ -109,7 +109,7 @@ def test_between_full_sweeps_inboxes_that_got_touches_are_compared(
 def test_a_running_worker_pushes_what_an_enqueue_left_behind(
     inbox: Inbox, queue_up: Queue, desk: Desk, lanes: Lanes, clock: FixedClock, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("outreach.upkeep._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
+    monkeypatch.setattr("outreach.roles.upkeep._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
     change_inbox("bert@example.com", {"paused": True})
     queue_up(1, inbox="bert@example.com")
     desk.work()
@@ -125,7 +125,7 @@ def test_a_running_worker_pushes_what_an_enqueue_left_behind(
 def test_a_loss_of_many_inboxes_is_compared_in_groups(
     queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock, view: QueueView, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("outreach.reconcile._MOST_TOGETHER", 5)
+    monkeypatch.setattr("outreach.roles.reconcile._MOST_TOGETHER", 5)
     inboxes = [change_inbox(f"i{number}@example.com", {"per_minute": 1}) for number in range(7)]
     desk = make_desk()
     for one in inboxes:
@@ -139,7 +139,7 @@ def test_a_loss_of_many_inboxes_is_compared_in_groups(
 
 
 def test_a_lane_longer_than_one_read_is_known_in_full(lanes: Lanes, view: QueueView, monkeypatch: Any) -> None:
-    monkeypatch.setattr("outreach.inspection._CHUNK", 4)
+    monkeypatch.setattr("outreach.store.inspection._CHUNK", 4)
     ids = [f"t{number}" for number in range(11)]
     lanes.enqueue(1, ids)
     lanes.enqueue(2, ids[:4], [("later", 5)])

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.outcome import Outcome
-from outreach.remedies import Remedies
-from outreach.suppression import suppress_recipient
+from outreach.roles.remedies import Remedies
+from outreach.roles.suppression import suppress_recipient
+from outreach.rules.outcome import Outcome
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
 

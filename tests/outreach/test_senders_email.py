@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.outcome import Outcome
-from outreach.reservation import Outgoing, Reservation
-from outreach.senders.email import EmailSender
-from outreach.senders.smtp_errors import classify
+from outreach.roles.senders.email import EmailSender
+from outreach.roles.senders.smtp_errors import classify
+from outreach.rules.outcome import Outcome
+from outreach.rules.reservation import Outgoing, Reservation
 from tests.outreach.smtp_server import free_port, smtp_server
 
 TOUCH = Outgoing(

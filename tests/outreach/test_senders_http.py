@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.reservation import Outgoing, Reservation
-from outreach.senders import addresses
-from outreach.senders.http import HttpSender, classify, retry_after_seconds
-from outreach.urls_allowed import ForbiddenUrlError, check_url
+from outreach.roles.senders import addresses
+from outreach.roles.senders.http import HttpSender, classify, retry_after_seconds
+from outreach.rules.reservation import Outgoing, Reservation
+from outreach.rules.urls_allowed import ForbiddenUrlError, check_url
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.crew import Crew
 from outreach.models import Inbox, Suppression, Touch
-from outreach.senders.email import EmailSender
+from outreach.roles.crew import Crew
+from outreach.roles.senders.email import EmailSender
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
 from tests.outreach.smtp_server import smtp_server

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.touch import (
+from outreach.rules.touch import (
     MAX_BODY_BYTES,
     TouchError,
     check_recipient,

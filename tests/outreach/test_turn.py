@@ -1,6 +1,6 @@
 """Which lanes a worker names."""
 
-from outreach.turn import Turn, next_turn
+from outreach.rules.turn import Turn, next_turn
 
 
 def test_names_what_is_wanted_and_a_few_in_reserve() -> None:

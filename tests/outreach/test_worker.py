@@ -9,14 +9,14 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.stop_flag import StopFlag
-from outreach.crew import Crew
-from outreach.inbox_settings import change_inbox
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.outcome import Outcome
-from outreach.reservation import Outgoing, Reservation
-from outreach.suppression import suppress_recipient
+from outreach.roles.crew import Crew
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.suppression import suppress_recipient
+from outreach.rules.outcome import Outcome
+from outreach.rules.reservation import Outgoing, Reservation
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk, RecordingSender
 

@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from outreach.conf import OutreachConf
-from outreach.depth_history import DepthHistory
-from outreach.inbox_book import InboxBook
-from outreach.inbox_settings import change_inbox, set_paused
-from outreach.inspection import QueueView
-from outreach.intake import Intake
-from outreach.lanes import Lanes
-from outreach.ledger import Ledger, Tried
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.outcome import Outcome
-from outreach.reconcile import Reconciler
-from outreach.remedies import Remedies
-from outreach.reservation import Outgoing, Shift
-from outreach.retry import RetryPolicy
-from outreach.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
-from outreach.upkeep import Upkeep
-from outreach.worker import Worker
+from outreach.roles.inbox_book import InboxBook
+from outreach.roles.inbox_settings import change_inbox, set_paused
+from outreach.roles.intake import Intake
+from outreach.roles.ledger import Ledger, Tried
+from outreach.roles.reconcile import Reconciler
+from outreach.roles.remedies import Remedies
+from outreach.roles.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
+from outreach.roles.upkeep import Upkeep
+from outreach.roles.worker import Worker
+from outreach.rules.outcome import Outcome
+from outreach.rules.reservation import Outgoing, Shift
+from outreach.rules.retry import RetryPolicy
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 
 FREE, LIMITED, A_MINUTE = "free@example.com", "limited@example.com", 2

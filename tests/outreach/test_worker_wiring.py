@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from outreach.worker_wiring import make_worker
+from outreach.roles.worker_wiring import make_worker
 
 
 @pytest.mark.real_server

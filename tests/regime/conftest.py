@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from regime.collection_build import CollectionBuild
-from regime.collection_store import CollectionStore
 from regime.conf import RegimeConf
-from regime.cycle import Cycle
-from regime.state_cache import StateCache
-from regime.state_scan import StateScan
+from regime.roles.collection_build import CollectionBuild
+from regime.roles.cycle import Cycle
+from regime.store.collection_store import CollectionStore
+from regime.store.state_cache import StateCache
+from regime.store.state_scan import StateScan
 
 
 def build_of(redis: Any, states: StateCache) -> CollectionBuild:

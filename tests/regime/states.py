@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from regime.listing import Page
-from regime.state import FIELDS, RegimeState, Scores
+from regime.rules.listing import Page
+from regime.rules.state import FIELDS, RegimeState, Scores
 
 NOW = 1_790_000_000.0
 

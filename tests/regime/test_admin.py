@@ -7,10 +7,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils.html import escape
 
-from regime.backfill_log import BackfillLog
-from regime.cycle import Cycle
-from regime.inspection import RegimeInspection
 from regime.metrics import live_metrics
+from regime.roles.cycle import Cycle
+from regime.roles.inspection import RegimeInspection
+from regime.store.backfill_log import BackfillLog
 from tests.regime.states import a_state, plain_hset
 
 PAGE = "/admin/regime/regimecache/"

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from avo_project.stop_flag import StopFlag
-from regime.backfill_log import BackfillLog
 from regime.conf import RegimeConf
-from regime.freshness import LIFE_SECONDS, Freshness, judge
-from regime.state_cache import StateCache
-from regime.ttl_backfill import BackfillReport, Pace, TtlBackfill
-from regime.ttl_keeper import Counts, TtlKeeper
+from regime.roles.ttl_backfill import BackfillReport, Pace, TtlBackfill
+from regime.rules.freshness import LIFE_SECONDS, Freshness, judge
+from regime.store.backfill_log import BackfillLog
+from regime.store.state_cache import StateCache
+from regime.store.ttl_keeper import Counts, TtlKeeper
 from tests.regime.states import a_state, plain_hset
 
 HOUR = 3600

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from regime.collection import Collection, CollectionMissingError
-from regime.collection_build import CollectionBuild
-from regime.collection_store import CollectionStore
 from regime.conf import RegimeConf
-from regime.cycle import Cycle
-from regime.listing import Query
+from regime.roles.collection import Collection, CollectionMissingError
+from regime.roles.collection_build import CollectionBuild
+from regime.roles.cycle import Cycle
+from regime.rules.listing import Query
+from regime.store.collection_store import CollectionStore
 from tests.doubles import FixedClock
 from tests.regime.states import a_state, only, plain_hset, rows_of
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.columns import (
+from regime.rules.columns import (
     NO_REGIME,
     NO_SCORE,
     Columns,
@@ -17,9 +17,9 @@ from regime.columns import (
     same_states,
     score_matrix,
 )
-from regime.ledger import after_cycle, changed_symbols, no_ledger
-from regime.packing import PackingError, pack_columns, unpack_columns
-from regime.state import RegimeState, dominant_regimes
+from regime.rules.ledger import after_cycle, changed_symbols, no_ledger
+from regime.rules.packing import PackingError, pack_columns, unpack_columns
+from regime.rules.state import RegimeState, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from regime.collection_store import CollectionStore
-from regime.freshness import LIFE_SECONDS
+from regime.rules.freshness import LIFE_SECONDS
+from regime.store.collection_store import CollectionStore
 from tests.regime.states import plain_hset
 
 

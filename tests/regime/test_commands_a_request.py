@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from regime.answer_cache import AnswerCache
-from regime.cycle import Cycle
+from regime.roles.cycle import Cycle
+from regime.store.answer_cache import AnswerCache
 from tests.regime.states import a_state
 from tests.regime.test_admin import joined
 from tests.regime.web_process import forget

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from regime.collection_build import CollectionBuild
-from regime.collection_store import CollectionStore
 from regime.conf import RegimeConf
-from regime.cycle import Cycle
-from regime.freshness import LIFE_SECONDS
-from regime.refresher import Refresher
-from regime.state_cache import PutOutcome, StateCache
-from regime.state_line import BadLineError, state_of_line
-from regime.state_lines import StateLines
-from regime.transitions import Transitions
+from regime.roles.collection_build import CollectionBuild
+from regime.roles.cycle import Cycle
+from regime.roles.refresher import Refresher
+from regime.roles.transitions import Transitions
+from regime.rules.freshness import LIFE_SECONDS
+from regime.rules.state_line import BadLineError, state_of_line
+from regime.rules.state_lines import StateLines
+from regime.store.collection_store import CollectionStore
+from regime.store.state_cache import PutOutcome, StateCache
 from tests.regime.conftest import build_of
 from tests.regime.states import NOW, a_state, only, plain_hset
 

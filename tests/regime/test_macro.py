@@ -12,12 +12,12 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime import macro
-from regime.answer_cache import AnswerCache
 from regime.conf import RegimeConf
-from regime.macro import Macro
-from regime.macro_history import Observation, Period, as_known, newest
 from regime.models import MacroObservation, MacroSeries
+from regime.roles import macro
+from regime.roles.macro import Macro
+from regime.rules.macro_history import Observation, Period, as_known, newest
+from regime.store.answer_cache import AnswerCache
 from tests.doubles import DownRedis
 from tests.regime.states import NOW
 from tests.regime.test_views import problem

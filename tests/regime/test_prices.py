@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime.computing import states_of_closes
-from regime.prices import PriceFileError, read_closes, read_euro_pairs
-from regime.state import FIELDS
+from regime.roles.computing import states_of_closes
+from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
+from regime.rules.state import FIELDS
 from tests.regime.states import NOW
 
 

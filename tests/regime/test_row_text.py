@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regime.row_text import RowText, stamp_texts
-from regime.state import REGIMES
+from regime.rules.row_text import RowText, stamp_texts
+from regime.rules.state import REGIMES
 
 symbols = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
 stamps = st.sampled_from([1_790_000_000.0, 1_790_000_000.25, 0.0, 99_999_999.0, 1e8, 1e12 - 1, 1e12, 1_700_000_001.0])

@@ -4,8 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from regime.scoring import MAX_SILENT_ROWS, MIN_HISTORY, WINDOWS, scores_of_closes, scores_of_returns, trend_strength
-from regime.state import FIELDS, REGIMES
+from regime.rules.scoring import (
+    MAX_SILENT_ROWS,
+    MIN_HISTORY,
+    WINDOWS,
+    scores_of_closes,
+    scores_of_returns,
+    trend_strength,
+)
+from regime.rules.state import FIELDS, REGIMES
 
 BULL, BEAR, SIDEWAYS, VOLATILE, CALM = range(5)
 days = MIN_HISTORY + 30

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.state import (
+from regime.rules.state import (
     FIELDS,
     SymbolError,
     are_symbols,

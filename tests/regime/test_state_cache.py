@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regime.freshness import LIFE_SECONDS, judge
-from regime.state import FIELDS
-from regime.state_cache import PutOutcome, StateCache
+from regime.rules.freshness import LIFE_SECONDS, judge
+from regime.rules.state import FIELDS
+from regime.store.state_cache import PutOutcome, StateCache
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"

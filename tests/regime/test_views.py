@@ -10,9 +10,9 @@ import pytest
 import zstandard
 from django.test import Client
 
-from regime.cycle import Cycle
-from regime.freshness import LIFE_SECONDS
-from regime.state import FIELDS, REGIMES, TIMEFRAMES
+from regime.roles.cycle import Cycle
+from regime.rules.freshness import LIFE_SECONDS
+from regime.rules.state import FIELDS, REGIMES, TIMEFRAMES
 from tests.regime.states import a_state, only, plain_hset
 from tests.regime.web_process import fresh_web_process
 

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.consumer import Consumer
-from signals_app.delivery import Delivery
-from signals_app.event import Event
-from signals_app.group import ConsumerGroup
-from signals_app.handling import Handled, LoadedHandler
-from signals_app.housekeeping import Housekeeper
-from signals_app.member import Member
-from signals_app.processor import Processor
-from signals_app.replay import ReplayWindow
-from signals_app.replay_groups import ReplayGroups
-from signals_app.source import DeliverySource, Intake
-from signals_app.stream import SignalStream
+from signals_app.roles.consumer import Consumer
+from signals_app.roles.handling import Handled, LoadedHandler
+from signals_app.roles.housekeeping import Housekeeper
+from signals_app.roles.member import Member
+from signals_app.roles.processor import Processor
+from signals_app.roles.replay import ReplayWindow
+from signals_app.roles.source import DeliverySource, Intake
+from signals_app.rules.delivery import Delivery
+from signals_app.rules.event import Event
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.replay_groups import ReplayGroups
+from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock
 
 

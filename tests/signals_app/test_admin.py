@@ -10,9 +10,9 @@ from django.utils import timezone
 from avo_project.models import OperatorAction
 from signals_app import keys
 from signals_app.admin_actions import ACTIONS
-from signals_app.group import ConsumerGroup
 from signals_app.models import Execution
-from signals_app.stream import SignalStream
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event
 
 PAGE = "/admin/signals_app/livestream/"

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.stream import SignalStream
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, ids
 
 PAGE = "/admin/signals_app/livestream/"

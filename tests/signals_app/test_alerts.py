@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from avo_project.stop_flag import StopFlag
-from signals_app.alerts import LagAlert, webhook
-from signals_app.lag import LagLimits
+from signals_app.roles.alerts import LagAlert, webhook
+from signals_app.rules.lag import LagLimits
 from tests.signals_app.test_lag import figures
 
 BEHIND = figures(pending=1_001)

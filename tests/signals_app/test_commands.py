@@ -142,7 +142,8 @@ def test_derived_signals_are_executed_once(redis_client: Any, settings: Any) -> 
 def test_a_handler_of_ones_own(redis_client: Any, signal_file: Path) -> None:
     run("publish_signals", str(signal_file))
     assert (
-        consume("--handler", "signals_app.handlers.ignore") == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
+        consume("--handler", "signals_app.roles.handlers.ignore")
+        == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
     )
     assert not Execution.objects.filter(signal_id=uuid.UUID(int=1)).exists()
 

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup, NameTakenError
-from signals_app.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.roles.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.doubles import DownRedis
 from tests.signals_app.conftest import Crew, RecordingHandler, fields, number_of
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.dead_letters import DeadLetter, DeadLetters
-from signals_app.group import ConsumerGroup
-from signals_app.redriving import LetterCarrier, LetterFilter, chosen_letters
-from signals_app.stream import StreamFullError
+from signals_app.roles.redriving import LetterCarrier, LetterFilter, chosen_letters
+from signals_app.store.dead_letters import DeadLetter, DeadLetters
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import StreamFullError
 from tests.signals_app.conftest import fields
 
 

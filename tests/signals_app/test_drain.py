@@ -1,6 +1,6 @@
 import pytest
 
-from signals_app.drain import drain_seconds
+from signals_app.rules.drain import drain_seconds
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.entry_id import END, MAX_PART, age_seconds, just_before, order, parse_bound
+from signals_app.rules.entry_id import END, MAX_PART, age_seconds, just_before, order, parse_bound
 
 parts = st.integers(0, MAX_PART)
 

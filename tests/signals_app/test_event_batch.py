@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.event import BadEventError, Event, parse_entry
-from signals_app.event_batch import parse_batch
+from signals_app.rules.event import BadEventError, Event, parse_entry
+from signals_app.rules.event_batch import parse_batch
 from tests.signals_app.conftest import event
 
 

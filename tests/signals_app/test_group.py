@@ -4,8 +4,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from signals_app import keys
-from signals_app.delivery import Delivery
-from signals_app.group import ConsumerGroup, NameTakenError, is_group_missing
+from signals_app.rules.delivery import Delivery
+from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_missing
 from tests.signals_app.conftest import fields, ids
 
 

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.group_figures import FiguresReader
-from signals_app.lag import GroupFigures, StreamFigures
+from signals_app.rules.lag import GroupFigures, StreamFigures
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.group_figures import FiguresReader
 from tests.signals_app.conftest import fields, ids
 
 

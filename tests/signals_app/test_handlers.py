@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from signals_app.delivery import Bury, DeliverAgain
-from signals_app.event import Event
-from signals_app.handlers import PaperExecutor, book_executions
-from signals_app.handling import (
+from signals_app.models import Execution
+from signals_app.roles.handlers import PaperExecutor, book_executions
+from signals_app.roles.handling import (
     Handled,
     RejectError,
     RetryLaterError,
@@ -17,7 +16,8 @@ from signals_app.handling import (
     load_handler,
     verdict_on,
 )
-from signals_app.models import Execution
+from signals_app.rules.delivery import Bury, DeliverAgain
+from signals_app.rules.event import Event
 from tests.signals_app.conftest import event
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -82,8 +82,8 @@ def test_any_callable_is_a_handler(name: str, takes_batch: bool, result: Handled
 
 
 def test_the_default_handler_takes_batches() -> None:
-    assert load_handler("signals_app.handlers.book_executions").takes_batch
-    assert load_handler("signals_app.handlers.ignore").handle([event(1), event(2)]) == Handled(2)
+    assert load_handler("signals_app.roles.handlers.book_executions").takes_batch
+    assert load_handler("signals_app.roles.handlers.ignore").handle([event(1), event(2)]) == Handled(2)
 
 
 def test_what_is_no_handler_is_refused_by_its_path() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from signals_app.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
-from signals_app.lag_text import lag_text
+from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.rules.lag_text import lag_text
 
 
 def figures(length: int = 5, **changes: object) -> StreamFigures:

@@ -6,7 +6,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from signals_app import keys
-from signals_app.line import Line
+from signals_app.store.line import Line
 from tests.signals_app.reply_thief import ReplyThief
 
 

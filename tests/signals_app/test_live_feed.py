@@ -6,10 +6,10 @@ import pytest
 from django.test import AsyncClient, Client
 
 from signals_app import keys
-from signals_app.event_page import EventQuery
-from signals_app.event_source import EventSource
-from signals_app.live_feed import LiveFeed, Subscription
-from signals_app.stream import SignalStream
+from signals_app.roles.event_page import EventQuery
+from signals_app.roles.event_source import EventSource
+from signals_app.roles.live_feed import LiveFeed, Subscription
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
 pytestmark = pytest.mark.real_server

@@ -12,12 +12,12 @@ from redis.exceptions import RedisError
 
 from avo_project.heartbeat import Heartbeat
 from signals_app import keys
-from signals_app.event import Event
-from signals_app.group import ConsumerGroup
-from signals_app.handling import RetryLaterError
-from signals_app.member import Member
-from signals_app.publisher import Publisher
-from signals_app.stream import SignalStream
+from signals_app.roles.handling import RetryLaterError
+from signals_app.roles.member import Member
+from signals_app.roles.publisher import Publisher
+from signals_app.rules.event import Event
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import Crew, RecordingHandler, event, fields, number_of
 from tests.signals_app.reply_thief import ReplyThief
 

@@ -1,9 +1,9 @@
 from typing import Any
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
 from signals_app.metrics import live_metrics
-from signals_app.stream import SignalStream
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event
 
 

@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from signals_app import keys, operations
-from signals_app.group import ConsumerGroup, NameTakenError
-from signals_app.operations import OperationRefusedError
+from signals_app import keys
+from signals_app.roles import operations
+from signals_app.roles.operations import OperationRefusedError
+from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.signals_app.conftest import fields
 
 

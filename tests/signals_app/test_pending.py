@@ -1,8 +1,8 @@
 from typing import Any
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.pending import PendingDeliveries
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.pending import PendingDeliveries
 from tests.signals_app.conftest import fields, ids
 
 

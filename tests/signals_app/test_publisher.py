@@ -4,9 +4,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.publisher import Publisher
-from signals_app.stream import SignalStream, StreamFullError
+from signals_app.roles.publisher import Publisher
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream, StreamFullError
 from tests.doubles import FixedClock
 from tests.signals_app.conftest import event, ids
 

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.entry_id import END
-from signals_app.group import ConsumerGroup
-from signals_app.replay import start_replay
-from signals_app.replay_groups import ReplayGroups, ReplayRefusedError
-from signals_app.stream import SignalStream
+from signals_app.roles.replay import start_replay
+from signals_app.rules.entry_id import END
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import Crew, RecordingHandler, event, fields
 
 

@@ -4,10 +4,10 @@ from typing import Any
 import orjson
 import pytest
 
-from signals_app.event import BadEventError
-from signals_app.publisher import Publisher
-from signals_app.signal_file import SignalFile, open_lines, parse_line
-from signals_app.stream import SignalStream
+from signals_app.roles.publisher import Publisher
+from signals_app.roles.signal_file import SignalFile, open_lines, parse_line
+from signals_app.rules.event import BadEventError
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
 

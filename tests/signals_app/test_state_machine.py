@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.stream import SignalStream
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, ids
 
 GROUPS = ("apex-group", "audit")

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.group import ConsumerGroup
-from signals_app.stream import MarkMovedError, SignalStream, StreamFullError
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
 from tests.signals_app.conftest import event, fields
 
 

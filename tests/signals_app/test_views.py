@@ -6,7 +6,7 @@ from django.test import Client
 from rest_framework.authtoken.models import Token
 
 from signals_app import keys
-from signals_app.stream import SignalStream
+from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.throttling.clerk import ISSUER, KEY
-from throttling import process
-from throttling.window_limiter import WindowLimiter
+from throttling.roles import process
+from throttling.store.window_limiter import WindowLimiter
 
 UNSET: dict[str, Any] = {
     "RATES": "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min",

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from tests.doubles import DownRedis
 from throttling.models import PlanChange, TierOverride
-from throttling.rates import parse_policies
-from throttling.records import Hit
-from throttling.tally import Tally
-from throttling.window_limiter import WindowLimiter
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import Hit
+from throttling.store.tally import Tally
+from throttling.store.window_limiter import WindowLimiter
 
 PAGE = "/admin/throttling/ratelimits/"
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("throttling")]

@@ -5,11 +5,11 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.answers import fields, refusal
-from throttling.callers import Quota
-from throttling.rates import parse_policies
-from throttling.records import Hit, Outcome, Standing
-from throttling.toll import Receipt
+from throttling.roles.answers import fields, refusal
+from throttling.roles.callers import Quota
+from throttling.roles.toll import Receipt
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import Hit, Outcome, Standing
 
 ITEM = r'"[\x20-\x21\x23-\x5b\x5d-\x7e]+"(;[a-z]+=\d{1,15})+'
 rates = st.lists(

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
-from throttling.breaker import Breaker
-from throttling.gate import Gate
-from throttling.rates import parse_policies
-from throttling.records import Hit, Outcome
-from throttling.refusal_memo import RefusalMemo
-from throttling.window_limiter import WindowLimiter
+from throttling.roles.gate import Gate
+from throttling.rules.breaker import Breaker
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import Hit, Outcome
+from throttling.rules.refusal_memo import RefusalMemo
+from throttling.store.window_limiter import WindowLimiter
 
 HIT = Hit("user:a", parse_policies("3/min"))
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.doubles import DownRedis, FixedClock
 from tests.throttling.clerk import KEY, OTHER_KEY, SigningKey, jwks_server
-from throttling.jwks import KeyStore, KeysUnavailableError, OneKey
-from throttling.key_set import KeySetError, load_key_set, parse_jwks
-from throttling.key_shelf import KeyShelf
+from throttling.roles.jwks import KeyStore, KeysUnavailableError, OneKey
+from throttling.rules.key_set import KeySetError, load_key_set, parse_jwks
+from throttling.store.key_shelf import KeyShelf
 
 URL = "https://clerk.avo.test/.well-known/jwks.json"
 

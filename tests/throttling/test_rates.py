@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.rates import RatesError, parse_plan_tiers, parse_policies, parse_rates
-from throttling.records import Policy
+from throttling.rules.rates import RatesError, parse_plan_tiers, parse_policies, parse_rates
+from throttling.rules.records import Policy
 
 
 def test_unset_rates_are_those_of_the_contract() -> None:

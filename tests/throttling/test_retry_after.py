@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.settings import REDIS_KIND
-from throttling.rates import parse_policies
-from throttling.records import Hit, Outcome
-from throttling.rolling_windows import RollingWindows
-from throttling.window_limiter import WindowLimiter
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import Hit, Outcome
+from throttling.rules.rolling_windows import RollingWindows
+from throttling.store.window_limiter import WindowLimiter
 
 ROUNDS = 500 if REDIS_KIND == "fake" else 10_000
 NOW_MS = 1_790_000_000_000

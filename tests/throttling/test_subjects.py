@@ -1,7 +1,7 @@
 import pytest
 
 from throttling import keys
-from throttling.subjects import is_id, normal, of_address
+from throttling.rules.subjects import is_id, normal, of_address
 
 
 @pytest.mark.parametrize(

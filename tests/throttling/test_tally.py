@@ -4,8 +4,8 @@ import pytest
 
 from tests.doubles import DownRedis, FixedClock
 from throttling.console import sample
-from throttling.tally import Busy, Tally
-from throttling.tally_buffer import TallyBuffer
+from throttling.roles.tally_buffer import TallyBuffer
+from throttling.store.tally import Busy, Tally
 
 
 @pytest.fixture

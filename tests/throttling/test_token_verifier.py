@@ -2,11 +2,12 @@ import pytest
 
 from tests.doubles import FixedClock
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, SigningKey, claims, token
-from throttling import refused_tokens, token_verifier
-from throttling.callers import clerk_user
-from throttling.clerk_token import BadSignatureError, BadTokenError
 from throttling.conf import ClerkConf
-from throttling.token_verifier import TokenVerifier
+from throttling.roles import token_verifier
+from throttling.roles.callers import clerk_user
+from throttling.roles.token_verifier import TokenVerifier
+from throttling.rules import refused_tokens
+from throttling.rules.clerk_token import BadSignatureError, BadTokenError
 
 CLERK = ClerkConf(ISSUER, "", None, frozenset())
 

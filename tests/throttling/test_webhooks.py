@@ -7,8 +7,8 @@ from django.utils import timezone
 from svix.webhooks import Webhook
 
 from throttling.models import PlanChange
-from throttling.plans import current_plan
-from throttling.webhook_events import EventError, read_event
+from throttling.roles.plans import current_plan
+from throttling.rules.webhook_events import EventError, read_event
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.django_db

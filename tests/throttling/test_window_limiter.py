@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from throttling import keys, round_trip
-from throttling.rates import parse_policies
-from throttling.records import BUCKETS, Hit, Outcome, Policy
-from throttling.rolling_windows import RollingWindows
-from throttling.window_limiter import WindowLimiter
+from throttling import keys
+from throttling.rules.rates import parse_policies
+from throttling.rules.records import BUCKETS, Hit, Outcome, Policy
+from throttling.rules.rolling_windows import RollingWindows
+from throttling.store import round_trip
+from throttling.store.window_limiter import WindowLimiter
 
 NOW_MS = 1_790_000_000_000
 MINUTE = parse_policies("3/min")

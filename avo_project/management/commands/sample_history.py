@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.sampler import Sampler
+from avo_project.console.sampler import Sampler
 from avo_project.stop_flag import StopFlag
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from outreach.intake import BadLine, Intake, accept_lines
-from outreach.line_source import UnreadableError, open_lines
+from outreach.roles.intake import BadLine, Intake, accept_lines
+from outreach.rules.line_source import UnreadableError, open_lines
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outreach.inspection import QueueView
-from outreach.outlook import Outlook, outlooks
+from outreach.roles.outlook import Outlook, outlooks
+from outreach.store.inspection import QueueView
 
 
 class Command(BaseCommand):

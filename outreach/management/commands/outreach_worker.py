@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from avo_project.stop_flag import StopFlag
-from outreach.worker_wiring import default_name, make_worker
+from outreach.roles.worker_wiring import default_name, make_worker
 
 
 class Command(BaseCommand):

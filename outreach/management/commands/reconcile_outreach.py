@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outreach.inspection import QueueView
-from outreach.lanes import Lanes
-from outreach.reconcile import Reconciler
+from outreach.roles.reconcile import Reconciler
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from outreach.models import Touch
-from outreach.remedies import Remedies
+from outreach.roles.remedies import Remedies
 
 
 class Command(BaseCommand):

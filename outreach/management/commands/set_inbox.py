@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from outreach.inbox_check import InboxError, parse_warm_up, parse_window
-from outreach.inbox_settings import change_inbox, describe
 from outreach.models import Inbox
-from outreach.presets import PRESETS
+from outreach.roles.inbox_settings import change_inbox, describe
+from outreach.rules.inbox_check import InboxError, parse_warm_up, parse_window
+from outreach.rules.presets import PRESETS
 
 _PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "url", "paused")
 

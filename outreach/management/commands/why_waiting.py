@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from outreach.inspection import QueueView
-from outreach.waiting import UnknownTargetError, waiting_of
+from outreach.roles.waiting import UnknownTargetError, waiting_of
+from outreach.store.inspection import QueueView
 
 
 class Command(BaseCommand):

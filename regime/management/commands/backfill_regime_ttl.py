@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.stop_flag import StopFlag
 from regime.conf import regime_conf
-from regime.progress import Progress
-from regime.ttl_backfill import Pace, TtlBackfill
+from regime.roles.progress import Progress
+from regime.roles.ttl_backfill import Pace, TtlBackfill
 
 
 class Command(BaseCommand):

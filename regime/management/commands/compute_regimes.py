@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from regime.computing import states_of_closes
-from regime.cycle import Cycle
-from regime.prices import PriceFileError, read_closes, read_euro_pairs
+from regime.roles.computing import states_of_closes
+from regime.roles.cycle import Cycle
+from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
 
 
 class Command(BaseCommand):

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from regime.macro_file import MacroFileError
-from regime.macro_load import load_macro_file
+from regime.roles.macro_load import load_macro_file
+from regime.rules.macro_file import MacroFileError
 
 
 class Command(BaseCommand):

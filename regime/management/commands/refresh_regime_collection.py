@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from avo_project.console.sampler import Sampler
+from avo_project.console.samples import FINE
 from avo_project.heartbeat import Heartbeat
-from avo_project.sampler import Sampler
-from avo_project.samples import FINE
 from avo_project.stop_flag import StopFlag
-from regime.refresher import Refresher
+from regime.roles.refresher import Refresher
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 
-from regime.cycle import Cycle
-from regime.progress import Progress
-from regime.state_lines import StateLines
+from regime.roles.cycle import Cycle
+from regime.roles.progress import Progress
+from regime.rules.state_lines import StateLines
 
 
 class Command(BaseCommand):

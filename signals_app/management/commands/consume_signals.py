@@ -6,9 +6,9 @@ from redis.exceptions import RedisError
 
 from avo_project.stop_flag import StopFlag
 from signals_app import keys
-from signals_app.assembly import ConsumerOptions, assemble_consumer
-from signals_app.group import NameTakenError
-from signals_app.stop_deadline import StopDeadline
+from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
+from signals_app.roles.stop_deadline import StopDeadline
+from signals_app.store.group import NameTakenError
 
 
 class Command(BaseCommand):

@@ -4,8 +4,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from signals_app.derivation import Deriver
-from signals_app.stream import StreamFullError
+from signals_app.roles.derivation import Deriver
+from signals_app.store.stream import StreamFullError
 
 
 class Command(BaseCommand):

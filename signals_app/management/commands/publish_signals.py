@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from signals_app.publisher import Publisher
-from signals_app.signal_file import SignalFile, open_lines
-from signals_app.stream import StreamFullError
+from signals_app.roles.publisher import Publisher
+from signals_app.roles.signal_file import SignalFile, open_lines
+from signals_app.store.stream import StreamFullError
 
 
 class Command(BaseCommand):

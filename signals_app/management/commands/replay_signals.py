@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from signals_app.replay import start_replay
-from signals_app.replay_groups import ReplayGroups, ReplayRefusedError
-from signals_app.stream import SignalStream
+from signals_app.roles.replay import start_replay
+from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
+from signals_app.store.stream import SignalStream
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from redis.exceptions import RedisError
 
 from avo_project.json_bytes import dump_json
 from avo_project.stop_flag import StopFlag
-from signals_app.dead_letters import DeadLetter, DeadLetters
-from signals_app.redriving import LetterCarrier, LetterFilter, Verb
-from signals_app.stream import StreamFullError
+from signals_app.roles.redriving import LetterCarrier, LetterFilter, Verb
+from signals_app.store.dead_letters import DeadLetter, DeadLetters
+from signals_app.store.stream import StreamFullError
 
 
 class Command(BaseCommand):

@@ -4,10 +4,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from signals_app import inspection
-from signals_app.group import NameTakenError
-from signals_app.lag_text import lag_text
-from signals_app.operations import OperationRefusedError, describe_forgetting, forget_group
+from signals_app.roles import inspection
+from signals_app.roles.operations import OperationRefusedError, describe_forgetting, forget_group
+from signals_app.rules.lag_text import lag_text
+from signals_app.store.group import NameTakenError
 
 
 class Command(BaseCommand):

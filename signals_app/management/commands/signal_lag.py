@@ -6,10 +6,10 @@ from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
 from avo_project.json_bytes import dump_json
-from signals_app import inspection
 from signals_app.conf import read_conf
-from signals_app.lag import LagLimits
-from signals_app.lag_text import lag_text
+from signals_app.roles import inspection
+from signals_app.rules.lag import LagLimits
+from signals_app.rules.lag_text import lag_text
 
 
 class Command(BaseCommand):

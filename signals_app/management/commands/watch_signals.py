@@ -4,10 +4,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from avo_project.stop_flag import StopFlag
-from signals_app import inspection
-from signals_app.alerts import LagAlert, webhook
 from signals_app.conf import read_conf
-from signals_app.lag import LagLimits
+from signals_app.roles import inspection
+from signals_app.roles.alerts import LagAlert, webhook
+from signals_app.rules.lag import LagLimits
 
 
 class Command(BaseCommand):

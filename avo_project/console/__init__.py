@@ -1,0 +1,1 @@
+"""The operator console: live pages, actions, history, health strip and explanations of all four roles."""

@@ -1,0 +1,81 @@
+"""The admin as the operators' console: a health strip first, a search for reasons, and no foreign or inline code."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+
+from avo_project.console.explaining import WHAT_TO_ASK, Explanation, explain
+from avo_project.console.home import strip, visible_roles
+from avo_project.console.live_panels import live_answer
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
+)
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+
+
+class ConsoleSite(AdminSite):
+    site_header = "Avo"
+    index_title = "How the system stands"
+    index_template = "admin/console_home.html"
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        ours = [
+            path("console/live.json", self.admin_view(self.live), name="console_live"),
+            path("console/explain/", self.admin_view(self.explain), name="console_explain"),
+        ]
+        return [*ours, *super().get_urls()]
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        guarded = super().admin_view(view, cacheable)
+
+        def with_policy(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method not in _METHODS:  # Django would take them for a GET
+                return HttpResponseNotAllowed(_METHODS)
+            response = guarded(request, *args, **kwargs)
+            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+            return response
+
+        return with_policy
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        ours = {"parts": strip(visible_roles(request.user), time.time()), "as_of": datetime.now(UTC)}
+        return super().index(request, {**ours, **_search(""), **(extra_context or {})})
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The cards alone, for the page's script."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return live_answer(request, strip(visible_roles(request.user), time.time()), time.time())
+
+    def explain(self, request: HttpRequest) -> HttpResponse:
+        """Why something is as it is; ``?of=`` names it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        of = request.GET.get("of", "").strip()
+        found, complaint = _explained(of, request)
+        context = {
+            **self.each_context(request),
+            **_search(of),
+            "title": f"Why? {of}" if of else "Why is it so?",
+            "found": found,
+            "complaint": complaint,
+        }
+        return TemplateResponse(request, "admin/explain.html", context)
+
+
+def _search(of: str) -> dict[str, str]:
+    return {"of": of, "what_to_ask": WHAT_TO_ASK}
+
+
+def _explained(of: str, request: HttpRequest) -> tuple[Explanation | None, str]:
+    try:
+        return (explain(of, request.user.has_perm), "") if of else (None, "")
+    except ValueError as error:
+        return None, str(error)

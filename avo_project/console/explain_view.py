@@ -1,0 +1,47 @@
+"""``GET /api/explain``: why something is as it is, for staff."""
+
+from dataclasses import asdict
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication, TokenAuthentication
+from rest_framework.permissions import IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from avo_project.console.explaining import WHAT_TO_ASK, explain
+from avo_project.problem_details import Problem
+
+
+class AnswerShown(serializers.Serializer):  # type: ignore[type-arg]
+    kind = serializers.CharField(help_text="symbol, signal, touch, inbox or subject")
+    subject = serializers.CharField()
+    headline = serializers.CharField()
+    because = serializers.ListField(child=serializers.CharField())
+    facts = serializers.DictField(child=serializers.CharField())
+
+
+class ExplanationShown(serializers.Serializer):  # type: ignore[type-arg]
+    of = serializers.CharField()
+    answers = AnswerShown(many=True)
+    silent = serializers.ListField(child=serializers.CharField(), help_text="roles that could not be asked")
+
+
+class ExplainView(APIView):
+    authentication_classes = (TokenAuthentication, SessionAuthentication)
+    permission_classes = (IsAdminUser,)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("of", str, required=True, description=f"What to explain: {WHAT_TO_ASK}.")],
+        responses=ExplanationShown,
+    )
+    def get(self, request: Request) -> Response:
+        """Every role that the caller may view says what it knows. Recipients need the permission for payloads."""
+        try:
+            found = explain(request.query_params.get("of", ""), request.user.has_perm)
+        except ValueError as error:
+            raise serializers.ValidationError({"of": [str(error)]}) from None
+        if not found.answers and not found.silent:
+            raise Problem(404, "nothing-known", f"Nobody knows {found.of!r}. Ask for {WHAT_TO_ASK}.")
+        return Response(asdict(found), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,42 @@
+"""One answer to "why is this so?" for whatever an operator has at hand: every role says what it knows of it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avo_project.console.role_console import UNREACHABLE, Answer, May, consoles
+
+logger = logging.getLogger(__name__)
+
+LONGEST = 300
+WHAT_TO_ASK = (
+    "a throttle subject (user:…, org:…, address:…), an inbox, a touch id, a symbol or a signal id; "
+    "symbol:AAPL asks for a symbol even if nothing is kept of it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """``answers`` of the roles that know it, and the titles of the roles that could not be asked."""
+
+    of: str
+    answers: Sequence[Answer]
+    silent: Sequence[str]
+
+
+def explain(of: str, may: May) -> Explanation:
+    """Asks the roles that the asker may see. Raises ValueError for what cannot be asked for."""
+    of = of.strip()
+    if not of or len(of) > LONGEST:
+        raise ValueError(f"Ask for {WHAT_TO_ASK}.")
+    answers: list[Answer] = []
+    silent: list[str] = []
+    for console in consoles():
+        if not may(console.permission):
+            continue
+        try:
+            answers += console.explain(of, may)
+        except UNREACHABLE as failure:
+            logger.warning("%s cannot explain anything now: %s", console.title, failure)
+            silent.append(console.title)
+    return Explanation(of, answers, silent)

@@ -1,0 +1,69 @@
+"""The health strip of the admin's first page: a card for each role that the user may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from avo_project.console.live_panels import Fragment
+from avo_project.console.role_console import UNREACHABLE, Level, RoleConsole, Verdict, consoles
+from avo_project.redis_ping import PINGER
+
+_WORDS = {
+    Level.GREEN: ("✓", "Healthy (green)"),
+    Level.AMBER: ("!", "Look at it (amber)"),
+    Level.RED: ("✕", "Act now (red)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One role as it stands, and where its page is."""
+
+    title: str
+    url: str
+    verdict: Verdict
+
+    @property
+    def icon(self) -> str:
+        return _WORDS[self.verdict.level][0]
+
+    @property
+    def word(self) -> str:
+        return _WORDS[self.verdict.level][1]
+
+
+def visible_roles(user: Any) -> list[RoleConsole]:
+    return [console for console in consoles() if user.has_perm(console.permission)]
+
+
+def cards(roles: Sequence[RoleConsole], now: float) -> list[Card]:
+    """One for each of ``roles`` at ``now`` (Unix seconds). A role that is away is red and keeps no other waiting."""
+    failures = PINGER.failures([role.alias for role in roles], settings.CONSOLE["PING_SECONDS"])
+    return [
+        Card(role.title, reverse(f"admin:{role.page}"), _verdict(role, failures[role.alias], now)) for role in roles
+    ]
+
+
+def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
+    """The cards as ready HTML."""
+    return [
+        Fragment(f"card-{role.role}", role.title, render_to_string("admin/health_card.html", {"card": card}))
+        for role, card in zip(roles, cards(roles, now), strict=True)
+    ]
+
+
+def _verdict(role: RoleConsole, failure: str, now: float) -> Verdict:
+    if failure:
+        return _down(f"Redis does not answer: {failure}")
+    try:
+        return role.verdict(now)
+    except UNREACHABLE as error:
+        return _down(f"It cannot be asked: {error}")
+
+
+def _down(why: str) -> Verdict:
+    return Verdict(Level.RED, "nothing known", why)

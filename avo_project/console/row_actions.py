@@ -1,0 +1,99 @@
+"""Admin actions on chosen rows, or on all that a filter finds: the same one way that actions on live state go."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from avo_project.console.operator_actions import Deed, Effect, log_failure, record
+from avo_project.redaction import redacted
+
+logger = logging.getLogger(__name__)
+
+_NAMED_ROWS = 10
+_LOGGED_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RowAction:
+    """``run`` changes the rows that ``meant_for`` leaves of those chosen and returns how many it changed; ``done``
+    completes the sentence "3 of 4 …"."""
+
+    name: str
+    label: str
+    warning: str
+    done: str
+    run: Callable[[QuerySet[Any]], int]
+    meant_for: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda chosen: chosen
+
+
+class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A ModelAdmin with ``row_actions``; the permission is ``operate_<model>``."""
+
+    row_actions: Sequence[RowAction] = ()
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.operate_{self.opts.model_name}")
+
+    def get_actions(self, request: HttpRequest, *args: Any, **options: Any) -> dict[str, Any]:
+        if not self.has_operate_permission(request):
+            return {}
+        return {action.name: (_view(action), action.name, action.label) for action in self.row_actions}
+
+
+def _view(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+    def act(page: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+        is_confirmed, reason = request.POST.get("confirmed") == "yes", request.POST.get("reason", "").strip()
+        if is_confirmed and reason:
+            _run(action, page, request, chosen)
+            return None
+        return _ask(action, page, request, chosen, "Say why: nothing was done yet." if is_confirmed else "")
+
+    return act
+
+
+def _ask(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[Any], complaint: str) -> HttpResponse:
+    context = {
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": f"{action.label}?",
+        "action": action,
+        "count": chosen.count(),
+        "would_change": action.meant_for(chosen).count(),
+        "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "select_across": request.POST.get("select_across", "0"),
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "complaint": complaint,
+    }
+    return TemplateResponse(request, "admin/row_action.html", context)
+
+
+def _run(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+    count, logged = chosen.count(), list(chosen[:_LOGGED_ROWS])  # afterwards a filter by state finds others
+    subject = _subject(request, chosen, count)
+    try:
+        effect, has_failed = _done(action, chosen, count), False
+    except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
+        log_failure(logger, action.name, error)
+        effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
+    reason = request.POST["reason"].strip()
+    record(request, page.opts, Deed(action.label, subject, reason, effect, has_failed), logged)
+    page.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
+
+
+def _done(action: RowAction, chosen: QuerySet[Any], count: int) -> Effect:
+    changed = action.run(chosen)
+    return Effect(f"{changed} of {count} {action.done}.", changed)
+
+
+def _subject(request: HttpRequest, chosen: QuerySet[Any], count: int) -> str:
+    if request.POST.get("select_across") == "1":
+        return f"all {count} of the list {redacted(request.GET.urlencode(safe='@'))}".strip()
+    names = ", ".join(str(row) for row in chosen[:_NAMED_ROWS])
+    return names if count <= _NAMED_ROWS else f"{names} and {count - _NAMED_ROWS} more"

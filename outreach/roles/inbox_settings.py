@@ -1,0 +1,47 @@
+"""Creating, changing and describing an inbox."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from outreach.models import Inbox
+from outreach.rules.inbox_check import check_inbox
+
+
+def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
+    """Creates or changes the inbox and saves it; only what ``changes`` names is touched. Raises InboxError."""
+    inbox = Inbox.objects.filter(address=address).first() or Inbox(address=address)
+    for name, value in changes.items():
+        setattr(inbox, name, value)
+    if not inbox.paused:
+        inbox.pause_reason = ""
+    check_inbox(inbox)
+    twin = Inbox.objects.filter(address=inbox.address).exclude(pk=inbox.pk).first()
+    if twin is not None:  # another spelling of the same address
+        return change_inbox(twin.address, changes)
+    inbox.save()
+    return inbox
+
+
+def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
+    """Pauses or resumes those that are not so yet; returns how many."""
+    changed = list(inboxes.exclude(paused=paused))
+    for inbox in changed:
+        inbox.paused, inbox.pause_reason = paused, "paused by a person" if paused else ""
+        inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
+    return len(changed)
+
+
+def describe(inbox: Inbox) -> str:
+    """The inbox's settings in one line."""
+    limits = [
+        f"{inbox.per_minute}/min" if inbox.per_minute else "",
+        f"{inbox.per_day}/day" if inbox.per_day else "",
+        f"gap {inbox.min_gap_seconds:g} s" if inbox.min_gap_seconds else "",
+        f"{inbox.window_opens:%H:%M}-{inbox.window_closes:%H:%M} {inbox.timezone}" if inbox.window_opens else "",
+        f"warm-up {inbox.warm_up_start}+{inbox.warm_up_step or 0}/day to {inbox.warm_up_target}"
+        if inbox.warm_up_began
+        else "",
+        "paused" if inbox.paused else "",
+    ]
+    return f"{inbox.address} ({inbox.channel}): {', '.join(filter(None, limits)) or 'no limits'}"

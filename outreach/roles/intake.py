@@ -1,0 +1,217 @@
+"""How touches come in: checked, written to the ledger, pushed to their lanes once that is committed."""
+
+import itertools
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import orjson
+from django.db import transaction
+from redis.exceptions import RedisError
+
+from outreach.models import Inbox, Touch
+from outreach.roles.suppression import suppressed_keys
+from outreach.rules.reservation import Arrivals
+from outreach.rules.touch import (
+    Draft,
+    TouchError,
+    check_recipient,
+    email_address,
+    new_touch_id,
+    parse_draft,
+    recipient_key,
+)
+from outreach.store.lanes import Lanes
+
+logger = logging.getLogger(__name__)
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A touch that the ledger holds. ``is_repeat``: it was there before, under the same idempotency key."""
+
+    touch_id: str
+    status: str
+    is_repeat: bool = False
+
+
+class Intake:
+    """Takes drafts in; ``now`` gives Unix seconds."""
+
+    def __init__(self, lanes: Lanes, now: Callable[[], float]) -> None:
+        self._lanes = lanes
+        self._now = now
+
+    @classmethod
+    def connect(cls, now: Callable[[], float]) -> Self:
+        return cls(Lanes.connect(), now)
+
+    def accept(self, data: object) -> Accepted:
+        """One touch from decoded JSON. Raises TouchError."""
+        [accepted] = self.accept_drafts([place(parse_draft(data), Inboxes())])
+        return accepted
+
+    def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]]) -> list[Accepted]:
+        """Writes checked drafts in one transaction, pushes them once it is committed; an answer for each, in order."""
+        with transaction.atomic():
+            suppressed = suppressed_keys(recipient_key(draft.recipient) for draft, _ in drafts)
+            rows = [self._row(draft, inbox, suppressed) for draft, inbox in drafts]
+            kept = _insert(rows)
+            transaction.on_commit(lambda: self._push([row for row in rows if kept.get(row.pk) is row]))
+        return [_answer(row, kept[row.pk]) for row in rows]
+
+    def _row(self, draft: Draft, inbox: Inbox, suppressed: set[str]) -> Touch:
+        now = self._now()
+        key = recipient_key(draft.recipient)
+        is_delayed = draft.not_before is not None and draft.not_before > now
+        status = Touch.Status.WAITING if is_delayed else Touch.Status.QUEUED
+        return Touch(
+            id=new_touch_id(int(now * 1000), secrets.randbits(74)),
+            inbox=inbox,
+            recipient=draft.recipient,
+            recipient_key=key,
+            subject=draft.subject,
+            body=draft.body,
+            metadata=draft.metadata,
+            idempotency_key=draft.idempotency_key,
+            status=Touch.Status.SUPPRESSED if key in suppressed else status,
+            reason="the recipient is suppressed" if key in suppressed else "",
+            due_at=datetime.fromtimestamp(draft.not_before, UTC) if is_delayed and draft.not_before else None,
+            created_at=datetime.fromtimestamp(now, UTC),
+        )
+
+    def _push(self, rows: Sequence[Touch]) -> None:
+        """Redis may be down: the touches are safe in the ledger, and a worker's sweep or a reconcile pushes them."""
+        try:
+            push(self._lanes, rows)
+        except RedisError as failure:
+            logger.warning("%d touches are in the ledger but not yet in the queue: %s", len(rows), failure)
+
+
+class Inboxes(dict[str, Inbox | None]):
+    """Inboxes by the address that a touch names, in any spelling of its domain; each is looked up once."""
+
+    def __missing__(self, address: str) -> Inbox | None:
+        self.look_up([address])
+        return self[address]
+
+    def look_up(self, addresses: Iterable[str]) -> None:
+        """Reads all of them at once."""
+        spellings = {address: _spellings(address) for address in addresses if address not in self}
+        found = Inbox.objects.filter(address__in=set().union(*spellings.values()))
+        by_address = {inbox.address: inbox for inbox in found} if spellings else {}
+        for address, its in spellings.items():
+            self[address] = next((by_address[one] for one in its if one in by_address), None)
+
+
+def place(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox]:
+    """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
+    inbox = inboxes[draft.inbox]
+    if inbox is None:
+        raise TouchError("inbox", "there is no such inbox; make it with: python manage.py set_inbox ADDRESS")
+    return replace(draft, recipient=check_recipient(draft.recipient, inbox.channel)), inbox
+
+
+def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
+    """Puts ledger rows into their lanes; what is due later waits beside its lane until then."""
+    waiting = (row for row in rows if row.status != Touch.Status.SUPPRESSED)
+    in_order = sorted(waiting, key=lambda row: (row.inbox_id, row.pk))
+    groups = itertools.groupby(in_order, lambda row: row.inbox_id)
+    lanes.enqueue_many(_arrivals(inbox_id, list(group)) for inbox_id, group in groups)
+
+
+def _arrivals(inbox_id: int, rows: Sequence[Touch]) -> Arrivals:
+    delayed = [(str(row.pk), round(row.due_at.timestamp() * 1000)) for row in rows if row.due_at is not None]
+    return Arrivals(inbox_id, [str(row.pk) for row in rows if row.due_at is None], delayed)
+
+
+def _spellings(address: str) -> set[str]:
+    try:
+        return {address, email_address("inbox", address)}
+    except TouchError:  # not an e-mail address: a handle of a direct message inbox
+        return {address}
+
+
+def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
+    """Inserts rows whose idempotency key is new. Maps each row's id to the row that holds its place in the ledger."""
+    first: dict[str, Touch] = {}
+    for row in rows:
+        if row.idempotency_key is not None:
+            first.setdefault(row.idempotency_key, row)
+    stored = _stored(first)
+    new = [
+        row
+        for row in rows
+        if row.idempotency_key is None or (row.idempotency_key not in stored and first[row.idempotency_key] is row)
+    ]
+    Touch.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=bool(first))
+    if first:  # of two who bring the same new key at once, the database lets one in
+        stored |= {key: row for key, row in _stored(first).items() if row.pk != first[key].pk}
+    return {row.pk: stored.get(row.idempotency_key or "", first.get(row.idempotency_key or "", row)) for row in rows}
+
+
+def _stored(wanted: Iterable[str]) -> dict[str, Touch]:
+    rows = Touch.objects.filter(idempotency_key__in=list(wanted)).only("id", "status", "idempotency_key")
+    return {row.idempotency_key: row for row in rows if row.idempotency_key}
+
+
+def _answer(row: Touch, holder: Touch) -> Accepted:
+    return Accepted(str(holder.pk), holder.status, is_repeat=holder is not row)
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that was skipped, and why."""
+
+    number: int
+    error: TouchError
+
+
+def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLine], None]) -> Counter[str]:
+    """Takes NDJSON in, ``BATCH`` lines a transaction; counts ``queued``, ``repeated``, ``suppressed``, ``rejected``."""
+    counts: Counter[str] = Counter()
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while chunk := list(itertools.islice(numbered, BATCH)):
+        drafts = list(_checked(chunk, report))
+        counts["rejected"] += len(chunk) - len(drafts)
+        counts.update(_count_as(accepted) for accepted in intake.accept_drafts(drafts))
+    return counts
+
+
+def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]) -> Iterator[tuple[Draft, Inbox]]:
+    parsed = [(number, _parsed(line)) for number, line in chunk]
+    inboxes = Inboxes()
+    inboxes.look_up(draft.inbox for _, draft in parsed if isinstance(draft, Draft))
+    for number, draft in parsed:
+        placed = draft if isinstance(draft, TouchError) else _placed(draft, inboxes)
+        if isinstance(placed, TouchError):
+            report(BadLine(number, placed))
+        else:
+            yield placed
+
+
+def _parsed(line: bytes) -> Draft | TouchError:
+    try:
+        return parse_draft(orjson.loads(line))
+    except orjson.JSONDecodeError as error:
+        return TouchError("line", f"is not JSON: {error}")
+    except TouchError as error:
+        return error
+
+
+def _placed(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox] | TouchError:
+    try:
+        return place(draft, inboxes)
+    except TouchError as error:
+        return error
+
+
+def _count_as(accepted: Accepted) -> str:
+    if accepted.is_repeat:
+        return "repeated"
+    return "suppressed" if accepted.status == Touch.Status.SUPPRESSED else "queued"

@@ -1,0 +1,102 @@
+"""Direct messages and retargeting: one POST of JSON to the inbox's URL, under an idempotency key."""
+
+import email.utils
+import time
+from typing import Any
+
+import httpx
+
+from outreach.conf import OutreachConf
+from outreach.roles.senders.addresses import public_address
+from outreach.rules.outcome import SENT, Outcome
+from outreach.rules.reservation import Outgoing
+from outreach.rules.urls_allowed import ForbiddenUrlError, check_url
+
+# Nothing was written to the connection yet, or it was refused.
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NOT_NOW = frozenset({408, 425, 429})
+_INBOX_IS_WRONG = frozenset({401, 403})
+
+
+class HttpSender:
+    """Follows no redirect, trusts no proxy variable and connects only to the address that it checked."""
+
+    def __init__(self, conf: OutreachConf) -> None:
+        self._allow_private_hosts = conf.allow_private_hosts
+        self._timeout_seconds = conf.http_timeout_seconds
+        self._client: httpx.Client | None = None
+
+    def send(self, touch: Outgoing) -> Outcome:
+        client = self._open()
+        try:
+            response = client.send(self._request(client, touch), stream=True)
+            response.close()  # the status says it all, and a body could be endless
+        except ForbiddenUrlError as error:
+            return Outcome("pause", detail=str(error))
+        except (*_BEFORE_SENDING, OSError) as error:
+            return Outcome("retry", detail=f"cannot connect: {error}"[:500], is_inbox_failure=True)
+        except httpx.TransportError as error:
+            return Outcome(
+                "unknown", detail=f"no answer after the message was handed over: {type(error).__name__}: {error}"[:500]
+            )
+        return classify(response, time.time())
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _open(self) -> httpx.Client:
+        if self._client is None:
+            self._client = httpx.Client(follow_redirects=False, trust_env=False, timeout=self._timeout_seconds)
+        return self._client
+
+    def _request(self, client: httpx.Client, touch: Outgoing) -> httpx.Request:
+        parts = check_url(touch.url)
+        host = str(parts.hostname)
+        url, extensions = httpx.URL(touch.url), {}
+        headers = {"Idempotency-Key": touch.touch_id}
+        if not self._allow_private_hosts:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            headers["Host"] = url.netloc.decode("ascii")
+            url = url.copy_with(host=public_address(host, port))
+            extensions = {"sni_hostname": host}  # TLS still checks the certificate against the name
+        return client.build_request("POST", url, json=_body(touch), headers=headers, extensions=extensions)
+
+
+def classify(response: httpx.Response, now: float) -> Outcome:
+    """What the answer means; ``now`` (Unix seconds) is for a Retry-After that names a date."""
+    code = response.status_code
+    detail = f"HTTP {code}"
+    if response.is_success:
+        return Outcome(SENT.kind, code)
+    if code in _NOT_NOW or code >= 500:
+        wait = retry_after_seconds(response.headers.get("Retry-After", ""), now)
+        return Outcome("retry", code, detail, retry_after_seconds=wait, is_inbox_failure=code >= 500)
+    if code in _INBOX_IS_WRONG:
+        return Outcome("pause", code, f"{detail}: the receiver refuses this inbox")
+    if code == 410:
+        return Outcome("suppress", code, f"{detail}: the recipient is gone")
+    return Outcome("give_up", code, detail)
+
+
+def retry_after_seconds(value: str, now: float) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110, 10.2.3: a number or a date); None when it says nothing usable."""
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _body(touch: Outgoing) -> dict[str, Any]:
+    return {
+        "id": touch.touch_id,
+        "channel": touch.channel,
+        "from": touch.sender_address,
+        "recipient": touch.recipient,
+        "subject": touch.subject,
+        "body": touch.body,
+        "metadata": touch.metadata,
+    }

@@ -1,0 +1,214 @@
+"""The outreach worker: keeps a crew of sending threads busy with whatever may go now."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+
+from avo_project.heartbeat import Heartbeat
+from avo_project.stop_flag import StopFlag
+from outreach.conf import OutreachConf
+from outreach.models import Touch
+from outreach.roles.crew import Crew
+from outreach.roles.inbox_book import InboxBook
+from outreach.roles.ledger import Ledger, Tried
+from outreach.roles.upkeep import Upkeep
+from outreach.rules.breaker import Breaker
+from outreach.rules.outcome import Outcome
+from outreach.rules.reservation import Reservation, Settlement, Shift
+from outreach.rules.turn import lanes_for, next_turn
+from outreach.store.lanes import Lanes, Reserved
+
+logger = logging.getLogger(__name__)
+_POLL_SECONDS = 0.05
+_FAILURE_PAUSE_SECONDS = 1.0
+_GRACE_SECONDS = 7.0
+_COUNTED = {
+    Touch.Status.SENT: "sent",
+    Touch.Status.RETRYING: "retried",
+    Touch.Status.DEAD: "dead",
+    Touch.Status.UNKNOWN: "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What one step did, and in how many seconds the next lane is worth a look (None: none is)."""
+
+    settled: int
+    given: int
+    next_seconds: float | None
+    others_hold: bool
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.settled and not self.given
+
+
+class Worker:
+    """One process's share of the work.
+
+    It reserves touches, has the ledger note that they are about to leave, gives them to the crew, writes down what
+    became of them and ends the reservations; it also takes over what a dead worker held.
+    """
+
+    def __init__(
+        self,
+        shift: Shift,
+        conf: OutreachConf,
+        lanes: Lanes,
+        ledger: Ledger,
+        book: InboxBook,
+        crew: Crew,
+        upkeep: Upkeep,
+        clock: Callable[[], float],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._shift = shift
+        self._conf = conf
+        self._lanes = lanes
+        self._ledger = ledger
+        self._book = book
+        self._crew = crew
+        self._upkeep = upkeep
+        self._clock = clock
+        self._breaker = Breaker(conf.breaker_failures, conf.breaker_base_seconds, conf.breaker_cap_seconds)
+        self._results: list[Tried] = []
+        self._settlements: list[Settlement] = []
+        self._reservations: tuple[Reservation, ...] = ()
+        self._due: tuple[int, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What this worker did, in one line."""
+        counts = self.counts | Counter(recovered=self._upkeep.recovered)
+        return " ".join(f"{name}={counts[name]}" for name in ("sent", "retried", "dead", "recovered", "suppressed"))
+
+    def run(self, stop: StopFlag, *, stop_when_idle: bool = False) -> None:
+        """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything."""
+        with Heartbeat(self.beat, self._shift.lease_seconds / 3):
+            while not stop:
+                stepped = self._surviving_step(stop)
+                if stop_when_idle and stepped and self._is_done(stepped):
+                    break
+                if stepped and stepped.is_idle:
+                    self._rest(stop, stepped.next_seconds)
+            self._finish()
+
+    def step(self) -> Stepped:
+        """Settles what is finished, takes what is due; blocks on nothing."""
+        now = self._clock()
+        if self._upkeep.leases_ended:
+            self.beat()  # so that only other workers' touches are recovered
+        self._upkeep.step(now)
+        self._results += self._crew.collect()
+        settled = self._settle(now)
+        reserved = self._reserve(now)
+        given = self._claim(now)
+        if reserved is None:
+            return Stepped(settled, given, None, others_hold=True)
+        next_seconds = None if reserved.next_ms is None else (reserved.next_ms - reserved.now_ms) / 1000
+        return Stepped(settled, given, next_seconds, others_hold=reserved.first_lease_ms is not None)
+
+    def beat(self) -> None:
+        """Says that this worker lives and keeps what it holds."""
+        held = [touch.reservation for touch in self._crew.in_hand]
+        self._lanes.renew(self._shift, held)
+
+    def _surviving_step(self, stop: StopFlag) -> Stepped | None:
+        try:
+            return self.step()
+        except (RedisError, DatabaseError) as failure:
+            logger.warning("worker %s goes on in a moment: %s", self._shift.worker, failure)
+            stop.wait(_FAILURE_PAUSE_SECONDS)
+            return None
+
+    def _settle(self, now: float) -> int:
+        """The ledger first: what is written there is true even if Redis forgets it."""
+        if self._results:
+            written = self._ledger.settle(self._results, now)
+            if any(result.outcome.kind == "pause" for result in self._results):
+                self._book.refresh()
+            results, self._results = self._results, []
+            self._settlements += [one.settlement for one in written]
+            self.counts.update(_COUNTED.get(Touch.Status(one.status), "paused") for one in written)
+            self._rest_failing(results)
+        settled = len(self._settlements)
+        self._lanes.settle(self._settlements)
+        self._settlements = []
+        return settled
+
+    def _rest_failing(self, results: list[Tried]) -> None:
+        for result in results:
+            inbox_id = result.outgoing.reservation.inbox_id
+            seconds = self._breaker.rest_seconds(inbox_id, failed=result.outcome.is_inbox_failure)
+            if seconds is not None:
+                self._lanes.recheck(inbox_id, held_until_ms=round((result.finished_at + seconds) * 1000))
+
+    def _reserve(self, now: float) -> Reserved | None:
+        """Takes what is due, at most what the crew can start at once; None when the crew is full."""
+        wanted = self._crew.free - len(self._reservations)
+        if wanted <= 0:
+            return None
+        turn, ahead = next_turn(self._due, wanted), lanes_for(self._crew.size)
+        terms = self._book.terms(turn.inbox_ids, now)
+        reserved = self._lanes.reserve(self._shift, wanted, terms, most_of_one=turn.most_of_one, ahead=ahead)
+        self._due = reserved.due_lanes
+        self._reservations += reserved.reservations
+        self._upkeep.note(reserved)
+        if not turn.inbox_ids and self._due:
+            return self._reserve(now)
+        return reserved
+
+    def _claim(self, now: float) -> int:
+        claimed = self._ledger.claim(self._reservations, now)
+        self._reservations = ()
+        self._settlements += claimed.refused
+        self.counts["suppressed"] += claimed.suppressed
+        self._crew.give(claimed.outgoing)
+        return len(claimed.outgoing) + len(claimed.refused)
+
+    def _is_done(self, stepped: Stepped) -> bool:
+        """Nothing in anybody's hands and nothing due within a few seconds; what waits longer does not keep a worker."""
+        if not stepped.is_idle or stepped.others_hold or self._crew.in_hand or self._upkeep.has_work:
+            return False
+        return stepped.next_seconds is None or stepped.next_seconds > self._conf.soon_seconds
+
+    def _rest(self, stop: StopFlag, next_seconds: float | None) -> None:
+        longest = self._conf.block_seconds
+        seconds = longest if next_seconds is None else min(longest, max(0.0, next_seconds))
+        if self._crew.in_hand:
+            self._results += self._crew.collect(min(seconds, _POLL_SECONDS) or 0.001)
+        elif seconds <= 0.1:  # a blocked server wakes a tenth of a second late
+            stop.wait(seconds)
+        else:
+            self._wait_for_wake(stop, seconds - 0.1 if seconds < longest else seconds)
+
+    def _wait_for_wake(self, stop: StopFlag, seconds: float) -> None:
+        try:
+            woken = self._lanes.wait_for_wake(seconds)
+        except RedisError as failure:
+            logger.warning("worker %s goes on in a moment: %s", self._shift.worker, failure)
+            stop.wait(_FAILURE_PAUSE_SECONDS)
+            return
+        self._due = (woken,) if woken is not None else ()
+
+    def _finish(self) -> None:
+        """Lets the crew end what it has begun; what hangs in a server by then may have left, and is written down so."""
+        deadline = self._clock() + _GRACE_SECONDS
+        while self._crew.in_hand and self._clock() < deadline:
+            self._results += self._crew.collect(_POLL_SECONDS)
+        why = Outcome("unknown", detail="the worker was stopped while the server did not answer")
+        self._results += [Tried(touch, why, self._clock()) for touch in self._crew.in_hand]
+        self._settlements += [Settlement(one, due_ms=0) for one in self._reservations]
+        self._crew.dismiss()
+        try:
+            self._settle(self._clock())
+            self._lanes.retire(self._shift.worker)
+        except (RedisError, DatabaseError) as failure:
+            logger.warning(
+                "worker %s ends; what it held is recovered when its leases end: %s", self._shift.worker, failure
+            )

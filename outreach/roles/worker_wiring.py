@@ -1,0 +1,44 @@
+"""Puts a worker together from the settings."""
+
+import logging
+import os
+import random
+import socket
+import time
+
+from avo_project.console.sampler import Sampler
+from outreach.conf import OutreachConf
+from outreach.roles.crew import Crew
+from outreach.roles.inbox_book import InboxBook
+from outreach.roles.ledger import Ledger
+from outreach.roles.reconcile import Reconciler
+from outreach.roles.upkeep import Upkeep
+from outreach.roles.worker import Worker
+from outreach.rules.reservation import Shift
+from outreach.rules.retry import RetryPolicy
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
+
+logger = logging.getLogger(__name__)
+ROLE = "outreach"
+
+
+def default_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
+    """A worker with the senders of the settings, ``concurrency`` touches at a time."""
+    view = QueueView.connect()
+    if view.eviction_policy() not in {"", "noeviction"}:
+        logger.warning(
+            "the queue's Redis evicts keys (%s): touches may be lost from it; set noeviction", view.eviction_policy()
+        )
+    conf, lanes, book, shift = OutreachConf.load(), Lanes.connect(), InboxBook(), Shift(name, lease_seconds)
+    policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
+    ledger = Ledger(shift, book, policy, random.random)
+    reconciler = Reconciler(lanes, view, shift.lease_ms)
+    upkeep = Upkeep(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect(), Sampler.of(ROLE).step)
+    crew = Crew.of(concurrency, conf, time.time)
+    return Worker(shift, conf, lanes, ledger, book, crew, upkeep, time.time)

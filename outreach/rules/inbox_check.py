@@ -1,0 +1,86 @@
+"""What an inbox's settings must look like: every rule, with an error that names the setting."""
+
+from datetime import date, time
+from typing import Protocol
+from zoneinfo import available_timezones
+
+from outreach.rules.inbox_rules import MOST_SENDS
+from outreach.rules.touch import TouchError, email_address, header_text
+from outreach.rules.urls_allowed import ForbiddenUrlError, check_url
+
+_LONGEST_GAP_SECONDS = 86_400
+
+
+class InboxError(ValueError):
+    """A setting that cannot be; the message names it and says what to write."""
+
+
+class InboxSettings(Protocol):
+    """The settings of an inbox, wherever they are kept; ``models.Inbox`` is one."""
+
+    address: str
+    channel: str
+    url: str
+    per_minute: int | None
+    per_day: int | None
+    min_gap_seconds: float | None
+    window_opens: time | None
+    window_closes: time | None
+    timezone: str
+    warm_up_start: int | None
+    warm_up_target: int | None
+
+
+def check_inbox(inbox: InboxSettings) -> None:
+    """Checks every setting and brings the address into its wire form. Raises InboxError."""
+    try:
+        inbox.address = header_text({"address": inbox.address}, "address", 254)
+        if inbox.channel == "email":
+            inbox.address = email_address("address", inbox.address)
+        else:
+            check_url(inbox.url)
+    except TouchError as error:
+        raise InboxError(str(error)) from None
+    except ForbiddenUrlError as error:
+        raise InboxError(f"url: {error}") from None
+    _check_limits(inbox)
+    _check_window(inbox)
+
+
+def parse_window(text: str) -> tuple[time, time]:
+    """``08:00-18:00`` as two times. Raises InboxError."""
+    opens, _, closes = text.partition("-")
+    try:
+        return time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
+    except ValueError:
+        raise InboxError(f"window: {text!r} is not of the form 08:00-18:00") from None
+
+
+def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:
+    """``20,10,500`` as the fields of a warm-up that begins ``today``; ``off`` ends one. Raises InboxError."""
+    names = ("warm_up_start", "warm_up_step", "warm_up_target")
+    if text == "off":
+        return {"warm_up_began": None, **dict.fromkeys(names)}
+    try:
+        start, step, target = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InboxError(f"warm_up: {text!r} is not of the form 20,10,500 (start, step, target), nor off") from None
+    return {"warm_up_began": today, **dict(zip(names, (start, step, target), strict=True))}
+
+
+def _check_limits(inbox: InboxSettings) -> None:
+    for name in ("per_minute", "per_day", "warm_up_start", "warm_up_target"):
+        value = getattr(inbox, name)
+        if value is not None and not 1 <= value <= MOST_SENDS:
+            raise InboxError(f"{name}: must be between 1 and {MOST_SENDS}; to stop an inbox, pause it")
+    if inbox.min_gap_seconds is not None and not 0 <= inbox.min_gap_seconds <= _LONGEST_GAP_SECONDS:
+        raise InboxError(f"min_gap_seconds: must be between 0 and {_LONGEST_GAP_SECONDS}")
+
+
+def _check_window(inbox: InboxSettings) -> None:
+    if (inbox.window_opens is None) != (inbox.window_closes is None):
+        raise InboxError("window: needs both the time it opens and the time it closes")
+    if inbox.window_opens is not None and inbox.window_opens == inbox.window_closes:
+        raise InboxError("window: opens and closes at the same time, so it would never be open")
+    if inbox.timezone not in available_timezones():
+        raise InboxError(f"timezone: {inbox.timezone!r} is no IANA time zone such as Europe/Madrid")

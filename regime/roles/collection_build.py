@@ -1,0 +1,71 @@
+"""Builds the collection from the states themselves, in one pass, for the sake of those whom foreign writers wrote."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from regime.rules.bulk_decode import RawStates, decode_in_bulk
+from regime.rules.columns import Columns, are_current, merged, part_of, score_matrix
+from regime.rules.freshness import Freshness, freshness_at, judge
+from regime.rules.state import are_symbols
+from regime.store.state_cache import StateCache
+from regime.store.state_scan import StateScan
+
+
+@dataclass(slots=True)
+class Census:
+    """What a pass found: states by freshness, scores left out, and keys whose name is no symbol."""
+
+    freshness: dict[Freshness, int] = field(default_factory=lambda: dict.fromkeys(Freshness, 0))
+    bad_fields: int = 0
+    bad_symbols: int = 0
+
+
+class CollectionBuild:
+    """Reads all states and keeps the current ones as columns. Memory is bounded by about 200 bytes a state."""
+
+    def __init__(self, scan: StateScan, states: StateCache) -> None:
+        self._scan = scan
+        self._states = states
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(StateScan.connect(), StateCache.connect())
+
+    def build(self, now: float, on_batch: Callable[[int], None] = lambda count: None) -> tuple[Columns, Census]:
+        """The states that are current at ``now`` (Unix seconds). ``on_batch`` hears the size of each batch read."""
+        parts: list[Columns] = []
+        census = Census()
+        for raw in self._scan.batches():
+            parts += self._parts(raw, now, census)
+            on_batch(len(raw))
+        return merged(parts), census
+
+    def _parts(self, raw: RawStates, now: float, census: Census) -> list[Columns]:
+        if not are_symbols(raw.symbols):
+            named = raw.only([are_symbols([symbol]) for symbol in raw.symbols])
+            census.bad_symbols += len(raw) - len(named)
+            raw = named
+        decoded = decode_in_bulk(raw)
+        odd = self._odd_parts(decoded.odd, now, census) if decoded.odd else []
+        current = are_current(decoded.stamps, now)
+        census.freshness[Freshness.CURRENT] += int(current.sum())
+        if current.all():
+            return [part_of(decoded.symbols, decoded.stamps, decoded.scores), *odd]
+        for stamp in decoded.stamps[~current].tolist():
+            census.freshness[freshness_at(stamp, now)] += 1
+        symbols = [symbol for symbol, is_current in zip(decoded.symbols, current.tolist(), strict=True) if is_current]
+        return [part_of(symbols, decoded.stamps[current], decoded.scores[current]), *odd]
+
+    def _odd_parts(self, symbols: list[bytes], now: float, census: Census) -> list[Columns]:
+        held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
+        judged = [(state, judge(state, now)) for state in held]
+        for state, verdict in judged:
+            census.freshness[verdict.freshness] += 1
+            census.bad_fields += state.bad_fields
+        current = [(state, verdict) for state, verdict in judged if verdict.is_current]
+        stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
+        scores = score_matrix([state.scores for state, _ in current])
+        return [part_of([state.symbol.encode() for state, _ in current], stamps, scores)]

@@ -1,0 +1,103 @@
+"""One cycle of our writers: states go in as they come, and at its end collection and ledger follow."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from regime.roles.collection_build import CollectionBuild
+from regime.rules.columns import Columns, are_current, columns_of, merged, no_columns, score_matrix
+from regime.rules.ledger import after_cycle
+from regime.rules.state import RegimeState
+from regime.store.collection_store import CollectionStore, Pointer
+from regime.store.state_cache import PutOutcome, StateCache
+
+_ROWS_A_PART = 2_000
+_MERGE_EVERY = 32  # parts
+
+
+@dataclass(slots=True)
+class CycleReport:
+    """What became of the states of a cycle; ``cycle_id`` is None when not one was written and so no cycle ended."""
+
+    outcomes: dict[PutOutcome, int] = field(default_factory=lambda: dict.fromkeys(PutOutcome, 0))
+    cycle_id: str | None = None
+
+    @property
+    def written(self) -> int:
+        return self.outcomes[PutOutcome.WRITTEN]
+
+    def summary(self) -> str:
+        return " ".join(f"{outcome.name.lower()}={count}" for outcome, count in self.outcomes.items())
+
+
+class Cycle:
+    """Writes the states of one cycle. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self, states: StateCache, store: CollectionStore, build: CollectionBuild, clock: Callable[[], float]
+    ) -> None:
+        self._states = states
+        self._store = store
+        self._build = build
+        self._clock = clock
+
+    @classmethod
+    def connect(cls, clock: Callable[[], float]) -> Self:
+        return cls(StateCache.connect(), CollectionStore.connect(), CollectionBuild.connect(), clock)
+
+    def write(self, states: Iterable[RegimeState], on_put: Callable[[], None] = lambda: None) -> CycleReport:
+        """Puts ``states`` as they come and ends the cycle. Memory is bounded by about 100 bytes a symbol.
+
+        ``on_put`` is called once a state.
+        """
+        report = CycleReport()
+        rows = _Rows()
+        for state, outcome in self._states.put_many(states):
+            report.outcomes[outcome] += 1
+            if outcome is PutOutcome.WRITTEN:
+                rows.add(state)
+            on_put()
+        if report.written:
+            report.cycle_id = self._end(rows.columns(), report.written).cycle_id
+        return report
+
+    def _end(self, written: Columns, states: int) -> Pointer:
+        while True:  # another try only when another cycle or build was swapped in meanwhile
+            pointer = self._store.pointer()
+            now = self._clock()
+            columns = merged([self._current(pointer, now), written])
+            ledger = after_cycle(self._store.load_ledger(pointer.ledger), written, pointer.cycle + 1)
+            ended = self._store.end_cycle(columns, ledger, pointer, now, states)
+            if ended is not None:
+                return ended
+
+    def _current(self, pointer: Pointer, now: float) -> Columns:
+        held = self._store.load(pointer.collection) if pointer.collection else None
+        if held is None:  # nothing to add to: what foreign writers wrote must not be missing
+            return self._build.build(now)[0]
+        return held.columns.take(are_current(held.columns.stamps, now))
+
+
+class _Rows:  # the states of a cycle so far, as columns
+    def __init__(self) -> None:
+        self._states: list[RegimeState] = []
+        self._parts: list[Columns] = []
+
+    def add(self, state: RegimeState) -> None:
+        self._states.append(state)
+        if len(self._states) >= _ROWS_A_PART:
+            self._pack()
+
+    def columns(self) -> Columns:
+        self._pack()
+        return merged(self._parts) if self._parts else no_columns()
+
+    def _pack(self) -> None:
+        symbols = [state.symbol.encode() for state in self._states]
+        stamps = np.array([state.computed_at for state in self._states], dtype=np.float64)
+        self._parts.append(columns_of(symbols, stamps, score_matrix([state.scores for state in self._states])))
+        self._states.clear()
+        if len(self._parts) >= _MERGE_EVERY:
+            self._parts = [merged(self._parts)]

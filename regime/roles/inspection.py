@@ -1,0 +1,114 @@
+"""The read-only view of the live regime state: what admin and metrics show."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from regime.conf import RegimeConf, regime_conf
+from regime.rules.freshness import LIFE_SECONDS, Judgement, judge
+from regime.rules.state import StoredState
+from regime.store.backfill_log import BackfillLog, BackfillNote
+from regime.store.collection_store import CollectionStore, Pointer
+from regime.store.key_sample import KeySample, Sample
+from regime.store.state_cache import StateCache
+
+_SAMPLE_SIZE = 200
+_HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the cache stands. Ages in seconds, None where there is nothing yet."""
+
+    pointer: Pointer
+    sample: Sample
+    collection_age_seconds: float | None
+    cycle_age_seconds: float | None
+    is_cycle_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What our own writers and refreshers did last. Ages in seconds, None where there is nothing yet."""
+
+    pointer: Pointer
+    collection_age_seconds: float | None
+    cycle_age_seconds: float | None
+    is_cycle_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One state as it is held, and what the rules say of it."""
+
+    state: StoredState
+    verdict: Judgement
+
+
+class RegimeInspection:
+    """Reads and changes nothing. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        states: StateCache,
+        sample: KeySample,
+        log: BackfillLog,
+        conf: RegimeConf,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._states = states
+        self._sample = sample
+        self._log = log
+        self._conf = conf
+        self._clock = clock
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(
+            CollectionStore.connect(), StateCache.connect(), KeySample.connect(), BackfillLog.connect(), regime_conf()
+        )
+
+    def standing(self) -> Standing:
+        """One command."""
+        pointer, now = self._store.pointer(), self._clock()
+        cycle_age = now - pointer.cycle_ended_at if pointer.cycle else None
+        return Standing(
+            pointer=pointer,
+            collection_age_seconds=now - pointer.built_at if pointer.collection else None,
+            cycle_age_seconds=cycle_age,
+            is_cycle_overdue=cycle_age is not None and cycle_age > self._conf.cycle_overdue_seconds,
+        )
+
+    def overview(self) -> Overview:
+        """Some hundred small commands in three round trips: for a sampler, not for a page that refreshes itself."""
+        standing = self.standing()
+        return Overview(
+            pointer=standing.pointer,
+            sample=self._sample.take(_SAMPLE_SIZE),
+            collection_age_seconds=standing.collection_age_seconds,
+            cycle_age_seconds=standing.cycle_age_seconds,
+            is_cycle_overdue=standing.is_cycle_overdue,
+        )
+
+    def ages_by_hour(self) -> list[int]:
+        """How many current states of the collection are 0, 1, …, 23 hours old. Loads the collection."""
+        version = self._store.valid().version
+        held = self._store.load(version) if version else None
+        if held is None:
+            return [0] * (LIFE_SECONDS // _HOUR_SECONDS)
+        ages = self._clock() - held.columns.stamps
+        counts, _ = np.histogram(ages.clip(min=0.0), bins=np.arange(0, LIFE_SECONDS + 1, _HOUR_SECONDS))
+        return [int(count) for count in counts]
+
+    def look_up(self, symbol: str) -> Sighting | None:
+        """The state of a symbol, None when there is none."""
+        state = self._states.get(symbol)
+        return None if state is None else Sighting(state, judge(state, self._clock()))
+
+    def last_backfill(self) -> BackfillNote | None:
+        return self._log.last()

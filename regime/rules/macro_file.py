@@ -1,0 +1,55 @@
+"""Rows of a macro file, ``series_id,date,vintage,value``, plain or gzipped."""
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from regime.rules.macro_history import Observation
+from regime.rules.text_file import open_text
+
+COLUMNS = ["series_id", "date", "vintage", "value"]
+_SERIES = re.compile(r"[!-~]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class MacroRow:
+    series_id: str
+    observation: Observation
+
+
+class MacroFileError(ValueError):
+    """A file that is no macro file, or a row that is none; the message says what is wrong."""
+
+
+def rows_of(path: Path) -> Iterator[tuple[int, MacroRow | MacroFileError]]:
+    """(line number, row or what is wrong with it) for each line. Raises MacroFileError for another header, OSError."""
+    with open_text(path) as lines:
+        yield from rows_of_lines(lines)
+
+
+def rows_of_lines(lines: Iterable[str]) -> Iterator[tuple[int, MacroRow | MacroFileError]]:
+    reader = csv.reader(lines)
+    header = next(reader, [])
+    if header != COLUMNS:
+        raise MacroFileError(f"the first line must be {','.join(COLUMNS)}, not {','.join(header)[:80]!r}")
+    for fields in reader:
+        yield reader.line_num, _row(fields)
+
+
+def _row(fields: list[str]) -> MacroRow | MacroFileError:
+    if len(fields) != len(COLUMNS):
+        return MacroFileError(f"{len(fields)} columns instead of {len(COLUMNS)}")
+    series_id, day, vintage, value = fields
+    if _SERIES.fullmatch(series_id) is None:
+        return MacroFileError("series_id must be 1 to 64 printable ASCII characters without space")
+    try:
+        observation = Observation(date.fromisoformat(day), date.fromisoformat(vintage), float(value))
+    except ValueError as error:
+        return MacroFileError(str(error))
+    if not math.isfinite(observation.value):
+        return MacroFileError("value must be a finite number")
+    return MacroRow(series_id, observation)

@@ -1,0 +1,82 @@
+"""Daily closes from a file: first column ``date``, one column a symbol."""
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime.rules.state import SymbolError, valid_symbol
+from regime.rules.text_file import open_text
+
+ECB_SAMPLE = Path(__file__).parent.parent / "sample_data" / "ecb_fx_daily.csv.gz"
+
+
+class PriceFileError(ValueError):
+    """A file without usable closes; the message says what is wrong and where."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closes:
+    """``table`` is (days, symbols) float64, oldest day first, NaN where there is no close."""
+
+    symbols: tuple[str, ...]
+    days: tuple[date, ...]
+    table: NDArray[np.float64]
+
+    def up_to(self, as_of: date) -> "Closes":
+        """The rows up to and with that day."""
+        count = sum(day <= as_of for day in self.days)
+        return Closes(self.symbols, self.days[:count], self.table[:count])
+
+
+def read_closes(path: Path) -> Closes:
+    """All closes of a file, gzipped or not. Raises PriceFileError, OSError."""
+    with open_text(path) as lines:
+        reader = csv.reader(lines)
+        symbols = _symbols(next(reader, []))
+        rows = [(reader.line_num, fields) for fields in reader if fields]
+    days = [_day(number, fields, len(symbols)) for number, fields in rows]
+    if not days:
+        raise PriceFileError("there is no row of closes below the header")
+    table = np.array([[_close(number, text) for text in fields[1:]] for number, fields in rows], dtype=np.float64)
+    order = np.argsort(np.array(days, dtype="datetime64[D]"), kind="stable")
+    return Closes(symbols, tuple(days[place] for place in order), table[order])
+
+
+def read_euro_pairs(path: Path = ECB_SAMPLE) -> Closes:
+    """The ECB's reference rates, units of a currency per euro, as closes of the pairs ``EURUSD=X`` and so on."""
+    rates = read_closes(path)
+    return Closes(tuple(f"EUR{currency}=X" for currency in rates.symbols), rates.days, rates.table)
+
+
+def _symbols(header: list[str]) -> tuple[str, ...]:
+    if len(header) < 2 or header[0].strip().lower() != "date":
+        raise PriceFileError("the first line must be date, then one symbol a column")
+    try:
+        symbols = tuple(valid_symbol(name.strip()) for name in header[1:])
+    except SymbolError as error:
+        raise PriceFileError(f"line 1: {error}") from error
+    if len(set(symbols)) < len(symbols):
+        raise PriceFileError("line 1: a symbol stands there twice")
+    return symbols
+
+
+def _day(number: int, fields: list[str], symbols: int) -> date:
+    if len(fields) != symbols + 1:
+        raise PriceFileError(f"line {number}: {len(fields)} columns instead of {symbols + 1}")
+    try:
+        return date.fromisoformat(fields[0].strip())
+    except ValueError as error:
+        raise PriceFileError(f"line {number}: {error}") from error
+
+
+def _close(number: int, text: str) -> float:
+    if not text or text.isspace():
+        return np.nan
+    try:
+        return float(text)
+    except ValueError as error:
+        raise PriceFileError(f"line {number}: {text!r} is no close; leave it empty where there is none") from error

@@ -1,0 +1,69 @@
+"""One line of NDJSON to one state: ``{"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, …}, …}}``."""
+
+import math
+from typing import Any
+
+import orjson
+
+from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS
+from regime.rules.state import REGIMES, TIMEFRAMES, RegimeState, Scores, SymbolError, valid_symbol
+
+_SCORE_TYPES = {float, int, type(None)}
+
+
+class BadLineError(ValueError):
+    """A line that is no state; the message says what is wrong with it."""
+
+
+def state_of_line(line: bytes, now: float) -> RegimeState:
+    """The state in ``line``; ``now`` is in Unix seconds. Raises BadLineError."""
+    try:
+        fields = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadLineError(f"not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise BadLineError("not a JSON object")
+    return RegimeState(
+        _symbol(fields.get("symbol")), _stamp(fields.get("computed_at"), now), _scores(fields.get("scores"))
+    )
+
+
+def _symbol(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadLineError("symbol is missing or no string")
+    try:
+        return valid_symbol(value)
+    except SymbolError as error:
+        raise BadLineError(str(error)) from error
+
+
+def _stamp(value: Any, now: float) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise BadLineError("computed_at is missing or no number of Unix seconds")
+    if value > now + FUTURE_TOLERANCE_SECONDS:
+        raise BadLineError(f"computed_at is {value - now:.0f} s in the future; it is in Unix seconds")
+    return float(value)
+
+
+def _scores(value: Any) -> Scores:
+    if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
+        raise BadLineError("scores is missing or no object of objects")
+    empty: dict[str, Any] = {}
+    scores = [score for timeframe in TIMEFRAMES for score in map(value.get(timeframe, empty).get, REGIMES)]
+    known = [score for score in scores if score is not None]
+    if sum(map(len, value.values())) != len(known):
+        _refuse_unknown_names(value)
+    if not known:
+        raise BadLineError("scores has no score")
+    if not set(map(type, scores)) <= _SCORE_TYPES or min(known) < 0 or max(known) > 1:
+        raise BadLineError("a score is not a number in 0..1")
+    return tuple(scores)
+
+
+def _refuse_unknown_names(scores: dict[str, dict[str, Any]]) -> None:
+    for timeframe, row in scores.items():
+        if timeframe not in TIMEFRAMES:
+            raise BadLineError(f"unknown timeframe {timeframe!r}; known are {' '.join(TIMEFRAMES)}")
+        for regime in row:
+            if regime not in REGIMES:
+                raise BadLineError(f"unknown regime {regime!r}; known are {' '.join(REGIMES)}")

@@ -1,0 +1,96 @@
+"""Ready-made macro answers in Redis, so that one process makes what all of them serve."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
+
+from avo_project.lua import read_lua
+from regime import keys
+from regime.conf import RegimeConf, regime_conf
+from regime.store.shards import Shards
+from regime.store.wire import Argument, exchange, pack
+
+_REMEMBERED = 64
+_LEASE_MS = 5_000  # also how long after a failure nobody else tries
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """``made_at`` is in Unix seconds; ``generation`` is the number of the load that it was made after."""
+
+    body: bytes
+    made_at: float
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The kept answer, fresh or not, None for none; the number of the newest load; whether the caller must make it
+    anew."""
+
+    kept: KeptAnswer | None
+    generation: int
+    must_make: bool
+
+
+class AnswerCache:
+    """Keeps answers by name, and those asked for lately in this process too, so that Redis need not send them again.
+
+    ``client`` is the Redis of the role ``default``.
+    """
+
+    def __init__(self, client: Any, conf: RegimeConf) -> None:
+        self._client = client
+        self._conf = conf
+        self._shards = Shards(client)
+        self._held: dict[str, KeptAnswer] = {}
+        self._take = client.register_script(read_lua("regime", "take_answer"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.ANSWERS_ALIAS), regime_conf())
+
+    def take(self, name: str, now: float) -> Taken:
+        """The kept answer at ``now`` (Unix seconds). Of those who find it out of date, one must make it anew."""
+        held = self._held.get(name)
+        kept, generation, must_make = self._taken(name, now, held)
+        if kept:
+            held = self._remembered(name, _parsed(kept))
+        return Taken(None if kept is None else held, generation, bool(must_make))
+
+    def _taken(self, name: str, now: float, held: KeptAnswer | None) -> list[Any]:
+        names = [keys.macro_answer(name), keys.MACRO_GENERATION, keys.macro_lease(name)]
+        arguments: list[Argument] = [now, self._conf.macro_fresh_seconds, _LEASE_MS, _head(held) if held else b""]
+        packed = pack("EVALSHA", self._take.sha, len(names), *names, *arguments)
+        [taken] = exchange(self._shards.of(names[0]), packed, 1)
+        if isinstance(taken, ResponseError):  # NOSCRIPT, MOVED: redis-py knows what to do or raises
+            taken = self._take(keys=names, args=arguments, client=self._client)
+        found: list[Any] = taken
+        return found
+
+    def _remembered(self, name: str, answer: KeptAnswer) -> KeptAnswer:
+        while len(self._held) >= _REMEMBERED:
+            self._held.pop(next(iter(self._held)), None)
+        self._held[name] = answer
+        return answer
+
+    def put(self, name: str, answer: KeptAnswer) -> None:
+        life_seconds = self._conf.macro_fresh_seconds + self._conf.macro_stale_seconds
+        self._client.set(keys.macro_answer(name), _head(answer) + answer.body, ex=life_seconds)
+
+    def outdate(self) -> None:
+        """Makes every kept answer out of date: the data has changed."""
+        self._client.incr(keys.MACRO_GENERATION)
+
+
+def _head(answer: KeptAnswer) -> bytes:
+    return orjson.dumps([answer.made_at, answer.generation]) + b"\n"
+
+
+def _parsed(kept: bytes) -> KeptAnswer:
+    head, _, body = kept.partition(b"\n")
+    made_at, generation = orjson.loads(head)
+    return KeptAnswer(body, made_at, generation)

@@ -1,0 +1,178 @@
+"""The packed collection and the ledger in Redis: kept by version, swapped in behind one pointer."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from avo_project.lua import read_lua
+from regime import keys
+from regime.conf import RegimeConf, regime_conf
+from regime.rules.columns import Columns
+from regime.rules.freshness import LIFE_SECONDS
+from regime.rules.ledger import Ledger, no_ledger
+from regime.rules.packing import pack_arrays, pack_columns, unpack_arrays, unpack_columns
+
+_COLLECTION_LIFE_SECONDS = LIFE_SECONDS + 3600  # by then no state in it is current
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What is valid now; ``""`` and 0 where there is nothing yet. Times are Unix seconds."""
+
+    collection: str = ""
+    built_at: float = 0.0
+    symbols: int = 0
+    ledger: str = ""
+    cycle: int = 0
+    cycle_id: str = ""
+    cycle_ended_at: float = 0.0
+    cycle_states: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """The valid version, ``""`` for none, and when it was built, in Unix seconds."""
+
+    version: str
+    built_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """One version as loaded; ``built_at`` is in Unix seconds."""
+
+    built_at: float
+    columns: Columns
+
+
+class CollectionStore:
+    """Keeps collection and ledger. ``new_token`` makes the names of versions and leases."""
+
+    def __init__(
+        self, client: Any, conf: RegimeConf, new_token: Callable[[], str] = lambda: secrets.token_hex(8)
+    ) -> None:
+        self._client = client
+        self._conf = conf
+        self._new_token = new_token
+        self._token = new_token()
+        self._swap = client.register_script(read_lua("regime", "swap_collection"))
+        self._release = client.register_script(read_lua("regime", "release_lease"))
+        self._mark_derived = client.register_script(read_lua("regime", "mark_derived"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS), regime_conf())
+
+    def pointer(self) -> Pointer:
+        held = self._client.hgetall(keys.POINTER)
+        found = {name: held[name.encode()] for name in Pointer.__slots__ if name.encode() in held}
+        return Pointer(**{name: _READERS[name](value) for name, value in found.items()})
+
+    def valid(self) -> Valid:
+        """Which version is valid now, in one command."""
+        version, built_at = self._client.hmget(keys.POINTER, "collection", "built_at")
+        return Valid((version or b"").decode(), float(built_at or 0))
+
+    def lease(self) -> bool:
+        """Takes the lease to build a collection; False when another holds it. Give it back with ``release``."""
+        lease_ms = int(self._conf.collection_lease_seconds * 1000)
+        return bool(self._client.set(keys.BUILD_LEASE, self._token, nx=True, px=lease_ms))
+
+    def release(self) -> None:
+        """Gives the build lease back, if it is still this process's."""
+        self._release(keys=[keys.BUILD_LEASE], args=[self._token])
+
+    def load(self, version: str) -> StoredCollection | None:
+        """A version, None when it has expired. Raises PackingError on what is no collection."""
+        packed = self._client.hgetall(keys.collection(version))
+        return StoredCollection(float(packed[b"built_at"]), unpack_columns(packed)) if packed else None
+
+    def load_ledger(self, version: str) -> Ledger:
+        """The ledger of a version; an empty one when there is none."""
+        packed = self._client.hgetall(keys.ledger(version)) if version else None
+        return Ledger(**unpack_arrays(packed)) if packed else no_ledger()
+
+    def publish(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
+        """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid."""
+        version = self._stored_columns(columns, built_at)
+        new = replace(made_from, collection=version, built_at=built_at, symbols=len(columns))
+        return self._swapped(new, made_from)
+
+    def confirm(self, made_from: Pointer, built_at: float) -> Pointer | None:
+        """Says that the valid collection was still right at ``built_at``. None as in ``publish``."""
+        self._client.expire(keys.collection(made_from.collection), _COLLECTION_LIFE_SECONDS)
+        return self._swapped(replace(made_from, built_at=built_at), made_from)
+
+    def end_cycle(
+        self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
+    ) -> Pointer | None:
+        """Publishes collection and ledger of a cycle that wrote ``states`` states, together. None as in ``publish``."""
+        packed = pack_arrays({name: getattr(ledger, name) for name in Ledger.__slots__})
+        new = replace(
+            made_from,
+            collection=self._stored_columns(columns, ended_at),
+            built_at=ended_at,
+            symbols=len(columns),
+            ledger=self._stored(keys.ledger, packed, self._conf.ledger_life_seconds),
+            cycle=made_from.cycle + 1,
+            cycle_id=f"{made_from.cycle + 1}-{self._new_token()}",
+            cycle_ended_at=ended_at,
+            cycle_states=states,
+        )
+        return self._swapped(new, made_from)
+
+    def mark_derived(self, timeframe: str, cycle: int) -> int:
+        """Notes that the changes up to ``cycle`` are asked for; returns up to which cycle they were asked for earlier,
+        always the same number for one ``cycle``."""
+        return int(self._mark_derived(keys=[keys.DERIVED], args=[timeframe, cycle]))
+
+    def _stored_columns(self, columns: Columns, built_at: float) -> str:
+        packed = {"built_at": repr(built_at).encode(), **pack_columns(columns)}
+        return self._stored(keys.collection, packed, _COLLECTION_LIFE_SECONDS)
+
+    def _stored(self, key_of: Callable[[str], str], packed: Mapping[str, bytes], life_seconds: int) -> str:
+        version = self._new_token()
+        for name, blob in packed.items():  # one value a step: none holds the server up
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hset(key_of(version), name, blob)
+            pipeline.expire(key_of(version), life_seconds)
+            pipeline.execute()
+        return version
+
+    def _swapped(self, new: Pointer, old: Pointer) -> Pointer | None:
+        fields = [part for name in Pointer.__slots__ for part in (name, getattr(new, name))]
+        names = [
+            keys.POINTER,
+            keys.collection(new.collection),
+            keys.collection(old.collection),
+            keys.ledger(new.ledger),
+            keys.ledger(old.ledger),
+        ]
+        swapped = self._swap(
+            keys=names, args=[old.collection, old.ledger, self._conf.replaced_version_seconds, *fields]
+        )
+        if swapped == 1:
+            return new
+        self._drop(new, old)
+        return None
+
+    def _drop(self, new: Pointer, old: Pointer) -> None:
+        if new.collection != old.collection:
+            self._client.unlink(keys.collection(new.collection))
+        if new.ledger != old.ledger:
+            self._client.unlink(keys.ledger(new.ledger))
+
+
+_READERS: dict[str, Callable[[bytes], Any]] = {
+    "collection": bytes.decode,
+    "built_at": float,
+    "symbols": int,
+    "ledger": bytes.decode,
+    "cycle": int,
+    "cycle_id": bytes.decode,
+    "cycle_ended_at": float,
+    "cycle_states": int,
+}

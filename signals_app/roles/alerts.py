@@ -1,0 +1,65 @@
+"""Tells people when a limit is passed, once when it begins and once when it is over."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from avo_project.stop_flag import StopFlag
+from signals_app.roles.connection_loss import PASSING_ERRORS
+from signals_app.rules.lag import LagLimits, StreamFigures, limits_passed
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[str], object]
+_TIMEOUT_SECONDS = 5.0
+_EVERY_SECONDS = 10.0
+
+
+def webhook(url: str) -> Send:
+    """Posts ``{"text": …}``, the form that chat services take. A failure is logged, without the URL, and passes."""
+
+    def send(text: str) -> None:
+        try:
+            httpx.post(url, json={"text": text}, timeout=_TIMEOUT_SECONDS).raise_for_status()
+        except httpx.HTTPError as failure:
+            logger.warning("the alert webhook failed: %s", type(failure).__name__)
+
+    return send
+
+
+class LagAlert:
+    """Looks at the figures every ten seconds. ``sends`` are told the limits passed, when they change."""
+
+    def __init__(self, figures: Callable[[], StreamFigures], limits: LagLimits, sends: Sequence[Send] = ()) -> None:
+        self._figures = figures
+        self._limits = limits
+        self._sends = sends
+        self._due = 0.0
+        self._alerted: frozenset[str] = frozenset()
+
+    def step(self, now: float) -> bool:
+        """Looks if it is time; says whether something was told."""
+        if now < self._due:
+            return False
+        self._due = now + _EVERY_SECONDS
+        passed = limits_passed(self._figures(), self._limits)
+        subjects = frozenset(sentence.partition(":")[0] for sentence in passed)
+        if subjects == self._alerted:
+            return False
+        self._alerted = subjects
+        text = "; ".join(passed) if passed else "all groups are within their limits again"
+        logger.warning("signals: %s", text)
+        for send in self._sends:
+            send(f"signals: {text}")
+        return True
+
+    def run(self, stop: StopFlag) -> None:
+        """Until ``stop``. Redis being away is logged and looked at again."""
+        while not stop:
+            try:
+                self.step(time.monotonic())
+            except PASSING_ERRORS as failure:
+                logger.warning("signals: the stream cannot be looked at: %s", failure)
+            stop.wait(_EVERY_SECONDS)

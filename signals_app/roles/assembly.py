@@ -1,0 +1,85 @@
+"""Puts a consumer together from what the command line and the settings say."""
+
+import os
+import socket
+from dataclasses import dataclass
+
+from avo_project.console.sampler import Sampler
+from signals_app.conf import SignalsConf, read_conf
+from signals_app.roles.consumer import Consumer
+from signals_app.roles.handling import load_handler
+from signals_app.roles.housekeeping import Housekeeper
+from signals_app.roles.member import Member
+from signals_app.roles.processor import Processor
+from signals_app.roles.replay import ReplayWindow
+from signals_app.roles.source import DeliverySource, Intake
+from signals_app.roles.stop_deadline import StopDeadline
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.replay_groups import ReplayGroups
+from signals_app.store.stream import SignalStream
+
+_SLOTS = 256
+_MOST_COUNT = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """What ``consume_signals`` can be told; an empty ``consumer`` takes the host's first free slot, an empty
+    ``handler`` the one of the settings."""
+
+    group: str
+    consumer: str = ""
+    count: int = 10
+    block_ms: int = 1_000
+    claim_idle_ms: int = 30_000
+    max_deliveries: int = 5
+    handler: str = ""
+
+    def check(self, conf: SignalsConf) -> None:
+        """Raises ValueError that says which option to change, and how."""
+        if not 0 <= self.block_ms <= conf.max_block_ms:
+            raise ValueError(
+                f"--block-ms must be 0 to {conf.max_block_ms}: a blocking read has to be answered before the "
+                f"connection's timeout of {conf.socket_timeout_seconds:g} s"
+            )
+        if not 1 <= self.count <= _MOST_COUNT:
+            raise ValueError(f"--count must be 1 to {_MOST_COUNT}")
+        if self.claim_idle_ms < 0:
+            raise ValueError("--claim-idle-ms must be 0 or more")
+        if self.max_deliveries < 1:
+            raise ValueError("--max-deliveries must be 1 or more")
+        if not self.group or " " in self.group + self.consumer:
+            raise ValueError("--group and --consumer must be names without a space")
+
+    def names(self) -> list[str]:
+        """The names this consumer may have, best first. Slots of the host, so that restarts do not pile up names."""
+        host = os.environ.get("HOSTNAME") or socket.gethostname()
+        return [self.consumer] if self.consumer else [f"{host}-{slot}" for slot in range(_SLOTS)]
+
+
+def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consumer:
+    """A consumer that has not joined yet. Raises ValueError, ImportError or TypeError on unusable options."""
+    conf = read_conf()
+    options.check(conf)
+    handler = load_handler(options.handler or conf.handler)
+    ttl_seconds = conf.heartbeat_ttl_ms / 1000
+    group = ConsumerGroup.connect(options.group)
+    member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
+    intake = Intake(options.count, options.block_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
+    window = ReplayWindow(ReplayGroups.connect(), options.group)
+    source = DeliverySource(group, member, window, intake)
+    processor = Processor(
+        group,
+        member,
+        handler,
+        max_deliveries=options.max_deliveries,
+        again=source.wait_with,
+        must_end=deadline.must_end,
+    )
+    housekeeper = Housekeeper(
+        SignalStream.connect(),
+        group,
+        forget_consumer_after_ms=conf.forget_consumer_after_ms,
+        beside=Sampler.of("signals").step,
+    )
+    return Consumer(group, member, source, processor, housekeeper, name_patience_seconds=2 * ttl_seconds + 2)

@@ -1,0 +1,94 @@
+"""The live feed: one reader of the stream a process, and any number of subscribers, each with a bounded buffer."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
+from signals_app.rules.entry import Entry
+from signals_app.store.stream import SignalStream
+
+logger = logging.getLogger(__name__)
+
+BUFFERED_ENTRIES = 1_000
+_BLOCK_MS = 1_000
+_PAGE = 500
+
+
+class Subscription:
+    """What one client has still to be sent. ``has_overflowed`` once it was too slow; it then gets nothing more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int = BUFFERED_ENTRIES) -> None:
+        self.has_overflowed = False
+        self._loop = loop
+        self._queue: asyncio.Queue[Entry] = asyncio.Queue(most)
+
+    def offer(self, entries: list[Entry]) -> None:
+        """Called by the reader's thread."""
+        self._loop.call_soon_threadsafe(self._put, entries)
+
+    def _put(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if self._queue.full():
+                self.has_overflowed = True
+            if not self.has_overflowed:
+                self._queue.put_nowait(entry)
+
+    async def next(self, seconds: float) -> Entry | None:
+        """The next entry, None when there was none for so long, or when none will come."""
+        if self.has_overflowed and self._queue.empty():
+            return None
+        try:
+            return await asyncio.wait_for(self._queue.get(), seconds)
+        except TimeoutError:
+            return None
+
+
+class LiveFeed:
+    """Reads while it has subscribers; its thread ends with the last of them."""
+
+    def __init__(self, connect: Callable[[], SignalStream] = SignalStream.connect) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._subscriptions: set[Subscription] = set()
+        self._ended = threading.Event()
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """It gets every entry added from now on. Raises RedisError."""
+        newest = self._connect().newest_first(before=None, count=1)
+        with self._lock:
+            self._subscriptions.add(subscription)
+            if len(self._subscriptions) == 1:
+                self._ended = threading.Event()
+                after = newest[0].entry_id if newest else "0-0"
+                arguments = (after, self._ended)
+                threading.Thread(target=self._run, args=arguments, name="live-feed", daemon=True).start()
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscriptions.discard(subscription)
+            if not self._subscriptions:
+                self._ended.set()
+
+    def _run(self, after: str, ended: threading.Event) -> None:
+        attempts = 0
+        while not ended.is_set():
+            try:
+                after = self.step(after)
+                attempts = 0
+            except PASSING_ERRORS as failure:
+                attempts += 1
+                logger.warning("the live feed waits for Redis: %s", failure)
+                ended.wait(back_off_seconds(attempts))
+
+    def step(self, after: str, block_ms: int = _BLOCK_MS) -> str:
+        """Hands out what came after an id; returns the id to go on from."""
+        entries = self._connect().read_after(after, count=_PAGE, block_ms=block_ms)
+        if not entries:
+            return after
+        with self._lock:
+            subscriptions = list(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.offer(entries)
+        return entries[-1].entry_id

@@ -1,0 +1,112 @@
+"""What an operator may do to the live stream: each returns a sentence that says what was done."""
+
+from signals_app import keys
+from signals_app.conf import read_conf
+from signals_app.roles import inspection
+from signals_app.roles.replay import start_replay
+from signals_app.rules.entry_id import order
+from signals_app.store.dead_letters import DeadLetters
+from signals_app.store.group import ConsumerGroup
+from signals_app.store.replay_groups import ReplayGroups
+from signals_app.store.stream import SignalStream
+
+
+class OperationRefusedError(ValueError):
+    """It cannot be done as asked; nothing was changed, and the message says what to do instead."""
+
+
+def describe_trim() -> str:
+    length = SignalStream.connect().length()
+    return f"The stream holds {length} entries. It is trimmed to about {read_conf().soft_cap}; nothing unhandled goes."
+
+
+def trim() -> str:
+    """Trims to the soft cap."""
+    return f"{SignalStream.connect().trim()} entries were trimmed."
+
+
+def pending_of(group: str, consumer: str) -> int:
+    """How many deliveries a consumer holds. Raises OperationRefusedError when there is no such one."""
+    held = [one.pending for one in _known(group).consumers if one.name == consumer]
+    if not held:
+        raise OperationRefusedError(f"group {group} has no consumer {consumer!r}")
+    return held[0]
+
+
+def free_consumer(group: str, consumer: str) -> str:
+    """Raises NameTakenError when the consumer is alive."""
+    _known(group)
+    freed = ConsumerGroup.connect(group).free(consumer)
+    return f"{freed} deliveries of {consumer} can be claimed at once."
+
+
+def describe_delivery(group: str, entry_id: str) -> str:
+    """Who holds it, and since how many deliveries. Raises OperationRefusedError when it is not pending."""
+    holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
+    if holder is None:
+        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+    consumer, deliveries = holder
+    return f"{consumer} of group {group} holds {entry_id}, delivered {deliveries} times."
+
+
+def acknowledge(group: str, entry_id: str) -> str:
+    """Takes a delivery off the group's list as if it had been handled."""
+    _known(group)
+    if not ConsumerGroup.connect(group).acknowledge([_checked(entry_id)]):
+        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+    return f"{entry_id} is acknowledged for group {group}."
+
+
+def bury(group: str, entry_id: str, reason: str) -> str:
+    """Moves a delivery to the dead letters."""
+    _known(group)
+    consumer_group = ConsumerGroup.connect(group)
+    holder = consumer_group.holder_of(_checked(entry_id))
+    if holder is None:
+        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+    consumer, deliveries = holder
+    if not consumer_group.bury(consumer, entry_id, reason=f"by-hand: {reason}", deliveries=deliveries):
+        raise OperationRefusedError(f"{entry_id} was finished or claimed at this moment; look again")
+    return f"{entry_id} is in the dead letters."
+
+
+def redrive(letter_id: str) -> str:
+    """Publishes one dead letter again. Raises StreamFullError."""
+    entry_id = DeadLetters.connect().redrive(_checked(letter_id))
+    if entry_id is None:
+        raise OperationRefusedError(f"there is no dead letter {letter_id}")
+    return f"Dead letter {letter_id} is published again as {entry_id}."
+
+
+def replay(group: str, first: str, last: str) -> str:
+    """Raises ValueError on unusable bounds, ReplayRefusedError when the group is not free for it."""
+    entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
+    return f"Group {group} gets {entries} entries again."
+
+
+def describe_forgetting(group: str) -> str:
+    """Raises OperationRefusedError for a group that must not or cannot be forgotten."""
+    if group == keys.DEFAULT_GROUP:
+        raise OperationRefusedError(f"{group} books the executions and is made again by the next publisher; keep it")
+    figures = _known(group)
+    lag = "an unknown number" if figures.lag is None else figures.lag
+    return f"Group {group} gets neither its {figures.pending} pending deliveries nor the {lag} not delivered yet."
+
+
+def forget_group(group: str) -> str:
+    """Raises OperationRefusedError, and NameTakenError when one of its consumers is alive."""
+    describe_forgetting(group)
+    ConsumerGroup.connect(group).forget()
+    return f"Group {group} is forgotten."
+
+
+def _known(name: str) -> inspection.GroupFigures:
+    found = [group for group in inspection.figures().groups if group.name == name]
+    if not found:
+        raise OperationRefusedError(f"there is no group {name!r}")
+    return found[0]
+
+
+def _checked(entry_id: str) -> str:
+    order(entry_id)
+    return entry_id

@@ -1,0 +1,75 @@
+"""Events as lines of NDJSON, the form in which people and other programs hand them to ``publish_signals``."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from signals_app.roles.publisher import Publisher
+from signals_app.rules.event import MAX_BYTES, BadEventError, Event, parse_fields
+
+
+def open_lines(name: str) -> AbstractContextManager[IO[bytes]]:
+    """The file's lines, or those of standard input for ``-``. Raises OSError."""
+    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
+
+
+def parse_line(line: bytes) -> Event:
+    """One event from one JSON object; numbers and nested values keep their JSON text. Raises BadEventError."""
+    if len(line) > MAX_BYTES:
+        raise BadEventError("too-large", f"{len(line)} bytes, {MAX_BYTES} at most")
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadEventError("not-json", str(error)) from None
+    if not isinstance(value, dict):
+        raise BadEventError("not-an-object", "a line must be one JSON object")
+    return parse_fields({name: _text(one) for name, one in value.items() if one is not None})
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+class SignalFile:
+    """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``.
+
+    An event without ``published_at`` gets the time at which its line was read.
+    """
+
+    def __init__(
+        self,
+        lines: Iterable[bytes],
+        *,
+        on_bad_line: Callable[[str], object],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.published = 0
+        self.bad = 0
+        self._lines = lines
+        self._on_bad_line = on_bad_line
+        self._clock = clock
+
+    def publish(self, publisher: Publisher) -> None:
+        """Raises what the publisher raises; ``published`` then says how far it came."""
+        for entry_ids in publisher.publish(self._events()):
+            self.published += len(entry_ids)
+
+    def _events(self) -> Iterator[Event]:
+        for number, line in enumerate(self._lines, 1):
+            if not line.strip():
+                continue
+            try:
+                event = parse_line(line)
+            except BadEventError as bad:
+                self.bad += 1
+                self._on_bad_line(f"line {number}: {bad}")
+            else:
+                yield event if event.published_at_ms is not None else self._stamped(event)
+
+    def _stamped(self, event: Event) -> Event:
+        return event._replace(published_at_ms=int(self._clock() * 1000))

@@ -1,0 +1,95 @@
+"""The stream of dead letters: events given up, each with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from avo_project.lua import read_lua
+from signals_app import keys
+from signals_app.conf import read_conf
+from signals_app.store.stream import StreamFullError
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """``fields`` are the event's own, as raw as they came; ``dead_at_ms`` is in Unix milliseconds."""
+
+    letter_id: str
+    reason: str
+    source_id: str
+    deliveries: int
+    dead_at_ms: int
+    fields: Mapping[bytes, bytes]
+
+    def as_json(self) -> dict[str, object]:
+        """For a person to read: bytes that are no text are escaped, long values cut."""
+        fields = {_shown(name): _shown(value) for name, value in self.fields.items()}
+        return {
+            "id": self.letter_id,
+            "dead_reason": self.reason,
+            "dead_source_id": self.source_id,
+            "dead_deliveries": self.deliveries,
+            "dead_at": self.dead_at_ms,
+            "fields": fields,
+        }
+
+    def shown(self, name: str) -> str:
+        """One field of the event, readable whatever is in it, and short."""
+        return _shown(self.fields.get(name.encode(), b""))
+
+
+class DeadLetters:
+    """Nothing ever trims it: a letter goes when an operator redrives or removes it."""
+
+    def __init__(self, client: Any, *, hard_cap: int) -> None:
+        self._client = client
+        self._hard_cap = hard_cap
+        self._redrive = client.register_script(read_lua("signals_app", "redrive"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS), hard_cap=read_conf().hard_cap)
+
+    def length(self) -> int:
+        return int(self._client.xlen(keys.DEAD))
+
+    def newest_first(self, count: int) -> list[DeadLetter]:
+        return [_letter(*row) for row in self._client.xrevrange(keys.DEAD, count=count)]
+
+    def after(self, letter_id: str, count: int) -> list[DeadLetter]:
+        """At most ``count``, oldest first, from the one after ``letter_id``; ``0-0`` starts."""
+        return [_letter(*row) for row in self._client.xrange(keys.DEAD, f"({letter_id}", "+", count)]
+
+    def redrive(self, letter_id: str) -> str | None:
+        """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the
+        letter is gone already. Raises StreamFullError."""
+        outcome: bytes = self._redrive(keys=[keys.LIVE, keys.DEAD], args=[letter_id, self._hard_cap])
+        if outcome == b"full":
+            raise StreamFullError(self._hard_cap, self._hard_cap)
+        return None if outcome == b"gone" else outcome.decode()
+
+    def remove(self, letter_id: str) -> bool:
+        """Deletes a letter for good; returns whether it was there."""
+        return bool(self._client.xdel(keys.DEAD, letter_id))
+
+
+def _letter(letter_id: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
+    own = dict(fields)
+    return DeadLetter(
+        letter_id=letter_id.decode(),
+        reason=own.pop(b"dead_reason", b"").decode(errors="replace"),
+        source_id=own.pop(b"dead_source_id", b"").decode(errors="replace"),
+        deliveries=_number(own.pop(b"dead_deliveries", b"")),
+        dead_at_ms=_number(own.pop(b"dead_at", b"")),
+        fields=own,
+    )
+
+
+def _shown(value: bytes) -> str:
+    return value[:80].decode(errors="backslashreplace")
+
+
+def _number(value: bytes) -> int:
+    return int(value) if value.isdigit() else 0

@@ -1,0 +1,57 @@
+"""What a group has in hand, a page at a time, for people to look through."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
+
+from avo_project.lua import read_lua
+from signals_app import keys
+from signals_app.store.group import is_group_missing
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """``deliveries`` counts them so far; ``symbol`` and ``signal_id`` are as they stand in the entry, cut and
+    readable whatever is in them, empty when it has none."""
+
+    entry_id: str
+    consumer: str
+    idle_seconds: float
+    deliveries: int
+    symbol: str
+    signal_id: str
+
+
+class PendingDeliveries:
+    """One call reads one page, however much is pending."""
+
+    def __init__(self, client: Any) -> None:
+        self._page = client.register_script(read_lua("signals_app", "pending_page"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def page(self, group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
+        """At most ``count``, oldest first, from the one after the id ``after``; a group that is not there has none."""
+        try:
+            rows = self._page(keys=[keys.LIVE], args=[group, after, count, consumer])
+        except ResponseError as error:
+            if is_group_missing(error) or "NOGROUP" in str(error):
+                return []
+            raise
+        return [_delivery(*row) for row in rows]
+
+
+def _delivery(
+    entry_id: bytes, consumer: bytes, idle_ms: int, deliveries: int, symbol: bytes, signal_id: bytes
+) -> PendingDelivery:
+    return PendingDelivery(
+        entry_id.decode(), _shown(consumer), idle_ms / 1000, deliveries, _shown(symbol), _shown(signal_id)
+    )
+
+
+def _shown(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")

@@ -1,0 +1,47 @@
+"""Groups that get one range of the stream again, and nothing after it."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from avo_project.lua import read_lua
+from signals_app import keys
+from signals_app.rules.entry_id import END, just_before
+
+
+class ReplayRefusedError(Exception):
+    """The group cannot take a range; nothing was changed."""
+
+
+class ReplayGroups:
+    """The range's end is kept beside the stream. A group that is done stands at ``entry_id.END``, where it gets
+    nothing new and keeps nothing from being trimmed."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._start = client.register_script(read_lua("signals_app", "start_replay"))
+        self._finish = client.register_script(read_lua("signals_app", "finish_replay"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def start(self, group: str, first: str, last: str) -> None:
+        """The group is to get the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
+        arguments = [group, just_before(first), last, END]
+        outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS], args=arguments)
+        if outcome == b"other":
+            raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
+        if outcome == b"busy":
+            raise ReplayRefusedError(f"{group} is not done with its last range; wait for it or choose another group")
+
+    def end_of(self, group: str) -> str | None:
+        """The last id of the group's range; None for a group that is no replay group."""
+        end: bytes | None = self._client.hget(keys.REPLAY_ENDS, group)
+        return end.decode() if end is not None else None
+
+    def finish(self, group: str, end: str, beyond: Sequence[str]) -> bool:
+        """The group is done; entries read ``beyond`` its range are let go. False when it has a new range by now."""
+        acknowledged = self._finish(keys=[keys.LIVE, keys.REPLAY_ENDS], args=[group, end, END, *beyond])
+        return int(acknowledged) >= 0

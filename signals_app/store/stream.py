@@ -1,0 +1,150 @@
+"""The stream of events: adding to it, reading it without a group, keeping it at its length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
+
+from avo_project.lua import read_lua
+from signals_app import keys
+from signals_app.conf import read_conf
+from signals_app.rules.entry import Entry
+from signals_app.rules.event import Event
+from signals_app.store.group import make_group
+from signals_app.store.line import Argument, Line
+
+_TRIM_STEP = 10_000
+_RECEIPT_TTL_MS = 600_000
+
+
+class StreamFullError(Exception):
+    """The stream is at its hard cap, because a group has not read or acknowledged so much; nothing was added."""
+
+    def __init__(self, length: int, hard_cap: int) -> None:
+        super().__init__(
+            f"{keys.LIVE} holds {length} entries and may hold {hard_cap}: some group is too far behind for a trim. "
+            "See signal_lag; start its consumers or forget the group (signal_groups), then publish again."
+        )
+
+
+class MarkMovedError(Exception):
+    """Another process has published under the same mark; ``mark`` is what is in place now."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__(f"the mark is {mark!r} by now")
+        self.mark = mark
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """``length`` is the stream's after the batch, ``entry_ids`` are in the order of the events."""
+
+    entry_ids: list[str]
+    length: int
+
+
+class SignalStream:
+    """Everything but a group's own business: publish, trim, length, newest first, a range.
+
+    One thread publishes; the rest may be asked by any.
+    """
+
+    def __init__(self, client: Any, *, soft_cap: int, hard_cap: int) -> None:
+        self._client = client
+        self._hard_cap = hard_cap
+        self._soft_cap = soft_cap
+        self._line = Line(client, keys.LIVE)
+        self._publish = client.register_script(read_lua("signals_app", "publish"))
+        self._trim = client.register_script(read_lua("signals_app", "trim"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        conf = read_conf()
+        client = get_redis_connection(keys.REDIS_ALIAS)
+        return cls(client, soft_cap=conf.soft_cap, hard_cap=conf.hard_cap)
+
+    def make_default_group(self) -> None:
+        """From now on no entry can be trimmed before the default group has handled it."""
+        make_group(self._client, keys.DEFAULT_GROUP)
+
+    def publish(self, events: Sequence[Event], *, publisher: str, batch: int) -> Published:
+        """Adds a batch; the same ``batch`` of a ``publisher`` again adds nothing and tells the first one's ids.
+
+        Batches are numbered upwards. Raises StreamFullError, or MarkMovedError for a batch that a later one has
+        overtaken, with nothing added.
+        """
+        return self._add(events, keys.receipt(publisher), "*", str(batch), _RECEIPT_TTL_MS)
+
+    def publish_marked(self, events: Sequence[Event], *, key: str, before: str, mark: str) -> Published:
+        """Adds a batch and moves the mark at ``key`` from ``before`` to ``mark`` in the same step.
+
+        A mark has no spaces. Raises MarkMovedError or StreamFullError, with nothing added.
+        """
+        return self._add(events, key, before, mark, 0)
+
+    def _add(self, events: Sequence[Event], key: str, before: str, mark: str, ttl_ms: int) -> Published:
+        arguments: list[Argument] = [self._hard_cap, before, mark, ttl_ms, len(events)]
+        for event in events:
+            fields = event.as_fields()
+            arguments.append(len(fields))
+            arguments += fields
+        outcome, length, *rest = self._line.run(self._publish, (keys.LIVE, key), arguments)
+        if outcome == b"full":
+            raise StreamFullError(length, self._hard_cap)
+        if outcome == b"moved":
+            raise MarkMovedError(rest[0].decode())
+        return Published(rest[0].decode().split(), length)
+
+    def mark(self, key: str) -> str:
+        """The mark of the last batch published under ``key``; empty when there was none."""
+        held: bytes = self._client.get(key) or b""
+        return held.partition(b" ")[0].decode()
+
+    def is_too_long(self) -> bool:
+        return self.length() > self._soft_cap
+
+    def trim(self) -> int:
+        """Trims to about the soft cap and returns how many entries went.
+
+        What some group has not read or acknowledged stays, however long that makes the stream. Whole nodes of
+        the stream go at a time (about 100 entries), in steps short enough for other clients.
+        """
+        in_all = 0
+        while True:
+            trimmed, _ = self._trim(keys=[keys.LIVE], args=[self._soft_cap, keys.DEFAULT_GROUP, _TRIM_STEP])
+            in_all += trimmed
+            if trimmed < _TRIM_STEP // 2:
+                return int(in_all)
+
+    def length(self) -> int:
+        length: int = self._client.xlen(keys.LIVE)
+        return length
+
+    def newest_first(self, *, before: str | None, count: int) -> list[Entry]:
+        """At most ``count`` entries, from the one just before the id ``before``, or from the last."""
+        return _entries(self._client.xrevrange(keys.LIVE, f"({before}" if before else "+", "-", count))
+
+    def between(self, first: str, last: str, count: int) -> list[Entry]:
+        """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
+        return _entries(self._client.xrange(keys.LIVE, first, last, count))
+
+    def groups(self) -> list[tuple[str, str]]:
+        """Each group's name and the id up to which it was given entries; none when there is no stream."""
+        try:
+            rows = self._client.xinfo_groups(keys.LIVE)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return []
+            raise
+        return [(row["name"].decode(), row["last-delivered-id"].decode()) for row in rows]
+
+    def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
+        """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""
+        reply = self._client.xread({keys.LIVE: entry_id}, count=count, block=block_ms)
+        return [entry for _, rows in reply for entry in _entries(rows)]
+
+
+def _entries(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
+    return [Entry(entry_id.decode(), fields) for entry_id, fields in rows]

@@ -1,0 +1,54 @@
+"""What an answer says about limits: the fields of draft-ietf-httpapi-ratelimit-headers-11, and the 429 itself."""
+
+from functools import lru_cache
+from math import ceil
+
+from avo_project.problem_details import Problem
+from throttling.roles.toll import Receipt
+from throttling.rules.records import Outcome, Policy
+
+EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+
+
+def fields(outcome: Outcome) -> dict[str, str]:
+    """``RateLimit-Policy`` and ``RateLimit``; none while limits are local guesses. A policy in shadow is not told."""
+    policies = policy_field(outcome.hit.policies)
+    if not (outcome.exact and policies):
+        return {}
+    return {"RateLimit-Policy": policies, "RateLimit": limit_field(outcome)}
+
+
+@lru_cache(maxsize=1024)
+def policy_field(policies: tuple[Policy, ...]) -> str:
+    """For example ``"minute";q=60;w=60, "day";q=5000;w=86400`` (section 3 of the draft)."""
+    return ", ".join(
+        f'"{policy.name}";q={policy.limit};w={policy.window_seconds}' for policy in policies if not policy.shadow
+    )
+
+
+def limit_field(outcome: Outcome) -> str:
+    """For example ``"minute";r=37;t=12``: 37 units for the next 12 s, then more (section 4 of the draft)."""
+    return ", ".join(
+        f'"{policy.name}";r={left};t={reset_seconds(policy, standing.frees_ms, standing.used)}'
+        for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
+        if not policy.shadow
+    )
+
+
+def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
+    """Whole seconds until more is left than now; for an untouched window, its length."""
+    return ceil(frees_ms / 1000) if used else policy.window_seconds
+
+
+def refusal(receipt: Receipt) -> Problem:
+    """429 for a refused request, with the extension member that section 5.1 of the draft names."""
+    outcome = receipt.outcome
+    names = [policy.name for policy in outcome.passed() if not policy.shadow]
+    limits = policy_field(outcome.hit.policies)
+    return Problem(
+        429,
+        "rate-limited",
+        f"The limit of tier {receipt.quota.tier} is reached ({limits}). Try again in {outcome.retry_after_seconds} s.",
+        members={"violated-policies": names, "tier": receipt.quota.tier},
+        headers={"Retry-After": str(outcome.retry_after_seconds)},
+    )

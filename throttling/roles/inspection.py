@@ -1,0 +1,110 @@
+"""The read-only view of the live limits: for the admin page, the metrics and ``/api/limits``."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.utils import timezone
+from prometheus_client import Metric
+
+from throttling import conf
+from throttling.models import TierOverride
+from throttling.roles.answers import reset_seconds
+from throttling.roles.plans import current_plan
+from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, FREE, INSTITUTIONAL, RatesError, parse_policies
+from throttling.rules.records import Outcome, Policy
+from throttling.rules.tiers import tier_of
+from throttling.store.tally import Busy, Tally
+from throttling.store.window_limiter import WindowLimiter
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectView:
+    """One subject: its tier and why, the override if there is one, and where it stands."""
+
+    subject: str
+    tier: str
+    why: str
+    outcome: Outcome
+
+
+def standings(outcome: Outcome) -> list[dict[str, Any]]:
+    """One plain entry a policy."""
+    return [
+        {
+            "name": policy.name,
+            "limit": policy.limit,
+            "window_seconds": policy.window_seconds,
+            "remaining": left,
+            "reset_seconds": reset_seconds(policy, standing.frees_ms, standing.used),
+            "shadow": policy.shadow,
+        }
+        for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
+    ]
+
+
+class Inspection:
+    """Reads live state; changes nothing. Every method may raise RedisError."""
+
+    def __init__(self, limiter: WindowLimiter, tally: Tally, clock: Callable[[], float] = time.time) -> None:
+        self._limiter, self._tally, self._clock = limiter, tally, clock
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(WindowLimiter.connect(), Tally.connect())
+
+    def refusals(self) -> dict[str, list[int]]:
+        """Per tier the refusals of the last 60 minutes, one figure a minute."""
+        return self._tally.refusals(self._clock())
+
+    def busiest(self) -> list[Busy]:
+        return self._tally.busiest(self._clock())
+
+    def totals(self) -> dict[str, int]:
+        """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        return self._tally.totals()
+
+    def subject(self, subject: str) -> SubjectView:
+        tier, why, policies = self._account(subject)
+        return SubjectView(subject, tier, why, self._limiter.peek(subject, policies))
+
+    def _account(self, subject: str) -> tuple[str, str, tuple[Policy, ...]]:
+        rates = conf.load().rates
+        tier, why = self._tier(subject, list(rates))
+        override = TierOverride.objects.filter(subject=subject).first()
+        if override is None or (override.expires_at and override.expires_at <= timezone.now()):
+            return tier, why, rates[tier]
+        try:
+            policies = parse_policies(override.rates) if override.rates else rates[override.tier]
+        except (RatesError, KeyError):
+            return tier, f"{why}; its override cannot be used", rates[tier]
+        who = f" by {override.created_by}" if override.created_by else ""
+        return override.tier or tier, f"override{who}: {override.reason}", policies
+
+    def _tier(self, subject: str, tiers: list[str]) -> tuple[str, str]:
+        kind = subject.partition(":")[0]
+        if kind == "address":
+            return ANONYMOUS, "not signed in"
+        if kind == "bad_token":
+            return BAD_TOKEN, "sent bad tokens"
+        if subject.removeprefix("user:").isdigit():
+            return INSTITUTIONAL, "service account"
+        if seen := self._tally.seen_tier(subject, tiers, self._clock()):
+            return seen, "as seen in the last minutes"
+        if plan := current_plan(subject):
+            return tier_of(plan, conf.load().plan_tiers), f"plan {plan} as Clerk reported"
+        return FREE, "not seen lately and no plan reported"
+
+
+def metrics() -> Iterator[Metric]:
+    """Gauges read at each scrape."""
+    inspection = Inspection.connect()
+    refusals = Metric(
+        "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
+    )
+    for tier, series in inspection.refusals().items():
+        refusals.add_sample(refusals.name, {"tier": tier}, sum(series))
+    subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
+    subjects.add_sample(subjects.name, {}, len(inspection.busiest()))
+    yield from (refusals, subjects)

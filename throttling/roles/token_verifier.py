@@ -1,0 +1,109 @@
+"""Clerk's tokens checked, and remembered until they expire."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter
+
+from throttling.conf import ClerkConf
+from throttling.roles.callers import ClerkUser
+from throttling.roles.jwks import Keys
+from throttling.rules import clerk_token
+from throttling.rules.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
+from throttling.rules.refused_tokens import RefusedTokens
+
+logger = logging.getLogger(__name__)
+
+MAX_REMEMBERED = 10_000
+IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Tokens accepted in which somebody acts for a customer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    caller: ClerkUser
+    kid: str
+    key: RSAPublicKey
+
+
+class TokenVerifier:
+    """Checks each token once per process; a repeated one costs two dictionary look-ups.
+
+    A remembered token is checked anew once the key of its name has changed, and forgotten when it expires.
+    """
+
+    def __init__(
+        self,
+        clerk: ClerkConf,
+        keys: Keys,
+        admit: Callable[[Identity], ClerkUser],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
+        self._remembered: dict[str, _Remembered] = {}
+        self._refused = RefusedTokens()
+        self._lock = threading.Lock()
+
+    def recall(self, token: str) -> ClerkUser | None:
+        """The caller with a token that was checked before and is still good."""
+        kept = self._remembered.get(token)
+        if kept is None or self._clock() >= kept.caller.identity.expires_at + clerk_token.LEEWAY_SECONDS:
+            return None
+        if self._keys.find(kept.kid) is not kept.key:
+            return None
+        self._keys.vouch()
+        return kept.caller
+
+    def check(self, token: str) -> ClerkUser:
+        """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
+        kid = clerk_token.read_kid(token)
+        self._refused.check(token)
+        claims, key = self._claims(token, kid)
+        identity = self._identity(token, claims)
+        if identity.impersonator:
+            IMPERSONATIONS.inc()
+            logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
+        caller = self._admit(identity)
+        self._remember(token, _Remembered(caller, kid, key))
+        return caller
+
+    def _identity(self, token: str, claims: dict[str, Any]) -> Identity:
+        try:
+            return clerk_token.identity_of(claims, self._clerk.issuer, self._clerk.authorized_parties, self._clock())
+        except BadTokenError as bad:
+            self._refused.keep(token, bad)
+            raise
+
+    def _claims(self, token: str, kid: str) -> tuple[dict[str, Any], RSAPublicKey]:
+        """The claims and the key that signed them. A newer key is looked for once, if it is time to.
+
+        Only a token that could be good apart from its key may cause that look.
+        """
+        before = self._keys.known(kid)
+        key = self._keys.find(kid)
+        try:
+            return self._verified(token, key, before)
+        except (BadSignatureError, UnknownKeyError):
+            self._identity(token, clerk_token.unverified_claims(token))
+            if not self._keys.refresh():
+                raise
+        return self._verified(token, self._keys.find(kid), before)
+
+    def _verified(
+        self, token: str, key: RSAPublicKey | None, before: RSAPublicKey | None
+    ) -> tuple[dict[str, Any], RSAPublicKey]:
+        if key is None:
+            raise UnknownKeyError("unknown-key", "The token is signed with a key that its issuer does not publish.")
+        claims = clerk_token.verified_claims(token, key)
+        self._keys.vouch(is_new=key is not before)
+        return claims, key
+
+    def _remember(self, token: str, kept: _Remembered) -> None:
+        with self._lock:
+            while len(self._remembered) >= MAX_REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[token] = kept

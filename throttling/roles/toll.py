@@ -1,0 +1,117 @@
+"""What a request pays: finds its quota, asks the gate, keeps the receipt for the answer's headers."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter
+
+from throttling.conf import ThrottlingConf
+from throttling.roles.callers import ClerkUser, Quota
+from throttling.roles.gate import Gate
+from throttling.roles.overrides import Overrides
+from throttling.roles.tally_buffer import TallyBuffer
+from throttling.rules import subjects
+from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, INSTITUTIONAL
+from throttling.rules.records import Hit, Outcome
+
+REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
+RECEIPT = "avo.rate_limit"
+Meta = MutableMapping[str, Any]
+
+SHADOW_REFUSALS = Counter(
+    "avo_throttle_shadow_refusals", "Requests that a policy in shadow would have refused", ["tier", "policy"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request was charged, on whose account."""
+
+    quota: Quota
+    outcome: Outcome
+
+
+class Toll:
+    """Charges requests, of which it knows the META; the receipt of the last charge is kept there as RECEIPT."""
+
+    def __init__(self, conf: ThrottlingConf, gate: Gate, overrides: Overrides, buffer: TallyBuffer) -> None:
+        self._conf, self._gate, self._overrides, self._buffer = conf, gate, overrides, buffer
+        self._allowed, self._refused = (
+            {tier: REQUESTS.labels(tier, word) for tier in conf.rates} for word in ("allowed", "refused")
+        )
+
+    def quota(self, meta: Meta, user: Any) -> Quota:
+        """Whose account a request is on, with the customer's override if there is one."""
+        subject, tier, why = self._account(meta, user)
+        override = self._overrides.find(subject)
+        if override:
+            return Quota(subject, override.tier or tier, override.policies, f"override: {override.reason}")
+        return Quota(subject, tier, self._conf.rates[tier], why)
+
+    def charge(self, meta: Meta, user: Any, cost: int) -> Receipt:
+        """Charges a request or refuses it."""
+        return self._settle(meta, self.quota(meta, user), cost)
+
+    def look(self, meta: Meta, user: Any, cost: int) -> Receipt:
+        """Refuses what ``charge`` would refuse, and charges nothing yet; ``charge_late`` or ``waive`` follows."""
+        receipt = self._keep(meta, self._receipt(self.quota(meta, user), cost, is_look=True))
+        if not receipt.outcome.allowed:
+            self._count(receipt)
+        return receipt
+
+    def charge_late(self, meta: Meta, looked: Receipt) -> Receipt:
+        """Charges what was only looked at, or refuses it now: others may have taken what was left."""
+        return self._settle(meta, looked.quota, looked.outcome.hit.cost)
+
+    def waive(self, looked: Receipt) -> None:
+        """Lets go what was only looked at."""
+        self._count(looked)
+
+    def charge_bad_token(self, meta: Meta) -> Receipt:
+        """Charges the address that sent a bad token."""
+        return self._settle(meta, self._bad_token_quota(meta), 1)
+
+    def barred(self, meta: Meta) -> Receipt | None:
+        """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
+        quota = self._bad_token_quota(meta)
+        outcome = self._gate.recall(Hit(quota.subject, quota.policies))
+        return None if outcome is None else self._keep(meta, Receipt(quota, outcome))
+
+    def peek(self, meta: Meta, user: Any) -> Receipt:
+        """Where the caller stands; costs nothing."""
+        return self._keep(meta, self._receipt(self.quota(meta, user), 0, is_look=True))
+
+    def _settle(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
+        receipt = self._keep(meta, self._receipt(quota, cost))
+        self._count(receipt)
+        for policy in receipt.outcome.passed() if receipt.outcome.allowed else ():
+            SHADOW_REFUSALS.labels(quota.tier, policy.name).inc()
+        return receipt
+
+    def _count(self, receipt: Receipt) -> None:
+        tier, allowed = receipt.quota.tier, receipt.outcome.allowed
+        (self._allowed if allowed else self._refused)[tier].inc()
+        self._buffer.count(tier, receipt.quota.subject, not allowed)
+
+    def _receipt(self, quota: Quota, cost: int, is_look: bool = False) -> Receipt:
+        return Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost, is_look)))
+
+    def _keep(self, meta: Meta, receipt: Receipt) -> Receipt:
+        meta[RECEIPT] = receipt
+        return receipt
+
+    def _account(self, meta: Meta, user: Any) -> tuple[str, str, str]:
+        if isinstance(user, ClerkUser):
+            return user.subject, user.tier, user.why
+        if user is not None and user.is_authenticated:
+            return f"user:{user.pk}", INSTITUTIONAL, "service account"
+        return self._address(meta), ANONYMOUS, "not signed in"
+
+    def _bad_token_quota(self, meta: Meta) -> Quota:
+        return Quota(f"bad_token:{self._address(meta)}", BAD_TOKEN, self._conf.rates[BAD_TOKEN], "bad token")
+
+    def _address(self, meta: Meta) -> str:
+        return subjects.of_address(
+            meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), self._conf.num_proxies
+        )

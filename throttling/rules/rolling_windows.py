@@ -1,0 +1,58 @@
+"""The arithmetic of ``lua/hit.lua`` in plain Python: its model in tests, and what takes over without Redis."""
+
+from throttling.rules.records import BUCKETS, Hit, Outcome, Policy, Standing
+
+_Charges = dict[int, int]  # bucket number -> units
+
+
+class RollingWindows:
+    """Rolling windows in the memory of one process. Beyond ``max_subjects`` the longest known one is forgotten."""
+
+    def __init__(self, max_subjects: int = 10_000) -> None:
+        self._max_subjects = max_subjects
+        self._charges: dict[str, dict[int, _Charges]] = {}
+
+    def hit(self, hit: Hit, now_ms: int) -> Outcome:
+        """Charges ``hit`` at ``now_ms`` (any clock) or refuses it."""
+        windows = self._windows_of(hit.subject)
+        live = [_live(windows.setdefault(policy.window_seconds, {}), policy, now_ms) for policy in hit.policies]
+        wait_ms = max(
+            (_wait_ms(charges, policy, hit.cost, now_ms) for charges, policy in zip(live, hit.policies, strict=True)),
+            default=0,
+        )
+        standings = []
+        for charges, policy in zip(live, hit.policies, strict=True):
+            bucket = now_ms // policy.bucket_ms
+            oldest = min(charges, default=bucket)
+            if wait_ms == 0 and hit.cost and not hit.is_look:
+                charges[bucket] = charges.get(bucket, 0) + policy.units(hit.cost)
+                windows[policy.window_seconds] = charges
+            standings.append(Standing(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms))
+        return Outcome(hit, wait_ms, tuple(standings), exact=False)
+
+    def _windows_of(self, subject: str) -> dict[int, _Charges]:
+        windows = self._charges.setdefault(subject, {})
+        while len(self._charges) > self._max_subjects:
+            self._charges.pop(next(iter(self._charges)), None)
+        return windows
+
+
+def _live(charges: _Charges, policy: Policy, now_ms: int) -> _Charges:
+    first = now_ms // policy.bucket_ms - BUCKETS
+    return {bucket: units for bucket, units in charges.items() if bucket >= first}
+
+
+def _gone_at_ms(bucket: int, policy: Policy) -> int:
+    """When the whole of ``bucket`` has left the window."""
+    return (bucket + BUCKETS + 1) * policy.bucket_ms
+
+
+def _wait_ms(charges: _Charges, policy: Policy, cost: int, now_ms: int) -> int:
+    missing = sum(charges.values()) + policy.units(cost) - policy.limit
+    if policy.shadow or missing <= 0:
+        return 0
+    for bucket in sorted(charges):
+        missing -= charges[bucket]
+        if missing <= 0:
+            break
+    return _gone_at_ms(bucket, policy) - now_ms
