@@ -1,8 +1,12 @@
 """gunicorn reads this by itself: the settings of the web processes."""
 
+import json
 import os
 import shutil
 import tempfile
+from http import HTTPStatus
+
+from gunicorn import util
 
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.setdefault("WEB_CONCURRENCY", "2"))
@@ -21,6 +25,17 @@ control_socket_disable = True  # it would lie in the home folder
 # looks for the variable when it is first imported, so nothing before this line may import it.
 _counters = tempfile.mkdtemp(prefix="avo-metrics-")
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters
+
+
+def write_problem(sock, status, reason, message):
+    """What gunicorn refuses by itself (a request that is malformed or too long) is a problem document too."""
+    title = reason or HTTPStatus(status).phrase
+    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": f"{title}."}).encode()
+    head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    util.write_nonblock(sock, head.encode("latin1") + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+util.write_error = write_problem  # gunicorn has no hook for it
 
 
 def child_exit(server, worker):
