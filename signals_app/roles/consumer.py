@@ -22,15 +22,18 @@ from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_miss
 logger = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 1.0
+_MOST_REFUSALS = 8  # about 7 s with the rests between
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did: deliveries worked on, whether nothing was left for the group, and how long to rest."""
+    """What one step did: deliveries worked on, whether nothing was left for the group, and how long to rest;
+    ``refused`` is what the handler needs and does not have."""
 
     taken: int = 0
     is_idle: bool = False
     rest_seconds: float = 0.0
+    refused: UnavailableError | None = None
 
 
 class Consumer:
@@ -56,6 +59,7 @@ class Consumer:
         self._name_patience_seconds = name_patience_seconds
         self._clock = clock
         self._attempts = 0
+        self._refusals = 0
         self._nameless_since: float | None = None
 
     @property
@@ -67,7 +71,8 @@ class Consumer:
     def run(self, stop: StopFlag, deadline: StopDeadline, *, stop_when_idle: bool = False) -> Tally:
         """Until ``stop``, or until nothing is left for the group; then hands back the rest and leaves.
 
-        Raises NameTakenError when its name stays in use, and RedisError that no waiting would heal.
+        Raises NameTakenError when its name stays in use, RedisError that no waiting would heal, and, when it is to stop
+        when idle, UnavailableError when what the handler needs stays down.
         """
         try:
             with deadline, Heartbeat(self._member.beat, _HEARTBEAT_SECONDS):
@@ -85,6 +90,8 @@ class Consumer:
                 step = self.step(self._clock())
                 if stop_when_idle and step.is_idle:
                     return
+                if stop_when_idle and step.refused is not None and self._refusals >= _MOST_REFUSALS:
+                    raise step.refused
                 if step.rest_seconds:
                     stop.wait(step.rest_seconds)
         except TimeIsUpError:
@@ -104,7 +111,7 @@ class Consumer:
             if not is_group_missing(error):
                 raise
             return self._heal_group(now)
-        self._attempts = 0
+        self._attempts = self._refusals = 0
         return step
 
     def _unit(self, now: float) -> Step:
@@ -129,10 +136,10 @@ class Consumer:
         logger.info("consumer %s joins group %s", self._member.name, self._group.name)
 
     def _rest_until_available(self, down: UnavailableError) -> Step:
-        self._attempts += 1
+        self._refusals += 1
         self._source.put_back(self._processor.unhandled())
         logger.warning("waiting: %s", down)
-        return Step(rest_seconds=back_off_seconds(self._attempts))
+        return Step(rest_seconds=back_off_seconds(self._refusals), refused=down)
 
     def _rest_for_name(self, now: float, taken: NameTakenError) -> Step:
         if self._nameless_since is None:

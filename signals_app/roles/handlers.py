@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, connections, router, transaction
+from django.db import connections, router, transaction
 from django.utils import timezone
 
 from signals_app.models import Execution
-from signals_app.roles.handling import Handled, UnavailableError, batch_handler
+from signals_app.roles.handling import Handled, batch_handler
 from signals_app.rules.event import Event
 
 _BOOK = """
@@ -20,7 +20,7 @@ class PaperExecutor:
     """Books one ``Execution`` row per ``signal_id``: a batch in one transaction, duplicates left out and counted.
 
     The database decides what is a duplicate, so two consumers with the same event cannot both book it.
-    Raises UnavailableError when the database is down or locked.
+    Raises what the database raises when it is down, locked or not migrated: whoever calls handlers tells it apart.
     """
 
     takes_batch = True
@@ -30,11 +30,7 @@ class PaperExecutor:
 
     def __call__(self, events: Sequence[Event]) -> Handled:
         database = router.db_for_write(Execution)
-        try:
-            executed = self._insert(database, events)
-        except (OperationalError, InterfaceError) as error:
-            connections[database].close_if_unusable_or_obsolete()
-            raise UnavailableError(f"the database cannot book executions: {error}") from error
+        executed = self._insert(database, events)
         return Handled(executed, duplicates=len(events) - executed)
 
     def _insert(self, database: str, events: Sequence[Event]) -> int:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from django.db import Error as DjangoError
 from django.utils.module_loading import import_string
 
+from signals_app.roles.database_failure import drop_broken_connections, is_of_the_database
 from signals_app.rules.delivery import Bury, DeliverAgain, retry_after_seconds
 from signals_app.rules.event import Event
 
@@ -46,7 +48,7 @@ class RejectError(Exception):
 
 class UnavailableError(Exception):
     """What the handler needs is down, whatever the event. The consumer waits and tries the same deliveries again,
-    which does not count as another delivery."""
+    which does not count as another delivery. Raised for a handler whose Django database is gone or not migrated."""
 
 
 def batch_handler(handler: _Callable) -> _Callable:
@@ -63,8 +65,15 @@ class LoadedHandler:
     call: Callable[[Any], Handled | None]
 
     def handle(self, events: Sequence[Event]) -> Handled:
-        """Raises whatever the handler raises."""
-        result = self.call(list(events) if self.takes_batch else events[0])
+        """Raises whatever the handler raises, but UnavailableError for a failure of Django's database."""
+        try:
+            result = self.call(list(events) if self.takes_batch else events[0])
+        except DjangoError as error:
+            if not is_of_the_database(error):
+                raise
+            drop_broken_connections()
+            first_line = str(error).partition("\n")[0]
+            raise UnavailableError(f"the database is unavailable: {first_line}") from error
         return result if isinstance(result, Handled) else Handled(executed=len(events))
 
 

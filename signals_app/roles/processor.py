@@ -62,6 +62,7 @@ class Processor:
                 self._handle_one_by_one(jobs)
         except UnavailableError:
             self.acknowledge_done()
+            self._group.uncount(self._member.name, self.unhandled())
             raise
 
     def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:

@@ -15,7 +15,10 @@ from signals_app.rules.delivery import Delivery
 from signals_app.store.line import Argument, Line
 
 _new_delivery = partial(tuple.__new__, Delivery)
-_VERBS = ("take_name", "beat", "claim_dead", "deliver_again", "bury", "hand_back", "remove_idle_consumers", "note_pace")
+_VERBS = (
+    "take_name", "beat", "claim_dead", "deliver_again", "uncount", "bury", "hand_back", "remove_idle_consumers",
+    "note_pace",
+)  # fmt: skip
 _NOTE_EVERY_MS = 30_000
 
 
@@ -101,6 +104,11 @@ class ConsumerGroup:
             else:
                 gone.append(entry_id.decode())
         return deliveries, gone
+
+    def uncount(self, consumer: str, deliveries: Sequence[Delivery]) -> int:
+        """The last delivery of each it still holds did not count, however often this is said; returns how many."""
+        counts = [part for one in deliveries for part in (one.entry_id, max(0, one.deliveries - 1))]
+        return int(self._run("uncount", consumer, *counts))
 
     def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""

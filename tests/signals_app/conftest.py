@@ -1,13 +1,16 @@
 """Building blocks for the tests of the signals role."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from signals_app import keys
+from signals_app.models import Execution
 from signals_app.roles.consumer import Consumer
 from signals_app.roles.handling import Handled, LoadedHandler
 from signals_app.roles.housekeeping import Housekeeper
@@ -157,6 +160,24 @@ def crew(
         return Crew(consumer, member, source, processor, clock)
 
     return build
+
+
+@pytest.fixture
+def executions_missing(db: None) -> Callable[[], AbstractContextManager[None]]:
+    """Takes the table of executions away for the time of the block: a database that nobody has migrated."""
+
+    @contextmanager
+    def missing() -> Iterator[None]:
+        table, hidden = Execution._meta.db_table, "signals_app_hidden"
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} RENAME TO {hidden}")
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER TABLE {hidden} RENAME TO {table}")
+
+    return missing
 
 
 def ids(deliveries: Sequence[Delivery]) -> list[str]:

@@ -44,6 +44,20 @@ def test_from_a_file_to_executions(redis_client: Any, signal_file: Path) -> None
     assert Execution.objects.count() == 20
 
 
+def test_without_its_table_nothing_is_given_up_and_the_end_is_an_error(
+    redis_client: Any, signal_file: Path, executions_missing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signals_app.roles.consumer.back_off_seconds", lambda attempts: 0.0)
+    run("publish_signals", str(signal_file))
+    with executions_missing():
+        for _ in range(7):  # more than an entry may be delivered
+            with pytest.raises(CommandError, match=r"the database is unavailable: .*consumed=0 executed=0 .* dead=0"):
+                consume()
+    assert redis_client.xlen(keys.DEAD) == 0
+    assert redis_client.xpending(keys.LIVE, keys.DEFAULT_GROUP)["pending"] == 10
+    assert consume("--claim-idle-ms", "0") == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=10"
+
+
 def test_without_any_data_every_command_answers(redis_client: Any) -> None:
     assert consume() == "consumed=0 executed=0 duplicates=0 dead=0 reclaimed=0"
     redis_client.flushall()

@@ -198,6 +198,25 @@ def test_when_a_dependency_is_down_the_same_deliveries_are_tried_again_uncounted
     assert group.pending() == 0
 
 
+def test_an_outage_never_counts_however_often_the_consumer_is_started_anew(
+    redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
+) -> None:
+    entry_ids = add(redis_client, 1, 2)
+    handler.fails = lambda event: UnavailableError("no such table")
+    for life in range(8):
+        one = crew(f"life{life}", in_group=dying_group, max_deliveries=2)
+        for _ in range(2 * len(entry_ids)):
+            one.step()
+        if life % 2:  # the others are killed
+            one.member.leave()
+    counts = [row["times_delivered"] for row in redis_client.xpending_range(keys.LIVE, keys.DEFAULT_GROUP, "-", "+", 9)]
+    assert max(counts) <= 1
+    handler.fails = lambda event: None
+    crew(in_group=dying_group, max_deliveries=2).drain()
+    assert dead_reasons(redis_client) == []
+    assert sorted(handler.batches[-2:]) == [[1], [2]]
+
+
 def test_half_a_batch_done_before_the_dependency_went_down_is_not_done_again(
     redis_client: Any, crew: Build, handler: RecordingHandler
 ) -> None:

@@ -3,12 +3,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
+from django.db.transaction import TransactionManagementError
 
 from signals_app.models import Execution
 from signals_app.roles.handlers import PaperExecutor, book_executions
 from signals_app.roles.handling import (
     Handled,
+    LoadedHandler,
     RejectError,
     RetryLaterError,
     UnavailableError,
@@ -41,18 +51,33 @@ def test_a_row_keeps_what_the_event_said() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_cannot_book_is_unavailable_and_books_nothing() -> None:
-    with connection.schema_editor() as editor:
-        editor.alter_db_table(Execution, "signals_app_execution", "signals_app_hidden")
-    try:
-        with pytest.raises(Exception) as refused:
-            book_executions([event(1)])
-        # PostgreSQL calls a missing table a programming error, SQLite an operational one.
-        assert isinstance(refused.value, UnavailableError) == (connection.vendor == "sqlite")
-    finally:
-        with connection.schema_editor() as editor:
-            editor.alter_db_table(Execution, "signals_app_hidden", "signals_app_execution")
-    assert book_executions([event(1)]) == Handled(1)
+def test_a_database_that_cannot_book_is_unavailable_and_books_nothing(executions_missing: Any) -> None:
+    executor = load_handler("signals_app.roles.handlers.book_executions")
+    with executions_missing(), pytest.raises(UnavailableError, match=r"the database is unavailable: .*execution"):
+        executor.handle([event(1)])
+    assert executor.handle([event(1)]) == Handled(1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("raised", "unavailable"),
+    [
+        (OperationalError("database is locked"), True),
+        (InterfaceError("connection already closed"), True),
+        (ProgrammingError('relation "x" does not exist'), True),
+        (InternalError("cache lookup failed"), True),
+        (IntegrityError("UNIQUE constraint failed"), False),
+        (DataError("value too long"), False),
+        (DatabaseError("Save with update_fields did not affect any rows."), False),
+        (TransactionManagementError("the transaction is broken"), False),
+    ],
+)
+def test_a_failure_of_the_database_is_told_from_one_of_the_event(raised: Exception, unavailable: bool) -> None:
+    def failing(given: Event) -> None:
+        raise raised
+
+    with pytest.raises(UnavailableError if unavailable else type(raised)):
+        LoadedHandler(takes_batch=False, call=failing).handle([event(1)])
 
 
 def handle_one(given: Event) -> None:

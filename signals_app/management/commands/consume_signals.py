@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 from avo_project.stop_flag import StopFlag
 from signals_app import keys
 from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
+from signals_app.roles.handling import UnavailableError
 from signals_app.roles.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
 
@@ -37,4 +38,8 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             except RedisError as error:
                 raise CommandError(f"Redis refuses: {error}") from error
+            except UnavailableError as error:
+                raise CommandError(
+                    f"{error}; {consumer.tally}. Nothing was given up for it, what is left is delivered again."
+                ) from error
         self.stdout.write(str(tally))
