@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from rest_framework.exceptions import ValidationError
 
-from regime.rules.cursor import Cursor, decode_cursor
+from regime.rules.cursor import Cursor, CursorError, decode_cursor, question_of
 from regime.rules.listing import Order, Query
 from regime.rules.macro_history import Period
 from regime.rules.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
@@ -40,14 +40,15 @@ def max_age_of(params: Params) -> float | None:
 def query_of(params: Params) -> tuple[Query, Cursor | None]:
     """The question of a listing and where it goes on. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
-        return Query(
+        query = Query(
             timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), "1mo"),
             regime=reading.field("regime", _one_of(REGIMES), None),
             min_score=reading.field("min_score", _score, None),
             symbols=reading.field("symbols", _symbols, None),
             order=reading.field("order", _one_of(_ORDERS), "symbol"),
             limit=reading.field("limit", _limit, 50),
-        ), reading.field("cursor", decode_cursor, None)
+        )
+        return query, reading.field("cursor", lambda text: _cursor_of(text, query), None)
 
 
 def period_of(params: Params) -> Period:
@@ -56,12 +57,26 @@ def period_of(params: Params) -> Period:
         return Period(*(reading.field(name, _date, None) for name in ("vintage", "start", "end")))
 
 
+def no_params(params: Params) -> None:
+    """For a route that takes none. Raises ValidationError."""
+    with _Reading(params):
+        pass
+
+
+def _cursor_of(text: str, query: Query) -> Cursor:
+    cursor = decode_cursor(text)
+    if cursor.question != question_of(query):
+        raise CursorError("This cursor belongs to another query. Keep filters and order, or start without it.")
+    return cursor
+
+
 class _Reading:
-    """Reads fields one by one and, at the end, refuses all bad ones at once."""
+    """Reads fields one by one and, at the end, refuses all bad and unknown ones at once."""
 
     def __init__(self, params: Params) -> None:
         self._params = params
         self._errors: dict[str, list[str]] = {}
+        self._known: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +84,17 @@ class _Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._errors and error is None:
+        if error is not None:
+            return
+        for name in [name for name in self._params if name not in self._known]:
+            takes = f"It takes {', '.join(self._known)}." if self._known else "It takes none."
+            self._errors[name] = [f"This route has no such parameter. {takes}"]
+        if self._errors:
             raise ValidationError(self._errors)
 
     def field(self, name: str, read: Callable[[str], Any], default: Any) -> Any:
         """The field as ``read`` makes it of its text; ``default`` when it is missing, empty or bad."""
+        self._known.append(name)
         text = self._params.get(name)
         if not text:
             return default

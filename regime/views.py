@@ -15,7 +15,7 @@ from avo_project.problem_details import Problem
 from regime import schema
 from regime.conf import RegimeConf, regime_conf
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
-from regime.query_params import checked_symbol, max_age_of, period_of, query_of
+from regime.query_params import checked_symbol, max_age_of, no_params, period_of, query_of
 from regime.roles.collection import Collection, CollectionMissingError, Version
 from regime.roles.collection_answer import CollectionAnswers
 from regime.roles.macro import Macro
@@ -24,6 +24,7 @@ from regime.roles.representation import answer
 from regime.roles.state_answer import state_answer
 from regime.rules.cursor import Cursor
 from regime.rules.freshness import Freshness, Judgement, judge
+from regime.rules.macro_file import is_series_id
 from regime.rules.state import StoredState
 from regime.store.state_cache import StateCache
 
@@ -85,6 +86,7 @@ class MacroView(APIView):
     @schema.MACRO
     def get(self, request: Request) -> HttpResponse:
         """The newest value of every macro series, beside the one before it."""
+        no_params(request.query_params)
         with _database_failure_told():
             body = connected_macro().newest_of_all(time.time())
         return answer(request, macro_answers().answer(None, body), _macro_cache_control())
@@ -95,8 +97,8 @@ class MacroSeriesView(APIView):
     def get(self, request: Request, series_id: str) -> HttpResponse:
         """The observations of one macro series, now or as known on an earlier day."""
         period = period_of(request.query_params)
-        with _database_failure_told():
-            body = connected_macro().series(series_id, period, time.time())
+        with _database_failure_told():  # asked about no name that cannot be: PostgreSQL stumbles over NUL
+            body = connected_macro().series(series_id, period, time.time()) if is_series_id(series_id) else None
         if body is None:
             raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
         return answer(request, macro_answers().answer((series_id, period), body), _macro_cache_control())

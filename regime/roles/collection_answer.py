@@ -7,7 +7,7 @@ import orjson
 from regime.roles.collection import Version
 from regime.roles.representation import Representation, Tag
 from regime.roles.state_answer import plain
-from regime.rules.cursor import Cursor, encode_cursor
+from regime.rules.cursor import Cursor, encode_cursor, question_of
 from regime.rules.listing import Place, Query
 from regime.rules.universe import Universe
 
@@ -40,7 +40,7 @@ class CollectionAnswers:
 
 def _body(version: Version, universe: Universe, query: Query, after: Place | None, age_seconds: int) -> bytes:
     page = universe.page(query, after)
-    ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at))
+    ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at, question_of(query)))
     return b'{"as_of":%b,"age_seconds":%d,"symbols":%d,"timeframes":%b,"count":%d,"next":%b,"results":[%b]}' % (
         orjson.dumps(plain(version.built_at)),
         age_seconds,

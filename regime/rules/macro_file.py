@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from regime.rules.macro_history import Observation
-from regime.rules.text_file import open_text
+from regime.rules.text_file import opened_text
 
 COLUMNS = ["series_id", "date", "vintage", "value"]
 _SERIES = re.compile(r"[!-~]{1,64}")
@@ -25,9 +25,15 @@ class MacroFileError(ValueError):
     """A file that is no macro file, or a row that is none; the message says what is wrong."""
 
 
+def is_series_id(text: str) -> bool:
+    """Whether a series can have this name."""
+    return _SERIES.fullmatch(text) is not None
+
+
 def rows_of(path: Path) -> Iterator[tuple[int, MacroRow | MacroFileError]]:
-    """(line number, row or what is wrong with it) for each line. Raises MacroFileError for another header, OSError."""
-    with open_text(path) as lines:
+    """(line number, row or what is wrong with it) for each line. Raises MacroFileError for another header,
+    TextFileError, OSError."""
+    with opened_text(path) as lines:
         yield from rows_of_lines(lines)
 
 
@@ -44,7 +50,7 @@ def _row(fields: list[str]) -> MacroRow | MacroFileError:
     if len(fields) != len(COLUMNS):
         return MacroFileError(f"{len(fields)} columns instead of {len(COLUMNS)}")
     series_id, day, vintage, value = fields
-    if _SERIES.fullmatch(series_id) is None:
+    if not is_series_id(series_id):
         return MacroFileError("series_id must be 1 to 64 printable ASCII characters without space")
     try:
         observation = Observation(date.fromisoformat(day), date.fromisoformat(vintage), float(value))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime.rules.state import SymbolError, valid_symbol
-from regime.rules.text_file import open_text
+from regime.rules.text_file import opened_text
 
 ECB_SAMPLE = Path(__file__).parent.parent / "sample_data" / "ecb_fx_daily.csv.gz"
 
@@ -33,8 +33,8 @@ class Closes:
 
 
 def read_closes(path: Path) -> Closes:
-    """All closes of a file, gzipped or not. Raises PriceFileError, OSError."""
-    with open_text(path) as lines:
+    """All closes of a file, gzipped or not. Raises PriceFileError, TextFileError, OSError."""
+    with opened_text(path) as lines:
         reader = csv.reader(lines)
         symbols = _symbols(next(reader, []))
         rows = [(reader.line_num, fields) for fields in reader if fields]

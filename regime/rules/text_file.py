@@ -1,12 +1,33 @@
 """Opens a text file, gzipped or not."""
 
+import csv
 import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, cast
 
 
-def open_text(path: Path) -> TextIO:
-    """UTF-8 text of ``path``, unpacked when its name ends in .gz. Raises OSError."""
+class TextFileError(ValueError):
+    """A file that cannot be read to its end; the message says why."""
+
+
+@contextmanager
+def opened_text(path: Path) -> Iterator[TextIO]:
+    """UTF-8 text of ``path``, unpacked when its name ends in .gz. Raises OSError, and TextFileError in the block."""
+    try:
+        with _open(path) as text:
+            yield text
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TextFileError(f"it is cut short or damaged ({error}); fetch it again") from error
+    except UnicodeDecodeError as error:
+        raise TextFileError(f"it is no UTF-8 text ({error})") from error
+    except csv.Error as error:
+        raise TextFileError(f"it is no CSV ({error})") from error
+
+
+def _open(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
     return path.open(encoding="utf-8-sig", newline="")

@@ -1,11 +1,15 @@
+import gzip
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from redis import Redis
 
 from regime.rules.freshness import LIFE_SECONDS
 from regime.store.collection_store import CollectionStore
@@ -76,10 +80,16 @@ def test_compute_regimes_takes_other_prices_up_to_a_day(redis: Any, tmp_path: Pa
 
 
 def test_compute_regimes_refuses_what_it_cannot_use(redis: Any, tmp_path: Path) -> None:
+    packed = gzip.compress(b"date,A\n" + b"".join(b"2026-01-%02d,%d\n" % (n, n * n) for n in range(1, 29)), mtime=0)
     with pytest.raises(CommandError, match="no close up to 1990-01-01"):
         run("compute_regimes", "--as-of", "1990-01-01")
     with pytest.raises(CommandError, match="cannot use"):
         run("compute_regimes", "--prices", str(tmp_path / "missing.csv"))
+    for number, damaged in enumerate([packed[:-9], packed[:40] + b"x" + packed[41:], gzip.compress(b"\xff\xff")]):
+        file = tmp_path / f"{number}.csv.gz"
+        file.write_bytes(damaged)
+        with pytest.raises(CommandError, match="cannot use"):
+            run("compute_regimes", "--prices", str(file))
     with pytest.raises(CommandError, match="--as-of"):
         run("compute_regimes", "--as-of", "yesterday")
 
@@ -104,3 +114,46 @@ def test_backfill_ends_with_its_report(redis: Any, server_now: float) -> None:
 def test_backfill_refuses_what_makes_no_sense(redis: Any, bad: list[str]) -> None:
     with pytest.raises(CommandError, match=bad[0]):
         run("backfill_regime_ttl", *bad)
+
+
+@pytest.fixture
+def no_server(redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nobody = Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
+    for store in ("state_cache", "collection_store", "state_scan", "ttl_keeper", "backfill_log"):
+        monkeypatch.setattr(f"regime.store.{store}.get_redis_connection", lambda alias: nobody)
+
+
+@pytest.mark.usefixtures("no_server")
+@pytest.mark.parametrize(
+    "command", ["write_regimes", "compute_regimes", "backfill_regime_ttl", "refresh_regime_collection"]
+)
+def test_without_redis_a_command_says_which_one_and_what_to_do(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "states.ndjson"
+    file.write_bytes(lines(state("A", 0)))
+    with pytest.raises(CommandError, match=r"the Redis of the role regime failed: .*run it again") as told:
+        run(command, *([str(file)] if command == "write_regimes" else []))
+    assert "\n" not in str(told.value)
+
+
+class _CutOff:  # standard input during which the server closes every connection
+    def __init__(self, redis: Any, computed_at: float) -> None:
+        self._redis = redis
+        self._computed_at = computed_at
+
+    def __iter__(self) -> Iterator[bytes]:
+        for n in range(100):
+            if n == 50:
+                self._redis.client_kill_filter(_type="normal", skipme=True)
+            yield lines(state(f"S{n:02}", self._computed_at))
+
+
+@pytest.mark.real_server
+def test_a_writer_that_is_cut_off_keeps_what_is_written(
+    redis: Any, server_now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=_CutOff(redis, server_now)))
+    with pytest.raises(CommandError, match="What is written stays; run it again with all states"):
+        run("write_regimes", "-")
+    written = list(redis.scan_iter("argus:regime:*"))
+    assert 0 < len(written) < 100
+    assert all(redis.ttl(key) > 0 for key in written)

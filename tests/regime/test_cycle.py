@@ -12,6 +12,7 @@ from regime.roles.transitions import Transitions
 from regime.rules.freshness import LIFE_SECONDS
 from regime.rules.state_line import BadLineError, state_of_line
 from regime.rules.state_lines import StateLines
+from regime.rules.universe import DatedUniverse
 from regime.store.collection_store import CollectionStore
 from regime.store.state_cache import PutOutcome, StateCache
 from tests.regime.conftest import build_of
@@ -73,6 +74,22 @@ def test_states_that_expired_leave_the_collection(
     Cycle(states, store, build, lambda: server_now).write([a_state("OLD", server_now - LIFE_SECONDS + 60)])
     Cycle(states, store, build, lambda: server_now + 120).write([a_state("NEW", server_now)])
     assert symbols(store) == ["NEW"]
+
+
+def test_a_deleted_state_is_listed_until_a_refresh_and_never_past_its_own_age(
+    cycle: Cycle, store: CollectionStore, build: CollectionBuild, redis: Any, server_now: float
+) -> None:
+    cycle.write([a_state("GONE", server_now - 60), a_state("B", server_now)])
+    redis.delete("argus:regime:GONE")
+    cycle.write([a_state("C", server_now)])
+    assert symbols(store) == ["B", "C", "GONE"]
+    held = store.load(store.valid().version)
+    assert held is not None
+    listed = DatedUniverse(held.columns)
+    assert len(listed.at(server_now - 60 + LIFE_SECONDS - 1)[1]) == 3
+    assert len(listed.at(server_now - 60 + LIFE_SECONDS)[1]) == 2
+    Refresher(store, build, RegimeConf(), lambda: server_now).step()
+    assert symbols(store) == ["B", "C"]
 
 
 def test_two_cycles_that_end_at_once_lose_nothing(redis: Any, server_now: float) -> None:

@@ -25,6 +25,9 @@ from tests.regime.web_process import fresh_web_process
 
 SAMPLE = Path("regime/sample_data/us_macro_vintages.csv.gz")
 
+_GOOD = gzip.compress(b"series_id,date,vintage,value\n" + b"X,2016-01-01,2016-02-01,1\n" * 99, mtime=0)
+_DAMAGED = (_GOOD[:-9], _GOOD[:40] + b"x" + _GOOD[41:])
+
 days = st.integers(1, 6).map(lambda n: date(2016, n, 1))
 histories = st.lists(st.builds(Observation, days, days, st.sampled_from([1.0, 2.0, 3.0])), max_size=20)
 
@@ -90,7 +93,10 @@ def test_a_bad_row_is_told_by_number_and_skipped(tmp_path: Path, capsys: pytest.
     assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 3", "line 4", "line 5"]
 
 
-@pytest.mark.parametrize("content", [b"a,b\n", gzip.compress(b"a,b\n", mtime=0), b"\xff\xfe", b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"a,b\n", gzip.compress(b"a,b\n", mtime=0), b"\xff\xfe", b"", *_DAMAGED],
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / ("x.csv.gz" if content[:2] == b"\x1f\x8b" else "x.csv")
     file.write_bytes(content)
@@ -124,7 +130,30 @@ def test_unknown_series_and_bad_dates_are_told(client: Client) -> None:
     assert set(errors) == {"start", "vintage"}
 
 
+@pytest.mark.parametrize("name", ["%00", "A%20B", "%C3%84", "A" * 65])
+def test_a_name_that_no_series_can_have_is_asked_of_no_database(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(macro, "history_of", lambda series_id: pytest.fail("asked"))
+    response = client.get(f"/api/macro/{name}")
+    assert response.status_code == 404
+    assert problem(response) == "unknown-series"
+
+
+def test_a_cache_that_is_away_keeps_no_row_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    down = DownRedis(AnswerCache.connect()._client, failing_commands={"incr"})
+    monkeypatch.setattr("regime.store.answer_cache.get_redis_connection", lambda alias: down)
+    load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
+    told = capsys.readouterr()
+    assert MacroObservation.objects.count() == 1
+    assert "rows=1 bad_lines=0" in told.out
+    assert "300 s" in told.err
+
+
 def test_without_data_the_list_is_empty(client: Client) -> None:
+    assert client.get("/api/macro?vintage=2016-01-01").status_code == 400
     assert client.get("/api/macro").json() == {"count": 0, "results": []}
 
 

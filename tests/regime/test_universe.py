@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime.rules.columns import columns_of, score_matrix
-from regime.rules.cursor import Cursor, CursorError, decode_cursor, encode_cursor
+from regime.rules.cursor import Cursor, CursorError, decode_cursor, encode_cursor, question_of
 from regime.rules.freshness import LIFE_SECONDS
 from regime.rules.listing import Place, Query
 from regime.rules.state import FIELDS, REGIMES, RegimeState, dominant_regimes
@@ -135,7 +135,7 @@ def test_the_name_of_a_universe_changes_when_a_state_expires() -> None:
 
 
 def test_a_cursor_comes_back() -> None:
-    cursor = Cursor("0123456789abcdef", Place(49278, "BTC/USDT"))
+    cursor = Cursor("0123456789abcdef", Place(49278, "BTC/USDT"), question_of(Query()))
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 

@@ -211,6 +211,25 @@ def test_walking_by_cursor_sees_each_symbol_once_though_new_versions_come(
     assert len(walked) == len(set(walked)) == 100
 
 
+@pytest.mark.parametrize(
+    "other", ["?order=score", "?order=-score&timeframe=1w", "?order=-score&regime=bull", "?order=-score&min_score=0.1"]
+)
+def test_a_cursor_goes_on_with_its_own_question_alone(client: Client, cycle: Cycle, now: float, other: str) -> None:
+    cycle.write([only(f"S{n}", now, bull_1mo=n / 10) for n in range(5)])
+    cursor = get(client, "?order=-score&limit=2").json()["next"]
+    assert len(get(client, f"?order=-score&limit=3&cursor={cursor}").json()["results"]) == 3
+    refused = get(client, f"{other}&cursor={cursor}")
+    assert refused.status_code == 400
+    assert "another query" in refused.json()["errors"]["cursor"][0]
+
+
+@pytest.mark.parametrize("url", [f"{URL}?min_scroe=0.5", f"{URL}/X?min_scroe=1", "/api/macro/X?min_scroe=1"])
+def test_a_parameter_that_does_not_exist_is_named(client: Client, url: str) -> None:
+    response = client.get(url)
+    assert response.status_code == 400
+    assert list(response.json()["errors"]) == ["min_scroe"]
+
+
 def test_every_bad_field_is_named(client: Client) -> None:
     response = get(client, "?limit=0&timeframe=4mo&regime=x&min_score=2&order=up&cursor=x&symbols=A%20B")
     assert response.status_code == 400

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.stop_flag import StopFlag
 from regime.conf import regime_conf
+from regime.roles.failures import redis_failure_told
 from regime.roles.progress import Progress
 from regime.roles.ttl_backfill import Pace, TtlBackfill
 
@@ -27,7 +28,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
 
-    def handle(self, *args: Any, dry_run: bool, assume_age: float | None, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
+        with redis_failure_told("What is mended stays; run it again for the rest once Redis answers."):
+            self._backfill(**options)
+
+    def _backfill(self, dry_run: bool, assume_age: float | None, **options: Any) -> None:
         try:
             pace = Pace.of(options["batch"], options["max_per_second"], regime_conf())
             backfill = TtlBackfill.connect(pace, dry_run, assume_age)

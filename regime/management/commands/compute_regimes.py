@@ -8,7 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from regime.roles.computing import states_of_closes
 from regime.roles.cycle import Cycle
+from regime.roles.failures import redis_failure_told
 from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
+from regime.rules.text_file import TextFileError
 
 
 class Command(BaseCommand):
@@ -25,9 +27,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, prices: Path | None, as_of: date, **options: Any) -> None:
         try:
             closes = (read_closes(prices) if prices else read_euro_pairs()).up_to(as_of)
-        except (PriceFileError, OSError) as error:
+        except (PriceFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:
             raise CommandError(f"there is no close up to {as_of}")
-        report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
+        with redis_failure_told("What is written stays; run it again once Redis answers."):
+            report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
         self.stdout.write(f"{report.summary()} symbols={len(closes.symbols)} closes_up_to={closes.days[-1]}")

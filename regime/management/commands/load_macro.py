@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from regime.conf import regime_conf
 from regime.roles.macro_load import load_macro_file
 from regime.rules.macro_file import MacroFileError
+from regime.rules.text_file import TextFileError
 
 
 class Command(BaseCommand):
@@ -17,8 +19,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
             report = load_macro_file(file, lambda number, why: self.stderr.write(f"line {number}: {why}"))
-        except (MacroFileError, OSError, EOFError, UnicodeDecodeError) as error:
+        except (MacroFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {file}: {error}") from error
         self.stdout.write(f"rows={report.rows} bad_lines={report.bad}")
+        if not report.is_announced:
+            self.stderr.write(
+                "warning: the rows are in, but the Redis of the role default does not answer, so answers that it "
+                f"keeps may stay for {regime_conf().macro_fresh_seconds} s. There is nothing to do."
+            )
         if report.bad:
             raise SystemExit(1)

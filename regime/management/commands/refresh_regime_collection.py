@@ -8,6 +8,7 @@ from avo_project.console.sampler import Sampler
 from avo_project.console.samples import FINE
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
+from regime.roles.failures import redis_failure_told
 from regime.roles.refresher import Refresher
 
 
@@ -18,6 +19,10 @@ class Command(BaseCommand):
         parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, so long after each start")
 
     def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
+        with redis_failure_told("The collection stays as it was; run it again once Redis answers."):
+            self._refresh(watch)
+
+    def _refresh(self, watch: float | None) -> None:
         refresher = Refresher.connect(time.time)
         if watch is None:
             self.stdout.write(refresher.step().summary())

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 
 from regime.roles.cycle import Cycle
+from regime.roles.failures import redis_failure_told
 from regime.roles.progress import Progress
 from regime.rules.state_lines import StateLines
 
@@ -26,7 +27,8 @@ class Command(BaseCommand):
             raise CommandError(f"cannot read {file}: {error.strerror}") from error
         with source as stream, Progress("states", sys.stderr) as progress:
             lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
-            report = Cycle.connect(time.time).write(lines, progress.advance)
+            with redis_failure_told("What is written stays; run it again with all states once Redis answers."):
+                report = Cycle.connect(time.time).write(lines, progress.advance)
         self.stdout.write(f"{report.summary()} bad_lines={lines.bad} {progress.summary()}")
         if lines.bad:
             raise SystemExit(1)
