@@ -14,6 +14,7 @@ from outreach.models import RESERVABLE, UNFINISHED, Attempt, Touch
 from outreach.roles.intake import push
 from outreach.rules.inbox_rules import DAY_MS, MOST_SENDS
 from outreach.rules.reservation import Reservation, Settlement
+from outreach.rules.sweep_backlog import SweepBacklog
 from outreach.rules.touch import new_touch_id
 from outreach.store import inspection
 from outreach.store.lanes import Lanes
@@ -62,17 +63,27 @@ class Reconciler:
         self._remember_sends(now)
         return self._adopt(in_hand, is_lost=True)
 
-    def sweep(self, now: float, older_than_seconds: float, since: float = 0.0) -> int:
+    def sweep(self, now: float, older_than_seconds: float) -> int:
         """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
 
-        Touches younger than ``older_than_seconds`` may still be on their way. ``since`` (Unix seconds): only inboxes
-        that got a touch after that. Returns how many inboxes it compared.
+        Touches younger than ``older_than_seconds`` may still be on their way. Returns how many inboxes it compared.
         """
+        return self._compare(_older(now - older_than_seconds))
+
+    def sweep_lately(self, now: float, older_than_seconds: float, since: float, backlog: SweepBacklog) -> int:
+        """As ``sweep``, of inboxes that got a touch after ``since`` (Unix seconds): those that have no lane at all, and
+        of the others as many as the ``backlog`` lets through; the rest waits there."""
         before = now - older_than_seconds
-        old = Touch.objects.filter(created_at__lt=datetime.fromtimestamp(before, UTC))
-        if since:
-            old = old.filter(inbox_id__in=_created_between(since, before).values("inbox_id"))
-        expected = _counts(old)
+        arrived = list(_created_between(since, before).values_list("inbox_id", flat=True).distinct().order_by())
+        without_lane = self._view.without_lane(arrived)
+        backlog.add(arrived)
+        backlog.remove(without_lane)
+        wanted = [*without_lane, *backlog.take(now)]
+        pieces = (wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK))
+        return sum(self._compare(_older(before).filter(inbox_id__in=piece)) for piece in pieces)
+
+    def _compare(self, touches: QuerySet[Touch]) -> int:
+        expected = _counts(touches)
         held = self._view.depths(expected)
         short = {inbox_id: count for inbox_id, count in expected.items() if held[inbox_id] < count}
         if short:
@@ -120,6 +131,10 @@ def _counts(touches: QuerySet[Touch]) -> dict[int, int]:
     """How many of them each inbox still has to send."""
     counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("id"))
     return dict(counted.order_by("inbox_id"))
+
+
+def _older(before: float) -> QuerySet[Touch]:
+    return Touch.objects.filter(created_at__lt=datetime.fromtimestamp(before, UTC))
 
 
 def _created_between(start: float, end: float) -> QuerySet[Touch]:

@@ -17,6 +17,7 @@ from outreach.roles.inbox_book import InboxBook
 from outreach.roles.ledger import Ledger, Tried
 from outreach.roles.upkeep import Upkeep
 from outreach.rules.breaker import Breaker
+from outreach.rules.calm import Calm
 from outreach.rules.outcome import Outcome
 from outreach.rules.reservation import Reservation, Settlement, Shift
 from outreach.rules.turn import lanes_for, next_turn
@@ -80,6 +81,8 @@ class Worker:
         self._settlements: list[Settlement] = []
         self._reservations: tuple[Reservation, ...] = ()
         self._due: tuple[int, ...] = ()
+        self._calm: Calm | None = None
+        self._was_woken = True
 
     @property
     def summary(self) -> str:
@@ -96,6 +99,7 @@ class Worker:
                     break
                 if stepped and stepped.is_idle:
                     self._rest(stop, stepped.next_seconds)
+                self._was_woken |= stop_when_idle  # it must see at once when nobody holds anything any more
             self._finish()
 
     def step(self) -> Stepped:
@@ -106,12 +110,23 @@ class Worker:
         self._upkeep.step(now)
         self._results += self._crew.collect()
         settled = self._settle(now)
+        if not settled and (calm := self._still_calm(now)) is not None:
+            return Stepped(0, 0, calm.seconds_left(now), others_hold=calm.lease_seconds is not None)
         reserved = self._reserve(now)
         given = self._claim(now)
         if reserved is None:
             return Stepped(settled, given, None, others_hold=True)
-        next_seconds = None if reserved.next_ms is None else (reserved.next_ms - reserved.now_ms) / 1000
-        return Stepped(settled, given, next_seconds, others_hold=reserved.first_lease_ms is not None)
+        self._calm = calm = reserved.calm(now)
+        return Stepped(settled, given, calm.next_seconds, others_hold=calm.lease_seconds is not None)
+
+    def _still_calm(self, now: float) -> Calm | None:
+        """What the last look found, where a wait has ended without a wake and nothing came before its first lane."""
+        calm, self._calm = self._calm, None
+        was_woken, self._was_woken = self._was_woken, True
+        if calm is None or was_woken or not calm.holds(now, self._lanes.first()):
+            return None
+        self._calm = calm
+        return calm
 
     def beat(self) -> None:
         """Says that this worker lives and keeps what it holds."""
@@ -195,6 +210,7 @@ class Worker:
             stop.wait(_FAILURE_PAUSE_SECONDS)
             return
         self._due = (woken,) if woken is not None else ()
+        self._was_woken = woken is not None
 
     def _finish(self) -> None:
         """Lets the crew end what it has begun; what hangs in a server by then may have left, and is written down so."""

@@ -11,6 +11,7 @@ from outreach import keys
 from outreach.rules.inbox_rules import History
 
 _CHUNK = 5000
+_LOOKED_UP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,16 @@ class QueueView:
             inbox_id: Glimpse(int(in_flight or 0), int(held or 0), None if score is None else int(score))
             for inbox_id, in_flight, held, score in rows
         }
+
+    def without_lane(self, inbox_ids: Sequence[int]) -> list[int]:
+        """Those of which nothing is queued and nothing is in a worker's hands: two commands for a thousand."""
+        found: list[int] = []
+        for start in range(0, len(inbox_ids), _LOOKED_UP):
+            piece = inbox_ids[start : start + _LOOKED_UP]
+            pipeline = self._client.pipeline(transaction=False).zmscore(keys.READY, piece)
+            rows = zip(piece, *pipeline.hmget(keys.IN_FLIGHT, piece).execute(), strict=True)
+            found += [one for one, score, in_flight in rows if score is None and not int(in_flight or 0)]
+        return found
 
     def stamps(self, sends: Mapping[int, int]) -> dict[int, list[int]]:
         """The server times in ms of the last so many sends of each inbox, oldest first: one command an inbox."""

@@ -9,6 +9,7 @@ from django_redis import get_redis_connection
 
 from avo_project.lua import read_lua
 from outreach import keys
+from outreach.rules.calm import Calm
 from outreach.rules.inbox_rules import MOST_SENDS, Terms
 from outreach.rules.reservation import Arrivals, Reservation, Settlement, Shift
 
@@ -41,6 +42,11 @@ class Reserved:
     def next_ms(self) -> int | None:
         """When the first lane is worth a look."""
         return self.upcoming[0][1] if self.upcoming else None
+
+    def calm(self, since: float) -> Calm:
+        """What is known from now on, ``since`` this moment of the caller's clock (Unix seconds)."""
+        seconds = [None if at is None else (at - self.now_ms) / 1000 for at in (self.next_ms, self.first_lease_ms)]
+        return Calm(since, self.upcoming[0] if self.upcoming else None, *seconds)
 
 
 class Lanes:
@@ -97,6 +103,11 @@ class Lanes:
             upcoming=tuple((int(inbox_id), int(float(at_ms))) for inbox_id, at_ms in _twos(upcoming)),
             reservations=_reservations(int(token), leased),
         )
+
+    def first(self) -> tuple[int, int] | None:
+        """The first lane of the ready ZSET and the server ms at which it is worth a look: one cheap command."""
+        head = self._client.zrange(keys.READY, 0, 0, withscores=True)
+        return (int(head[0][0]), int(head[0][1])) if head else None
 
     def settle(self, settlements: Sequence[Settlement]) -> int:
         """Ends reservations; returns how many were still held under their token."""

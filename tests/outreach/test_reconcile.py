@@ -8,7 +8,9 @@ import pytest
 from outreach.models import Inbox, Touch
 from outreach.roles.inbox_settings import change_inbox
 from outreach.roles.reconcile import Reconciled
+from outreach.rules.inbox_rules import NEVER_MS, Terms
 from outreach.rules.outcome import Outcome
+from outreach.rules.sweep_backlog import SweepBacklog
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -102,8 +104,31 @@ def test_between_full_sweeps_inboxes_that_got_touches_are_compared(
     for touch in (old, lost):
         lanes.withdraw(touch.inbox_id, [str(touch.pk)])
     clock.advance(70)
-    assert desk.reconciler.sweep(clock.now, 60, since=clock.now - 90) == 1
+    assert desk.reconciler.sweep_lately(clock.now, 60, clock.now - 90, SweepBacklog()) == 1
     assert view.depths([old.inbox_id, lost.inbox_id]) == {old.inbox_id: 0, lost.inbox_id: 1}
+
+
+def test_arrivals_at_many_inboxes_are_compared_a_few_at_a_time_and_lanes_that_are_gone_at_once(
+    db: None, queue_up: Queue, make_desk: Callable[..., Desk], lanes: Lanes, clock: FixedClock, view: QueueView
+) -> None:
+    desk, lost = make_desk(), []
+    for number in range(6):
+        change_inbox(address := f"i{number}@example.com", {})
+        lost.append(queue_up(2, inbox=address)[0])
+        lanes.withdraw(lost[-1].inbox_id, [str(lost[-1].pk)])
+    gone = Touch.objects.filter(inbox_id=lost[5].inbox_id)
+    lanes.withdraw(lost[5].inbox_id, [str(touch.pk) for touch in gone])
+    lanes.reserve(desk.shift, 1, {lost[5].inbox_id: Terms(0, NEVER_MS, ())})  # finds it empty: its lane ends
+    clock.advance(61)
+    backlog, before, short = SweepBacklog(at_once=2), clock.now, []
+    for _ in range(4):
+        desk.reconciler.sweep_lately(clock.now, 60, before - 90, backlog)
+        held = view.depths([touch.inbox_id for touch in lost])
+        short.append([touch.inbox_id for touch in lost if held[touch.inbox_id] < 2])
+        clock.advance(1)
+        before = clock.now + 90  # nobody arrives any more
+    assert [len(one) for one in short] == [3, 2, 1, 0]
+    assert lost[5].inbox_id not in short[0]
 
 
 def test_a_running_worker_pushes_what_an_enqueue_left_behind(

@@ -1,0 +1,113 @@
+"""A worker with nothing to do asks for little, and misses nothing by it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from avo_project.stop_flag import StopFlag
+from outreach.models import Inbox, Touch
+from outreach.roles.inbox_settings import change_inbox
+from outreach.rules.calm import Calm
+from outreach.rules.sweep_backlog import SweepBacklog
+from outreach.store.lanes import Lanes
+from tests.doubles import FixedClock
+from tests.outreach.conftest import Desk
+
+Queue = Callable[..., list[Touch]]
+FIRST = (7, 5_000)
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "holds"),
+    [
+        (100.0, FIRST, True),
+        (102.9, FIRST, True),
+        (103.0, FIRST, False),
+        (99.0, FIRST, False),
+        (100.0, (8, 4_000), False),
+        (100.0, None, False),
+    ],
+)
+def test_calm_ends_when_the_first_lane_is_due_or_another_comes_before_it(
+    now: float, first: tuple[int, int] | None, holds: bool
+) -> None:
+    assert Calm(100.0, FIRST, 3.0, None).holds(now, first) is holds
+
+
+@pytest.mark.parametrize(("lease_seconds", "last"), [(None, 10.0), (4.0, 4.0), (60.0, 10.0)])
+def test_calm_ends_with_a_lease_and_after_ten_seconds_at_the_latest(lease_seconds: float | None, last: float) -> None:
+    calm = Calm(0.0, None, None, lease_seconds)
+    assert calm.holds(last - 0.1, None)
+    assert not calm.holds(last, None)
+
+
+def test_a_backlog_lets_some_through_at_once_and_then_one_a_second() -> None:
+    backlog = SweepBacklog(at_once=3, a_second=0.5)
+    backlog.add(range(10))
+    assert backlog.take(100.0) == [0, 1, 2]
+    backlog.add([4, 20])
+    assert backlog.take(101.0) == []
+    assert backlog.take(104.0) == [3, 4]
+    assert backlog.take(1_000.0) == [5, 6, 7]
+    assert backlog.take(0.0) == []
+    assert len(backlog) == 3
+
+
+@pytest.mark.django_db
+class TestWorker:
+    @pytest.fixture
+    def cost(self, desk: Desk, redis_of: Any) -> Callable[[], int]:
+        """How many commands one step after a wait in vain takes."""
+
+        def count() -> int:
+            desk.worker._rest(StopFlag(), 0.15)
+            before = redis_of("outreach").info("stats")["total_commands_processed"]
+            desk.worker.step()
+            return int(redis_of("outreach").info("stats")["total_commands_processed"]) - before - 1
+
+        return count
+
+    @pytest.mark.real_server
+    def test_asks_only_for_the_first_lane_while_nothing_moves(
+        self, inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock, cost: Callable[[], int]
+    ) -> None:
+        queue_up(1, not_before=clock.now + 60)
+        desk.work()
+        assert [cost(), cost()] == [1, 1]
+        clock.advance(10)
+        assert cost() > 1
+        assert cost() == 1
+
+    def test_hears_of_a_touch_that_is_due_before_the_first_lane(
+        self, inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock
+    ) -> None:
+        queue_up(1, not_before=clock.now + 60)
+        desk.work()
+        change_inbox("bert@example.com", {})
+        queue_up(1, inbox="bert@example.com", not_before=clock.now + 1)
+        desk.worker._rest(StopFlag(), 0.15)
+        assert desk.worker.step().next_seconds == pytest.approx(1, abs=0.1)
+
+    def test_sends_when_the_first_lane_is_due_although_nobody_woke_it(
+        self, inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock
+    ) -> None:
+        queue_up(1, not_before=clock.now + 5)
+        desk.work()
+        for _ in range(6):
+            desk.worker._rest(StopFlag(), 0.15)
+            desk.worker.step()
+            clock.advance(1)
+        desk.work()
+        assert len(desk.sender.sent) == 1
+
+    def test_notices_a_lost_queue(
+        self, inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock, redis_of: Any, lanes: Lanes
+    ) -> None:
+        queue_up(1, not_before=clock.now + 60)
+        desk.work()
+        redis_of("outreach").flushall()
+        desk.worker._rest(StopFlag(), 0.15)
+        desk.worker.step()
+        desk.worker.step()
+        assert lanes.first() is not None
