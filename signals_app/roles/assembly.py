@@ -14,6 +14,7 @@ from signals_app.roles.processor import Processor
 from signals_app.roles.replay import ReplayWindow
 from signals_app.roles.source import DeliverySource, Intake
 from signals_app.roles.stop_deadline import StopDeadline
+from signals_app.rules.member_name import check_name
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups
 from signals_app.store.stream import SignalStream
@@ -48,8 +49,9 @@ class ConsumerOptions:
             raise ValueError("--claim-idle-ms must be 0 or more")
         if self.max_deliveries < 1:
             raise ValueError("--max-deliveries must be 1 or more")
-        if not self.group or " " in self.group + self.consumer:
-            raise ValueError("--group and --consumer must be names without a space")
+        check_name("--group", self.group)
+        if self.consumer:
+            check_name("--consumer", self.consumer)
 
     def names(self) -> list[str]:
         """The names this consumer may have, best first. Slots of the host, so that restarts do not pile up names."""

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.event import Direction, Event
-from signals_app.store.stream import MarkMovedError, SignalStream
+from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
 
 Change = tuple[str, str, float]
 """Symbol, its new dominant regime, the new score in 0..1."""
@@ -65,19 +65,24 @@ class Deriver:
         return cls(SignalStream.connect(), import_string(read_conf().changes))
 
     def derive(self, timeframe: str) -> Derived:
-        """Raises StreamFullError (run it again once there is room), ValueError on an unknown timeframe, RedisError."""
+        """Raises StreamFullError when not one more fits (run it again once there is room), ValueError on an unknown
+        timeframe, RedisError."""
         cycle, found = self._changes(timeframe)
         changes = sorted(found)
         symbols = [change[0] for change in changes]
         key, place = keys.derived(timeframe), quote(cycle, safe="")
         self._stream.make_default_group()
-        mark, published = self._stream.mark(key), 0
-        while batch := changes[(start := _resume_at(symbols, place, mark)) : start + _BATCH]:
+        mark, published, size = self._stream.mark(key), 0, _BATCH
+        while batch := changes[(start := _resume_at(symbols, place, mark)) : start + size]:
             next_mark = f"{place}/{batch[-1][0]}"
             try:
                 self._stream.publish_marked(self._events(cycle, timeframe, batch), key=key, before=mark, mark=next_mark)
             except MarkMovedError as moved:  # another run is at it: go on from where it is
                 mark = moved.mark
+            except StreamFullError as full:
+                size = min(full.room, len(batch) - 1)
+                if size <= 0:
+                    raise
             else:
                 mark, published = next_mark, published + len(batch)
         return Derived(cycle, len(changes), published)

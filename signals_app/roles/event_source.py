@@ -42,7 +42,7 @@ class EventSource:
     async def messages(self) -> AsyncIterator[bytes]:
         """Ends when the client was too slow."""
         yield b": connected\n\n"
-        if self._last_id and await sync_to_async(self._has_gap)():
+        if self._last_id and await sync_to_async(self._connect().was_cut_after)(self._last_id):
             yield _message("gap", {"after": self._last_id, "why": "older entries were trimmed"})
         async for message in self._backlog():
             yield message
@@ -55,10 +55,6 @@ class EventSource:
                 yield message
         finally:
             self._feed.unsubscribe(subscription)
-
-    def _has_gap(self) -> bool:
-        first = self._connect().between("-", "+", 1)
-        return bool(first) and order(self._last_id) < order(first[0].entry_id)
 
     async def _backlog(self) -> AsyncIterator[bytes]:
         while self._last_id:

@@ -53,12 +53,26 @@ class Publisher:
     def publish(self, events: Iterable[Event]) -> Iterator[list[str]]:
         """Publishes batch by batch as the answer is consumed: the entry ids of each batch, in order.
 
-        Raises StreamFullError at the hard cap, with nothing of that batch added, and RedisError when Redis
-        stayed away for longer than the patience.
+        Raises StreamFullError once there is no room for a single event more: what fits below the hard cap is published
+        before, so the events published are the first ones. Raises RedisError when Redis stayed away for longer than
+        the patience.
         """
         remaining = iter(events)
         while batch := list(itertools.islice(remaining, self._batch_size)):
-            yield self.publish_batch(batch)
+            yield from self._as_they_fit(batch)
+
+    def _as_they_fit(self, events: list[Event]) -> Iterator[list[str]]:
+        size = len(events)
+        while events:
+            try:
+                entry_ids = self.publish_batch(events[:size])
+            except StreamFullError as full:
+                size = min(full.room, size - 1)  # others publish too: each refusal asks for less
+                if size <= 0:
+                    raise
+            else:
+                yield entry_ids
+                events = events[size:]
 
     def publish_batch(self, events: list[Event]) -> list[str]:
         """All or none of them, in one step; raises as ``publish``."""

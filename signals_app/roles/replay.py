@@ -2,6 +2,7 @@
 
 from signals_app.rules.delivery import Delivery
 from signals_app.rules.entry_id import order, parse_bound
+from signals_app.rules.member_name import check_name
 from signals_app.store.replay_groups import ReplayGroups
 from signals_app.store.stream import SignalStream
 
@@ -11,9 +12,10 @@ _PAGE = 1_000
 def start_replay(stream: SignalStream, replays: ReplayGroups, group: str, first: str, last: str) -> int:
     """Gives the group the entries from ``first`` to ``last``, each an entry id or an ISO time, both included.
 
-    Returns how many there are; when there are none, no group is made. Raises ValueError on bounds that are none or
-    the wrong way round, ReplayRefusedError when the group is not free for it.
+    Returns how many there are; when there are none, no group is made. Raises ValueError on a name that no consumer
+    could give, and on bounds that are none or the wrong way round; ReplayRefusedError when the group is not free.
     """
+    check_name("--group", group)
     from_id, to_id = parse_bound(first, is_last=False), parse_bound(last, is_last=True)
     if order(from_id) > order(to_id):
         raise ValueError(f"--from {first} is after --to {last}")

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -36,7 +37,8 @@ def _text(value: object) -> str:
 
 
 class SignalFile:
-    """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``.
+    """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``; ``next_line`` is
+    the first one that was not published yet, None when there is none.
 
     An event without ``published_at`` gets the time at which its line was read.
     """
@@ -51,6 +53,7 @@ class SignalFile:
         self.published = 0
         self.bad = 0
         self._lines = lines
+        self._taken: deque[int] = deque()
         self._on_bad_line = on_bad_line
         self._clock = clock
 
@@ -58,6 +61,12 @@ class SignalFile:
         """Raises what the publisher raises; ``published`` then says how far it came."""
         for entry_ids in publisher.publish(self._events()):
             self.published += len(entry_ids)
+            for _ in entry_ids:
+                self._taken.popleft()
+
+    @property
+    def next_line(self) -> int | None:
+        return self._taken[0] if self._taken else None
 
     def _events(self) -> Iterator[Event]:
         for number, line in enumerate(self._lines, 1):
@@ -69,6 +78,7 @@ class SignalFile:
                 self.bad += 1
                 self._on_bad_line(f"line {number}: {bad}")
             else:
+                self._taken.append(number)
                 yield event if event.published_at_ms is not None else self._stamped(event)
 
     def _stamped(self, event: Event) -> Event:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 MAX_PART = 2**64 - 1
 END = f"{MAX_PART}-0"
 """No entry will come after it: a group that stands here gets nothing new and holds no entry back."""
+_FIRST, _LAST = (0, 0), (MAX_PART, MAX_PART)
 
 _ENTRY_ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
 
@@ -19,6 +20,16 @@ def order(entry_id: str) -> tuple[int, int]:
     if max(milliseconds, sequence) > MAX_PART:
         raise ValueError(f"{entry_id!r} is beyond the largest entry id")
     return milliseconds, sequence
+
+
+def is_nothing_before(entry_id: str) -> bool:
+    """Whether no id is below it. Redis refuses to look there; raises ValueError when it is no id."""
+    return order(entry_id) == _FIRST
+
+
+def is_nothing_after(entry_id: str) -> bool:
+    """Whether no id is above it. Redis refuses to look there; raises ValueError when it is no id."""
+    return order(entry_id) == _LAST
 
 
 def age_seconds(entry_id: str, now_ms: int) -> float:

@@ -1,5 +1,6 @@
 """How far the groups are behind, as figures and as limits passed. What is not known is None, never 0."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,12 +48,19 @@ class StreamFigures:
 
 @dataclass(frozen=True, slots=True)
 class LagLimits:
-    """None means no limit. ``max_length`` is the stream's hard cap."""
+    """None means no limit. ``max_length`` is the stream's hard cap. Raises ValueError for a limit that is negative or
+    no finite number: it would never, or always, be passed."""
 
     max_pending: int | None = 1_000
     max_lag: int | None = None
     max_age_seconds: float | None = None
     max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        named = {"--max-pending": self.max_pending, "--max-lag": self.max_lag, "--max-age": self.max_age_seconds}
+        for name, limit in named.items():
+            if limit is not None and not (math.isfinite(limit) and limit >= 0):
+                raise ValueError(f"{name} must be a number of 0 or more, not {limit}")
 
 
 def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[str]:

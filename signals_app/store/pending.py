@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from avo_project.lua import read_lua
 from signals_app import keys
+from signals_app.rules.entry_id import is_nothing_after
 from signals_app.store.group import is_group_missing
 
 
@@ -36,6 +37,8 @@ class PendingDeliveries:
 
     def page(self, group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
         """At most ``count``, oldest first, from the one after the id ``after``; a group that is not there has none."""
+        if is_nothing_after(after):
+            return []
         try:
             rows = self._page(keys=[keys.LIVE], args=[group, after, count, consumer])
         except ResponseError as error:

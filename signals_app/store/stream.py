@@ -11,6 +11,7 @@ from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.entry import Entry
+from signals_app.rules.entry_id import is_nothing_after, is_nothing_before, order
 from signals_app.rules.event import Event
 from signals_app.store.group import make_group
 from signals_app.store.line import Argument, Line
@@ -20,13 +21,15 @@ _RECEIPT_TTL_MS = 600_000
 
 
 class StreamFullError(Exception):
-    """The stream is at its hard cap, because a group has not read or acknowledged so much; nothing was added."""
+    """The stream is at its hard cap, because a group has not read or acknowledged so much; nothing was added.
+    ``room`` is how many events a smaller batch may have."""
 
     def __init__(self, length: int, hard_cap: int) -> None:
         super().__init__(
             f"{keys.LIVE} holds {length} entries and may hold {hard_cap}: some group is too far behind for a trim. "
             "See signal_lag; start its consumers or forget the group (signal_groups), then publish again."
         )
+        self.room = max(0, hard_cap - length)
 
 
 class MarkMovedError(Exception):
@@ -124,11 +127,28 @@ class SignalStream:
 
     def newest_first(self, *, before: str | None, count: int) -> list[Entry]:
         """At most ``count`` entries, from the one just before the id ``before``, or from the last."""
+        if before and is_nothing_before(before):
+            return []
         return _entries(self._client.xrevrange(keys.LIVE, f"({before}" if before else "+", "-", count))
 
     def between(self, first: str, last: str, count: int) -> list[Entry]:
         """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
+        if first.startswith("(") and is_nothing_after(first[1:]):
+            return []
         return _entries(self._client.xrange(keys.LIVE, first, last, count))
+
+    def was_cut_after(self, entry_id: str) -> bool:
+        """Whether entries may have gone that came after the id; not for ``0-0`` while every entry is still there."""
+        try:
+            info = self._client.xinfo_stream(keys.LIVE)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return False
+            raise
+        first, is_whole = info["first-entry"], info.get("entries-added") == info["length"]
+        if is_nothing_before(entry_id) and is_whole:
+            return False
+        return bool(first) and order(entry_id) < order(first[0].decode())
 
     def groups(self) -> list[tuple[str, str]]:
         """Each group's name and the id up to which it was given entries; none when there is no stream."""

@@ -87,10 +87,10 @@ def test_a_file_that_is_not_there(redis_client: Any) -> None:
 
 def test_a_full_stream_refuses_with_a_clear_error(redis_client: Any, settings: Any, signal_file: Path) -> None:
     settings.SIGNALS = settings.SIGNALS | {"HARD_CAP": 10}
-    with pytest.raises(CommandError, match=r"may hold 10.*0 were published before"):
+    signal_file.write_bytes(signal_file.read_bytes().replace(b"\n", b"\n\n", 1))
+    with pytest.raises(CommandError, match=r"may hold 10.* 10 were published before\. Go on from line 12\."):
         run("publish_signals", str(signal_file))
-    for number in range(10):
-        redis_client.xadd(keys.LIVE, fields(number))
+    assert redis_client.xlen(keys.LIVE) == 10
     with pytest.raises(CommandError, match="signals:live is full: 10 entries"):
         run("signal_lag")
 
@@ -111,6 +111,15 @@ def test_unusable_options_say_what_to_change(redis_client: Any, arguments: list[
     with pytest.raises(CommandError, match=why):
         run("consume_signals", *arguments)
     assert redis_client.exists(keys.LIVE) == 0
+
+
+@pytest.mark.parametrize(
+    "limit", [["--max-age", "nan"], ["--max-age", "-1"], ["--max-pending", "-1"], ["--max-lag", "-1"]]
+)
+@pytest.mark.parametrize("command", ["signal_lag", "watch_signals"])
+def test_a_limit_that_would_never_alarm_is_refused(redis_client: Any, command: str, limit: list[str]) -> None:
+    with pytest.raises(CommandError, match=f"{limit[0]} must be a number of 0 or more"):
+        run(command, *limit)
 
 
 def test_lag_passes_its_limits_with_exit_status_one(redis_client: Any, signal_file: Path) -> None:

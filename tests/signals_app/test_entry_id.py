@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.rules.entry_id import END, MAX_PART, age_seconds, just_before, order, parse_bound
+from signals_app.rules.entry_id import (
+    END,
+    MAX_PART,
+    age_seconds,
+    is_nothing_after,
+    is_nothing_before,
+    just_before,
+    order,
+    parse_bound,
+)
 
 parts = st.integers(0, MAX_PART)
 
@@ -55,3 +64,11 @@ def test_a_bound_is_an_id_or_a_time(text: str, first: str, last: str) -> None:
 def test_any_other_bound_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=text):
         parse_bound(text, is_last=False)
+
+
+def test_the_ends_of_all_ids() -> None:
+    assert is_nothing_before("0")
+    assert is_nothing_before("000-00")
+    assert not is_nothing_before("0-1")
+    assert is_nothing_after(f"{MAX_PART}-{MAX_PART}")
+    assert not is_nothing_after(END)

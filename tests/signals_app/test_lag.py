@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
@@ -43,3 +45,11 @@ def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
     assert "nothing waits" in lag_text(figures(drain_seconds=0.0))
     assert "about 70" in lag_text(figures(lag=70, lag_exact=False))
     assert "no groups yet" in lag_text(StreamFigures("signals:live", 0, ()))
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf, -1.0])
+def test_a_limit_that_could_never_be_right_is_refused(limit: float) -> None:
+    with pytest.raises(ValueError, match="--max-age must be a number of 0 or more"):
+        LagLimits(max_age_seconds=limit)
+    with pytest.raises(ValueError, match="--max-pending must be"):
+        LagLimits(max_pending=-1)

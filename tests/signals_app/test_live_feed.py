@@ -126,3 +126,39 @@ def test_anonymous_callers_and_bad_questions_are_refused_under_asgi(redis_client
 
     status, answer = asyncio.run(ask("/api/signals/stream"))
     assert (status, answer.headers["Content-Type"]) == (401, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/api/signals/stream", "/api/signals/stream?limit=x"])
+@pytest.mark.django_db(transaction=True)
+def test_refusals_tell_the_limits_under_any_server(redis_of: Any, redis_client: Any, path: str) -> None:
+    redis_of("throttling")
+
+    async def ask() -> Any:
+        return await AsyncClient().get(path)
+
+    for answer, status in ((Client().get(path), 501), (asyncio.run(ask()), 401)):
+        assert answer.status_code == status
+        assert answer.headers["RateLimit-Policy"].startswith('"minute";q=')
+        assert answer.headers["RateLimit"]
+
+
+def test_from_the_very_first_entry_on_there_is_no_gap_before_a_trim(
+    stream: SignalStream, redis_client: Any, source: Callable[..., EventSource]
+) -> None:
+    async def follow(last_id: str, number: int) -> list[str]:
+        return await take(source(last_id).messages(), number)
+
+    stream.publish([event(1), event(2)], publisher="p", batch=1)
+    assert ["event: signal" in message for message in asyncio.run(follow("0-0", 2))] == [True, True]
+    redis_client.xtrim(keys.LIVE, maxlen=1, approximate=False)
+    assert asyncio.run(follow("0-0", 1))[0].startswith('event: gap\ndata: {"after":"0-0"')
+
+
+def test_the_last_of_all_ids_is_a_place_to_wait_at(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    stream.publish([event(1)], publisher="p", batch=1)
+
+    async def follow() -> list[bytes]:
+        messages = source(f"{2**64 - 1}-{2**64 - 1}").messages()
+        return [await anext(messages), await anext(messages)]
+
+    assert asyncio.run(follow()) == [b": connected\n\n", b": heartbeat\n\n"]

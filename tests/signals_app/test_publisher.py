@@ -67,3 +67,29 @@ def test_redis_that_stays_away_is_an_error_in_the_end(redis_client: Any, clock: 
         publisher.publish_batch([event(1)])
     assert clock.now - FixedClock.now == pytest.approx(31, abs=2)
     assert redis_client.exists(keys.LIVE) == 0
+
+
+def test_at_the_hard_cap_what_fits_is_published(stream: SignalStream, group: ConsumerGroup) -> None:
+    publisher = Publisher(stream, soft_cap=1_000, batch_size=500)
+    stream.publish([event(5_000)], publisher="another", batch=1)
+    with pytest.raises(StreamFullError) as full:
+        list(publisher.publish(event(number) for number in range(2_700)))
+    assert (stream.length(), full.value.room) == (2_000, 0)
+    assert [entry.fields[b"signal_id"].decode() for entry in stream.newest_first(before=None, count=1)] == [
+        event(1_998).signal_id
+    ]
+    with pytest.raises(StreamFullError):
+        next(publisher.publish([event(1)]))
+
+
+def test_a_rival_that_takes_the_room_meanwhile_only_makes_the_batch_smaller(redis_client: Any) -> None:
+    class Contended(SignalStream):
+        def publish(self, events: Any, **named: Any) -> Any:
+            if named["publisher"] != "rival" and len(events) < 500:
+                super().publish([event(7_000)], publisher="rival", batch=self.length() + 1)
+            return super().publish(events, **named)
+
+    stream = Contended(redis_client, soft_cap=10, hard_cap=90)
+    with pytest.raises(StreamFullError):
+        list(Publisher(stream, soft_cap=10, batch_size=500).publish(event(number) for number in range(500)))
+    assert stream.length() == 90

@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 
 from signals_app import keys
+from signals_app.conf import read_conf
+from signals_app.roles.assembly import ConsumerOptions
 from signals_app.roles.replay import start_replay
 from signals_app.rules.entry_id import END
 from signals_app.store.group import ConsumerGroup
@@ -117,3 +119,14 @@ def test_an_empty_range_makes_no_group(
 def test_bounds_the_wrong_way_round_are_refused(stream: SignalStream, replays: ReplayGroups) -> None:
     with pytest.raises(ValueError, match="--from 5-0 is after --to 4-0"):
         start_replay(stream, replays, "audit", "5-0", "4-0")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\tb", "a\u2003b", "x" * 201, "\udcff"])
+def test_a_group_that_no_consumer_could_name_is_not_made(
+    stream: SignalStream, replays: ReplayGroups, redis_client: Any, entry_ids: list[str], name: str
+) -> None:
+    with pytest.raises(ValueError, match="--group must be a name of 1 to 200 printable characters"):
+        start_replay(stream, replays, name, entry_ids[0], entry_ids[1])
+    assert redis_client.xinfo_groups(keys.LIVE) == []
+    with pytest.raises(ValueError, match="--group must be"):
+        ConsumerOptions(group=name).check(read_conf())

@@ -118,3 +118,16 @@ def test_a_bad_question_names_its_field(api: Any, stream: SignalStream, query: s
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert list(answer.json()["errors"]) == [field]
+
+
+@pytest.mark.parametrize("before", ["0", "0-0", "00000-0", f"{2**64 - 1}", f"{2**64 - 1}-{2**64 - 1}", "1"])
+def test_the_ends_of_all_ids_are_places_to_look_from(api: Any, stream: SignalStream, before: str) -> None:
+    stream.publish([event(1)], publisher="p", batch=1)
+    answer = api.get("/api/signals", {"before": before})
+    assert (answer.status_code, answer.json()["count"]) == (200, int(before.startswith("1844")))
+
+
+@pytest.mark.parametrize("before", ["-", "+", "(1-1", "-1", f"{2**64}", f"1-{2**64}", "1-", "1-1-1", "\u0661-1", "1\n"])
+def test_what_is_no_id_is_refused(api: Any, stream: SignalStream, before: str) -> None:
+    stream.publish([event(1)], publisher="p", batch=1)
+    assert api.get("/api/signals", {"before": before}).status_code == (200 if before == "1\n" else 400)

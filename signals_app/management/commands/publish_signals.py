@@ -23,7 +23,8 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"cannot read {file}: {error.strerror}") from error
         except (StreamFullError, RedisError) as error:
-            raise CommandError(f"{error} {signals.published} were published before.") from error
+            rest = f" Go on from line {signals.next_line}." if signals.next_line else ""
+            raise CommandError(f"{error} {signals.published} were published before.{rest}") from error
         self.stdout.write(f"published={signals.published} bad={signals.bad}")
         if signals.bad:
             raise CommandError(f"{signals.bad} bad lines were skipped")

@@ -22,14 +22,11 @@ class Command(BaseCommand):
         parser.add_argument("--max-age", type=float, metavar="SECONDS", help="of the oldest entry not yet handled")
 
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
-        limits = LagLimits(
-            max_pending=options["max_pending"],
-            max_lag=options["max_lag"],
-            max_age_seconds=options["max_age"],
-            max_length=read_conf().hard_cap,
-        )
         try:
+            limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], read_conf().hard_cap)
             figures, passed = inspection.passed(limits)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         except RedisError as error:
             raise CommandError(f"Redis does not answer: {error}") from error
         self.stdout.write(dump_json(dataclasses.asdict(figures)).decode() if as_json else lag_text(figures))

@@ -1,7 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.stop_flag import StopFlag
 from signals_app.conf import read_conf
@@ -21,7 +21,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         conf = read_conf()
-        limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], conf.hard_cap)
+        try:
+            limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], conf.hard_cap)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         url = options["url"] or conf.alert_url
         with StopFlag() as stop:
             LagAlert(inspection.figures, limits, [webhook(url)] if url else []).run(stop)
