@@ -1,5 +1,7 @@
 """DRF's authentication by Clerk session tokens."""
 
+import re
+
 from prometheus_client import Counter
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -15,6 +17,18 @@ from throttling.rules.clerk_token import BadTokenError, Identity
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
+_BEARER_ANYWHERE = re.compile(r"(^|,)\s*bearer", re.IGNORECASE)
+
+
+def bearer_token(header: str) -> str | None:
+    """The token in an Authorization field: ``1*SP`` follows the scheme, in any letter case (RFC 9110, section 11.4).
+
+    None for another scheme; the empty string, which no token is, for a Bearer written in any other way.
+    """
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return token.lstrip(" ")
+    return "" if _BEARER_ANYWHERE.search(header) else None
 
 
 class ClerkAuthentication(BaseAuthentication):
@@ -27,8 +41,8 @@ class ClerkAuthentication(BaseAuthentication):
         verifier = process.verifier()
         if verifier is None:
             return None
-        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != "bearer":
+        token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
+        if token is None:
             return None
         caller = verifier.recall(token) or self._check(request, verifier, token)
         return caller, caller.identity

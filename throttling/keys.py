@@ -30,8 +30,3 @@ def jwks(source: str) -> str:
 def jwks_lease(source: str) -> str:
     """String: held by the process that may fetch that key set; nobody else does while it lives (30 s)."""
     return f"throttle:{{jwks:{source}}}:lease"
-
-
-def jwks_turn(source: str) -> str:
-    """String: held by the process that reads that key set again in its turn; nobody else does (20 s)."""
-    return f"throttle:{{jwks:{source}}}:turn"

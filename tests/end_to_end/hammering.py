@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.end_to_end.system import ROOT
 
-_ALL_ARE_UP_SECONDS = 6.0
+_HEAD_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,16 @@ class Hammering:
 
 def hammer(socket: Path, seconds: float, processes: int = 16, limit: int = 100, window_seconds: int = 2) -> Hammering:
     """``processes`` hammer one subject on the server at ``socket``, all beginning at the same moment."""
-    start_at = time.monotonic() + _ALL_ARE_UP_SECONDS
-    command = [sys.executable, "-m", "tests.end_to_end.throttle_hammer", str(socket)]
-    command += [str(start_at), str(start_at + seconds), f"{limit}/{window_seconds}s"]
-    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-    outputs = [process.communicate(timeout=seconds + 60)[0] for process in running]
+    command = [sys.executable, "-m", "tests.end_to_end.throttle_hammer"]
+    command += [str(socket), str(seconds), f"{limit}/{window_seconds}s"]
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) for _ in range(processes)]
+    assert all(process.stdout and process.stdout.readline() == "ready\n" for process in running)
+    start_at = time.monotonic() + _HEAD_START_SECONDS
+    for process in running:
+        assert process.stdin
+        print(start_at, file=process.stdin, flush=True)
+    outputs = [process.communicate(timeout=seconds + 120)[0] for process in running]
     assert all(process.returncode == 0 for process in running)
     lines = [line.split() for output in outputs for line in output.splitlines()]
     hits = sum(int(line[1]) for line in lines if line[0] == "hits")

@@ -14,6 +14,7 @@ import pytest
 from tests.end_to_end.system import data_folder, eventually
 from tests.end_to_end.throttled_web import OwnRedis, Web, web
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, JwksServer, SigningKey, jwks_server, token
+from tests.throttling.test_authentication import bad_tokens
 
 LONG = os.environ.get("AVO_CHAOS") == "long"
 FLOOD = 10_000 if LONG else 400
@@ -43,6 +44,7 @@ def clerk() -> Iterator[JwksServer]:
 @pytest.fixture(scope="module")
 def running(folder: Path, redis: OwnRedis, clerk: JwksServer) -> Iterator[Web]:
     variables = {"THROTTLING_REDIS_URL": f"unix://{redis.socket}", "THROTTLE_RATES": RATES}
+    variables |= {"CLERK_AUTHORIZED_PARTIES": "https://app.avo.test"}
     with web(folder, CLERK_ISSUER=ISSUER, CLERK_JWKS_URL=clerk.url, **variables) as server:
         yield server
 
@@ -103,6 +105,21 @@ def test_an_override_is_in_force_within_five_seconds_everywhere(running: Web) ->
     assert while_exact(running, measure) == 807
 
 
+@pytest.mark.parametrize("name", sorted(bad_tokens().keys() - {"empty"}))  # httpx sends no empty one
+def test_a_bad_token_is_refused(running: Web, name: str) -> None:
+    """Through gunicorn too, which by itself would answer 400 to a header of 100 kB."""
+    response = running.get("/api/macro", bad_tokens()[name])
+    assert (response.status_code, response.json()["type"]) == (401, "urn:avo:problem:invalid-token")
+
+
+def test_two_authorization_fields_are_refused(running: Web) -> None:
+    good = ("Authorization", f"Bearer {token()}")
+    url = f"http://127.0.0.1:{running.port}/api/macro"
+    assert running.client.get(url, headers=[good]).status_code == 200
+    for others in ([good, good], [("Authorization", "Basic abc"), good], [good, ("Authorization", "Token abc")]):
+        assert running.client.get(url, headers=others).status_code == 401
+
+
 def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(running: Web, clerk: JwksServer) -> None:
     good = token(user="user_good", plan="u:institutional")
     assert running.get("/api/macro", good).status_code == 200
@@ -112,7 +129,9 @@ def test_a_flood_of_bad_tokens_fetches_keys_at_most_once_in_thirty_seconds(runni
         answers = Counter(
             pool.map(lambda turn: running.get("/api/macro", bad[turn % len(bad)]).status_code, range(FLOOD))
         )
+        good_ones = [running.get("/api/macro", good).status_code for _ in range(5)]
     assert answers == {401: FLOOD}
+    assert good_ones == [200] * 5
     assert clerk.fetches <= 1 + (time.monotonic() - began) / 30
     assert running.get("/api/macro", good).status_code == 200
 
@@ -127,7 +146,7 @@ def accepted_after_seconds(running: Web, clerk: JwksServer, key: SigningKey, *ot
             running.get("/api/macro", other)
         return running.get("/api/macro", mine).status_code == 200
 
-    eventually(is_let_in, 40, 0.2)
+    eventually(is_let_in, 90, 0.2)
     return time.monotonic() - began
 
 
@@ -151,22 +170,29 @@ def test_chaos_of_keys_rotated_at_the_worst_moment(running: Web, clerk: JwksServ
         running.get("/api/macro", token(OTHER_KEY, kid=f"ins_{secrets.token_hex(4)}"))
         seconds = accepted_after_seconds(running, clerk, SigningKey(name), other)
         print(f"accepted after {seconds:.1f} s")
-        assert seconds < 30
+        assert seconds < 32  # the pause, the look and the fetch
     clerk.keys = [KEY]
 
 
-def test_keys_gone_warm_and_cold(folder: Path, redis: OwnRedis, running: Web, clerk: JwksServer) -> None:
-    good = token(user="user_warm", plan="u:institutional")
-    clerk.is_down = True
-    try:
-        assert running.get("/api/macro", good).status_code == 200
-        redis.client().delete(*redis.client().keys("throttle:{jwks*"))
-        variables = {"THROTTLING_REDIS_URL": f"unix://{redis.socket}"}
-        with web(folder, workers=1, CLERK_ISSUER=ISSUER, CLERK_JWKS_URL=clerk.url, **variables) as cold:
-            answer = cold.get("/api/macro", good)
-        assert (answer.status_code, answer.json()["type"]) == (503, "urn:avo:problem:keys-unavailable")
-    finally:
-        clerk.is_down = False
+def test_keys_gone_warm_and_cold() -> None:
+    """With everything of its own: the other tests need their keys."""
+    good = token(plan="u:institutional", exp=int(time.time()) + 300)
+    with data_folder() as folder, jwks_server() as clerk:
+        redis = OwnRedis(folder)
+        redis.start()
+        given = {"CLERK_ISSUER": ISSUER, "CLERK_JWKS_URL": clerk.url, "THROTTLING_REDIS_URL": f"unix://{redis.socket}"}
+        try:
+            with web(folder, workers=1, **given) as running:
+                assert running.get("/api/macro", good).status_code == 200
+                clerk.is_down = True
+                redis.client().delete(*redis.client().keys("throttle:{jwks*"))
+                assert running.get("/api/macro", good).status_code == 200
+                assert running.get("/api/macro", token(user="user_other")).status_code == 200
+            with web(folder, workers=1, **given) as cold:
+                answer = cold.get("/api/macro", good)
+        finally:
+            redis.kill()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:avo:problem:keys-unavailable")
 
 
 def test_health_metrics_schema_docs_and_admin_are_not_throttled(running: Web) -> None:
@@ -180,6 +206,6 @@ def test_figures_of_all_processes_meet_on_the_page(running: Web, redis: OwnRedis
     allowed(running, token(user="user_figures", plan="u:free_user"), requests=20)
     busy = b"free|user:user_figures"
     client = redis.client()
-    eventually(lambda: sum(client.zscore(key, busy) or 0 for key in client.keys("throttle:busy:*")) == 20, 5)
+    eventually(lambda: sum(client.zscore(key, busy) or 0 for key in client.keys("throttle:busy:*")) == 20, 30)
     assert "avo_throttle_refusals_last_hour" in running.get("/metrics").text
     assert json.loads(running.get("/api/limits").text)["tier"] == "anonymous"

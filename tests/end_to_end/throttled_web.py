@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from avo_project.embedded_process import server_binary
-from tests.end_to_end.system import ROOT, environment_for, eventually, free_port, manage
+from tests.end_to_end.system import ROOT, STARTS_WITHIN_SECONDS, environment_for, eventually, free_port, manage
 
 
 @dataclass
@@ -42,7 +42,7 @@ class OwnRedis:
             str(self.folder),
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        eventually(self._answers, 10, 0.02)
+        eventually(self._answers, 30, 0.02)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -65,7 +65,7 @@ class Web:
     environment: dict[str, str]
     statuses: list[int] = field(default_factory=list)
     client: httpx.Client = field(
-        default_factory=lambda: httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+        default_factory=lambda: httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
     )
 
     def get(self, path: str, token: str | None = None, **headers: str) -> httpx.Response:
@@ -96,9 +96,9 @@ def web(folder: Path, workers: int = 4, **variables: Any) -> Iterator[Web]:
     process = subprocess.Popen(["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     running = Web(port, environment)
     try:
-        eventually(lambda: running.get("/livez").status_code == 200, 30)
+        eventually(lambda: running.get("/livez").status_code == 200, STARTS_WITHIN_SECONDS)
         yield running
     finally:
         running.client.close()
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)

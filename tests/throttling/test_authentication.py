@@ -1,12 +1,17 @@
 """Bearer tokens at the API's door."""
 
+import json
 from typing import Any
 
+import jwt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from tests.throttling.clerk import KEY, OTHER_KEY, bearer, claims, jwks_server, token
 from tests.throttling.test_clerk_token import forged, hs256_with_the_public_key
+from throttling.roles import process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.throttling.api"), pytest.mark.usefixtures("redis_of")]
 
@@ -26,6 +31,62 @@ def test_other_schemes_are_others_business(client: Any, with_clerk: Any) -> None
         assert client.get("/t/plain", HTTP_AUTHORIZATION=header).json()["authenticated"] is False
 
 
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([10**30, "u:pro,o:x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "sub", "x"]), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = ("iss", "azp", "sub", "sid", "pla", "fea", "o", "org_id", "act", "sts", "exp", "nbf", "iat", "v", "jti")
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ODD, min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_claim_of_a_signed_token_is_an_error_of_ours(client: Any, with_clerk: Any, odd: dict[str, Any]) -> None:
+    with_clerk(CLERK_AUTHORIZED_PARTIES=["https://app.avo.test"], RATES="bad_token=1000000/min")
+    process.forget()
+    headers = {"cat": "cl_B7d4PD111AAA", "kid": KEY.kid, "typ": "JWT"}
+    signed = jwt.PyJWS().encode(json.dumps(claims() | odd).encode(), KEY.private, "RS256", headers)
+    assert client.get("/api/limits", **bearer(signed)).status_code in (200, 401)
+
+
+@pytest.mark.parametrize("before", ["bearer ", "BEARER ", "Bearer   ", " Bearer "])
+def test_the_scheme_has_any_letter_case_and_one_or_more_spaces(client: Any, with_clerk: Any, before: str) -> None:
+    assert client.get("/t/plain", HTTP_AUTHORIZATION=before + token()).json()["authenticated"] is True
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "bearer\t{}",
+        "Bearer\t {}",
+        "Bearer \t{}",
+        "Bearer\xa0{}",
+        "Bearer\x0b{}",
+        "Bearer:{}",
+        "Bearer={}",
+        "Bearer{}",
+        "Bearer, {}",
+        "Bearer {0} {0}",
+        "Bearer {},",
+        'Bearer "{}"',
+        "Bearer {0},Bearer {0}",
+        "Token abc,Bearer {}",
+        "Basic abc, bearer {}",
+        ",Bearer {}",
+        "\tBearer\t{}",
+    ],
+)
+def test_a_bearer_written_in_another_way_is_401_and_never_anonymous(client: Any, with_clerk: Any, header: str) -> None:
+    assert client.get("/t/plain", HTTP_AUTHORIZATION=header.format(token())).status_code == 401
+
+
 def bad_tokens() -> dict[str, str]:
     party = {"azp": "https://evil.test"}
     return {
@@ -41,6 +102,7 @@ def bad_tokens() -> dict[str, str]:
         "pending": token(sts="pending"),
         "malformed": "nonsense",
         "empty": "",
+        "party-list": token(azp=["https://app.avo.test"]),
     }
 
 

@@ -44,6 +44,9 @@ def hs256_with_the_public_key() -> str:
         ("a.b.c", "malformed"),
         ("é.é.é", "malformed"),
         (b64(b"[" * 5_000) + ".e30.AAAA", "malformed"),
+        (token() + ",", "malformed"),
+        (token() + " ", "malformed"),
+        (token().replace(".", "\t.", 1), "malformed"),
         (b64(b'"RS256"') + ".e30.AAAA", "malformed"),
     ],
 )
@@ -76,6 +79,10 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
         ({"iss": "https://clerk.other.test"}, "issuer"),
         ({"iss": None}, "issuer"),
         ({"azp": "https://evil.test"}, "authorized-party"),
+        ({"azp": ["https://app.avo.test"]}, "authorized-party"),
+        ({"azp": {"https://app.avo.test": 1}}, "authorized-party"),
+        ({"azp": 7}, "authorized-party"),
+        ({"act": ["user_support"]}, "malformed"),
         ({"azp": None}, "authorized-party"),
         ({"sts": "pending"}, "pending"),
         ({"exp": None}, "malformed"),
@@ -124,7 +131,7 @@ def test_the_organisations_plan_counts_while_it_is_active() -> None:
     assert quota_plan(both, "org_desk") == Plan("o", "pro")
     assert quota_plan(both, None) == Plan("u", "free_user")
     assert quota_plan(parse_plans("o:pro"), None) is None
-    assert parse_plans("pro,x:pro,u:,") == []
+    assert parse_plans("pro,x:pro,u:,u:\ud800,u:a b") == []
     assert tier_of("mystery", {"pro": "pro"}) == "free"
 
 

@@ -22,10 +22,8 @@ def event(kind: str = "subscriptionItem.active", at: float = 1_790_000_000.0, **
     return {"type": kind, "object": "event", "timestamp": int(at * 1000), "data": data or item()}
 
 
-def post(
-    client: Any, body: dict[str, Any], message_id: str = "msg_1", sent: datetime | None = None, secret: str = SECRET
-) -> Any:
-    sent, text = sent or timezone.now(), json.dumps(body)
+def post(client: Any, body: Any, message_id: str = "msg_1", sent: datetime | None = None, secret: str = SECRET) -> Any:
+    sent, text = sent or timezone.now(), body if isinstance(body, str) else json.dumps(body)
     headers = {
         "svix-id": message_id,
         "svix-timestamp": str(int(sent.timestamp())),
@@ -41,6 +39,8 @@ def webhook(throttling: Any) -> None:
 
 def test_without_a_secret_there_is_no_webhook(client: Any, throttling: Any) -> None:
     assert post(client, event()).status_code == 404
+    for method in ("get", "head", "options", "put", "patch", "delete"):
+        assert getattr(client, method)("/webhooks/clerk").status_code == 404
 
 
 @pytest.mark.usefixtures("webhook")
@@ -85,6 +85,16 @@ class TestWebhook:
         assert (
             client.post("/webhooks/clerk", b"\xff", content_type="application/json", headers=headers).status_code == 400
         )
+
+    @pytest.mark.parametrize("body", ["[" * 50_000, '{"a":' * 50_000, "9" * 10_000, "nonsense", "", "NaN"])
+    def test_a_signed_body_that_cannot_be_read_is_refused(self, client: Any, body: str) -> None:
+        assert post(client, body).status_code in (400, 422)
+
+    def test_a_plan_of_no_name_is_left_out(self, client: Any) -> None:
+        assert post(client, event(**item("\ud800"))).json() == {"status": "ignored"}
+
+    def test_it_takes_nothing_but_post(self, client: Any) -> None:
+        assert client.get("/webhooks/clerk").status_code == 405
 
     def test_no_headers_at_all(self, client: Any) -> None:
         assert client.post("/webhooks/clerk", {}, content_type="application/json").status_code == 400

@@ -23,7 +23,6 @@ FETCH_PAUSE_SECONDS = 30.0
 FAILED_PAUSE_SECONDS = 5.0
 SHELF_PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 0.5
-TURN_SECONDS = 27.0
 TURN_PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
@@ -81,10 +80,10 @@ def in_background(work: Callable[[], None]) -> None:
 class KeyStore:
     """The keys behind a JWKS address.
 
-    Keys once known are served whatever happens to the address. An unknown key name or a bad signature may cause a
-    fetch: by one process of all, and no other within 30 s unless it brought the key that made the token good. The
-    others take its result from the shelf, which each asks at most five times a second. While good tokens come, one
-    process reads the keys again every 27 s, whatever bad ones do. Without Redis each process keeps to this alone.
+    Keys once known are served whatever happens to the address. An unknown key name, a bad signature or, while good
+    tokens come, an age of 30 s may cause a fetch: by one process of all, and no other within 30 s unless it failed
+    with no key known or brought the key that made a token good. The others take its result from the shelf, which each
+    asks at most five times a second. Without Redis each process keeps to this alone.
     """
 
     def __init__(
@@ -134,23 +133,15 @@ class KeyStore:
             logger.warning("the pause between fetches of keys cannot be lifted: %s", failure)
 
     def _is_old(self) -> bool:
-        return self._known is not None and self._clock() - self._known.fetched_at >= TURN_SECONDS
+        return self._known is not None and self._clock() - self._known.fetched_at >= FETCH_PAUSE_SECONDS
 
     def _take_turn(self) -> None:
-        """Reads the keys again, or takes over what the process whose turn it is has read."""
+        """Reads the keys again, or takes over what another process has read."""
         with self._lock:
-            if not self._is_old() or (self._take_from_shelf() and not self._is_old()):
-                return
-            try:
-                if not (
-                    self._shelf.take_turn(TURN_SECONDS - 1)
-                    and self._shelf.renew_lease(FETCH_PAUSE_SECONDS, FETCH_PAUSE_SECONDS - TURN_SECONDS + 1)
-                ):
-                    return  # another process reads them now
-            except RedisError:
-                self._next_turn = self._monotonic() + TURN_SECONDS  # logged a moment ago
-            self._next_fetch = self._monotonic() + FETCH_PAUSE_SECONDS
-            self._take_from_address()
+            if self._is_old():
+                self._take_from_shelf()
+            if self._is_old() and self._may_fetch():
+                self._take_from_address()
 
     def _first(self) -> KeySet:
         """The first keys of this process, waiting for whichever process is fetching them."""
@@ -201,8 +192,9 @@ class KeyStore:
         return may
 
     def _take_from_address(self) -> bool:
+        began = self._clock()
         try:
-            fetched = parse_jwks(self._fetch(self._url), self._clock())
+            fetched = parse_jwks(self._fetch(self._url), began)
         except (httpx.HTTPError, httpx.InvalidURL, KeySetError) as failure:
             logger.warning("Clerk's key set cannot be fetched from %s: %s", self._url, failure)
             FETCHES.labels("failed").inc()

@@ -4,6 +4,7 @@ Claims of version 2 and of version 1, as Clerk's session token reference gives t
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from throttling.rules.tiers import Plan, parse_plans
 
 LEEWAY_SECONDS = 10
 MAX_TOKEN_CHARACTERS = 8192  # Clerk's own tokens live in a cookie of at most 4 kB
+_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)  # PyJWT would skip what is not base64
 _SIGNATURES = jwt.PyJWS(algorithms=["RS256"])
 
 
@@ -52,10 +54,12 @@ def read_kid(token: str) -> str:
     """The name of the key that ``token`` says it is signed with. Raises BadTokenError."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise BadTokenError("too-long", "The token is too long.")
+    if not _COMPACT.fullmatch(token):
+        raise _malformed()
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
-        raise BadTokenError("malformed", "The token is not a JSON Web Token.") from None
+        raise _malformed() from None
     if header.get("alg") != "RS256":
         raise BadTokenError("algorithm", "The token must be signed with RS256.")
     return str(header.get("kid", ""))
@@ -78,7 +82,7 @@ def _claims(token: str, key: RSAPublicKey | None) -> dict[str, Any]:
     except jwt.InvalidSignatureError:
         raise BadSignatureError("signature", "The token's signature is wrong.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
-        raise BadTokenError("malformed", "The token is not a JSON Web Token.") from None
+        raise _malformed() from None
     if not isinstance(payload, dict):
         raise BadTokenError("malformed", "The token has no claims.")
     return payload
@@ -92,16 +96,16 @@ def identity_of(claims: Mapping[str, Any], issuer: str, authorized_parties: Coll
     expires_at = _check_times(claims, now)
     if claims.get("iss") != issuer:
         raise BadTokenError("issuer", "The token comes from another issuer.")
-    if authorized_parties and claims.get("azp") not in authorized_parties:
+    party = claims.get("azp")
+    if authorized_parties and not (isinstance(party, str) and party in authorized_parties):
         raise BadTokenError("authorized-party", "The token was made for another site.")
     if claims.get("sts") == "pending":
         raise BadTokenError("pending", "The session is pending: finish signing in.")
-    actor = claims.get("act")
     return Identity(
         user_id=_id(claims, "sub") or _no_subject(),
         organization_id=_organization(claims),
         plans=tuple(parse_plans(claims["pla"])) if isinstance(claims.get("pla"), str) else None,
-        impersonator=_id(actor, "sub") if isinstance(actor, dict) else None,
+        impersonator=_impersonator(claims),
         session_id=_id(claims, "sid"),
         expires_at=expires_at,
         claims=claims,
@@ -130,6 +134,15 @@ def _organization(claims: Mapping[str, Any]) -> str | None:
     return _id(nested, "id") if isinstance(nested, dict) else _id(claims, "org_id")
 
 
+def _impersonator(claims: Mapping[str, Any]) -> str | None:
+    actor = claims.get("act")
+    if actor is None:
+        return None
+    if not isinstance(actor, dict):
+        raise BadTokenError("malformed", "The claim 'act' names nobody.")
+    return _id(actor, "sub")
+
+
 def _id(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if value is None:
@@ -137,6 +150,10 @@ def _id(claims: Mapping[str, Any], name: str) -> str | None:
     if not is_id(value):
         raise BadTokenError("malformed", f"The claim {name!r} is not an id.")
     return str(value)
+
+
+def _malformed() -> BadTokenError:
+    return BadTokenError("malformed", "The token is not a JSON Web Token.")
 
 
 def _no_subject() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from throttling.rules.rates import FREE
+from throttling.rules.subjects import is_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Plan:
 def parse_plans(claim: str) -> list[Plan]:
     """The plans in ``u:free_user`` or ``u:free_user,o:pro``; entries that are neither are left out."""
     pairs = [entry.strip().partition(":") for entry in claim.split(",")]
-    return [Plan(scope, slug) for scope, _, slug in pairs if scope in ("u", "o") and slug]
+    return [Plan(scope, slug) for scope, _, slug in pairs if scope in ("u", "o") and is_id(slug)]
 
 
 def quota_plan(plans: list[Plan], organization_id: str | None) -> Plan | None:

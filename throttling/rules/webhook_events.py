@@ -68,4 +68,4 @@ def _happened_at(event: Mapping[str, Any], data: Mapping[str, Any]) -> float:
 def _plan(item: Mapping[str, Any]) -> str | None:
     plan = item.get("plan")
     slug = plan.get("slug") if isinstance(plan, dict) else None
-    return slug if isinstance(slug, str) and 0 < len(slug) <= 100 else None
+    return slug if isinstance(slug, str) and is_id(slug) and len(slug) <= 100 else None

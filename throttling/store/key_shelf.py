@@ -20,7 +20,7 @@ class KeyShelf:
     def __init__(self, client: Any, jwks_url: str) -> None:
         self._client = client
         source = hashlib.sha256(jwks_url.encode()).hexdigest()[:16]
-        self._key, self._lease, self._turn = keys.jwks(source), keys.jwks_lease(source), keys.jwks_turn(source)
+        self._key, self._lease = keys.jwks(source), keys.jwks_lease(source)
 
     @classmethod
     def connect(cls, jwks_url: str) -> Self:
@@ -40,20 +40,9 @@ class KeyShelf:
     def put(self, key_set: KeySet) -> None:
         self._client.set(self._key, key_set.dump(), ex=_KEPT_SECONDS)
 
-    def take_turn(self, seconds: float) -> bool:
-        """Whether it falls to this process to read the keys again, as happens every so many ``seconds``."""
-        return bool(self._client.set(self._turn, 1, nx=True, px=int(seconds * 1000)))
-
     def take_lease(self, seconds: float) -> bool:
         """Whether this process may fetch now. Nobody else may for ``seconds``."""
         return bool(self._client.set(self._lease, 1, nx=True, px=int(seconds * 1000)))
-
-    def renew_lease(self, seconds: float, left_seconds: float) -> bool:
-        """Takes the lease for ``seconds``, unless whoever has it has more than ``left_seconds`` left of it."""
-        if self._client.pttl(self._lease) > left_seconds * 1000:
-            return False
-        self._client.set(self._lease, 1, px=int(seconds * 1000))
-        return True
 
     def drop_lease(self) -> None:
         """Somebody may fetch again at once: the last fetch brought what a good token needed."""
