@@ -15,7 +15,6 @@ from avo_project.console.operator_actions import Effect
 from throttling import conf
 from throttling.models import TierOverride
 from throttling.roles.inspection import Inspection, SubjectView, standings
-from throttling.rules.chart import stacked_bars
 from throttling.rules.records import Policy
 from throttling.rules.subjects import normal
 from throttling.store.window_limiter import WindowLimiter
@@ -105,13 +104,11 @@ class RateLimitsAdmin(LiveStateAdmin):
 
     def _extras(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         """Instead of buttons of their own, the actions stand beside the subject they are for."""
-        shown = not context["failure"]
         return {
             "live_actions": (),
             "subject_actions": {action.name for action in context["live_actions"]},
             "subject": request.GET.get("subject", ""),
             "tiers": sorted(conf.load().rates),
-            "chart": stacked_bars(Inspection.connect().refusals()) if shown else None,
         }
 
     def _looked_up(self, inspection: Inspection, text: str) -> Panel:

@@ -10,7 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from avo_project.console.history import History
 from tests.doubles import DownRedis
+from throttling.console import sample
 from throttling.models import PlanChange, TierOverride
 from throttling.rules.rates import parse_policies
 from throttling.rules.records import Hit
@@ -29,16 +31,28 @@ def test_the_index_lists_the_page(operator_client: Any) -> None:
     assert PAGE in operator_client.get("/admin/").content.decode()
 
 
-def test_refusals_and_busy_subjects_are_shown(operator_client: Any, redis_of: Any) -> None:
+def test_busy_subjects_are_shown(operator_client: Any, redis_of: Any) -> None:
     Tally(redis_of("throttling")).add({("free", "user:user_alice"): 71}, {"free": 11, "pro": 3}, time.time())
     page = operator_client.get(PAGE).content.decode()
-    assert page.count("<title>") - 1 == 2
-    assert "11 free, 0 min ago" in page
     assert '<a href="?subject=user%3Auser_alice">user:user_alice</a></td><td>free</td><td>71</td>' in page
 
 
+def test_refusals_per_tier_are_drawn_over_time(operator_client: Any, redis_of: Any) -> None:
+    tally, history = Tally(redis_of("throttling")), History(redis_of("throttling"), "throttling")
+    now = time.time()
+    for sampled_at in (now - 30, now - 20):
+        tally.add({}, {"free": 11, "pro": 3}, now)
+        assert history.record(sample(), sampled_at)
+    drawn = {chart["title"]: chart for chart in operator_client.get(f"{PAGE}history.json").json()["charts"]}["Refused"]
+    assert {line["label"]: [value for value in line["values"] if value] for line in drawn["lines"]} == {
+        "free": [1.1],
+        "pro": [0.3],
+        "judged by a local guess": [],
+    }
+
+
 def test_an_empty_page(operator_client: Any, redis_of: Any) -> None:
-    assert "Nobody was refused" in operator_client.get(PAGE).content.decode()
+    assert "Busiest subjects now" in operator_client.get(PAGE).content.decode()
 
 
 def test_a_subject_is_looked_up(operator_client: Any, limiter: WindowLimiter) -> None:
