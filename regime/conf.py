@@ -9,10 +9,10 @@ from django.conf import settings
 class RegimeConf:
     """Keys of ``settings.REGIME`` are these names in upper case."""
 
-    # Writing: states per script call and calls on their way at once. 16 x 4 is no faster and 16 x 2 a tenth faster, at
-    # two to four times the p99 of readers beside it; 2 x 1 is what they notice least, at a third of the speed.
-    write_batch: int = 8
-    write_calls_in_flight: int = 2
+    # Writing: states per transaction, and connections that each have some on their way. 8 x 2 is a sixth faster at
+    # twice the p99 of readers beside it; 1 x 3 is what they notice least, a fifth slower. See docs/decisions.
+    write_batch: int = 2
+    write_calls_in_flight: int = 3
 
     # Backfill without --batch: keys per step, and the pause after each step that readers use.
     backfill_batch: int = 25

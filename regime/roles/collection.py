@@ -13,7 +13,7 @@ from regime.conf import RegimeConf, regime_conf
 from regime.roles.collection_build import CollectionBuild
 from regime.rules.packing import PackingError
 from regime.rules.universe import DatedUniverse
-from regime.store.collection_store import CollectionStore
+from regime.store.collection_store import CollectionStore, Valid
 
 _KEPT_VERSIONS = 3
 
@@ -74,7 +74,7 @@ class Collection:
         if found is not None and found.name == valid.version and found.built_at != valid.built_at:
             found = self._loaded[found.name] = replace(found, built_at=valid.built_at)  # rebuilt, and nothing changed
         if found is None or now - valid.built_at >= self._conf.collection_max_age_seconds:
-            self._start_build(now)
+            self._start_build(valid, now)
         found = found or self._built_here()
         self._newest, self._checked_at = found, self._monotonic()
         return found
@@ -104,10 +104,10 @@ class Collection:
         except (RedisError, PackingError) as failure:
             logger.warning("the collection is not loaded ahead of the requests for it: %s", failure)
 
-    def _start_build(self, now: float) -> None:
+    def _start_build(self, seen: Valid, now: float) -> None:
         if self._store.lease():
             self._built.clear()
-            threading.Thread(target=self._rebuild, args=(now,), name="collection-build", daemon=True).start()
+            threading.Thread(target=self._rebuild, args=(seen, now), name="collection-build", daemon=True).start()
 
     def _built_here(self) -> Version:
         self._built.wait(self._conf.collection_wait_seconds)
@@ -133,9 +133,12 @@ class Collection:
             self._loaded.pop(next(iter(self._loaded)), None)
         self._loaded[version.name] = version
 
-    def _rebuild(self, now: float) -> None:
+    def _rebuild(self, seen: Valid, now: float) -> None:
         try:
             made_from = self._store.pointer()
+            if Valid(made_from.collection, made_from.built_at) != seen:  # another was done between question and lease
+                self._load(made_from.collection, waits=True)
+                return
             columns, _ = self._build.build(now)
             swapped = self._store.publish(columns, made_from, now)
             if swapped is not None:

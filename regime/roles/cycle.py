@@ -11,7 +11,8 @@ from regime.rules.columns import Columns, are_current, columns_of, merged, no_co
 from regime.rules.ledger import after_cycle
 from regime.rules.state import RegimeState
 from regime.store.collection_store import CollectionStore, Pointer
-from regime.store.state_cache import PutOutcome, StateCache
+from regime.store.put_script import PutOutcome
+from regime.store.state_cache import StateCache
 
 _ROWS_A_PART = 2_000
 _MERGE_EVERY = 32  # parts

@@ -21,6 +21,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _KEPT_RANKINGS = 16
+_KEPT_LISTS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,7 @@ class Universe:
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
         self._found: dict[tuple[str, str | None, int], Positions] = {}
+        self._places: dict[bytes, Positions] = {}  # by list of symbols: the same few are asked for again and again
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -102,10 +104,13 @@ class Universe:
         return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
 
     def _named(self, symbols: bytes, choice: _Choice, least: int) -> Positions:
-        found = np.sort(positions(self._columns.symbols, symbols.split(b",")))
-        found = found[np.diff(found, prepend=-1) > 0]  # each once, and those that are there
+        found = _kept(self._places, symbols, lambda: self._places_of(symbols), _KEPT_LISTS)
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
         return scored
+
+    def _places_of(self, symbols: bytes) -> Positions:
+        found = np.sort(positions(self._columns.symbols, symbols.split(b",")))
+        return found[np.diff(found, prepend=-1) > 0]  # each once, and those that are there
 
     def _choice(self, timeframe: str, regime: str | None) -> _Choice:
         def make() -> _Choice:

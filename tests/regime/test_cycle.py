@@ -14,7 +14,8 @@ from regime.rules.state_line import BadLineError, state_of_line
 from regime.rules.state_lines import StateLines
 from regime.rules.universe import DatedUniverse
 from regime.store.collection_store import CollectionStore
-from regime.store.state_cache import PutOutcome, StateCache
+from regime.store.put_script import PutOutcome
+from regime.store.state_cache import StateCache
 from tests.regime.conftest import build_of
 from tests.regime.states import NOW, a_state, only, plain_hset
 

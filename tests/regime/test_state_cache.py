@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -6,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regime.rules.freshness import LIFE_SECONDS, judge
-from regime.rules.state import FIELDS
-from regime.store.state_cache import PutOutcome, StateCache
+from regime.rules.state import FIELDS, RegimeState
+from regime.store.put_script import PutOutcome
+from regime.store.state_cache import StateCache
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"
@@ -44,6 +46,39 @@ def test_an_older_state_never_replaces_a_newer_one(states: StateCache, redis: An
     held = states.get("EURUSD=X")
     assert held is not None
     assert held.scores == a_state(seed=1).scores
+
+
+def test_a_state_that_another_writer_puts_in_between_is_not_replaced(
+    states: StateCache, redis: Any, server_now: float
+) -> None:
+    def written() -> Iterator[RegimeState]:
+        yield from (a_state(f"S{n}", server_now - 20, n) for n in range(4))
+        plain_hset(redis, "S1", {"computed_at": server_now - 10, "bull:1mo": "0.125"})  # after its stamp was asked for
+        yield from (a_state(f"S{n}", server_now - 20, n) for n in range(4, 12))
+
+    outcomes = {state.symbol: outcome for state, outcome in states.put_many(written())}
+    assert outcomes.pop("S1") is PutOutcome.NEWER_IS_THERE
+    assert set(outcomes.values()) == {PutOutcome.WRITTEN}
+    assert redis.hget("argus:regime:S1", "bull:1mo") == b"0.125"
+    assert all(redis.hlen(f"argus:regime:{symbol}") == 41 for symbol in outcomes)
+
+
+def test_the_newer_of_two_states_of_a_symbol_stays_in_any_order(
+    states: StateCache, redis: Any, server_now: float
+) -> None:
+    put(states, *(a_state(computed_at=server_now - age, seed=age) for age in (3, 1, 2, 5, 4)))
+    held = states.get("EURUSD=X")
+    assert held is not None
+    assert held.scores == a_state(seed=1).scores
+
+
+def test_no_connection_goes_back_watching(states: StateCache, redis: Any, server_now: float) -> None:
+    put(states, a_state("A", server_now), a_state("B", server_now - LIFE_SECONDS - 1))
+    put(states, a_state("A", server_now - 1))
+    for symbol in ("A", "B"):
+        redis.delete(f"argus:regime:{symbol}")
+    for _ in range(4):
+        redis.pipeline(transaction=True).exists("argus:regime:A").execute()  # raises WatchError
 
 
 def test_the_same_stamp_may_be_written_again(states: StateCache, redis: Any, server_now: float) -> None:
