@@ -1,13 +1,14 @@
 """Gives every request an id that all its log lines carry and its answer tells."""
 
+import os
 import re
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
 HEADER = "X-Request-ID"
+_META_NAME = "HTTP_X_REQUEST_ID"  # looked up here, since request.headers is built from all of META
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{7,63}")
 
 _current: ContextVar[str] = ContextVar("request_id", default="")
@@ -20,7 +21,7 @@ def current_request_id() -> str:
 
 def request_id_from(header: str | None) -> str:
     """The id that a proxy or caller gave, if it is 8 to 64 of ``A-Z a-z 0-9 _ . -``, else a new one."""
-    return header if header and _VALID.fullmatch(header) else uuid.uuid4().hex
+    return header if header and _VALID.fullmatch(header) else os.urandom(16).hex()
 
 
 class RequestIdMiddleware:
@@ -30,7 +31,7 @@ class RequestIdMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = request_id_from(request.headers.get(HEADER))
+        request_id = request_id_from(request.META.get(_META_NAME))
         # Django logs refused requests when this middleware is done, and hands its log records the request.
         request.META["avo.request_id"] = request_id
         token = _current.set(request_id)

@@ -1,4 +1,7 @@
-"""Decisions of the limiter beside PING, beside DRF's UserRateThrottle and beside `limits`; round trips and bytes."""
+"""Decisions of the limiter beside PING, beside DRF's UserRateThrottle and beside `limits`; round trips and bytes.
+
+SERVER (redis) may be valkey, RUNS is 5.
+"""
 
 import subprocess
 import sys
@@ -32,6 +35,8 @@ def main() -> None:
         gate, refused = Gate(limiter), Hit("user:refused", parse_policies("1/min"))
         gate.hit(refused)
         new = count()
+        server = client.info("server")
+        print(f"server: {server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}")
         calls = {
             "PING": client.ping,
             "one policy, all buckets in use": lambda: limiter.hit(Hit("one", one)),

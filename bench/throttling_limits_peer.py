@@ -27,7 +27,9 @@ def main(socket: str, rounds: int) -> None:
     floor = statistics.median(took["PING"])
     for name, times in took.items():
         p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-        print(f"limits: {name:<50} p50 {p50:7.0f} µs  p99 {p99:7.0f} µs  {p50 / floor:5.2f} x PING")
+        print(
+            f"limits: {name:<40} p50 {p50:6.0f} µs  p99 {p99:6.0f} µs  {1e6 / p50:7,.0f}/s  {p50 / floor:5.2f} x PING"
+        )
 
 
 if __name__ == "__main__":

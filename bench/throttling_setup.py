@@ -14,15 +14,19 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = int(os.environ.get("RUNS", "5"))
+SERVER = os.environ.get("SERVER", "redis")
 
 
 @contextmanager
 def loaded_project(**variables: str) -> Iterator[Path]:
-    """The project set up on a fresh redis-server and database, with ``variables`` set; the server's socket."""
+    """The project set up on a fresh server and database, with ``variables`` set; the server's socket.
+
+    SERVER says which server: ``redis`` (the system's redis-server) or ``valkey`` (the one that the project brings).
+    """
     sys.path.insert(0, str(ROOT))
     folder = Path(tempfile.mkdtemp(prefix="avo-bench-"))
     socket = folder / "redis.sock"
-    command = [shutil.which("redis-server") or "redis-server", "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    command = [_binary(), "--port", "0", "--unixsocket", str(socket), "--save", ""]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
     os.environ.update(AVO_DATA_DIR=str(folder), REDIS_URL=f"unix://{socket}", LOG_LEVEL="ERROR", **variables)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")
@@ -39,6 +43,16 @@ def loaded_project(**variables: str) -> Iterator[Path]:
         server.kill()
         server.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binary() -> str:
+    if SERVER == "redis":
+        return shutil.which("redis-server") or "redis-server"
+    if SERVER != "valkey":
+        sys.exit(f"SERVER={SERVER} is neither redis nor valkey")
+    from avo_project.embedded_process import server_binary
+
+    return str(server_binary())
 
 
 def timed_by_turns(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, float]]:
@@ -59,4 +73,5 @@ def print_beside(floor: str, calls: Mapping[str, Callable[[], Any]], rounds: int
         p50, p99 = (statistics.median(run[name][place] for run in runs) for place in (0, 1))
         ratio = statistics.median(run[name][0] / run[floor][0] for run in runs)
         target = f"  (target {targets[name]})" if name in targets else ""
-        print(f"{name:<58} p50 {p50:7.0f} µs  p99 {p99:7.0f} µs  {ratio:5.2f} x {floor}{target}")
+        rate = f"{1e6 / p50:7,.0f}/s"
+        print(f"{name:<48} p50 {p50:6.0f} µs  p99 {p99:6.0f} µs  {rate}  {ratio:5.2f} x {floor}{target}")
