@@ -16,7 +16,7 @@ class TierOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Who, why, until when. In force everywhere within 5 seconds."""
 
     list_display = ("subject", "tier", "rates", "reason", "created_by", "expires_at")
-    list_filter = ("tier",)
+    list_filter = (("tier", admin.EmptyFieldListFilter), "expires_at")  # by its values, one link would have no words
     search_fields = ("subject", "reason")
     readonly_fields = ("created_by", "created_at")
 

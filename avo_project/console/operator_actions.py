@@ -56,7 +56,7 @@ def record(request: HttpRequest, page: "Options[Model]", deed: Deed, rows: Seque
     LogEntry.objects.create(
         user_id=user.pk or 0,
         content_type=ContentType.objects.get_for_model(page.model, for_concrete_model=False),
-        object_repr=str(page.verbose_name)[:200],
+        object_repr=f"{deed.label}: {deed.subject}"[:200] if deed.subject else deed.label,
         action_flag=CHANGE,
         change_message=message,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -45,6 +45,13 @@ class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if not self.has_operate_permission(request):
             return {}
         return {action.name: (_view(action), action.name, action.label) for action in self.row_actions}
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **options: Any) -> Any:
+        """In a list that can be edited no label stands beside the fields, so each one carries its own."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and field.label:
+            field.widget.attrs.setdefault("aria-label", str(field.label))
+        return field
 
 
 def _view(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:

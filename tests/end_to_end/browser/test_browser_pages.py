@@ -1,0 +1,167 @@
+"""The pages of the console in a browser: what they show, how they keep fresh, on any screen, for anybody."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Literal
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.end_to_end.browser.desk import PAGES, PASSWORD, Desk, log_in, picture
+from tests.end_to_end.system import System
+
+EVERYWHERE = {
+    "home": "/admin/",
+    **PAGES,
+    "regime-state": f"{PAGES['regime']}?symbol=SYM1",
+    "subject": f"{PAGES['throttling']}?subject=user:user_refused",
+    "explain": "/admin/console/explain/?of=user:user_refused",
+    "audit": "/admin/avo_project/operatoraction/",
+    "inboxes": "/admin/outreach/inbox/",
+    "inbox": "/admin/outreach/inbox/1/change/",
+    "touches": "/admin/outreach/touch/",
+    "overrides": "/admin/throttling/tieroverride/",
+}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+STATE = "#avo-status"
+AXE = {"resultTypes": ["violations"], "preload": False}  # it would ask for styles by wrong addresses
+
+
+def shown(page: Page, path: str) -> None:
+    """Opens a page and waits until all of it is there."""
+    page.goto(path)
+    if page.locator("#avo-charts").count():
+        expect(page.locator("#avo-charts-note")).not_to_have_text("Loading…")
+    if page.locator(STATE).count():
+        expect(page.locator(STATE)).to_have_attribute("data-state", "live")
+
+
+def test_home_opens_with_a_card_for_each_role(desk: Desk) -> None:
+    page = desk.apart()
+    log_in(page, "desk", PASSWORD)
+    expect(page.locator(".avo-card")).to_have_count(4)
+    for card in page.locator(".avo-card").all():
+        expect(card.locator(".avo-level")).to_contain_text("(")  # the colour as a word
+        expect(card.locator(".avo-why")).not_to_be_empty()
+    for title in ("Regime cache", "Signal stream", "Outreach queue", "Rate limits"):
+        page.goto("/admin/")
+        page.locator(".avo-card").get_by_role("link", name=title).click()
+        expect(page.locator("h1").filter(has_text=title)).to_be_visible()
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_no_page_keeps_anybody_out(desk: Desk, name: str) -> None:
+    """In light, in dark and on a phone: no serious finding, nothing over the edge."""
+    page = desk.page("desk")
+    shown(page, EVERYWHERE[name])
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        picture(page, f"{name}-{theme}")
+        assert serious_findings(page) == []
+    page.set_viewport_size(PHONE)
+    picture(page, f"{name}-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def serious_findings(page: Page) -> list[tuple[str, str, list[str]]]:
+    """What axe calls serious or critical: the rule and the first places."""
+    return [
+        (one["id"], one["impact"], [node["html"] + node["failureSummary"] for node in one["nodes"][:3]])
+        for one in Axe().run(page, options=AXE).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_a_change_from_outside_appears_without_a_reload(desk: Desk, console: System) -> None:
+    page = desk.page("desk")
+    shown(page, PAGES["signals"])
+    page.evaluate("window.stays = true")
+    symbol = f"NEW{uuid4().hex[:6]}".upper()
+    event = {"signal_id": str(uuid4()), "symbol": symbol, "direction": "short", "confidence": "0.9"}
+    console.redis().xadd("signals:live", event)  # type: ignore[arg-type]
+    expect(page.locator("#avo-live")).to_contain_text(symbol)
+    assert page.evaluate("window.stays") is True
+
+
+def test_a_page_that_is_paused_or_hidden_asks_for_nothing(desk: Desk) -> None:
+    page = desk.apart("desk")
+    page.clock.install()
+    shown(page, "/admin/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.click("#avo-pause")
+    expect(page.locator(STATE)).to_have_attribute("data-state", "paused")
+    asked.clear()
+    page.clock.run_for(60_000)
+    expect(page.locator("#avo-status-text")).to_contain_text("Paused")
+    assert asked == []
+    with page.expect_response("**/console/live.json"):
+        page.click("#avo-pause")
+    hide(page, hidden=True)
+    page.clock.run_for(1_000)
+    asked.clear()
+    page.clock.run_for(60_000)
+    assert asked == []
+    with page.expect_response("**/console/live.json"):
+        hide(page, hidden=False)
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """As if another tab were in front of it."""
+    script = "hidden => Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })"
+    page.evaluate(script, hidden)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_page_says_that_it_is_old_when_the_server_is_gone(
+    desk: Desk, another_web: Callable[[], AbstractContextManager[System]]
+) -> None:
+    desk.expect(
+        "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED", "asked "
+    )
+    page = desk.apart("desk")
+    page.clock.install()
+    with another_web() as web:
+        page.goto(f"http://127.0.0.1:{web.port}{PAGES['outreach']}")
+        expect(page.locator(STATE)).to_have_attribute("data-state", "live")
+        web.stop()
+        page.clock.run_for(6_000)
+        expect(page.locator("#avo-status-text")).to_contain_text("The server does not answer.")
+        page.clock.run_for(15_000)
+        expect(page.locator(STATE)).to_have_attribute("data-state", "old")
+        picture(page, "outreach-old")
+
+
+def test_the_charts_change_their_range_and_tell_it_as_a_table(desk: Desk) -> None:
+    page = desk.page("desk")
+    shown(page, PAGES["signals"])
+    for choice in ("24h", "30d", "1h"):
+        with page.expect_response(f"**/history.json?range={choice}"):
+            page.click(f"[data-range='{choice}']")
+        expect(page.locator(f"[data-range='{choice}']")).to_have_attribute("aria-pressed", "true")
+    first = page.locator(".avo-chart").first
+    expect(first.locator("canvas")).to_be_visible()
+    first.locator("summary").click()
+    expect(first.locator("table caption")).to_contain_text("newest first")
+    expect(first.locator("details tbody th").first).to_contain_text("20")
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [
+        ("user:user_refused", "is refused now"),
+        ("limits@example.com", "Inbox limits@example.com"),
+        ("SYM1", "Symbol SYM1"),
+        ("00000000-0000-4000-8000-000000000003", "consumer"),
+        ("nobody@example.com", "Nobody knows it"),
+    ],
+)
+def test_the_search_of_the_home_page_tells_why(desk: Desk, of: str, words: str) -> None:
+    page = desk.page("desk")
+    page.goto("/admin/")
+    page.fill("#avo-of", of)
+    page.keyboard.press("Enter")
+    expect(page.locator("#content-main")).to_contain_text(words)
