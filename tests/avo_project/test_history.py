@@ -1,6 +1,7 @@
 """Figures over time: one sample a step however many samplers, a bounded number of them, turned into lines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
 
 from avo_project import keys
 from avo_project.console.chart_data import SPANS, Span, chart_data
@@ -113,6 +115,38 @@ class TestSampler:
         assert sampler.step(0.0) == 1
         sampler.step(100.0)
         assert caplog.text.count("no figures of outreach") == 1
+
+    @pytest.mark.parametrize("failure", [RedisClusterException("no node"), ValueError("odd"), KeyError("gone")])
+    def test_no_failure_of_a_sample_ends_the_loop_beside_it(
+        self, history: History, caplog: pytest.LogCaptureFixture, failure: Exception
+    ) -> None:
+        def fails() -> Mapping[str, float]:
+            raise failure
+
+        broken = RoleConsole("signals", "", "signals", "", "", fails, lambda now: Verdict(Level.RED, "", ""), ())
+        sampler = Sampler([broken])
+        assert [sampler.step(now) for now in (0.0, 100.0, 200.0)] == [0, 0, 0]
+        assert caplog.text.count(f"no figures of signals for now: {type(failure).__name__}") == 1
+
+    @pytest.mark.real_server
+    def test_what_is_not_due_asks_redis_nothing_and_a_step_that_is_taken_two_things(
+        self, history: History, redis_of: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(History, "now", lambda self: self._client.time() and NOON + 4.0)
+        client = redis_of("signals")
+
+        def commands(step: Callable[[], object]) -> int:
+            before = client.info("stats")["total_commands_processed"]
+            step()
+            return int(client.info("stats")["total_commands_processed"] - before - 1)
+
+        sampled = list[str]()
+        role = replace(a_role({}), sample=lambda: sampled.append("") or {})
+        Sampler([a_role({"lag": 3})], late_seconds=0.5).step(0.0)
+        other = Sampler([role], late_seconds=0.5)
+        asked = [commands(lambda now=now: other.step(now)) for now in (0.0, 1.0, 6.4, 6.6)]  # type: ignore[misc]
+        assert sampled == []
+        assert asked == [2, 0, 0, 2], "it looks once a step, as the step begins, by the server's clock"
 
     @pytest.mark.django_db
     def test_every_role_tells_numbers(self, redis_of: Any) -> None:
