@@ -28,9 +28,7 @@ class RateLimitMiddleware:
                 return response
             response = _charge_unjudged(request, view, response)
         receipt: Receipt | None = request.META[RECEIPT]
-        if receipt is None:
-            return response
-        if receipt.outcome.is_open:
+        if receipt and receipt.outcome.is_open:
             response = _charge_conditional(request, receipt, response)
         _tell(request.META[RECEIPT], response)
         return response
@@ -66,7 +64,8 @@ def _refused(receipt: Receipt) -> HttpResponse:
     return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
 
 
-def _tell(receipt: Receipt, response: HttpResponse) -> None:
-    for name, value in fields(receipt.outcome).items():
+def _tell(receipt: Receipt | None, response: HttpResponse) -> None:
+    """Without a receipt nobody paid, and there is no limit to tell of."""
+    for name, value in fields(receipt.outcome).items() if receipt else ():
         response.headers[name] = value
     response.headers.setdefault("Access-Control-Expose-Headers", EXPOSED)

@@ -7,7 +7,7 @@ from avo_project.problem_details import Problem
 from throttling.roles.toll import Receipt
 from throttling.rules.records import Outcome, Policy
 
-EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
+EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
 
 
 def fields(outcome: Outcome) -> dict[str, str]:
