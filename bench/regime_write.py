@@ -62,7 +62,10 @@ def pipe(socket: Path, ready: Path) -> None:
 
 def longest_call(client: Any) -> str:
     slow = client.slowlog_get(128)  # calls over 5 ms, as set at the start
-    return f"{max(call['duration'] for call in slow) / 1000:.1f} ms" if slow else "under 5 ms"
+    if not slow:
+        return "under 5 ms"
+    slowest = max(slow, key=lambda call: call["duration"])
+    return f"{slowest['duration'] / 1000:.1f} ms: {slowest['command'][:60].decode(errors='replace')}"
 
 
 def compare(what: str, floors: list[float], ours: list[float], target: str) -> None:
