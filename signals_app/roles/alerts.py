@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
+from redis.exceptions import RedisClusterException, RedisError
 
 from avo_project.stop_flag import StopFlag
-from signals_app.roles.connection_loss import PASSING_ERRORS
 from signals_app.rules.lag import LagLimits, StreamFigures, limits_passed
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ class LagAlert:
         return True
 
     def run(self, stop: StopFlag) -> None:
-        """Until ``stop``. Redis being away is logged and looked at again."""
+        """Until ``stop``. Whatever Redis fails by is logged and looked at again."""
         while not stop:
             try:
                 self.step(time.monotonic())
-            except PASSING_ERRORS as failure:
+            except (RedisError, RedisClusterException) as failure:
                 logger.warning("signals: the stream cannot be looked at: %s", failure)
             stop.wait(_EVERY_SECONDS)

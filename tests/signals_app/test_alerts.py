@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from redis.exceptions import RedisClusterException
 
 from avo_project.stop_flag import StopFlag
 from signals_app.roles.alerts import LagAlert, webhook
@@ -23,6 +24,17 @@ def test_an_alert_is_given_when_it_begins_and_when_it_is_over() -> None:
         steps.append(alert.step(second))
     assert steps == [False, True, False, False, True, False]
     assert told == ["signals: g: 1001 pending, 1000 at most", "signals: all groups are within their limits again"]
+
+
+def test_no_failure_of_redis_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    stop = StopFlag()
+
+    def away() -> Any:
+        stop.set()
+        raise RedisClusterException("no node answers")
+
+    LagAlert(away, LagLimits()).run(stop)
+    assert "cannot be looked at: no node answers" in caplog.text
 
 
 def test_it_ends_when_asked() -> None:
