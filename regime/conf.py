@@ -9,8 +9,8 @@ from django.conf import settings
 class RegimeConf:
     """Keys of ``settings.REGIME`` are these names in upper case."""
 
-    # Writing: states per transaction, and connections that each have some on their way. 8 x 2 is a sixth faster at
-    # twice the p99 of readers beside it; 1 x 3 is what they notice least, a fifth slower. See docs/decisions.
+    # Writing: states per transaction, and connections that each have some on their way. 8 x 2 is a sixth faster,
+    # and readers beside it wait half as long again; the measurements stand in docs/decisions/regime.md.
     write_batch: int = 2
     write_calls_in_flight: int = 3
 
