@@ -1,6 +1,7 @@
 -- Moves one entry that a consumer holds to the dead letters and acknowledges it.
 -- KEYS[1] stream   KEYS[2] stream of dead letters
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] entry id   ARGV[4] reason   ARGV[5] number of deliveries
+-- An entry of more than 3,500 fields has the others in one more: dead_rest, a JSON array of field, value, ...
 -- Returns the id of the dead letter, or false when the consumer no longer holds the entry.
 -- Atomic: killed between the two, an entry would be lost or buried twice.
 local stream, dead = KEYS[1], KEYS[2]
@@ -11,11 +12,10 @@ if #redis.call('XPENDING', stream, group, id, id, 1, consumer) == 0 then
   return false
 end
 local entry = redis.call('XRANGE', stream, id, id)[1]
-local fields = {}
-for index, value in ipairs(entry and entry[2] or {}) do
-  if index <= most_values then
-    fields[index] = value
-  end
+local fields, rest = {}, {}
+for _, value in ipairs(entry and entry[2] or {}) do
+  local kept = #fields < most_values and fields or rest
+  kept[#kept + 1] = value
 end
 local time = redis.call('TIME')
 local now_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -23,6 +23,10 @@ for _, value in ipairs({
   'dead_reason', reason, 'dead_source_id', id, 'dead_deliveries', deliveries, 'dead_at', now_ms,
 }) do
   fields[#fields + 1] = value
+end
+if #rest > 0 then  -- cjson leaves bytes that are no text as they are, so nothing is lost
+  fields[#fields + 1] = 'dead_rest'
+  fields[#fields + 1] = cjson.encode(rest)
 end
 -- Added first: if memory is short, the add fails and the entry stays pending.
 local letter = redis.call('XADD', dead, '*', unpack(fields))

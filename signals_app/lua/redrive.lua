@@ -1,7 +1,7 @@
 -- Publishes one dead letter again, with the fields it had before it died, and removes it from the dead letters.
 -- KEYS[1] stream   KEYS[2] stream of dead letters
 -- ARGV[1] id of the letter   ARGV[2] hard cap of the stream
--- Returns the new entry's id; 'gone' when the letter is no longer there; 'full' at the hard cap.
+-- Returns the new entry's id; 'gone' when the letter is no longer there, or has far too many fields for an event; 'full' at the hard cap.
 -- Atomic: killed between the two, an event would be published twice or lost.
 local stream, dead = KEYS[1], KEYS[2]
 local letter_id, hard_cap = ARGV[1], tonumber(ARGV[2])
@@ -15,6 +15,9 @@ if redis.call('XLEN', stream) >= hard_cap then
   return 'full'
 end
 local fields = {}
+if letter[2][#letter[2] - 1] == 'dead_rest' then
+  return 'gone'
+end
 for index = 1, #letter[2], 2 do
   if not added[letter[2][index]] then
     fields[#fields + 1] = letter[2][index]

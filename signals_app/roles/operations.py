@@ -74,7 +74,7 @@ def redrive(letter_id: str) -> str:
     """Publishes one dead letter again. Raises StreamFullError."""
     entry_id = DeadLetters.connect().redrive(_checked(letter_id))
     if entry_id is None:
-        raise OperationRefusedError(f"there is no dead letter {letter_id}")
+        raise OperationRefusedError(f"there is no dead letter {letter_id} that could be an event")
     return f"Dead letter {letter_id} is published again as {entry_id}."
 
 

@@ -64,7 +64,8 @@ class DeadLetters:
 
     def redrive(self, letter_id: str) -> str | None:
         """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the
-        letter is gone already. Raises StreamFullError."""
+        letter is gone already, or has so many fields (``dead_rest``) that it never was an event. Raises
+        StreamFullError."""
         outcome: bytes = self._redrive(keys=[keys.LIVE, keys.DEAD], args=[letter_id, self._hard_cap])
         if outcome == b"full":
             raise StreamFullError(self._hard_cap, self._hard_cap)
