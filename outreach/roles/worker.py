@@ -5,14 +5,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import DatabaseError
-from redis.exceptions import RedisError
-
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
 from outreach.conf import OutreachConf
 from outreach.models import Touch
 from outreach.roles.crew import Crew
+from outreach.roles.failures import STORE_FAILURES, Patience, told
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.ledger import Ledger, Tried
 from outreach.roles.upkeep import Upkeep
@@ -25,7 +23,7 @@ from outreach.store.lanes import Lanes, Reserved
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
-_FAILURE_PAUSE_SECONDS = 1.0
+_PATIENCE_SECONDS = 10.0
 _GRACE_SECONDS = 7.0
 _COUNTED = {
     Touch.Status.SENT: "sent",
@@ -91,16 +89,30 @@ class Worker:
         return " ".join(f"{name}={counts[name]}" for name in ("sent", "retried", "dead", "recovered", "suppressed"))
 
     def run(self, stop: StopFlag, *, stop_when_idle: bool = False) -> None:
-        """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything."""
-        with Heartbeat(self.beat, self._shift.lease_seconds / 3):
-            while not stop:
-                stepped = self._surviving_step(stop)
-                if stop_when_idle and stepped and self._is_done(stepped):
-                    break
-                if stepped and stepped.is_idle:
-                    self._rest(stop, stepped.next_seconds)
-                self._was_woken |= stop_when_idle  # it must see at once when nobody holds anything any more
-            self._finish()
+        """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything.
+
+        While Redis or the database is away it waits; with ``stop_when_idle`` not for ever: raises GivenUpError.
+        """
+        patience = Patience(self._clock, _PATIENCE_SECONDS if stop_when_idle else None)
+        with Heartbeat(self._beat_if_reachable, self._shift.lease_seconds / 3):
+            try:
+                while not stop and not (self._survive(stop, patience) and stop_when_idle):
+                    self._was_woken |= stop_when_idle  # it must see at once when nobody holds anything any more
+            finally:
+                self._finish()
+
+    def _survive(self, stop: StopFlag, patience: Patience) -> bool:
+        """One step and the rest after it; returns whether there is nothing left to wait for."""
+        try:
+            stepped = self.step()
+            patience.renew()
+            if self._is_done(stepped):
+                return True
+            if stepped.is_idle:
+                self._rest(stop, stepped.next_seconds)
+        except STORE_FAILURES as failure:
+            stop.wait(patience.rest_seconds(failure))
+        return False
 
     def step(self) -> Stepped:
         """Settles what is finished, takes what is due; blocks on nothing."""
@@ -133,13 +145,11 @@ class Worker:
         held = [touch.reservation for touch in self._crew.in_hand]
         self._lanes.renew(self._shift, held)
 
-    def _surviving_step(self, stop: StopFlag) -> Stepped | None:
+    def _beat_if_reachable(self) -> None:
         try:
-            return self.step()
-        except (RedisError, DatabaseError) as failure:
-            logger.warning("worker %s goes on in a moment: %s", self._shift.worker, failure)
-            stop.wait(_FAILURE_PAUSE_SECONDS)
-            return None
+            self.beat()
+        except STORE_FAILURES as failure:
+            logger.warning("heartbeat missed: %s", told(failure))
 
     def _settle(self, now: float) -> int:
         """The ledger first: what is written there is true even if Redis forgets it."""
@@ -200,15 +210,10 @@ class Worker:
         elif seconds <= 0.1:  # a blocked server wakes a tenth of a second late
             stop.wait(seconds)
         else:
-            self._wait_for_wake(stop, seconds - 0.1 if seconds < longest else seconds)
+            self._wait_for_wake(seconds - 0.1 if seconds < longest else seconds)
 
-    def _wait_for_wake(self, stop: StopFlag, seconds: float) -> None:
-        try:
-            woken = self._lanes.wait_for_wake(seconds)
-        except RedisError as failure:
-            logger.warning("worker %s goes on in a moment: %s", self._shift.worker, failure)
-            stop.wait(_FAILURE_PAUSE_SECONDS)
-            return
+    def _wait_for_wake(self, seconds: float) -> None:
+        woken = self._lanes.wait_for_wake(seconds)
         self._due = (woken,) if woken is not None else ()
         self._was_woken = woken is not None
 
@@ -224,7 +229,7 @@ class Worker:
         try:
             self._settle(self._clock())
             self._lanes.retire(self._shift.worker)
-        except (RedisError, DatabaseError) as failure:
+        except STORE_FAILURES as failure:
             logger.warning(
-                "worker %s ends; what it held is recovered when its leases end: %s", self._shift.worker, failure
+                "worker %s ends; what it held is recovered when its leases end: %s", self._shift.worker, told(failure)
             )

@@ -7,8 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from outreach.roles.failures import failures_told
 from outreach.roles.intake import BadLine, Intake, accept_lines
 from outreach.rules.line_source import UnreadableError, open_lines
+
+_ADVICE = "What came before is queued; run it again with all lines: those with an idempotency_key are not queued twice."
 
 
 class Command(BaseCommand):
@@ -21,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with open_lines(options["file"]) as lines:
+            with failures_told(_ADVICE), open_lines(options["file"]) as lines:
                 counts = accept_lines(Intake.connect(time.time), lines, self._report)
         except UnreadableError as error:
             raise CommandError(str(error)) from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from outreach.roles.failures import failures_told
 from outreach.roles.remedies import Remedies
 
 
@@ -19,5 +20,6 @@ class Command(BaseCommand):
         parser.add_argument("recipient", help="the address or handle")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        erased = Remedies.connect(time.time).forget(options["recipient"])
+        with failures_told("Run it again once it answers, until it says how many it erased."):
+            erased = Remedies.connect(time.time).forget(options["recipient"])
         self.stdout.write(f"erased={erased}")

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from outreach.models import Touch
+from outreach.roles.failures import failures_told
 from outreach.roles.remedies import Remedies
 
 
@@ -30,8 +31,9 @@ class Command(BaseCommand):
             "finished_at__gte": options["since"],
         }
         dead = Touch.objects.filter(status=Touch.Status.DEAD, **{name: value for name, value in given.items() if value})
-        if options["dry_run"]:
-            self.stdout.write(f"dead={dead.count()} redriven=0")
-            return
-        redriven = Remedies.connect(time.time).redrive(dead, options["per_minute"])
-        self.stdout.write(f"dead={dead.count()} redriven={redriven}")
+        with failures_told(
+            "Run reconcile_outreach once it answers: what was redriven stands in the ledger; then run it again."
+        ):
+            redriven = 0 if options["dry_run"] else Remedies.connect(time.time).redrive(dead, options["per_minute"])
+            left = dead.count()
+        self.stdout.write(f"dead={left} redriven={redriven}")

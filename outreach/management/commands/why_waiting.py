@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from outreach.roles.failures import failures_told
 from outreach.roles.waiting import UnknownTargetError, waiting_of
 from outreach.store.inspection import QueueView
 
@@ -20,7 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            waiting = waiting_of(options["target"], QueueView.connect())
+            with failures_told("Run it again once it answers."):
+                waiting = waiting_of(options["target"], QueueView.connect())
         except UnknownTargetError as error:
             raise CommandError(str(error)) from None
         line = f"{waiting.status}. {waiting.text or 'Nothing holds it.'}"

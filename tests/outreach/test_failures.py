@@ -1,0 +1,79 @@
+"""Redis or the database away: who may wait waits, who may not says so in one line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management.base import CommandError
+from django.db import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
+
+from avo_project.stop_flag import StopFlag
+from outreach.models import Inbox, Touch
+from outreach.roles.failures import GivenUpError, Patience, failures_told
+from tests.doubles import DownRedis, FixedClock
+from tests.outreach.conftest import Desk
+
+Queue = Callable[..., list[Touch]]
+
+
+def test_rests_grow_and_begin_anew(clock: FixedClock) -> None:
+    patience = Patience(clock, None)
+    rests = [patience.rest_seconds(RedisConnectionError("away")) for _ in range(6)]
+    assert rests == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    clock.advance(1_000_000)
+    patience.renew()
+    assert patience.rest_seconds(OperationalError("away")) == 0.2
+
+
+def test_patience_ends_only_where_it_is_limited(clock: FixedClock) -> None:
+    patience = Patience(clock, 10.0)
+    patience.rest_seconds(RedisConnectionError("away"))
+    clock.advance(9.9)
+    patience.rest_seconds(RedisConnectionError("away"))
+    clock.advance(0.1)
+    with pytest.raises(GivenUpError, match="the Redis of the role outreach failed: away"):
+        patience.rest_seconds(RedisConnectionError("away"))
+
+
+@pytest.mark.parametrize(
+    ("failure", "whose"),
+    [
+        (RedisConnectionError("no\nanswer"), "the Redis of the role outreach failed: no. Again."),
+        (RedisClusterException("no slot"), "the Redis of the role outreach failed: no slot. Again."),
+        (OperationalError("no such table: x"), "the database failed: no such table: x. Again."),
+    ],
+)
+def test_a_failure_is_told_in_one_line(failure: Exception, whose: str) -> None:
+    with pytest.raises(CommandError) as told, failures_told("Again."):
+        raise failure
+    assert str(told.value) == whose
+
+
+def test_no_secret_is_told() -> None:
+    with pytest.raises(CommandError) as told, failures_told(""):
+        raise RedisConnectionError("cannot reach redis://user:hunter2@host")
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.django_db
+def test_a_worker_outlives_a_lost_server_and_goes_on(
+    inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock, redis_of: Any
+) -> None:
+    queue_up(2)
+    stop, patience, worker = StopFlag(), Patience(clock, None), desk.worker
+    down = DownRedis(redis_of("outreach"), is_down=True)
+    worker._lanes._client, worker._lanes._scripts = down, {verb: _Down() for verb in worker._lanes._scripts}
+    worker._beat_if_reachable()
+    assert not worker._survive(stop, patience)
+    assert desk.sender.sent == []
+    worker._lanes.__init__(redis_of("outreach"), worker._lanes._now_ms)  # type: ignore[misc]
+    assert not worker._survive(stop, patience)
+    desk.work()
+    assert len(desk.sender.sent) == 2
+
+
+class _Down:
+    def __call__(self, *arguments: Any) -> None:
+        raise RedisConnectionError("down on demand")
