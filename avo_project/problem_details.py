@@ -133,16 +133,23 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     return problem_response(403, "This form was not sent from our own page. Open the page again and resend it.")
 
 
-def only_safe_methods(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """``view`` answers GET and HEAD, and every other method with a 405 problem."""
+def only_methods(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
+    """Decorates a view that no form of ours leads to: it answers ``methods`` alone, any other with a 405 problem."""
 
-    @wraps(view)
-    def checked(request: HttpRequest) -> HttpResponseBase:
-        if request.method in {"GET", "HEAD"}:
-            return view(request)
-        return problem_response(405, f'Method "{request.method}" not allowed.', headers={"Allow": "GET, HEAD"})
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **parts: Any) -> HttpResponseBase:
+            if request.method in methods:
+                return view(request, *args, **parts)
+            allow = {"Allow": ", ".join(methods)}
+            return problem_response(405, f'Method "{request.method}" not allowed.', headers=allow)
 
-    return csrf_exempt(checked)
+        return csrf_exempt(checked)
+
+    return decorate
+
+
+only_safe_methods = only_methods("GET", "HEAD")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -161,3 +161,34 @@ def test_a_post_unsubscribes_at_once_and_from_everything(
 def test_a_forged_link_is_a_404(client: Any, db: None, redis_of: Any, token: str) -> None:
     assert client.post(f"/u/{token}").status_code == 404
     assert Suppression.objects.count() == 0
+
+
+@pytest.mark.parametrize(("permission", "statuses"), [("add_touch", [202, 200]), ("view_touch", [403, 200])])
+def test_whoever_may_queue_may_follow_what_was_queued(
+    client: Any,
+    django_user_model: Any,
+    queue_up: Callable[..., list[Touch]],
+    inbox: Inbox,
+    permission: str,
+    statuses: list[int],
+) -> None:
+    [touch] = queue_up()
+    user = django_user_model.objects.create_user("producer")
+    user.user_permissions.set(Permission.objects.filter(codename=permission))
+    headers = {"Authorization": f"Token {Token.objects.create(user=user).key}"}
+    posted = client.post(URL, touch_data(), content_type="application/json", headers=headers)
+    asked = client.get(f"{URL}/{touch.pk}", headers=headers)
+    assert [posted.status_code, asked.status_code] == statuses
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
+def test_the_unsubscribe_link_refuses_other_methods_with_a_problem(client: Any, method: str) -> None:
+    answer = getattr(client, method)("/u/token")
+    assert (answer.status_code, answer["Content-Type"]) == (405, "application/problem+json")
+    assert answer["Allow"] == "GET, HEAD, POST"
+
+
+def test_json_of_any_depth_is_refused_in_words(client: Any, key: str) -> None:
+    headers = {"Authorization": f"Token {key}"}
+    answer = client.post(URL, "[" * 50_000, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
