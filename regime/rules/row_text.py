@@ -21,42 +21,35 @@ class RowText:
     """Writes rows about ``symbols`` (n,), which were computed at ``stamps`` (n,), in Unix seconds."""
 
     def __init__(self, symbols: Texts, stamps: NDArray[np.float64]) -> None:
-        self._symbols = _escaped(symbols)
-        self._stamps = stamps
+        self._heads = _beside(b'{"symbol":"', _escaped(symbols), b'","computed_at":', stamp_texts(stamps))
 
     def rows(
         self, where: NDArray[np.intp], timeframe: str, regimes: NDArray[np.uint8], scores: NDArray[np.uint16]
     ) -> bytes:
         """The rows of the positions ``where`` (m,), separated by commas, with their regimes (m,) as places in REGIMES
         and packed scores (m,)."""
-        symbols, stamps = self._symbols[where], stamp_texts(self._stamps[where])
-        middles, numbers = _middles(timeframe)[regimes], _score_texts()[scores]
-        columns = {"symbol": symbols, "stamp": stamps, "middle": middles, "score": numbers}
-        kinds = {name: texts.dtype for name, texts in columns.items()}
-        table = np.empty(
-            len(where),
-            [
-                ("open", "S11"),
-                ("symbol", kinds["symbol"]),
-                ("named", "S16"),
-                ("stamp", kinds["stamp"]),
-                ("middle", kinds["middle"]),
-                ("score", kinds["score"]),
-                ("close", "S2"),
-            ],
-        )
-        table["open"], table["named"], table["close"] = b'{"symbol":"', b'","computed_at":', b"},"
-        for name, texts in columns.items():
-            table[name] = texts
-        return table.tobytes().translate(None, b"\0")[:-1]
+        rows = _beside(self._heads[where], _middles(timeframe)[regimes], _tails()[scores])
+        return rows.tobytes().translate(None, b"\0")[:-1]
+
+
+def _beside(*columns: Texts | bytes) -> Texts:
+    """Columns (n,) and texts that are the same in each row as one column; the padding stays where it is."""
+    arrays = [np.asarray(column, dtype=np.bytes_) for column in columns]
+    table = np.empty(
+        max(array.size for array in arrays if array.ndim), [(f"f{n}", a.dtype) for n, a in enumerate(arrays)]
+    )
+    for number, array in enumerate(arrays):
+        table[f"f{number}"] = array
+    joined: Texts = table.view(f"S{table.itemsize}")
+    return joined
 
 
 def stamp_texts(stamps: NDArray[np.float64]) -> Texts:
     """Unix seconds as JSON, whole ones without a fraction."""
     whole = stamps.astype(np.int64)
     if not len(stamps) or (whole != stamps).any() or whole.min() < _TENS**2 or whole.max() >= _TENS**3:
-        plain = [int(stamp) if stamp.is_integer() else stamp for stamp in stamps.tolist()]
-        return np.array([orjson.dumps(stamp) for stamp in plain], dtype=np.bytes_)
+        listed = orjson.dumps(np.ascontiguousarray(stamps), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+        return np.array([text.removesuffix(b".0") for text in listed[: len(stamps)]], dtype=np.bytes_)
     upper, low = np.divmod(whole, _TENS)
     high, middle = np.divmod(upper, _TENS)
     leading, following = _fours()
@@ -79,10 +72,12 @@ def _fours() -> tuple[Texts, Texts]:
 
 
 @cache
-def _score_texts() -> Texts:
-    """Every packed score as JSON, rounded to five decimals."""
+def _tails() -> Texts:
+    """Every packed score as JSON, rounded to five decimals, and the end of a row."""
     scores = (np.arange(SCORE_SCALE + 1) / SCORE_SCALE).round(5)
-    return np.array(orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b","))
+    return np.array(
+        [text + b"}," for text in orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")]
+    )
 
 
 @cache
