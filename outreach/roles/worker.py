@@ -96,17 +96,17 @@ class Worker:
         patience = Patience(self._clock, _PATIENCE_SECONDS if stop_when_idle else None)
         with Heartbeat(self._beat_if_reachable, self._shift.lease_seconds / 3):
             try:
-                while not stop and not (self._survive(stop, patience) and stop_when_idle):
+                while not stop and not self._survive(stop, patience, stop_when_idle):
                     self._was_woken |= stop_when_idle  # it must see at once when nobody holds anything any more
             finally:
                 self._finish()
 
-    def _survive(self, stop: StopFlag, patience: Patience) -> bool:
-        """One step and the rest after it; returns whether there is nothing left to wait for."""
+    def _survive(self, stop: StopFlag, patience: Patience, stop_when_idle: bool) -> bool:
+        """One step and the rest after it; returns whether this worker is to end because nothing is left to wait for."""
         try:
             stepped = self.step()
             patience.renew()
-            if self._is_done(stepped):
+            if stop_when_idle and self._is_done(stepped):
                 return True
             if stepped.is_idle:
                 self._rest(stop, stepped.next_seconds)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -156,9 +156,10 @@ def _the_one(folder: Path, is_meant: Callable[[str], bool]) -> int:
 
 
 def kill(*processes: int) -> None:
-    """kill -9, and the wait until it has worked."""
+    """kill -9, and the wait until it has worked; one that has just ended by itself is no less dead."""
     for process in processes:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     eventually(lambda: not any(is_alive(process) for process in processes), pause_seconds=0.01)
 
 

@@ -66,10 +66,10 @@ def test_a_worker_outlives_a_lost_server_and_goes_on(
     down = DownRedis(redis_of("outreach"), is_down=True)
     worker._lanes._client, worker._lanes._scripts = down, {verb: _Down() for verb in worker._lanes._scripts}
     worker._beat_if_reachable()
-    assert not worker._survive(stop, patience)
+    assert not worker._survive(stop, patience, stop_when_idle=False)
     assert desk.sender.sent == []
     worker._lanes.__init__(redis_of("outreach"), worker._lanes._now_ms)  # type: ignore[misc]
-    assert not worker._survive(stop, patience)
+    assert not worker._survive(stop, patience, stop_when_idle=False)
     desk.work()
     assert len(desk.sender.sent) == 2
 
