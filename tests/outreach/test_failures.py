@@ -16,6 +16,7 @@ from tests.doubles import DownRedis, FixedClock
 from tests.outreach.conftest import Desk
 
 Queue = Callable[..., list[Touch]]
+pytestmark = pytest.mark.django_db
 
 
 def test_rests_grow_and_begin_anew(clock: FixedClock) -> None:
@@ -57,7 +58,6 @@ def test_no_secret_is_told() -> None:
     assert "hunter2" not in str(told.value)
 
 
-@pytest.mark.django_db
 def test_a_worker_outlives_a_lost_server_and_goes_on(
     inbox: Inbox, queue_up: Queue, desk: Desk, clock: FixedClock, redis_of: Any
 ) -> None:
