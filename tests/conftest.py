@@ -17,8 +17,10 @@ from redis.retry import Retry
 from tests.doubles import FixedClock
 from tests.settings import REDIS_KIND, TEST_FOLDER
 
-# A test is as slow as the machine is busy; what hangs is ended by pytest-timeout.
-hypothesis.settings.register_profile("avo", deadline=None)
+# A test is as slow as the machine is busy; what hangs is ended by pytest-timeout. A change is judged by the same
+# examples each time; `--hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("avo", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
 hypothesis.settings.load_profile("avo")
 
 

@@ -251,6 +251,7 @@ class TouchMachine(RuleBasedStateMachine):
         """At work; right after taking touches; after noting them in the ledger; after writing an answer into it."""
         process = self.processes[name]
         if where in {"reserved", "noted"}:
+            process.book.refresh()  # as its step does before it takes anything
             terms = process.book.terms(self.ids, self.clock.now)
             held = self.lanes.reserve(process.shift, 2, terms, most_of_one=2).reservations
             if where == "noted":
