@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import STORE_FAILURES, told
 from outreach.conf import OutreachConf
+from outreach.keys import REDIS_ALIAS
 from outreach.models import Touch
 from outreach.roles.crew import Crew
-from outreach.roles.failures import STORE_FAILURES, Patience, told
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.ledger import Ledger, Tried
+from outreach.roles.patience import Patience
 from outreach.roles.upkeep import Upkeep
 from outreach.rules.breaker import Breaker
 from outreach.rules.calm import Calm
@@ -91,7 +93,7 @@ class Worker:
     def run(self, stop: StopFlag, *, stop_when_idle: bool = False) -> None:
         """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything.
 
-        While Redis or the database is away it waits; with ``stop_when_idle`` not for ever: raises GivenUpError.
+        While Redis or the database is away it waits; with ``stop_when_idle`` not for ever: raises the failure.
         """
         patience = Patience(self._clock, _PATIENCE_SECONDS if stop_when_idle else None)
         with Heartbeat(self._beat_if_reachable, self._shift.lease_seconds / 3):
@@ -149,7 +151,7 @@ class Worker:
         try:
             self.beat()
         except STORE_FAILURES as failure:
-            logger.warning("heartbeat missed: %s", told(failure))
+            logger.warning("heartbeat missed: %s", told(failure, REDIS_ALIAS))
 
     def _settle(self, now: float) -> int:
         """The ledger first: what is written there is true even if Redis forgets it."""
@@ -231,5 +233,7 @@ class Worker:
             self._lanes.retire(self._shift.worker)
         except STORE_FAILURES as failure:
             logger.warning(
-                "worker %s ends; what it held is recovered when its leases end: %s", self._shift.worker, told(failure)
+                "worker %s ends; what it held is recovered when its leases end: %s",
+                self._shift.worker,
+                told(failure, REDIS_ALIAS),
             )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from regime.roles.failures import REDIS_FAILURES
+from avo_project.store_failures import REDIS_FAILURES
 from regime.roles.macro_table import load_rows
 from regime.rules.macro_file import MacroFileError, MacroRow, rows_of
 from regime.store.answer_cache import AnswerCache

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
-from redis.exceptions import RedisClusterException, RedisError
 
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import REDIS_FAILURES, told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.rules.lag import LagLimits, StreamFigures, limits_passed
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,6 @@ class LagAlert:
         while not stop:
             try:
                 self.step(time.monotonic())
-            except (RedisError, RedisClusterException) as failure:
-                logger.warning("signals: the stream cannot be looked at: %s", failure)
+            except REDIS_FAILURES as failure:
+                logger.warning("signals: the stream cannot be looked at: %s", told(failure, REDIS_ALIAS))
             stop.wait(_EVERY_SECONDS)

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import REDIS_FAILURES
 from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
 from signals_app.roles.handling import UnavailableError
 from signals_app.roles.housekeeping import Housekeeper
@@ -170,7 +171,7 @@ class Consumer:
             self._processor.acknowledge_done()
             handed_back = self._member.leave()
             self._housekeeper.tidy()
-        except RedisError as failure:
+        except REDIS_FAILURES as failure:
             logger.warning("left without a word, others claim what is left once it is idle: %s", failure)
         else:
             if handed_back:

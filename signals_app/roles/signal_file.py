@@ -68,6 +68,12 @@ class SignalFile:
     def next_line(self) -> int | None:
         return self._taken[0] if self._taken else None
 
+    @property
+    def so_far(self) -> str:
+        """What somebody must know who goes on after a failure, in sentences."""
+        rest = f" Go on from line {self.next_line}." if self.next_line else ""
+        return f"{self.published} were published before.{rest}"
+
     def _events(self) -> Iterator[Event]:
         for number, line in enumerate(self._lines, 1):
             if not line.strip():

@@ -34,7 +34,7 @@ def test_no_failure_of_redis_ends_it(caplog: pytest.LogCaptureFixture) -> None:
         raise RedisClusterException("no node answers")
 
     LagAlert(away, LagLimits()).run(stop)
-    assert "cannot be looked at: no node answers" in caplog.text
+    assert "cannot be looked at: the Redis of the role signals failed: no node answers." in caplog.text
 
 
 def test_it_ends_when_asked() -> None:

@@ -44,6 +44,30 @@ def test_from_a_file_to_executions(redis_client: Any, signal_file: Path) -> None
     assert Execution.objects.count() == 20
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "publish_signals {file}",
+        "consume_signals --stop-when-idle",
+        "derive_signals",
+        "replay_signals --from 1-0 --to 2-0 --group again",
+        "signal_dead_letters",
+        "signal_dead_letters --redrive",
+        "signal_groups",
+        "signal_groups --forget other --yes",
+        "signal_lag",
+    ],
+)
+def test_a_redis_that_refuses_is_told_of_in_one_line(redis_client: Any, signal_file: Path, command: str) -> None:
+    redis_client.mset({keys.LIVE: "somebody else's", keys.DEAD: "too"})
+    with pytest.raises(CommandError) as told:
+        run(*command.format(file=signal_file).split())
+    said = str(told.value)
+    assert said.startswith("the Redis of the role signals")
+    assert " failed: WRONGTYPE" in said
+    assert "\n" not in said
+
+
 def test_without_its_table_nothing_is_given_up_and_the_end_is_an_error(
     redis_client: Any, signal_file: Path, executions_missing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

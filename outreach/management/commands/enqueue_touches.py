@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.intake import BadLine, Intake, accept_lines
 from outreach.rules.line_source import UnreadableError, open_lines
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with failures_told(_ADVICE), open_lines(options["file"]) as lines:
+            with failures_told(REDIS_ALIAS, _ADVICE), open_lines(options["file"]) as lines:
                 counts = accept_lines(Intake.connect(time.time), lines, self._report)
         except UnreadableError as error:
             raise CommandError(str(error)) from None

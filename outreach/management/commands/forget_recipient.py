@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.remedies import Remedies
 
 
@@ -20,6 +21,6 @@ class Command(BaseCommand):
         parser.add_argument("recipient", help="the address or handle")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told("Run it again once it answers, until it says how many it erased."):
+        with failures_told(REDIS_ALIAS, "Run it again once it answers, until it says how many it erased."):
             erased = Remedies.connect(time.time).forget(options["recipient"])
         self.stdout.write(f"erased={erased}")

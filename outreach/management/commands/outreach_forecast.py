@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.outlook import Outlook, outlooks
 from outreach.store.inspection import QueueView
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told("Run it again once it answers."):
+        with failures_told(REDIS_ALIAS, "Run it again once it answers."):
             found = list(outlooks(QueueView.connect(), options["days"]))
         for outlook in found:
             self.stdout.write(json.dumps(as_json(outlook)) if options["json"] else as_line(outlook))

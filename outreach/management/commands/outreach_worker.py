@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from avo_project.stop_flag import StopFlag
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.worker_wiring import default_name, make_worker
 
 
@@ -32,6 +33,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker = make_worker(options["worker"], options["concurrency"], options["lease_seconds"])
-        with failures_told("What it held is recovered by the next worker."), StopFlag() as stop:
+        with failures_told(REDIS_ALIAS, "What it held is recovered by the next worker."), StopFlag() as stop:
             worker.run(stop, stop_when_idle=options["stop_when_idle"])
         self.stdout.write(worker.summary)

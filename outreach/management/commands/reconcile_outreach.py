@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.reconcile import Reconciler
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told("Run it again once it answers: the ledger still holds every touch."):
+        with failures_told(REDIS_ALIAS, "Run it again once it answers: the ledger still holds every touch."):
             reconciler = Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000)
             done = asdict(reconciler.everything(time.time()))
         line = " ".join(f"{name}={count}" for name, count in done.items())

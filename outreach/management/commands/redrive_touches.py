@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.models import Touch
-from outreach.roles.failures import failures_told
 from outreach.roles.remedies import Remedies
 
 
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         }
         dead = Touch.objects.filter(status=Touch.Status.DEAD, **{name: value for name, value in given.items() if value})
         with failures_told(
-            "Run reconcile_outreach once it answers: what was redriven stands in the ledger; then run it again."
+            REDIS_ALIAS,
+            "Run reconcile_outreach once it answers: what was redriven stands in the ledger; then run it again.",
         ):
             redriven = 0 if options["dry_run"] else Remedies.connect(time.time).redrive(dead, options["per_minute"])
             left = dead.count()

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.models import Inbox
-from outreach.roles.failures import failures_told
 from outreach.roles.inbox_settings import change_inbox, describe
 from outreach.rules.inbox_check import InboxError, parse_warm_up, parse_window
 from outreach.rules.presets import PRESETS
@@ -51,7 +52,9 @@ class Command(BaseCommand):
                 changes |= parse_warm_up(options["warm_up"], timezone.now().date())
             if options["window"] is not None:
                 changes["window_opens"], changes["window_closes"] = parse_window(options["window"])
-            with failures_told("The inbox stays as it was; run it again once the database can be written."):
+            with failures_told(
+                REDIS_ALIAS, "The inbox stays as it was; run it again once the database can be written."
+            ):
                 inbox = change_inbox(options["address"], changes)
         except InboxError as error:
             raise CommandError(str(error)) from None

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from outreach.roles.failures import failures_told
+from avo_project.store_failures import failures_told
+from outreach.keys import REDIS_ALIAS
 from outreach.roles.waiting import UnknownTargetError, waiting_of
 from outreach.store.inspection import QueueView
 
@@ -21,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with failures_told("Run it again once it answers."):
+            with failures_told(REDIS_ALIAS, "Run it again once it answers."):
                 waiting = waiting_of(options["target"], QueueView.connect())
         except UnknownTargetError as error:
             raise CommandError(str(error)) from None

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import failures_told
 from regime.conf import regime_conf
-from regime.roles.failures import redis_failure_told
+from regime.keys import REDIS_ALIAS
 from regime.roles.progress import Progress
 from regime.roles.ttl_backfill import Pace, TtlBackfill
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with redis_failure_told("What is mended stays; run it again for the rest once Redis answers."):
+        with failures_told(REDIS_ALIAS, "What is mended stays; run it again for the rest once Redis answers."):
             self._backfill(**options)
 
     def _backfill(self, dry_run: bool, assume_age: float | None, **options: Any) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from avo_project.store_failures import failures_told
+from regime.keys import REDIS_ALIAS
 from regime.roles.computing import states_of_closes
 from regime.roles.cycle import Cycle
-from regime.roles.failures import redis_failure_told
 from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
 from regime.rules.text_file import TextFileError
 
@@ -31,6 +32,6 @@ class Command(BaseCommand):
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:
             raise CommandError(f"there is no close up to {as_of}")
-        with redis_failure_told("What is written stays; run it again once Redis answers."):
+        with failures_told(REDIS_ALIAS, "What is written stays; run it again once Redis answers."):
             report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
         self.stdout.write(f"{report.summary()} symbols={len(closes.symbols)} closes_up_to={closes.days[-1]}")

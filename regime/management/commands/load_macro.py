@@ -4,7 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from avo_project.store_failures import failures_told
 from regime.conf import regime_conf
+from regime.keys import ANSWERS_ALIAS
 from regime.roles.macro_load import load_macro_file
 from regime.rules.macro_file import MacroFileError
 from regime.rules.text_file import TextFileError
@@ -18,14 +20,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
-            report = load_macro_file(file, lambda number, why: self.stderr.write(f"line {number}: {why}"))
+            with failures_told(ANSWERS_ALIAS, "No row was loaded; run it again once it can be written."):
+                report = load_macro_file(file, lambda number, why: self.stderr.write(f"line {number}: {why}"))
         except (MacroFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {file}: {error}") from error
         self.stdout.write(f"rows={report.rows} bad_lines={report.bad}")
         if not report.is_announced:
             self.stderr.write(
-                "warning: the rows are in, but the Redis of the role default does not answer, so answers that it "
-                f"keeps may stay for {regime_conf().macro_fresh_seconds} s. There is nothing to do."
+                f"warning: the rows are in, but the Redis of the role {ANSWERS_ALIAS} does not answer, so answers that "
+                f"it keeps may stay for {regime_conf().macro_fresh_seconds} s. There is nothing to do."
             )
         if report.bad:
             raise SystemExit(1)

@@ -8,7 +8,8 @@ from avo_project.console.sampler import Sampler
 from avo_project.console.samples import FINE
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
-from regime.roles.failures import redis_failure_told
+from avo_project.store_failures import failures_told
+from regime.keys import REDIS_ALIAS
 from regime.roles.refresher import Refresher
 
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, so long after each start")
 
     def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
-        with redis_failure_told("The collection stays as it was; run it again once Redis answers."):
+        with failures_told(REDIS_ALIAS, "The collection stays as it was; run it again once Redis answers."):
             self._refresh(watch)
 
     def _refresh(self, watch: float | None) -> None:

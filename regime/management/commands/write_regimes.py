@@ -6,8 +6,9 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError
 
+from avo_project.store_failures import failures_told
+from regime.keys import REDIS_ALIAS
 from regime.roles.cycle import Cycle
-from regime.roles.failures import redis_failure_told
 from regime.roles.progress import Progress
 from regime.rules.state_lines import StateLines
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"cannot read {file}: {error.strerror}") from error
         with source as stream, Progress("states", sys.stderr) as progress:
             lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
-            with redis_failure_told("What is written stays; run it again with all states once Redis answers."):
+            with failures_told(REDIS_ALIAS, "What is written stays; run it again with all states once Redis answers."):
                 report = Cycle.connect(time.time).write(lines, progress.advance)
         self.stdout.write(f"{report.summary()} bad_lines={lines.bad} {progress.summary()}")
         if lines.bad:

@@ -2,14 +2,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import failures_told
 from signals_app import keys
 from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
 from signals_app.roles.handling import UnavailableError
 from signals_app.roles.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
+
+_ADVICE = "Nothing was given up for it, what is left is delivered again."
 
 
 class Command(BaseCommand):
@@ -29,17 +31,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
         chosen = ConsumerOptions(**{name: options[name] for name in ConsumerOptions.__slots__})
-        with StopFlag() as stop:
+        with failures_told(keys.REDIS_ALIAS, _ADVICE), StopFlag() as stop:
             deadline = StopDeadline(stop)
             try:
                 consumer = assemble_consumer(chosen, deadline)
                 tally = consumer.run(stop, deadline, stop_when_idle=stop_when_idle)
             except (ValueError, ImportError, TypeError, NameTakenError) as error:
                 raise CommandError(str(error)) from error
-            except RedisError as error:
-                raise CommandError(f"Redis refuses: {error}") from error
             except UnavailableError as error:
-                raise CommandError(
-                    f"{error}; {consumer.tally}. Nothing was given up for it, what is left is delivered again."
-                ) from error
+                raise CommandError(f"{error}; {consumer.tally}. {_ADVICE}") from error
         self.stdout.write(str(tally))

@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
+from avo_project.store_failures import failures_told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.derivation import Deriver
 from signals_app.store.stream import StreamFullError
 
@@ -16,7 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, timeframe: str, **options: Any) -> None:
         try:
-            derived = Deriver.connect().derive(timeframe)
-        except (StreamFullError, ValueError, ImportError, RedisError) as error:
+            with failures_told(f"{REDIS_ALIAS} or regime", "Run it again once it answers: it goes on where it was."):
+                derived = Deriver.connect().derive(timeframe)
+        except (StreamFullError, ValueError, ImportError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"cycle={derived.cycle or 'none'} changes={derived.changes} published={derived.published}")

@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
+from avo_project.store_failures import REDIS_FAILURES, told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.publisher import Publisher
 from signals_app.roles.signal_file import SignalFile, open_lines
 from signals_app.store.stream import StreamFullError
@@ -22,9 +23,10 @@ class Command(BaseCommand):
                 signals.publish(Publisher.connect())
         except OSError as error:
             raise CommandError(f"cannot read {file}: {error.strerror}") from error
-        except (StreamFullError, RedisError) as error:
-            rest = f" Go on from line {signals.next_line}." if signals.next_line else ""
-            raise CommandError(f"{error} {signals.published} were published before.{rest}") from error
+        except StreamFullError as full:
+            raise CommandError(f"{full} {signals.so_far}") from full
+        except REDIS_FAILURES as failure:
+            raise CommandError(f"{told(failure, REDIS_ALIAS)} {signals.so_far}") from failure
         self.stdout.write(f"published={signals.published} bad={signals.bad}")
         if signals.bad:
             raise CommandError(f"{signals.bad} bad lines were skipped")

@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
+from avo_project.store_failures import failures_told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.replay import start_replay
 from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream
@@ -19,7 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, first: str, last: str, group: str, **options: Any) -> None:
         try:
-            entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
-        except (ValueError, ReplayRefusedError, RedisError) as error:
+            with failures_told(REDIS_ALIAS, "See signal_groups whether the group is there; if not, run it again."):
+                entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
+        except (ValueError, ReplayRefusedError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"group={group} entries={entries}")

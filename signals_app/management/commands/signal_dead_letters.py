@@ -2,10 +2,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
 from avo_project.json_bytes import dump_json
 from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import REDIS_FAILURES, told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.redriving import LetterCarrier, LetterFilter, Verb
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.stream import StreamFullError
@@ -32,8 +33,10 @@ class Command(BaseCommand):
             )
             try:
                 carrier.carry("show" if dry_run or not verb else verb, wanted)
-            except (StreamFullError, RedisError) as error:
-                raise CommandError(f"{error} {carrier.done} were done before.") from error
+            except StreamFullError as full:
+                raise CommandError(f"{full} {carrier.done} were done before.") from full
+            except REDIS_FAILURES as failure:
+                raise CommandError(f"{told(failure, REDIS_ALIAS)} {carrier.done} were done before.") from failure
         self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={carrier.done}")
 
     def _report(self, letter: DeadLetter) -> None:

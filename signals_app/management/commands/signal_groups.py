@@ -2,8 +2,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from redis.exceptions import RedisError
 
+from avo_project.store_failures import failures_told
+from signals_app.keys import REDIS_ALIAS
 from signals_app.roles import inspection
 from signals_app.roles.operations import OperationRefusedError, describe_forgetting, forget_group
 from signals_app.rules.lag_text import lag_text
@@ -18,13 +19,17 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, forget: str | None, yes: bool, **options: Any) -> None:
-        try:
+        with failures_told(REDIS_ALIAS, "Run it again once it answers."):
             if forget is None:
                 self.stdout.write(lag_text(inspection.figures()))
-                return
-            self.stdout.write(describe_forgetting(forget))
+            else:
+                self._forget(forget, yes)
+
+    def _forget(self, group: str, yes: bool) -> None:
+        try:
+            self.stdout.write(describe_forgetting(group))
             if not yes and input("Forget it? [y/N] ").strip().lower() != "y":
                 raise CommandError("Nothing was changed.")
-            self.stdout.write(forget_group(forget))
-        except (OperationRefusedError, NameTakenError, RedisError) as error:
+            self.stdout.write(forget_group(group))
+        except (OperationRefusedError, NameTakenError) as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,29 @@
+"""What a command says when a Redis or the database is away: one line that tells whose it is and what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError
+from django.db import Error as DatabaseFailure
+from redis.exceptions import RedisClusterException, RedisError
+
+from avo_project.redaction import redacted
+
+REDIS_FAILURES = (RedisError, RedisClusterException)  # the second is none of the first
+STORE_FAILURES = (*REDIS_FAILURES, DatabaseFailure)
+
+
+def told(failure: Exception, role: str) -> str:
+    """The failure in one line without secrets, and whose it is: the database's, or the Redis of the role's."""
+    lines = redacted(str(failure)).strip().splitlines() or [type(failure).__name__]
+    whose = "the database" if isinstance(failure, DatabaseFailure) else f"the Redis of the role {role}"
+    return f"{whose} failed: {lines[0].rstrip('.')}."
+
+
+@contextmanager
+def failures_told(role: str, advice: str) -> Iterator[None]:
+    """Raises CommandError, with ``advice`` at its end, when Redis or the database fails within the block."""
+    try:
+        yield
+    except STORE_FAILURES as failure:
+        raise CommandError(f"{told(failure, role)} {advice}") from failure
