@@ -22,6 +22,11 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
     def bulk_update(self, *args: Any, **options: Any) -> NoReturn:
         raise AppendOnlyError
 
+    def bulk_create(self, *args: Any, update_conflicts: bool = False, **options: Any) -> list[Any]:
+        if update_conflicts:
+            raise AppendOnlyError
+        return super().bulk_create(*args, **options)
+
     def delete(self) -> NoReturn:
         raise AppendOnlyError
 

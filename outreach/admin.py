@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from avo_project.console.read_only_admin import ReadOnly
+from avo_project.console.reasoned_admin import DELETE, ReasonedAdmin
 from avo_project.console.row_actions import RowAction, RowActionsAdmin
 from avo_project.redaction import redacted
 from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
@@ -62,7 +64,7 @@ def _unknown(chosen: QuerySet[Any]) -> QuerySet[Any]:
 
 
 @admin.register(Inbox)
-class InboxAdmin(RowActionsAdmin):
+class InboxAdmin(ReasonedAdmin):
     """Limits can be edited in the list; workers follow within 5 seconds."""
 
     list_display = (
@@ -83,6 +85,7 @@ class InboxAdmin(RowActionsAdmin):
     row_actions = (
         RowAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause, _running),
         RowAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume, _paused),
+        DELETE,
     )
 
     @admin.display(description="pause reason")
@@ -91,25 +94,27 @@ class InboxAdmin(RowActionsAdmin):
         return redacted(inbox.pause_reason)
 
 
-class _ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key")
+_TOLD = ("told_reason",)
 
 
 def _may_see_payload(request: HttpRequest) -> bool:
     return request.user.has_perm("outreach.view_touch_payload")
 
 
-class AttemptInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class _HidesPayload:
+    """A filter in the address tells of a field by what it finds, so nobody may filter by what they may not see."""
+
+    hidden: tuple[str, ...] = (*_PAYLOAD, "reason")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        if lookup.split("__")[0] in self.hidden and not _may_see_payload(request):
+            return False
+        allowed: bool = super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
+        return allowed
+
+
+class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     """What a server said may name the recipient, so that is hidden from who may not see payloads."""
 
     model = Attempt
@@ -125,7 +130,7 @@ class AttemptInline(_ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Touch)
-class TouchAdmin(_ReadOnly, RowActionsAdmin):
+class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
     """Search and timeline. States change through actions only. Who may not see payloads finds no recipient here."""
 
     list_filter = ("status",)
@@ -168,10 +173,10 @@ class TouchAdmin(_ReadOnly, RowActionsAdmin):
         return ("id__exact", "inbox__address__exact", *hidden)
 
     def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        return () if _may_see_payload(request) else (*_PAYLOAD, "reason")
+        return () if _may_see_payload(request) else self.hidden
 
     def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        return () if _may_see_payload(request) else ("told_reason",)
+        return () if _may_see_payload(request) else _TOLD
 
     @admin.display(description="reason")
     def told_reason(self, touch: Touch) -> str:
@@ -179,20 +184,31 @@ class TouchAdmin(_ReadOnly, RowActionsAdmin):
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SuppressionAdmin(_HidesPayload, ReasonedAdmin):
+    """They come from refusals, links and ``forget_recipient``; a person may only lift one."""
+
+    hidden = ("recipient", "recipient_key", "reason")
     readonly_fields = ("recipient_key", "created_at")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("recipient" if _may_see_payload(request) else "id", "reason", "created_at")
+        return ("recipient", "reason", "created_at") if _may_see_payload(request) else ("id", *_TOLD, "created_at")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("recipient",) if _may_see_payload(request) else ()
 
     def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        return () if _may_see_payload(request) else ("recipient", "recipient_key")
+        return () if _may_see_payload(request) else self.hidden
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return self.readonly_fields if _may_see_payload(request) else (*_TOLD, "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    @admin.display(description="reason")
+    def told_reason(self, suppression: Suppression) -> str:
+        """Without addresses: it may quote the server that refused the recipient."""
+        return redacted(suppression.reason)

@@ -144,7 +144,7 @@ class Suppression(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return self.reason
+        return str(self.pk)  # its reason may quote a refusal that names the recipient
 
 
 class OutreachQueue(models.Model):

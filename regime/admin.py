@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 
 from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from avo_project.console.operator_actions import Effect
+from avo_project.console.read_only_admin import ReadOnlyAdmin
 from avo_project.console.sampler import Sampler
 from regime import admin_panels
 from regime.models import MacroObservation, MacroSeries, RegimeCache
@@ -97,28 +98,16 @@ def _pictures(asked: str) -> dict[str, Any]:
     return shown
 
 
-class _ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A vintage is history; corrections come as files, by ``load_macro``."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-
 @admin.register(MacroSeries)
-class MacroSeriesAdmin(_ReadOnly):
+class MacroSeriesAdmin(ReadOnlyAdmin):
     search_fields = ("id",)
 
 
 @admin.register(MacroObservation)
-class MacroObservationAdmin(_ReadOnly):
+class MacroObservationAdmin(ReadOnlyAdmin):
+    """A vintage is history; corrections come as files, by ``load_macro``."""
+
     list_display = ("series_id", "date", "vintage", "value")
     list_filter = ("vintage",)
     search_fields = ("=series__id",)
     date_hierarchy = "date"
-    show_full_result_count = False

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from avo_project.console.read_only_admin import ReadOnlyAdmin
+from avo_project.console.reasoned_admin import ReasonedAdmin
 from throttling.limits_page import RateLimitsAdmin
 from throttling.models import PlanChange, RateLimits, TierOverride
 
@@ -12,9 +14,10 @@ admin.site.register(RateLimits, RateLimitsAdmin)
 
 
 @admin.register(TierOverride)
-class TierOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TierOverrideAdmin(ReasonedAdmin):
     """Who, why, until when. In force everywhere within 5 seconds."""
 
+    rows_say_why = True
     list_display = ("subject", "tier", "rates", "reason", "created_by", "expires_at")
     list_filter = (("tier", admin.EmptyFieldListFilter), "expires_at")  # by its values, one link would have no words
     search_fields = ("subject", "reason")
@@ -26,18 +29,9 @@ class TierOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(PlanChange)
-class PlanChangeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PlanChangeAdmin(ReadOnlyAdmin):
     """What Clerk reported; nobody changes it here."""
 
     list_display = ("subject", "plan", "is_active", "event_type", "event_at", "received_at")
     list_filter = ("plan", "is_active")
     search_fields = ("subject",)
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False

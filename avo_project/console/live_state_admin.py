@@ -5,12 +5,14 @@ Only the list path and the actions are routed, so the stock ``/1/change/`` of an
 
 import logging
 import time
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.forms import MediaDefiningClass
 from django.http import (
     Http404,
     HttpRequest,
@@ -26,9 +28,8 @@ from redis.exceptions import RedisError
 
 from avo_project.console.chart_data import SPANS, chart_data
 from avo_project.console.live_panels import GIVEN, Fragment, Panel, action_button, fragments, json_answer, live_answer
-from avo_project.console.operator_actions import Deed, Effect, log_failure, record, subject_of
+from avo_project.console.operator_actions import Deed, Effect, failed, record, subject_of, tell
 from avo_project.console.role_console import consoles
-from avo_project.redaction import redacted
 
 __all__ = ["Effect", "LiveAction", "LiveStateAdmin", "Panel"]
 
@@ -54,7 +55,11 @@ class LiveAction:
         return [name for name in self.inputs if not request.POST.get(name, "").strip()]
 
 
-class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class _AbstractAdmin(MediaDefiningClass, ABCMeta):
+    """A page that lacks what it must have cannot be registered."""
+
+
+class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignore[type-arg]
     """Base of the live pages. A subclass gives ``panels`` and, if it has any, ``live_actions``.
 
     Every action goes one way: what is missing is asked for, the preview says what would happen, a reason is given and
@@ -67,9 +72,9 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     page_template = "admin/live_state.html"
     confirmation_template = "admin/live_action.html"
 
+    @abstractmethod
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         """The page's tables, from the app's ``inspection``. May raise RedisError, which the page then shows."""
-        raise NotImplementedError
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -189,7 +194,7 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "action": action,
             "asked": [(name, name.replace("_", " "), request.POST.get(name, "")) for name in action.inputs if missing],
             "kept": [pair for pair in posted if pair[0] not in _ASKED_ANEW | set(missing and action.inputs)],
-            "subject": subject_of(request.POST),
+            "subject": subject_of(request.POST, action.inputs),
             "preview": preview,
             "complaint": complaint,
             "reason": request.POST.get("reason", ""),
@@ -200,11 +205,11 @@ class LiveStateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         try:
             effect, has_failed = _effect(action.run(request)), False
         except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
-            log_failure(logger, action.name, error)
-            effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
-        deed = Deed(action.label, subject_of(request.POST), request.POST["reason"].strip(), effect, has_failed)
+            effect, has_failed = failed(action.label, error), True
+        subject = subject_of(request.POST, action.inputs)
+        deed = Deed(action.label, subject, request.POST["reason"].strip(), effect, has_failed)
         record(request, self.opts, deed)
-        self.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
+        tell(self, request, effect, has_failed=has_failed)
 
     def _back(self) -> HttpResponse:
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))

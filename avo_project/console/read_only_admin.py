@@ -1,13 +1,11 @@
-"""A table of the admin that everybody with the view permission may read and nobody may change."""
+"""Tables of the admin that everybody with the view permission may read and nobody may change."""
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows are written by the system, or come as files; corrections go the same way."""
-
-    show_full_result_count = False
+class ReadOnly:
+    """For a ModelAdmin or an inline: rows are written by the system, or come as files; corrections go the same way."""
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -17,3 +15,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """A whole table."""
+
+    show_full_result_count = False

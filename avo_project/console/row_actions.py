@@ -1,20 +1,20 @@
 """Admin actions on chosen rows, or on all that a filter finds: the same one way that actions on live state go."""
 
-import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, DELETION
+from django.db import transaction
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from avo_project.console.operator_actions import Deed, Effect, log_failure, record
+from avo_project.console.operator_actions import Deed, Effect, failed, record, tell
 from avo_project.redaction import redacted
-
-logger = logging.getLogger(__name__)
 
 _NAMED_ROWS = 10
 _LOGGED_ROWS = 100
@@ -23,7 +23,8 @@ _LOGGED_ROWS = 100
 @dataclass(frozen=True, slots=True)
 class RowAction:
     """``run`` changes the rows that ``meant_for`` leaves of those chosen and returns how many it changed; ``done``
-    completes the sentence "3 of 4 …"."""
+    completes the sentence "3 of 4 …". What ``removes`` rows needs the permission to delete them instead of
+    ``operate_<model>``, and is written down in the same transaction, since it touches nothing but rows."""
 
     name: str
     label: str
@@ -31,10 +32,11 @@ class RowAction:
     done: str
     run: Callable[[QuerySet[Any]], int]
     meant_for: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda chosen: chosen
+    removes: bool = False
 
 
 class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A ModelAdmin with ``row_actions``; the permission is ``operate_<model>``."""
+    """A ModelAdmin with ``row_actions`` instead of Django's actions."""
 
     row_actions: Sequence[RowAction] = ()
 
@@ -42,9 +44,9 @@ class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.has_perm(f"{self.opts.app_label}.operate_{self.opts.model_name}")
 
     def get_actions(self, request: HttpRequest, *args: Any, **options: Any) -> dict[str, Any]:
-        if not self.has_operate_permission(request):
-            return {}
-        return {action.name: (_view(action), action.name, action.label) for action in self.row_actions}
+        may = {False: self.has_operate_permission(request), True: self.has_delete_permission(request)}
+        offered = [action for action in self.row_actions if may[action.removes]]
+        return {action.name: (_view(action), action.name, action.label) for action in offered}
 
     def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **options: Any) -> Any:
         """In a list that can be edited no label stands beside the fields, so each one carries its own."""
@@ -58,7 +60,8 @@ def _view(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], Http
     def act(page: Any, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
         is_confirmed, reason = request.POST.get("confirmed") == "yes", request.POST.get("reason", "").strip()
         if is_confirmed and reason:
-            _run(action, page, request, chosen)
+            with transaction.atomic() if action.removes else nullcontext():
+                _run(action, page, request, chosen)
             return None
         return _ask(action, page, request, chosen, "Say why: nothing was done yet." if is_confirmed else "")
 
@@ -87,11 +90,11 @@ def _run(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[An
     try:
         effect, has_failed = _done(action, chosen, count), False
     except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
-        log_failure(logger, action.name, error)
-        effect, has_failed = Effect(redacted(f"{action.label} failed: {error}"), 0), True
+        effect, has_failed = failed(action.label, error), True
     reason = request.POST["reason"].strip()
-    record(request, page.opts, Deed(action.label, subject, reason, effect, has_failed), logged)
-    page.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
+    deed = Deed(action.label, subject, reason, effect, has_failed)
+    record(request, page.opts, deed, logged, DELETION if action.removes and not has_failed else CHANGE)
+    tell(page, request, effect, has_failed=has_failed)
 
 
 def _done(action: RowAction, chosen: QuerySet[Any], count: int) -> Effect:

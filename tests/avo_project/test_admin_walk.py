@@ -28,12 +28,19 @@ from throttling.models import PlanChange, TierOverride
 pytestmark = pytest.mark.django_db
 RECIPIENT = "eve.secret@example.org"
 OWN_ACCOUNT = ("/admin/login/", "/admin/logout/", "/admin/password_change/")
+SECRETS = (RECIPIENT, "secret subject", "secret body", "k" * 64)
 SHOWN_ALIKE = (
     "/admin/",
     "/admin/jsi18n/",
     "/admin/autocomplete/",
     "/admin/password_change/done/",
 )  # whatever the method
+LIVE_PAGES = (
+    "/admin/regime/regimecache/",
+    "/admin/signals_app/livestream/",
+    "/admin/outreach/outreachqueue/",
+    "/admin/throttling/ratelimits/",
+)
 UNSAFE = ("post", "put", "patch", "delete")
 
 
@@ -49,7 +56,7 @@ def everything(redis_of: Any, operator: Any, django_capture_on_commit_callbacks:
     Attempt.objects.create(
         touch=touch, inbox=inbox, outcome="retry", detail=f"<{RECIPIENT}>", worker="w", started_at=now, finished_at=now
     )
-    Suppression.objects.create(recipient_key="k" * 64, recipient=RECIPIENT, reason="unsubscribed")
+    Suppression.objects.create(recipient_key="k" * 64, recipient=RECIPIENT, reason=f"550 <{RECIPIENT}> unknown")
     Execution.objects.create(signal_id=uuid.uuid4(), symbol="A", direction="long", confidence=1, executed_at=now)
     TierOverride.objects.create(subject="user:user_a", tier="free", reason="r")
     PlanChange.objects.create(message_id="m", subject="user:user_a", plan="pro", is_active=True, event_at=now)
@@ -171,18 +178,76 @@ def test_who_may_only_look_changes_nothing_by_any_route_or_method(
 def test_without_the_permission_for_payloads_no_recipient_and_no_token_is_seen(
     viewer: Client, everything: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    secrets = (RECIPIENT, everything["token"], everything["unsubscribe"], "secret subject", "secret body")
-    reasons = [f"/admin/console/explain/?of={of}" for of in (everything["touch"], "anna@example.com")]
+    secrets = (*SECRETS, everything["token"], everything["unsubscribe"])
+    things = (everything["touch"], "anna@example.com", "SYM1", "user:user_a", everything["entry"])
+    reasons = [f"{place}?of={of}" for place in ("/admin/console/explain/", "/api/explain") for of in things]
     searches = ["/admin/outreach/touch/?q=anna@example.com", "/admin/outreach/suppression/?q=unsub"]
-    asked = [*admin_paths(), *reasons, *searches]
+    histories = [path + f"history.json?range={span}" for path in LIVE_PAGES for span in ("1h", "24h", "30d")]
+    looked_up = ["/admin/regime/regimecache/?symbol=SYM1", "/admin/throttling/ratelimits/?subject=user:user_a"]
+    own = [f"/api/outreach/touches/{everything['touch']}", "/api/signals", "/metrics", "/readyz", "/api/schema"]
+    asked = [*admin_paths(), *reasons, *searches, *histories, *looked_up, *own]
     seen = 0
     for path in [path for path in asked if path not in OWN_ACCOUNT]:
         answer = viewer.get(path)
         seen += answer.status_code == 200
         body = answer.content.decode(errors="replace")
         assert [secret for secret in secrets if secret in body] == [], path
-    assert seen > 40
+    assert seen > 60
     assert [secret for secret in secrets if secret in caplog.text] == []
+
+
+def test_what_operators_did_names_no_recipient(
+    viewer: Client, operator: Any, everything: dict[str, str], redis_of: Any
+) -> None:
+    """Whatever they wrote as their reason, and whether it worked or not."""
+    desk = Client()
+    desk.force_login(operator)
+    lifted = Suppression.objects.create(recipient_key="l" * 64, recipient=RECIPIENT, reason=f"<{RECIPIENT}> unknown")
+    why = {"reason": f"{RECIPIENT} asked", "change_reason": f"{RECIPIENT} asked", "confirmed": "yes", "post": "yes"}
+    rows = why | {"_selected_action": everything["touch"]}
+    desk.post("/admin/outreach/outreachqueue/do/resume/", why | {"inbox": "anna@example.com"})
+    desk.post("/admin/outreach/touch/", rows | {"action": "cancel"})
+    desk.post(f"/admin/outreach/touch/?q={RECIPIENT}", rows | {"action": "redrive", "select_across": "1"})
+    desk.post("/admin/signals_app/livestream/do/redrive/", why | {"letter_id": everything["entry"]})
+    desk.post(f"/admin/outreach/suppression/{lifted.pk}/delete/", why)
+    assert OperatorAction.objects.filter(reason="[address] asked").count() >= 4
+    for path in ("/admin/", *admin_paths()):
+        if path not in OWN_ACCOUNT:
+            assert RECIPIENT not in viewer.get(path).content.decode(errors="replace"), path
+
+
+@pytest.mark.parametrize("path", ["touch", "suppression"])
+def test_nobody_filters_by_what_they_may_not_see(
+    viewer: Client, operator: Any, everything: dict[str, str], path: str
+) -> None:
+    """Or the number of rows found would tell it letter by letter."""
+    url = f"/admin/outreach/{path}/?recipient__startswith=eve"
+    assert viewer.get(url).status_code == 400
+    viewer.force_login(operator)
+    assert viewer.get(url).status_code == 200
+
+
+@pytest.mark.real_server
+def test_no_other_route_lets_a_viewer_change_anything(
+    viewer: Client, everything: dict[str, str], redis_of: Any
+) -> None:
+    """The API too, signed in by session; counters of requests are not counted."""
+    rows_before, keys_before = whole_state(redis_of)
+    others = {
+        re.sub(r"<[^>]*>", everything["touch"], route)
+        for route in routes(get_resolver().url_patterns, "/")
+        if not route.startswith("/admin/")
+    }
+    assert len(others) > 15
+    for path in sorted(others):
+        for method in UNSAFE:
+            answer = getattr(viewer, method)(path, hostile_form(everything), content_type="application/json")
+            assert answer.status_code in (401, 403, 404, 405, 501), (method, path, answer.status_code)
+    rows, keys = whole_state(redis_of)
+    assert rows == rows_before
+    kept = {key for key in keys_before if b"outreach" in key or b"signals" in key or b"regime" in key}
+    assert kept
+    assert {key: keys.get(key) for key in kept} == {key: keys_before[key] for key in kept}
 
 
 def test_with_the_permission_they_are_seen(operator_client: Client, everything: dict[str, str]) -> None:

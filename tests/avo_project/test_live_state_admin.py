@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 
+from avo_project.console.live_state_admin import LiveStateAdmin
 from avo_project.models import OperatorAction
 from tests.avo_project import live_pages
 
@@ -103,3 +105,11 @@ def test_an_action_that_cannot_be_previewed_is_not_begun(operator_client: Any) -
 @pytest.mark.parametrize("path", ["1/change/", "add/", "1/delete/", "do/unknown/"])
 def test_the_stock_pages_of_a_model_are_not_there(operator_client: Any, path: str) -> None:
     assert operator_client.get(PAGE + path).status_code == 404
+
+
+def test_a_page_without_panels_cannot_be_registered() -> None:
+    class Empty(LiveStateAdmin):
+        pass
+
+    with pytest.raises(TypeError, match="panels"):
+        AdminSite().register(Group, Empty)

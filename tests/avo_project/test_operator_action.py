@@ -29,6 +29,10 @@ def test_a_row_is_written_once(row: OperatorAction) -> None:
         OperatorAction.objects.all().delete,
         lambda: OperatorAction.objects.update(reason="another"),
         lambda: OperatorAction.objects.bulk_update([row], ["reason"]),
+        lambda: OperatorAction.objects.update_or_create({"reason": "another"}, pk=row.pk),
+        lambda: OperatorAction.objects.bulk_create(
+            [row], update_conflicts=True, update_fields=["reason"], unique_fields=["pk"]
+        ),
     ):
         with pytest.raises(AppendOnlyError):
             attempt()
@@ -60,5 +64,5 @@ def test_the_list_needs_its_permission(client: Any, django_user_model: Any) -> N
 
 
 def test_a_subject_is_what_the_form_names() -> None:
-    form = QueryDict("csrfmiddlewaretoken=x&confirmed=yes&reason=r&group=apex-group&entry_id=1-0&hours=")
-    assert subject_of(form) == "group: apex-group; entry_id: 1-0"
+    form = QueryDict("csrfmiddlewaretoken=x&confirmed=yes&reason=r&inbox=anna@example.com&note=eve@example.org&hours=")
+    assert subject_of(form, ("inbox",)) == "inbox: anna@example.com; note: [address]"

@@ -43,6 +43,7 @@ def test_limits_are_edited_in_the_list(operator_client: Any, inbox: Inbox) -> No
     form = {
         "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": inbox.pk, "form-0-per_minute": 7,
         "form-0-per_day": "", "form-0-min_gap_seconds": "2.5", "_save": "Save",
+        "change_reason": "asked by its owner",
     }  # fmt: skip
     assert operator_client.post(url, form).status_code == 302
     inbox.refresh_from_db()
@@ -53,7 +54,13 @@ def test_limits_are_edited_in_the_list(operator_client: Any, inbox: Inbox) -> No
 
 
 def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: Inbox) -> None:
-    form = {"address": "bert@example.com", "channel": "email", "timezone": "Nowhere", "url": ""}
+    form = {
+        "address": "bert@example.com",
+        "channel": "email",
+        "timezone": "Nowhere",
+        "url": "",
+        "change_reason": "new desk",
+    }
     page = operator_client.post("/admin/outreach/inbox/add/", form)
     assert b"no IANA time zone" in page.content
     assert operator_client.post("/admin/outreach/inbox/add/", {**form, "timezone": "UTC"}).status_code == 302
