@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from outreach_setup import project
 from regime_setup import RUNS, fill
+from throttling_setup import loaded_project
 
 TOUCHES = int(os.environ.get("TOUCHES", "100000"))
 INBOXES = TOUCHES // 10
@@ -25,7 +25,7 @@ PAGES = {
 
 
 def main() -> None:
-    with project():
+    with loaded_project():
         fill_system()
         from django.contrib.auth import get_user_model
         from django.test import Client

@@ -9,7 +9,7 @@ Floor: the same touches in plain SQL: an UPDATE to `sending`, an INSERT of the a
 import argparse
 from typing import Any
 
-from outreach_setup import project, rate, show
+from throttling_setup import loaded_project, rate, show
 
 
 class NoSender:
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--touches", type=int, default=4000)
     parser.add_argument("--concurrency", type=int, default=32)
     options = parser.parse_args()
-    with project():
+    with loaded_project():
         from django.conf import settings
 
         settings.OUTREACH = {**settings.OUTREACH, "SENDERS": {"email": f"{__name__}.NoSender"}}

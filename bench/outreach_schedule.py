@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import redis
 from outreach_ledger import NoSender
 from outreach_queue import connect, floor_drain
-from outreach_setup import ROOT, project, rate, redis_socket, show
+from throttling_setup import ROOT, loaded_project, rate, redis_socket, show
 
 LINE = '{"inbox":"i%d@example.com","recipient":"r%d@example.com","subject":"Hi","body":"Hello"}'
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--inboxes", type=int, default=10_000)
     parser.add_argument("--idle-seconds", type=float, default=15.0)
     options = parser.parse_args()
-    with project() as socket:
+    with loaded_project() as socket:
         from django.conf import settings
 
         settings.OUTREACH = {**settings.OUTREACH, "SENDERS": {"email": f"{NoSender.__module__}.NoSender"}}

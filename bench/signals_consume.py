@@ -1,15 +1,20 @@
 """Reading and acknowledging, with a no-op handler and with the paper executor, beside raw XREADGROUP and XACK."""
 
+import time
 from functools import partial
 from typing import Any
 
-from signals_setup import compare, events, per_second, prepared
+from signals_setup import compare, events, per_second
+from throttling_setup import loaded_project
 
 EVENTS = 100_000
 
 
 def main() -> None:
-    with prepared() as client:
+    with loaded_project():
+        from django_redis import get_redis_connection
+
+        client = get_redis_connection("signals")
         for what, count, handler, target in (
             ("read + ack, count 100, no-op", 100, "ignore", ">= 0.5"),
             ("read + ack, count 10, no-op", 10, "ignore", "none"),
@@ -26,7 +31,8 @@ def fill(client: Any, number: int) -> None:
     from signals_app.store.stream import SignalStream
 
     client.flushall()
-    publisher = Publisher(SignalStream(client, soft_cap=50_000, hard_cap=1_000_000), soft_cap=50_000)
+    stream = SignalStream(client, soft_cap=50_000, hard_cap=1_000_000)
+    publisher = Publisher(stream, soft_cap=50_000, pause=time.sleep)
     for _ in publisher.publish(events(number)):
         pass
 

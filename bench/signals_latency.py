@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from signals_setup import RUNS, events, prepared
+from signals_setup import events
+from throttling_setup import RUNS, loaded_project
 
 RATE = 1_000
 EVENTS = 3_000
 
 
 def main() -> None:
-    with prepared() as client:
+    with loaded_project():
+        from django_redis import get_redis_connection
+
+        client = get_redis_connection("signals")
         pairs = [(measure(client, raw_consumer), measure(client, our_consumer)) for _ in range(RUNS)]
         for name, place in (("p50", 0), ("p99", 1)):
             floor = statistics.median(raw[place] for raw, _ in pairs)

@@ -1,20 +1,25 @@
 """Publishing one by one and 100 at a time, validated and with the safe trim, beside raw XADD."""
 
+import time
 from functools import partial
 from typing import Any
 
-from signals_setup import compare, fields, per_second, prepared
+from signals_setup import compare, fields, per_second
+from throttling_setup import loaded_project
 
 SINGLE = 5_000
 MANY = 30_000
 
 
 def main() -> None:
-    with prepared() as client:
+    with loaded_project():
+        from django_redis import get_redis_connection
+
         from signals_app.roles.publisher import Publisher
         from signals_app.rules.event import parse_fields
         from signals_app.store.stream import SignalStream
 
+        client = get_redis_connection("signals")
         raw = fields(MANY)
 
         def floor(number: int, size: int) -> float:
@@ -24,7 +29,7 @@ def main() -> None:
         def ours(number: int, size: int) -> float:
             client.flushall()
             stream = SignalStream(client, soft_cap=50_000, hard_cap=1_000_000)
-            publisher = Publisher(stream, soft_cap=50_000, batch_size=size)
+            publisher = Publisher(stream, soft_cap=50_000, batch_size=size, pause=time.sleep)
 
             def run() -> None:
                 for _ in publisher.publish(parse_fields(one) for one in raw[:number]):

@@ -8,20 +8,24 @@ import sys
 import time
 from pathlib import Path
 
-from signals_setup import ROOT, RUNS, events, prepared
+from signals_setup import events
+from throttling_setup import ROOT, RUNS, loaded_project
 
 CLAIM_IDLE_MS = 2_000
 SLEEPER = "import time\ndef handle(event): time.sleep(60)\n"
 
 
 def main() -> None:
-    with prepared() as client:
+    with loaded_project():
+        from django_redis import get_redis_connection
+
         from signals_app.roles.publisher import Publisher
 
+        client = get_redis_connection("signals")
         Path(os.environ["AVO_DATA_DIR"], "sleeper.py").write_text(SLEEPER)
         waits = []
         for _ in range(RUNS):
-            Publisher.connect().publish_batch(events(10))
+            Publisher.connect(time.sleep).publish_batch(events(10))
             waits.append(recovery_seconds(client))
         longest, median = max(waits), statistics.median(waits)
         claim = CLAIM_IDLE_MS / 1_000

@@ -1,18 +1,21 @@
 """What a safe trim of 10,000 entries costs with three groups, beside a plain XTRIM MAXLEN ~ of as many."""
 
+import time
 from typing import Any
 
-from signals_setup import compare, fields, prepared
+from signals_setup import compare, fields
+from throttling_setup import loaded_project
 
 ENTRIES = 60_000
 
 
 def main() -> None:
-    with prepared() as client:
-        import time
+    with loaded_project():
+        from django_redis import get_redis_connection
 
         from signals_app.store.stream import SignalStream
 
+        client = get_redis_connection("signals")
         raw = fields(ENTRIES)
         stream = SignalStream(client, soft_cap=50_000, hard_cap=1_000_000)
 

@@ -1,4 +1,4 @@
-"""What the benches of limits and HTTP share: a server of their own, a loaded project, calls timed by turns."""
+"""What the benches share: a server of their own, a project loaded on it, calls timed by turns."""
 
 import os
 import shutil
@@ -15,34 +15,42 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = int(os.environ.get("RUNS", "5"))
 SERVER = os.environ.get("SERVER", "redis")
+sys.path.insert(0, str(ROOT))
 
 
 @contextmanager
-def loaded_project(**variables: str) -> Iterator[Path]:
-    """The project set up on a fresh server and database, with ``variables`` set; the server's socket.
+def redis_socket() -> Iterator[Path]:
+    """The unix socket of a fresh server that keeps nothing.
 
     SERVER says which server: ``redis`` (the system's redis-server) or ``valkey`` (the one that the project brings).
     """
-    sys.path.insert(0, str(ROOT))
     folder = Path(tempfile.mkdtemp(prefix="avo-bench-"))
     socket = folder / "redis.sock"
     command = [_binary(), "--port", "0", "--unixsocket", str(socket), "--save", ""]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
-    os.environ.update(AVO_DATA_DIR=str(folder), REDIS_URL=f"unix://{socket}", LOG_LEVEL="ERROR", **variables)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")
     try:
-        import django
-        from django.core.management import call_command
-
         while not socket.exists():
             time.sleep(0.01)
-        django.setup()
-        call_command("migrate", verbosity=0)
         yield socket
     finally:
         server.kill()
         server.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def loaded_project(**variables: str) -> Iterator[Path]:
+    """The project set up on such a server and on a fresh database (SQLite, or DATABASE_URL's), with ``variables`` set;
+    the server's socket."""
+    with redis_socket() as socket:
+        os.environ.update(AVO_DATA_DIR=str(socket.parent), REDIS_URL=f"unix://{socket}", LOG_LEVEL="ERROR", **variables)
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        yield socket
 
 
 def _binary() -> str:
@@ -53,6 +61,21 @@ def _binary() -> str:
     from avo_project.embedded_process import server_binary
 
     return str(server_binary())
+
+
+def rate(work: Callable[[], int]) -> float:
+    """What ``work`` did, a second."""
+    start = time.perf_counter()
+    return work() / (time.perf_counter() - start)
+
+
+def show(name: str, figures: list[float], floors: list[float], unit: str, target: str = "") -> None:
+    """The medians of runs beside their floors, and of the ratios of each run to its floor."""
+    ratios = [figure / floor for figure, floor in zip(figures, floors, strict=True)]
+    spread = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    middle, floor = statistics.median(figures), statistics.median(floors)
+    line = f"{name:50} {middle:12,.1f} {unit:4} floor {floor:12,.1f}  ratio {spread}"
+    print(f"{line}  target {target}" if target else line)
 
 
 def timed_by_turns(calls: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, float]]:

@@ -29,9 +29,9 @@ class Publisher:
         stream: SignalStream,
         *,
         soft_cap: int,
+        pause: Callable[[float], object],
         batch_size: int = 500,
         patience_seconds: float = 30.0,
-        pause: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
@@ -46,7 +46,7 @@ class Publisher:
         self._is_ready = False
 
     @classmethod
-    def connect(cls, pause: Callable[[float], object] = time.sleep) -> Self:
+    def connect(cls, pause: Callable[[float], object]) -> Self:
         """A publisher on the stream of the settings."""
         return cls(SignalStream.connect(), soft_cap=read_conf().soft_cap, pause=pause)
 

@@ -182,3 +182,8 @@ def executions_missing(db: None) -> Callable[[], AbstractContextManager[None]]:
 
 def ids(deliveries: Sequence[Delivery]) -> list[str]:
     return [delivery.entry_id for delivery in deliveries]
+
+
+def no_pause(seconds: float) -> None:
+    """For a publisher that has nothing to wait for."""
+    raise AssertionError(f"it would have waited for {seconds} s")

@@ -8,11 +8,11 @@ from signals_app.roles.publisher import Publisher
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream, StreamFullError
 from tests.doubles import FixedClock
-from tests.signals_app.conftest import event, ids
+from tests.signals_app.conftest import event, ids, no_pause
 
 
 def test_events_are_published_in_batches_with_their_ids(stream: SignalStream) -> None:
-    publisher = Publisher(stream, soft_cap=1_000, batch_size=10)
+    publisher = Publisher(stream, soft_cap=1_000, batch_size=10, pause=no_pause)
     batches = list(publisher.publish(event(number) for number in range(25)))
     assert [len(batch) for batch in batches] == [10, 10, 5]
     assert [entry.entry_id for entry in stream.between("-", "+", 100)] == [*batches[0], *batches[1], *batches[2]]
@@ -22,12 +22,12 @@ def test_the_default_group_is_made_before_the_first_event(
     stream: SignalStream, group: ConsumerGroup, redis_client: Any
 ) -> None:
     redis_client.flushall()
-    Publisher(stream, soft_cap=1_000).publish_batch([event(1)])
+    Publisher(stream, soft_cap=1_000, pause=no_pause).publish_batch([event(1)])
     assert len(group.read("one", count=10, block_ms=0)) == 1
 
 
 def test_the_stream_is_trimmed_on_the_way_but_never_what_is_unread(stream: SignalStream, group: ConsumerGroup) -> None:
-    publisher = Publisher(stream, soft_cap=1_000, batch_size=500)
+    publisher = Publisher(stream, soft_cap=1_000, batch_size=500, pause=no_pause)
     for _ in publisher.publish(event(number) for number in range(2_000)):
         pass
     assert stream.length() == 2_000
@@ -70,7 +70,7 @@ def test_redis_that_stays_away_is_an_error_in_the_end(redis_client: Any, clock: 
 
 
 def test_at_the_hard_cap_what_fits_is_published(stream: SignalStream, group: ConsumerGroup) -> None:
-    publisher = Publisher(stream, soft_cap=1_000, batch_size=500)
+    publisher = Publisher(stream, soft_cap=1_000, batch_size=500, pause=no_pause)
     stream.publish([event(5_000)], publisher="another", batch=1)
     with pytest.raises(StreamFullError) as full:
         list(publisher.publish(event(number) for number in range(2_700)))
@@ -91,5 +91,9 @@ def test_a_rival_that_takes_the_room_meanwhile_only_makes_the_batch_smaller(redi
 
     stream = Contended(redis_client, soft_cap=10, hard_cap=90)
     with pytest.raises(StreamFullError):
-        list(Publisher(stream, soft_cap=10, batch_size=500).publish(event(number) for number in range(500)))
+        list(
+            Publisher(stream, soft_cap=10, batch_size=500, pause=no_pause).publish(
+                event(number) for number in range(500)
+            )
+        )
     assert stream.length() == 90

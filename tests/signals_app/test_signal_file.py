@@ -8,7 +8,7 @@ from signals_app.roles.publisher import Publisher
 from signals_app.roles.signal_file import SignalFile, open_lines, parse_line
 from signals_app.rules.event import BadEventError
 from signals_app.store.stream import SignalStream
-from tests.signals_app.conftest import event, fields
+from tests.signals_app.conftest import event, fields, no_pause
 
 
 def line(**changes: Any) -> bytes:
@@ -41,7 +41,7 @@ def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: Signal
     reports: list[str] = []
     lines = [line(), b"\n", b"nonsense\n", line(published_at=17, direction="short")]
     signals = SignalFile(lines, on_bad_line=reports.append, clock=lambda: 2.5)
-    signals.publish(Publisher(stream, soft_cap=1_000))
+    signals.publish(Publisher(stream, soft_cap=1_000, pause=no_pause))
     assert (signals.published, signals.bad) == (2, 1)
     assert [report.split(":")[0] for report in reports] == ["line 3"]
     newest, oldest = stream.newest_first(before=None, count=10)

@@ -1,3 +1,4 @@
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         try:
             with open_lines(file) as lines:
                 signals = SignalFile(lines, on_bad_line=self.stderr.write)
-                signals.publish(Publisher.connect())
+                signals.publish(Publisher.connect(time.sleep))
         except OSError as error:
             raise CommandError(f"cannot read {file}: {error.strerror}") from error
         except StreamFullError as full:
