@@ -133,6 +133,7 @@ SIGNALS: dict[str, Any] = {
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
     "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
     "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),
+    "FEED_CLIENTS": env.int("SIGNALS_FEED_CLIENTS", default=500),
 }
 OUTREACH: dict[str, Any] = {
     "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),

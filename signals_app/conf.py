@@ -11,13 +11,15 @@ _BLOCK_MARGIN_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SignalsConf:
-    """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries."""
+    """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries,
+    ``feed_clients`` the clients of the live feed at a time, in each process."""
 
     handler: str
     changes: str
     alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000
+    feed_clients: int = 500
     heartbeat_ttl_ms: int = 4_000
     forget_consumer_after_ms: int = 3_600_000
     socket_timeout_seconds: float = 15.0

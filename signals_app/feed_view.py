@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from avo_project.problem_details import problem_response
+from signals_app.conf import read_conf
 from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource
 from signals_app.roles.live_feed import LiveFeed
@@ -33,7 +34,7 @@ _gate = sync_to_async(FeedGate.as_view())
 
 
 async def live_feed(request: HttpRequest) -> HttpResponseBase:
-    """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream."""
+    """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream, 503 where it is full."""
     if not isinstance(request, ASGIRequest):
         return problem_response(501, "The live feed needs the ASGI server. Poll /api/signals here.", "no-live-feed")
     answer: Response = await _gate(request)
@@ -42,6 +43,9 @@ async def live_feed(request: HttpRequest) -> HttpResponseBase:
     asked = dict(answer.data)
     last_id = asked.pop("last_event_id")
     source = EventSource(_feed, EventQuery(**asked), last_id)
+    if not _feed.admit(source, read_conf().feed_clients):
+        detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
+        return problem_response(503, detail, "feed-full", headers={"Retry-After": "10"})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(source.messages(), content_type="text/event-stream", headers=headers)
 

@@ -41,20 +41,21 @@ class EventSource:
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Ends when the client was too slow."""
-        yield b": connected\n\n"
-        if self._last_id and await sync_to_async(self._connect().was_cut_after)(self._last_id):
-            yield _message("gap", {"after": self._last_id, "why": "older entries were trimmed"})
-        async for message in self._backlog():
-            yield message
         subscription = Subscription(asyncio.get_running_loop())
-        await sync_to_async(self._feed.subscribe)(subscription)
         try:
+            yield b": connected\n\n"
+            if self._last_id and await sync_to_async(self._connect().was_cut_after)(self._last_id):
+                yield _message("gap", {"after": self._last_id, "why": "older entries were trimmed"})
+            async for message in self._backlog():
+                yield message
+            await sync_to_async(self._feed.subscribe)(subscription)
             async for message in self._backlog():  # what came in before the subscription
                 yield message
             async for message in self._live(subscription):
                 yield message
         finally:
             self._feed.unsubscribe(subscription)
+            self._feed.dismiss(self)
 
     async def _backlog(self) -> AsyncIterator[bytes]:
         while self._last_id:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from weakref import WeakSet
 
 from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
 from signals_app.rules.entry import Entry
@@ -46,13 +47,27 @@ class Subscription:
 
 
 class LiveFeed:
-    """Reads while it has subscribers; its thread ends with the last of them."""
+    """Reads while it has subscribers; its thread ends with the last of them.
+
+    Clients are counted from their admission on, for one that catches up with a long backlog has not subscribed yet.
+    """
 
     def __init__(self, connect: Callable[[], SignalStream] = SignalStream.connect) -> None:
         self._connect = connect
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
         self._ended = threading.Event()
+        self._clients: WeakSet[object] = WeakSet()  # a client cut off before its first message says no goodbye
+
+    def admit(self, client: object, most: int) -> bool:
+        """Whether one more may come in; until ``dismiss`` it is one of the ``most``."""
+        if len(self._clients) >= most:
+            return False
+        self._clients.add(client)
+        return True
+
+    def dismiss(self, client: object) -> None:
+        self._clients.discard(client)
 
     def subscribe(self, subscription: Subscription) -> None:
         """It gets every entry added from now on. Raises RedisError."""

@@ -1,5 +1,6 @@
 """Going through the dead letters: which ones, and what is done with them."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +14,16 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """An empty text means any; ``reason`` is the beginning of one; ``limit`` is how many at most."""
+    """An empty text means any; ``reason`` is the beginning of one; ``limit`` is how many at most. Raises ValueError on
+    a negative limit."""
 
     reason: str = ""
     symbol: str = ""
     limit: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise ValueError(f"--limit must be 0 or more, not {self.limit}")
 
     def wants(self, letter: DeadLetter) -> bool:
         return letter.reason.startswith(self.reason) and (not self.symbol or letter.shown("symbol") == self.symbol)
@@ -41,7 +47,8 @@ def chosen_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadL
 class LetterCarrier:
     """Does one thing with the chosen letters, at most ``max_per_second`` of them, and counts them in ``done``.
 
-    ``report`` is told each one; ``pause`` waits for so many seconds and says whether to stop.
+    ``report`` is told each one; ``pause`` waits for so many seconds and says whether to stop. Raises ValueError on a
+    rate that is no number above 0.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class LetterCarrier:
         report: Callable[[DeadLetter], object],
         pause: Callable[[float], bool],
     ) -> None:
+        if max_per_second is not None and not (math.isfinite(max_per_second) and max_per_second > 0):
+            raise ValueError(f"--max-per-second must be above 0, not {max_per_second}; leave it out for no limit")
         self.done = 0
         self._letters = letters
         self._pause_seconds = 1 / max_per_second if max_per_second else 0.0

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from signals_app import keys
 from signals_app.rules.lag import GroupFigures, StreamFigures
+
+_OLD_SECONDS = 60.0  # the age at which watch_signals alerts when nobody told it another
 
 
 def lag_text(figures: StreamFigures) -> str:
-    """One line for the stream, one a group, one a consumer."""
+    """One line for the stream, one a group, one a consumer, and what to do about a group that is behind."""
     return "\n".join(_lines(figures))
 
 
@@ -23,6 +26,22 @@ def _lines(figures: StreamFigures) -> Iterator[str]:
         for consumer in group.consumers:
             state = "alive" if consumer.alive else "no heartbeat"
             yield f"    {consumer.name}: {consumer.pending} pending, idle {consumer.idle_seconds:.1f} s, {state}"
+        if hint := hint_for(group):
+            yield f"    {hint}"
+
+
+def hint_for(group: GroupFigures) -> str:
+    """What an operator may do about a group that nobody works for, or that is behind; empty when it is well.
+
+    A foreign client has no heartbeat: it counts as at work if Redis heard of it lately.
+    """
+    if not group.pending and group.lag == 0:
+        return ""
+    start = f"consume_signals --group {group.name}"
+    if not any(consumer.alive or consumer.idle_seconds < _OLD_SECONDS for consumer in group.consumers):
+        forget = f"; if nobody needs it: signal_groups --forget {group.name}"
+        return f"nobody works for it: start {start}{'' if group.name == keys.DEFAULT_GROUP else forget}"
+    return f"it is behind: start one more {start}" if group.oldest_seconds > _OLD_SECONDS else ""
 
 
 def lag_words(group: GroupFigures) -> str:

@@ -210,11 +210,23 @@ def test_dead_letters_are_shown_redriven_and_removed(redis_client: Any) -> None:
     assert redis_client.xlen(keys.DEAD) == 0
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--max-per-second", value) for value in ("nan", "inf", "0", "-1")] + [("--limit", "-1")],
+)
+def test_a_rate_or_limit_that_is_none_touches_no_letter(redis_client: Any, option: str, value: str) -> None:
+    redis_client.xadd(keys.DEAD, fields(1))
+    with pytest.raises(CommandError, match=f"{option} must be"):
+        run("signal_dead_letters", "--remove", option, value)
+    assert redis_client.xlen(keys.DEAD) == 1
+
+
 def test_a_group_is_forgotten_after_a_question(
     redis_client: Any, signal_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "no groups yet" in run("signal_groups")
     run("publish_signals", str(signal_file))
+    assert "nobody works for it: start consume_signals --group apex-group" in run("signal_groups")
     consume("--group", "slow")
     monkeypatch.setattr("builtins.input", lambda question: "n")
     with pytest.raises(CommandError, match="Nothing was changed"):

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
-from signals_app.rules.lag_text import lag_text
+from signals_app.rules.lag import ConsumerFigures, GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.rules.lag_text import hint_for, lag_text
 
 
 def figures(length: int = 5, **changes: object) -> StreamFigures:
@@ -45,6 +45,45 @@ def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
     assert "nothing waits" in lag_text(figures(drain_seconds=0.0))
     assert "about 70" in lag_text(figures(lag=70, lag_exact=False))
     assert "no groups yet" in lag_text(StreamFigures("signals:live", 0, ()))
+
+
+ALIVE = ConsumerFigures("ours", 1, 300.0, alive=True)
+FOREIGN = ConsumerFigures("theirs", 1, 59.0, alive=False)
+NOBODY = "nobody works for it: start consume_signals --group"
+GONE = ConsumerFigures("gone", 1, 61.0, alive=False)
+
+
+@pytest.mark.parametrize(
+    ("group", "hint"),
+    [
+        ({}, ""),
+        ({"consumers": [GONE]}, ""),
+        (
+            {"lag": 1},
+            f"{NOBODY} g; if nobody needs it: signal_groups --forget g",
+        ),
+        ({"lag": 1, "name": "apex-group"}, f"{NOBODY} apex-group"),
+        ({"lag": None, "name": "apex-group"}, f"{NOBODY} apex-group"),
+        (
+            {"pending": 1, "consumers": [GONE], "name": "apex-group"},
+            f"{NOBODY} apex-group",
+        ),
+        ({"pending": 1, "consumers": [FOREIGN]}, ""),
+        ({"pending": 1, "consumers": [ALIVE, GONE], "oldest_pending_seconds": 60.0}, ""),
+        (
+            {"pending": 1, "consumers": [ALIVE], "oldest_pending_seconds": 60.1},
+            "it is behind: start one more consume_signals --group g",
+        ),
+        (
+            {"lag": 1, "consumers": [FOREIGN], "oldest_undelivered_seconds": 99.0},
+            "it is behind: start one more consume_signals --group g",
+        ),
+    ],
+)
+def test_a_group_that_is_not_well_comes_with_a_hint(group: dict[str, object], hint: str) -> None:
+    now = figures(**group)
+    assert hint_for(now.groups[0]) == hint
+    assert (lag_text(now).splitlines()[-1] == f"    {hint}") is bool(hint)
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf, -1.0])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import AsyncClient, Client
+from rest_framework.authtoken.models import Token
 
 from signals_app import keys
 from signals_app.roles.event_page import EventQuery
@@ -140,6 +141,43 @@ def test_refusals_tell_the_limits_under_any_server(redis_of: Any, redis_client: 
         assert answer.status_code == status
         assert answer.headers["RateLimit-Policy"].startswith('"minute";q=')
         assert answer.headers["RateLimit"]
+
+
+@pytest.fixture
+def reader(django_user_model: Any, transactional_db: None) -> dict[str, str]:
+    """The headers of somebody who may read signals."""
+    user = django_user_model.objects.create_user("reader")
+    return {"Authorization": f"Token {Token.objects.create(user=user).key}"}
+
+
+def test_a_full_feed_says_so_until_somebody_leaves(
+    redis_of: Any, reader: dict[str, str], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_of("throttling")
+    settings.SIGNALS = settings.SIGNALS | {"FEED_CLIENTS": 2}
+    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
+
+    async def come() -> Any:
+        return await AsyncClient().get("/api/signals/stream", headers=reader)
+
+    async def come_in() -> Any:
+        while (answer := await come()).status_code == 503:
+            await asyncio.sleep(0.01)
+        return answer
+
+    async def come_and_go() -> None:
+        reading, never_read = await come(), await come()
+        assert await anext(aiter(reading.streaming_content)) == b": connected\n\n"
+        refused = await come()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
+        assert refused.json()["type"] == "urn:avo:problem:feed-full"
+        del reading
+        other = await come_in()
+        assert (await come()).status_code == 503
+        del never_read, other
+        await come_in()
+
+    asyncio.run(come_and_go())
 
 
 def test_from_the_very_first_entry_on_there_is_no_gap_before_a_trim(

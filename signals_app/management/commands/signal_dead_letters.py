@@ -26,13 +26,18 @@ class Command(BaseCommand):
         parser.add_argument("--max-per-second", type=float, metavar="N")
 
     def handle(self, *args: Any, verb: Verb | None, dry_run: bool, **options: Any) -> None:
-        wanted = LetterFilter(options["reason"], options["symbol"], options["limit"])
         with StopFlag() as stop:
-            carrier = LetterCarrier(
-                DeadLetters.connect(), max_per_second=options["max_per_second"], report=self._report, pause=stop.wait
-            )
             try:
+                wanted = LetterFilter(options["reason"], options["symbol"], options["limit"])
+                carrier = LetterCarrier(
+                    DeadLetters.connect(),
+                    max_per_second=options["max_per_second"],
+                    report=self._report,
+                    pause=stop.wait,
+                )
                 carrier.carry("show" if dry_run or not verb else verb, wanted)
+            except ValueError as error:
+                raise CommandError(str(error)) from error
             except StreamFullError as full:
                 raise CommandError(f"{full} {carrier.done} were done before.") from full
             except REDIS_FAILURES as failure:
