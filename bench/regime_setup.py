@@ -27,8 +27,8 @@ def universe(computed_at: float) -> list[Any]:
 
 def fill(client: Any, with_ttl: bool = True) -> None:
     """An emptied server with the universe on it, written as fast as it goes, with or without expiry and publication."""
+    from avo_project.kept_connection import Window, pack
     from regime.rules.state import FIELDS, encode_scores
-    from regime.store.wire import Window, pack
 
     client.flushall()
     now = int(time.time())

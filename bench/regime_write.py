@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def make_ready(file: Path, states: list[Any]) -> None:
+    from avo_project.kept_connection import pack
     from regime.rules.state import FIELDS, encode_scores
-    from regime.store.wire import pack
 
     with file.open("wb") as out:
         for state in states:

@@ -5,13 +5,11 @@ from typing import Any, Self
 
 import orjson
 from django_redis import get_redis_connection
-from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Argument, run
 from avo_project.lua import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.store.shards import Shards
-from regime.store.wire import Argument, exchange, pack
 
 _REMEMBERED = 64
 _LEASE_MS = 5_000  # also how long after a failure nobody else tries
@@ -45,7 +43,6 @@ class AnswerCache:
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
         self._conf = conf
-        self._shards = Shards(client)
         self._held: dict[str, KeptAnswer] = {}
         self._take = client.register_script(read_lua("regime", "take_answer"))
 
@@ -64,12 +61,8 @@ class AnswerCache:
     def _taken(self, name: str, now: float, held: KeptAnswer | None) -> list[Any]:
         names = [keys.macro_answer(name), keys.MACRO_GENERATION, keys.macro_lease(name)]
         arguments: list[Argument] = [now, self._conf.macro_fresh_seconds, _LEASE_MS, _head(held) if held else b""]
-        packed = pack("EVALSHA", self._take.sha, len(names), *names, *arguments)
-        [taken] = exchange(self._shards.of(names[0]), packed, 1)
-        if isinstance(taken, ResponseError):  # NOSCRIPT, MOVED: redis-py knows what to do or raises
-            taken = self._take(keys=names, args=arguments, client=self._client)
-        found: list[Any] = taken
-        return found
+        taken: list[Any] = run(self._client, self._take, names, arguments)
+        return taken
 
     def _remembered(self, name: str, answer: KeptAnswer) -> KeptAnswer:
         while len(self._held) >= _REMEMBERED:

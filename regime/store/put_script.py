@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+from avo_project.kept_connection import pack
 from avo_project.lua import read_lua
 from regime import keys
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
 from regime.rules.state import FIELDS, RegimeState, encode_scores, encode_stamp
-from regime.store.wire import pack
 
 LIFE_MS = LIFE_SECONDS * 1000
 FUTURE_MS = FUTURE_TOLERANCE_SECONDS * 1000

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Window
 from regime import keys
 from regime.rules.state import RegimeState
 from regime.store.put_script import Put, PutOutcome, PutScript
 from regime.store.shards import Shards
-from regime.store.wire import Window
 
 
 @dataclass(slots=True)

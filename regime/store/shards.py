@@ -4,6 +4,8 @@ from typing import Any
 
 from redis import Redis, RedisCluster
 
+from avo_project.kept_connection import server_of
+
 
 class Shards:
     """Finds the server of a key. ``client`` is a Redis or a RedisCluster."""
@@ -14,16 +16,14 @@ class Shards:
 
     def of(self, key: str) -> "Redis":
         """The server that holds ``key``. On a cluster its answer may still be MOVED, when slots are on their way."""
-        return self._server(self._client.get_node_from_key(key)) if self._is_cluster else self._client
+        return server_of(self._client, key)
 
     def all(self) -> "list[Redis]":
         """Every server with keys of its own."""
-        return [self._server(node) for node in self._client.get_primaries()] if self._is_cluster else [self._client]
+        if not self._is_cluster:
+            return [self._client]
+        return [self._client.get_redis_connection(node) for node in self._client.get_primaries()]
 
     def keys_per_script(self, wanted: int) -> int:
         """On a cluster the keys of one script call must share a slot, and states are spread over all."""
         return 1 if self._is_cluster else wanted
-
-    def _server(self, node: Any) -> "Redis":
-        server: Redis = self._client.get_redis_connection(node)
-        return server

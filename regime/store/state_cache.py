@@ -7,6 +7,7 @@ from django_redis import get_redis_connection
 from redis import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import exchange, pack
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
 from regime.rules.state import RegimeState, StoredState, decode_state
@@ -14,7 +15,6 @@ from regime.store.put_script import Put, PutScript
 from regime.store.scripted_writer import ScriptedWriter
 from regime.store.shards import Shards
 from regime.store.watched_writer import WatchedWriter
-from regime.store.wire import exchange, pack
 
 
 class StateCache:

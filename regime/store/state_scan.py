@@ -7,10 +7,10 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Reply, Window, pack
 from regime import keys
 from regime.rules.bulk_decode import RawStates
 from regime.store.shards import Shards
-from regime.store.wire import Reply, Window, pack
 
 _KEYS_A_STEP = 100  # their answer fits into a socket's buffer, and the server is held up for half a millisecond
 _NOTHING = RawStates([], [])

@@ -8,11 +8,11 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Reply, Window, pack
 from avo_project.lua import read_lua
 from regime import keys
 from regime.rules.freshness import LIFE_SECONDS
 from regime.store.shards import Shards
-from regime.store.wire import Reply, Window, pack
 
 _KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a millisecond
 

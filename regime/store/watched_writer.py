@@ -13,10 +13,10 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Reply, Window, pack
 from regime import keys
 from regime.rules.state import FIELDS, RegimeState, encode_scores, encode_stamp
 from regime.store.put_script import FUTURE_MS, LIFE_MS, Put, PutOutcome, PutScript
-from regime.store.wire import Reply, Window, pack
 
 _TIME, _BEGIN, _END = pack(b"TIME"), pack(b"MULTI"), pack(b"EXEC")
 

@@ -8,11 +8,11 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Argument, ask
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.delivery import Delivery
-from signals_app.store.line import Argument, Line
 
 _new_delivery = partial(tuple.__new__, Delivery)
 _VERBS = (
@@ -50,7 +50,6 @@ class ConsumerGroup:
         self._client = client
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._heartbeats = keys.heartbeats(name)
-        self._line = Line(client, keys.LIVE)
         self._forget = client.register_script(read_lua("signals_app", "forget_group"))
         self._scripts = {verb: client.register_script(read_lua("signals_app", verb)) for verb in _VERBS}
 
@@ -78,11 +77,11 @@ class ConsumerGroup:
 
     def read(self, consumer: str, *, count: int, block_ms: int, done: Sequence[str] = ()) -> list[Delivery]:
         """Acknowledges what is ``done`` and reads new deliveries, in one round trip; waits up to ``block_ms`` for the
-        first one, not at all when it is 0. For one thread, unlike the rest."""
+        first one, not at all when it is 0."""
         block: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms else ()
         read = ("XREADGROUP", "GROUP", self.name, consumer, "COUNT", count, *block, "STREAMS", keys.LIVE, ">")
         commands = [("XACK", keys.LIVE, self.name, *done), read] if done else [read]
-        streams = self._line.ask(*commands)[-1]
+        streams = ask(self._client, keys.LIVE, *commands)[-1]
         return _deliveries(streams[0][1]) if streams else []
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:

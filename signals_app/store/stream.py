@@ -7,6 +7,7 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
+from avo_project.kept_connection import Argument, run
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
@@ -14,7 +15,6 @@ from signals_app.rules.entry import Entry
 from signals_app.rules.entry_id import is_nothing_after, is_nothing_before, order
 from signals_app.rules.event import Event
 from signals_app.store.group import make_group
-from signals_app.store.line import Argument, Line
 
 _TRIM_STEP = 10_000
 _RECEIPT_TTL_MS = 600_000
@@ -49,16 +49,12 @@ class Published:
 
 
 class SignalStream:
-    """Everything but a group's own business: publish, trim, length, newest first, a range.
-
-    One thread publishes; the rest may be asked by any.
-    """
+    """Everything but a group's own business: publish, trim, length, newest first, a range."""
 
     def __init__(self, client: Any, *, soft_cap: int, hard_cap: int) -> None:
         self._client = client
         self._hard_cap = hard_cap
         self._soft_cap = soft_cap
-        self._line = Line(client, keys.LIVE)
         self._publish = client.register_script(read_lua("signals_app", "publish"))
         self._trim = client.register_script(read_lua("signals_app", "trim"))
 
@@ -93,7 +89,7 @@ class SignalStream:
             fields = event.as_fields()
             arguments.append(len(fields))
             arguments += fields
-        outcome, length, *rest = self._line.run(self._publish, (keys.LIVE, key), arguments)
+        outcome, length, *rest = run(self._client, self._publish, (keys.LIVE, key), arguments)
         if outcome == b"full":
             raise StreamFullError(length, self._hard_cap)
         if outcome == b"moved":

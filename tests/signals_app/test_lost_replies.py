@@ -18,8 +18,8 @@ from signals_app.roles.publisher import Publisher
 from signals_app.rules.event import Event
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
+from tests.reply_thief import ReplyThief
 from tests.signals_app.conftest import Crew, RecordingHandler, event, fields, number_of
-from tests.signals_app.reply_thief import ReplyThief
 
 pytestmark = pytest.mark.real_server
 EVENTS = 12

@@ -1,7 +1,5 @@
 """The script on a real server, against the model in plain Python and against the definition of a rolling window."""
 
-import os
-from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +11,6 @@ from throttling import keys
 from throttling.rules.rates import parse_policies
 from throttling.rules.records import BUCKETS, Hit, Outcome, Policy
 from throttling.rules.rolling_windows import RollingWindows
-from throttling.store import round_trip
 from throttling.store.window_limiter import WindowLimiter
 
 NOW_MS = 1_790_000_000_000
@@ -151,25 +148,6 @@ def test_reset_forgets(limiter: WindowLimiter) -> None:
 def test_a_flushed_script_is_loaded_again(limiter: WindowLimiter, redis_of: Any) -> None:
     limiter.hit(hit())
     redis_of("throttling").script_flush()
-    assert limiter.hit(hit()).allowed
-
-
-@pytest.mark.real_server
-def test_a_connection_that_the_server_closed_is_opened_again(limiter: WindowLimiter, redis_of: Any) -> None:
-    limiter.hit(hit())
-    redis_of("throttling").client_kill_filter(_type="normal", skipme=True)
-    assert [limiter.hit(hit()).allowed for _ in range(3)] == [True, True, False]
-
-
-def test_a_fork_uses_no_connection_of_its_parent(limiter: WindowLimiter) -> None:
-    class Parents:
-        pid = os.getpid() - 1
-
-        def __getattr__(self, name: str) -> Any:
-            raise AssertionError(f"{name} of a parent's connection")
-
-    idle = round_trip._IDLE.setdefault(limiter._client.connection_pool, deque())
-    idle.append(Parents())
     assert limiter.hit(hit()).allowed
 
 

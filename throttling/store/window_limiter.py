@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
+from avo_project.kept_connection import run
 from avo_project.lua import read_lua
 from throttling import keys
 from throttling.rules.records import BUCKETS, Hit, Outcome, Policy, Standing
-from throttling.store.round_trip import RoundTrip
 
 
 class WindowLimiter:
@@ -21,7 +21,7 @@ class WindowLimiter:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._hit = RoundTrip(client, client.register_script(read_lua("throttling", "hit")))
+        self._hit = client.register_script(read_lua("throttling", "hit"))
 
     @classmethod
     def connect(cls) -> Self:
@@ -30,7 +30,7 @@ class WindowLimiter:
     def hit(self, hit: Hit, now_ms: int | str = "") -> Outcome:
         """Charges ``hit`` or refuses it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
         arguments = (hit.cost, 1 if hit.cost and not hit.is_look else 0, BUCKETS, now_ms, *_limits(hit.policies))
-        wait_ms, *figures = self._hit(_windows(hit.subject, hit.policies), arguments)
+        wait_ms, *figures = run(self._client, self._hit, _windows(hit.subject, hit.policies), arguments)
         return Outcome(hit, wait_ms, tuple(map(Standing, figures[::2], figures[1::2])))
 
     def peek(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
