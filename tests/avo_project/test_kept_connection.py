@@ -13,7 +13,6 @@ from redis.exceptions import ReadOnlyError, ResponseError
 from avo_project.kept_connection import Window, ask, exchange, pack, run
 from tests.reply_thief import ReplyThief
 
-
 FORKING = """
 import os, sys
 from redis import Redis
