@@ -7,6 +7,7 @@ from outreach.conf import OutreachConf
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.ledger import Ledger
 from outreach.roles.reconcile import Reconciler
+from outreach.roles.tally import Tally
 from outreach.rules.reservation import Shift
 from outreach.rules.sweep_backlog import SweepBacklog
 from outreach.store.depth_history import DepthHistory, DepthSample
@@ -21,7 +22,10 @@ _DEEPEST = 20
 
 
 class Upkeep:
-    """Every worker does all of it; nothing needs a lock or a leader, because each part may run twice."""
+    """Every worker does all of it; nothing needs a lock or a leader, because each part may run twice.
+
+    ``tally`` is the worker's: here it counts what was recovered.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class Upkeep:
         history: DepthHistory,
         beside: Callable[[float], object] = lambda now: None,
     ) -> None:
-        self.recovered = 0
+        self.tally = Tally()
         self._shift = shift
         self._conf = conf
         self._lanes = lanes
@@ -111,5 +115,5 @@ class Upkeep:
     def _recover(self, now: float) -> None:
         taken = self._lanes.recover(self._shift, _RECOVER_AT_ONCE)
         self._lanes.settle(self._ledger.recover(taken, now))
-        self.recovered += len(taken)
+        self.tally.count("recovered", len(taken))
         self.leases_ended = False

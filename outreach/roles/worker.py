@@ -1,7 +1,6 @@
 """The outreach worker: keeps a crew of sending threads busy with whatever may go now."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import STORE_FAILURES, told
 from outreach.conf import OutreachConf
 from outreach.keys import REDIS_ALIAS
-from outreach.models import Touch
 from outreach.roles.crew import Crew
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.ledger import Ledger, Tried
@@ -27,12 +25,6 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 10.0
 _GRACE_SECONDS = 7.0
-_COUNTED = {
-    Touch.Status.SENT: "sent",
-    Touch.Status.RETRYING: "retried",
-    Touch.Status.DEAD: "dead",
-    Touch.Status.UNKNOWN: "unknown",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class Worker:
         upkeep: Upkeep,
         clock: Callable[[], float],
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self.tally = upkeep.tally
         self._shift = shift
         self._conf = conf
         self._lanes = lanes
@@ -83,12 +75,6 @@ class Worker:
         self._due: tuple[int, ...] = ()
         self._calm: Calm | None = None
         self._was_woken = True
-
-    @property
-    def summary(self) -> str:
-        """What this worker did, in one line."""
-        counts = self.counts | Counter(recovered=self._upkeep.recovered)
-        return " ".join(f"{name}={counts[name]}" for name in ("sent", "retried", "dead", "recovered", "suppressed"))
 
     def run(self, stop: StopFlag, *, stop_when_idle: bool = False) -> None:
         """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything.
@@ -161,7 +147,7 @@ class Worker:
                 self._book.refresh()
             results, self._results = self._results, []
             self._settlements += [one.settlement for one in written]
-            self.counts.update(_COUNTED.get(Touch.Status(one.status), "paused") for one in written)
+            self.tally.count_states(one.status for one in written)
             self._rest_failing(results)
         settled = len(self._settlements)
         self._lanes.settle(self._settlements)
@@ -194,7 +180,7 @@ class Worker:
         claimed = self._ledger.claim(self._reservations, now)
         self._reservations = ()
         self._settlements += claimed.refused
-        self.counts["suppressed"] += claimed.suppressed
+        self.tally.count("suppressed", claimed.suppressed)
         self._crew.give(claimed.outgoing)
         return len(claimed.outgoing) + len(claimed.refused)
 

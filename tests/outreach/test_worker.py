@@ -37,7 +37,7 @@ def test_everything_queued_is_sent_once(inbox: Inbox, queue_up: Queue, desk: Des
     assert set(statuses()) == {"sent"}
     assert Attempt.objects.filter(outcome="sent").count() == 10
     assert view.overview().in_flight == 0
-    assert desk.worker.summary == "sent=10 retried=0 dead=0 recovered=0 suppressed=0"
+    assert str(desk.worker.tally) == "sent=10 retried=0 dead=0 recovered=0 suppressed=0"
 
 
 def test_the_ledger_says_sending_before_the_sender_is_called(inbox: Inbox, queue_up: Queue, desk: Desk) -> None:
@@ -84,7 +84,7 @@ def test_a_failure_for_now_is_tried_again_five_times(
         desk.work()
     touch.refresh_from_db()
     assert (touch.status, touch.tries) == ("dead", 6)
-    assert desk.worker.summary == "sent=0 retried=5 dead=1 recovered=0 suppressed=0"
+    assert str(desk.worker.tally) == "sent=0 retried=5 dead=1 recovered=0 suppressed=0"
 
 
 def test_a_refused_recipient_is_dead_and_suppressed(inbox: Inbox, queue_up: Queue, desk: Desk) -> None:
@@ -143,7 +143,7 @@ def test_a_suppressed_recipient_gets_nothing_that_is_queued(
     Suppression.objects.create(recipient_key=Touch.objects.get(recipient="r2@example.com").recipient_key, reason="x")
     desk.work()
     assert sorted(touch.recipient for touch in desk.sender.sent) == ["r1@example.com", "r3@example.com"]
-    assert desk.worker.summary == "sent=2 retried=0 dead=0 recovered=0 suppressed=1"
+    assert str(desk.worker.tally) == "sent=2 retried=0 dead=0 recovered=0 suppressed=1"
 
 
 def test_an_unsubscribed_touch_leaves_the_queue(
@@ -171,7 +171,7 @@ def test_a_dead_workers_touches_are_recovered(
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("unknown", "sent")
-    assert alive.worker.summary == "sent=2 retried=0 dead=0 recovered=2 suppressed=0"
+    assert str(alive.worker.tally) == "sent=2 retried=0 dead=0 recovered=2 suppressed=0"
 
 
 def test_a_late_answer_is_still_the_truth(

@@ -35,4 +35,4 @@ class Command(BaseCommand):
         worker = make_worker(options["worker"], options["concurrency"], options["lease_seconds"])
         with failures_told(REDIS_ALIAS, "What it held is recovered by the next worker."), StopFlag() as stop:
             worker.run(stop, stop_when_idle=options["stop_when_idle"])
-        self.stdout.write(worker.summary)
+        self.stdout.write(str(worker.tally))
