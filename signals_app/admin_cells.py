@@ -1,9 +1,11 @@
-"""Cells of the stream's admin page: ages, times, and the buttons that begin an action."""
+"""How the console tells of the stream: ages, times, deaths, and the buttons that begin an action."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from avo_project.durations import duration
 from signals_app.rules.entry_id import order
+from signals_app.rules.members import Death
 
 HIDDEN = "hidden"
 
@@ -12,7 +14,26 @@ Begin = Callable[..., str]
 
 
 def age(seconds: float | None) -> str:
-    return "none" if seconds is None else f"{seconds:.1f} s"
+    return "none" if seconds is None else duration(seconds)
+
+
+def held_words(death: Death) -> str:
+    if death.held is None:
+        return "entries that were not counted"
+    return f"{death.held:,} {'entry' if death.held == 1 else 'entries'}" if death.held else "nothing"
+
+
+def taken_over_words(death: Death) -> str:
+    if death.taken_over_seconds_ago is None:
+        return "nobody has taken over yet"
+    by = f"a new {death.consumer}" if death.taken_over_by == death.consumer else death.taken_over_by
+    return f"taken over by {by} {duration(death.taken_over_seconds_ago)} ago"
+
+
+def death_words(death: Death) -> str:
+    """``c-1 died 14 s ago holding 12 entries; taken over by c-2 3 s ago``."""
+    died = f"{death.consumer} died {duration(death.died_seconds_ago)} ago holding {held_words(death)}"
+    return f"{died}; {taken_over_words(death)}"
 
 
 def time_of(entry_id: str) -> str:

@@ -3,22 +3,23 @@
 from collections.abc import Sequence
 
 from avo_project.console.live_state_admin import Panel
-from signals_app.admin_cells import Begin, age, time_of
+from avo_project.durations import duration
+from signals_app.admin_cells import Begin, age, held_words, taken_over_words, time_of
 from signals_app.admin_search import Search, entries_panel, pending_panel
 from signals_app.roles import inspection
-from signals_app.rules.lag import StreamFigures
+from signals_app.rules.lag import GroupFigures, StreamFigures
 from signals_app.rules.lag_text import lag_words
 
 _SHOWN = 20
-_COUNTED = 400  # one page: a refresh counts no further and shows the server's own estimate beyond
 
 
 def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Panel]:
-    """Groups, consumers, what is in hand, events, newest dead letters."""
-    figures = inspection.figures(count_up_to=_COUNTED)
+    """Groups, consumers, the dead among them, what is in hand, events, newest dead letters."""
+    figures = inspection.glance()
     return [
         _groups(figures),
         _consumers(figures, begin),
+        _deaths(figures),
         pending_panel(search, begin),
         entries_panel(search, figures.length, may_see_payload),
         _dead_letters(begin),
@@ -27,12 +28,21 @@ def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Pane
 
 def _groups(figures: StreamFigures) -> Panel:
     rows = [
-        (group.name, group.pending, age(group.oldest_pending_seconds), lag_words(group),
-         age(group.oldest_undelivered_seconds))
+        (group.name, group.pending, _age(group, group.oldest_pending_seconds), lag_words(group),
+         _age(group, group.oldest_undelivered_seconds))
         for group in figures.groups
     ]  # fmt: skip
     columns = ("Group", "Pending", "Oldest pending", "Not delivered", "Oldest not delivered")
-    return Panel("Groups", columns, rows, "A healthy group has nothing older than a few seconds.")
+    note = "A healthy group has nothing older than a few seconds."
+    if not all(group.ages_known for group in figures.groups):
+        note += (
+            f" Ages and holders are those of the {inspection.MOST_ASKED} groups furthest behind; signal_lag has all."
+        )
+    return Panel("Groups", columns, rows, note)
+
+
+def _age(group: GroupFigures, seconds: float | None) -> str:
+    return age(seconds) if group.ages_known else "not asked"
 
 
 def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
@@ -40,16 +50,29 @@ def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
         (
             group.name,
             one.name,
-            "alive" if one.alive else "no heartbeat",
+            "alive"
+            if one.alive
+            else "dead"
+            if any(one.name == dead.consumer for dead in group.deaths)
+            else "no heartbeat",
             one.pending,
-            age(one.idle_seconds),
             begin("claim", "Free…", group=group.name, consumer=one.name) if one.pending and not one.alive else "",
         )
         for group in figures.groups
         for one in group.consumers
     ]
     note = "What a consumer without a heartbeat holds is claimed by the others once it is idle long enough."
-    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Idle", "Mend"), rows, note)
+    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Mend"), rows, note)
+
+
+def _deaths(figures: StreamFigures) -> Panel:
+    rows = [
+        (group.name, one.consumer, f"{duration(one.died_seconds_ago)} ago", held_words(one), taken_over_words(one))
+        for group in figures.groups
+        for one in group.deaths[:_SHOWN]
+    ]
+    note = "Who is stopped in good order hands its entries back and is not listed. Of each name the last death is kept."
+    return Panel("Consumers that died", ("Group", "Consumer", "Died", "Holding", "Then"), rows, note)
 
 
 def _dead_letters(begin: Begin) -> Panel:

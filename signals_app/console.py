@@ -1,22 +1,25 @@
 """What the signal stream tells the operator console."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.durations import duration
 from signals_app import keys
+from signals_app.admin_cells import death_words
 from signals_app.conf import read_conf
 from signals_app.roles import inspection
 from signals_app.roles.event_story import Story, StoryTeller
 from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.rules.members import Death
 
-_COUNTED = 400
 _SLOW_SECONDS = 60.0
+_DEATH_TOLD_SECONDS = 600.0
 
 
 def sample() -> Mapping[str, float]:
     """Sums over the groups, ages of the oldest entry of any."""
-    now = inspection.figures(count_up_to=_COUNTED)
+    now = inspection.glance()
     figures: dict[str, float] = {
         "length": now.length,
         "dead": inspection.dead_letter_count(),
@@ -25,7 +28,7 @@ def sample() -> Mapping[str, float]:
         "oldest_undelivered_seconds": max(
             (group.oldest_undelivered_seconds or 0.0 for group in now.groups), default=0.0
         ),
-        "consumers_alive": sum(one.alive for group in now.groups for one in group.consumers),
+        "consumers_alive": sum(group.consumers_alive for group in now.groups),
     }
     if all(group.lag is not None for group in now.groups):
         figures["lag"] = sum(group.lag or 0 for group in now.groups)
@@ -35,36 +38,41 @@ def sample() -> Mapping[str, float]:
 
 
 def verdict(now: float) -> Verdict:
-    """Red when nobody works on what waits or publishers are refused, amber when it goes too slowly or was given up."""
-    figures = inspection.figures(count_up_to=_COUNTED)
+    """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
+    consumer died in the last minutes."""
+    figures = inspection.glance()
     if not figures.groups:
         return Verdict(Level.AMBER, "no group yet", "Nobody has published or consumed anything.")
     worst = max(figures.groups, key=lambda group: group.oldest_seconds)
-    figure = _figure(figures)
-    if idle := [group for group in figures.groups if _has_work(group) and not _alive(group)]:
-        return Verdict(Level.RED, figure, f"{idle[0].name} has work and no living consumer: start consume_signals.")
+    figure, deaths = _figure(figures), _recent_deaths(figures.groups)
+    if idle := [group for group in figures.groups if group.has_work and not group.consumers_alive]:
+        return Verdict(Level.RED, figure, _nobody_works(idle[0]))
     if passed := limits_passed(figures, LagLimits(max_length=read_conf().hard_cap)):
         return Verdict(Level.RED if "full" in passed[0] else Level.AMBER, figure, f"{passed[0]}.")
     if worst.oldest_seconds > _SLOW_SECONDS:
-        return Verdict(Level.AMBER, figure, f"{worst.name} is {worst.oldest_seconds:.0f} s behind.")
-    if not any(_alive(group) for group in figures.groups):
+        return Verdict(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
+    if deaths:
+        return Verdict(Level.AMBER, figure, f"{death_words(deaths[0])}.")
+    if not any(group.consumers_alive for group in figures.groups):
         return Verdict(Level.AMBER, figure, "No consumer lives: nothing waits yet.")
     return Verdict(Level.GREEN, figure, "What is published is handled at once.")
 
 
 def _figure(figures: StreamFigures) -> str:
-    alive = sum(_alive(group) for group in figures.groups)
+    alive = sum(group.consumers_alive for group in figures.groups)
     oldest = max((group.oldest_undelivered_seconds or 0.0 for group in figures.groups), default=0.0)
-    waiting = f"oldest undelivered {oldest:.0f} s" if oldest else "nothing undelivered"
+    waiting = f"oldest undelivered {duration(oldest)}" if oldest else "nothing undelivered"
     return f"{alive} consumer{'' if alive == 1 else 's'}, {waiting}"
 
 
-def _has_work(group: GroupFigures) -> bool:
-    return group.pending > 0 or group.oldest_undelivered_seconds is not None
+def _recent_deaths(groups: Sequence[GroupFigures]) -> list[Death]:
+    deaths = [one for group in groups for one in group.deaths if one.died_seconds_ago < _DEATH_TOLD_SECONDS]
+    return sorted(deaths, key=lambda death: death.died_seconds_ago)
 
 
-def _alive(group: GroupFigures) -> int:
-    return sum(one.alive for one in group.consumers)
+def _nobody_works(group: GroupFigures) -> str:
+    last = f"; {death_words(group.deaths[0])}" if group.deaths else ""
+    return f"{group.name} has work and no consumer lives{last}: start consume_signals."
 
 
 def explain(of: str, may: May) -> Iterable[Answer]:

@@ -31,8 +31,6 @@ def live_metrics() -> Iterator[Metric]:
 
 
 def _value(group: GroupFigures, name: str) -> float | None:
-    if name == "consumers_alive":
-        return sum(consumer.alive for consumer in group.consumers)
     value: float | None = getattr(group, name)
     return 0 if value is None and name.startswith("oldest") else value
 

@@ -1,14 +1,15 @@
--- Makes everything a leaving or dead consumer still holds claimable at once, and says that it is gone.
--- KEYS[1] stream   KEYS[2] hash of heartbeats
--- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4...] ids whose handler never began
+-- Makes everything a leaving or dead consumer still holds claimable at once; a leaving one is then gone.
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] token, '' for a dead one   ARGV[4...] ids whose handler never began
 -- Returns how many entries were handed back; false when another living process has the name.
 -- Atomic: the heartbeat must not be gone before the entries are free, nor the other way round.
 local stream, heartbeats = KEYS[1], KEYS[2]
 local group, consumer, token = ARGV[1], ARGV[2], ARGV[3]
+local member = group .. ' ' .. consumer
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive_until, owner = string.match(redis.call('HGET', heartbeats, consumer) or '', '^(%d+) (%S+)$')
+local alive_until, owner = string.match(redis.call('HGET', heartbeats, member) or '', '^(%d+) (%S+)$')
 if owner and owner ~= token and tonumber(alive_until) > now_ms then
   return false
 end
@@ -29,5 +30,7 @@ repeat
     handed_back, from = handed_back + 1, '(' .. id
   end
 until #rows < 500
-redis.call('HDEL', heartbeats, consumer)
+if token ~= '' then  -- the heartbeat of a dead one tells when it died
+  redis.call('HDEL', heartbeats, member)
+end
 return handed_back

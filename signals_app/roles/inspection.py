@@ -6,15 +6,22 @@ from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.group_figures import FiguresReader
 from signals_app.store.pending import PendingDeliveries, PendingDelivery
 from signals_app.store.stream import SignalStream
+from signals_app.store.stream_glance import MOST_ASKED, StreamGlance
 
 __all__ = [
-    "GroupFigures", "dead_letter_count", "events", "events_with", "figures", "newest_dead_letters", "passed", "pending",
+    "MOST_ASKED", "GroupFigures", "dead_letter_count", "events", "events_with", "figures", "glance",
+    "newest_dead_letters", "passed", "pending",
 ]  # fmt: skip
 
 
 def figures(*, count_up_to: int = 10_000) -> StreamFigures:
     """The stream and its groups as they are now."""
     return FiguresReader.connect(count_up_to=count_up_to).read()
+
+
+def glance() -> StreamFigures:
+    """The same for who looks every few seconds: few commands, nothing counted."""
+    return StreamGlance.connect().read()
 
 
 def passed(limits: LagLimits) -> tuple[StreamFigures, list[str]]:

@@ -3,15 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from signals_app.rules.members import Death
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFigures:
-    """``alive`` says whether its heartbeat is current; foreign consumers have none."""
+    """``alive`` says whether its heartbeat is current; foreign consumers have none. ``idle_seconds`` is None when it
+    was not read."""
 
     name: str
     pending: int
-    idle_seconds: float
+    idle_seconds: float | None
     alive: bool
 
 
@@ -21,6 +25,8 @@ class GroupFigures:
     estimate, or None. Ages are those of the entries, None when there is no such entry. ``drain_seconds`` is how long
     the group will need for all that waits at its pace of the last minute, None when that is not known or never ends."""
 
+    ages_known: ClassVar[bool] = True
+
     name: str
     pending: int
     lag: int | None
@@ -29,11 +35,25 @@ class GroupFigures:
     oldest_undelivered_seconds: float | None
     drain_seconds: float | None
     consumers: Sequence[ConsumerFigures]
+    consumers_alive: int
+    deaths: Sequence[Death]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits, or may."""
+        return self.pending > 0 or self.lag != 0
 
     @property
     def oldest_seconds(self) -> float:
         """Age of the oldest entry the group still has to handle, 0 when there is none."""
         return max(self.oldest_pending_seconds or 0.0, self.oldest_undelivered_seconds or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class UnaskedGroup(GroupFigures):
+    """A group that was not asked for its ages and for who holds what."""
+
+    ages_known: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def _lines(figures: StreamFigures) -> Iterator[str]:
         )
         for consumer in group.consumers:
             state = "alive" if consumer.alive else "no heartbeat"
-            yield f"    {consumer.name}: {consumer.pending} pending, idle {consumer.idle_seconds:.1f} s, {state}"
+            yield f"    {consumer.name}: {consumer.pending} pending, idle {_seconds(consumer.idle_seconds)}, {state}"
         if hint := hint_for(group):
             yield f"    {hint}"
 
@@ -35,10 +35,10 @@ def hint_for(group: GroupFigures) -> str:
 
     A foreign client has no heartbeat: it counts as at work if Redis heard of it lately.
     """
-    if not group.pending and group.lag == 0:
+    if not group.has_work:
         return ""
     start = f"consume_signals --group {group.name}"
-    if not any(consumer.alive or consumer.idle_seconds < _OLD_SECONDS for consumer in group.consumers):
+    if not any(one.alive or (one.idle_seconds or 0.0) < _OLD_SECONDS for one in group.consumers):
         forget = f"; if nobody needs it: signal_groups --forget {group.name}"
         return f"nobody works for it: start {start}{'' if group.name == keys.DEFAULT_GROUP else forget}"
     return f"it is behind: start one more {start}" if group.oldest_seconds > _OLD_SECONDS else ""

@@ -49,7 +49,6 @@ class ConsumerGroup:
         self.name = name
         self._client = client
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
-        self._heartbeats = keys.heartbeats(name)
         self._forget = client.register_script(read_lua("signals_app", "forget_group"))
         self._scripts = {verb: client.register_script(read_lua("signals_app", verb)) for verb in _VERBS}
 
@@ -58,9 +57,11 @@ class ConsumerGroup:
         return cls(get_redis_connection(keys.REDIS_ALIAS), name, heartbeat_ttl_ms=read_conf().heartbeat_ttl_ms)
 
     def take_name(self, names: Sequence[str], token: str) -> str:
-        """The first of ``names`` without a living owner, now owned by ``token``. Raises NameTakenError."""
+        """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
+        NameTakenError."""
         script = self._scripts["take_name"]
-        taken = script(keys=[self._heartbeats], args=[token, self._heartbeat_ttl_ms, *names])
+        script_keys = [keys.LIVE, keys.HEARTBEATS, keys.DEATHS]
+        taken = script(keys=script_keys, args=[self.name, token, self._heartbeat_ttl_ms, *names])
         if taken is None:
             raise NameTakenError(f"a living process is consumer {names[0]} of group {self.name}")
         return bytes(taken).decode()
@@ -111,11 +112,12 @@ class ConsumerGroup:
 
     def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
-        return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count)]
+        also = (keys.HEARTBEATS, keys.DEATHS)
+        return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count, also=also)]
 
     def bury(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
         """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held."""
-        letter = self._run("bury", consumer, entry_id, reason, deliveries, second_key=keys.DEAD)
+        letter = self._run("bury", consumer, entry_id, reason, deliveries, also=(keys.DEAD,))
         return letter is not None
 
     def hand_back(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
@@ -137,7 +139,8 @@ class ConsumerGroup:
     def forget(self) -> bool:
         """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
         its consumers is alive."""
-        forgotten = self._forget(keys=[keys.LIVE, self._heartbeats, keys.REPLAY_ENDS, keys.PACES], args=[self.name])
+        script_keys = [keys.LIVE, keys.HEARTBEATS, keys.DEATHS, keys.REPLAY_ENDS, keys.PACES]
+        forgotten = self._forget(keys=script_keys, args=[self.name])
         if forgotten < 0:
             raise NameTakenError(f"a consumer of group {self.name} is alive; stop it first")
         return bool(forgotten)
@@ -154,7 +157,7 @@ class ConsumerGroup:
     def remove_idle_consumers(self, min_idle_ms: int) -> list[str]:
         """Removes dead consumers that hold nothing; returns their names."""
         script = self._scripts["remove_idle_consumers"]
-        removed = script(keys=[keys.LIVE, self._heartbeats], args=[self.name, min_idle_ms])
+        removed = script(keys=[keys.LIVE, keys.HEARTBEATS, keys.DEATHS], args=[self.name, min_idle_ms])
         return [name.decode() for name in removed]
 
     def note_pace(self) -> bool:
@@ -162,9 +165,8 @@ class ConsumerGroup:
         script = self._scripts["note_pace"]
         return bool(script(keys=[keys.LIVE, keys.PACES], args=[self.name, _NOTE_EVERY_MS]))
 
-    def _run(self, verb: str, consumer: str, *arguments: object, second_key: str = "") -> Any:
-        script_keys = [keys.LIVE, second_key or self._heartbeats]
-        return self._scripts[verb](keys=script_keys, args=[self.name, consumer, *arguments])
+    def _run(self, verb: str, consumer: str, *arguments: object, also: Sequence[str] = (keys.HEARTBEATS,)) -> Any:
+        return self._scripts[verb](keys=[keys.LIVE, *also], args=[self.name, consumer, *arguments])
 
 
 def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:

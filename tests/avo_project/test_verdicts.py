@@ -85,13 +85,30 @@ class TestSignals:
         group = ConsumerGroup.connect("apex-group")
         group.make()
         group.take_name(["one"], "token")
-        client = SignalStream.connect()._client
-        entry_id = client.xadd("signals:live", {"signal_id": "x"})  # Redis 7.0 knows a consumer from its first entry on
-        group.read("one", count=1, block_ms=0)
-        client.xack("signals:live", "apex-group", entry_id)
         assert verdict("signals") == Verdict(
             Level.GREEN, "1 consumer, nothing undelivered", "What is published is handled at once."
         )
+
+    def test_red_with_the_name_of_who_died_then_amber_with_who_took_over(self, redis_of: Any) -> None:
+        redis = redis_of("signals")
+        dying = ConsumerGroup(redis, "apex-group", heartbeat_ttl_ms=0)
+        dying.make()
+        dying.take_name(["one"], "old")
+        for _ in range(3):
+            redis.xadd("signals:live", {"signal_id": "x"})
+        held = [one.entry_id for one in dying.read("one", count=2, block_ms=0)]
+        told = verdict("signals")
+        assert told.level is Level.RED
+        assert "apex-group has work and no consumer lives; one died" in told.why
+        assert "holding 2 entries; nobody has taken over yet: start consume_signals." in told.why
+        group = ConsumerGroup.connect("apex-group")
+        group.take_name(["one"], "new")
+        group.acknowledge([*held, *(one.entry_id for one in group.read("one", count=2, block_ms=0))])
+        told = verdict("signals")
+        assert (told.level, told.figure) == (Level.AMBER, "1 consumer, nothing undelivered")
+        assert "holding 2 entries; taken over by a new one" in told.why
+        redis.hset("{signals:live}:deaths", "apex-group one", "1000 2 5000 one")
+        assert verdict("signals").level is Level.GREEN, "that was long ago"
 
 
 class TestOutreach:

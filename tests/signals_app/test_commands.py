@@ -152,7 +152,7 @@ def test_lag_passes_its_limits_with_exit_status_one(redis_client: Any, signal_fi
     (group,) = now["groups"]
     assert set(group) == {
         "name", "pending", "lag", "lag_exact", "oldest_pending_seconds", "oldest_undelivered_seconds",
-        "drain_seconds", "consumers",
+        "drain_seconds", "consumers", "consumers_alive", "deaths",
     }  # fmt: skip
     assert (now["length"], group["lag"], group["lag_exact"]) == (20, 20, True)
     with pytest.raises(CommandError, match="apex-group: 20 not delivered, 19 at most"):

@@ -20,12 +20,12 @@ def add(redis_client: Any, number: int, age_seconds: int = 0) -> list[str]:
 
 
 def only_group(redis_client: Any, **options: Any) -> GroupFigures:
-    (group,) = FiguresReader(redis_client, **options).read().groups
+    (group,) = FiguresReader(redis_client, heartbeat_ttl_ms=4_000, **options).read().groups
     return group
 
 
 def test_without_a_stream_the_figures_are_empty(redis_client: Any) -> None:
-    assert FiguresReader(redis_client).read() == StreamFigures("signals:live", 0, ())
+    assert FiguresReader(redis_client, heartbeat_ttl_ms=4_000).read() == StreamFigures("signals:live", 0, ())
 
 
 def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:

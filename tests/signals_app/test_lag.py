@@ -9,7 +9,7 @@ from signals_app.rules.lag_text import hint_for, lag_text
 def figures(length: int = 5, **changes: object) -> StreamFigures:
     known = {
         "name": "g", "pending": 0, "lag": 0, "lag_exact": True, "oldest_pending_seconds": None,
-        "oldest_undelivered_seconds": None, "drain_seconds": None, "consumers": (),
+        "oldest_undelivered_seconds": None, "drain_seconds": None, "consumers": (), "consumers_alive": 0, "deaths": (),
     }  # fmt: skip
     return StreamFigures("signals:live", length, [GroupFigures(**(known | changes))])  # type: ignore[arg-type]
 
