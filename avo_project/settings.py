@@ -120,6 +120,9 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "throttling.openapi.tell_limits"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": False
+    },  # its links lie inside buttons, where nobody can reach them by keyboard
 }
 CONSOLE = {"PING_SECONDS": 0.25}  # how long the admin's first page waits for a Redis that hangs
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")

@@ -17,7 +17,12 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics_page),
     path("api/schema", SpectacularAPIView.as_view(throttle_classes=[], metadata_class=None), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", throttle_classes=[], metadata_class=None)),
+    path(
+        "api/docs",
+        SpectacularSwaggerView.as_view(
+            url_name="schema", template_name="api_docs.html", throttle_classes=[], metadata_class=None
+        ),
+    ),
     path("api/explain", ExplainView.as_view()),
     path("admin/", admin.site.urls),
     path("", include("regime.urls")),

@@ -3,12 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect, sync_playwright
 
 from tests.end_to_end.browser.desk import PATIENT_MS, Desk
 from tests.end_to_end.system import (
@@ -32,30 +30,23 @@ QUIET = [
 SEED = "from tests.end_to_end.browser.seed import seed; seed()"
 
 
-@contextmanager
-def web_process(environment: dict[str, str]) -> Iterator[System]:
-    """A web process over what ``environment`` names, until the end of the block."""
-    port = free_port()
-    ours = {**environment, "PORT": str(port), "PYTHONPATH": str(ROOT), "AVO_LOG_FORMAT": "text"}
-    process = subprocess.Popen(
-        ["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=ours, stdout=subprocess.DEVNULL, text=True
-    )
-    system = System(Path(environment["AVO_DATA_DIR"]), port, process, ours)
-    try:
-        eventually(lambda: system.get("/readyz").status_code == 200, STARTS_WITHIN_SECONDS)
-        yield system
-    finally:
-        if process.poll() is None:
-            system.stop()
-
-
 @pytest.fixture(scope="session")
 def console() -> Iterator[System]:
     with data_folder() as folder:
         environment = environment_for(folder) | {"PYTHONPATH": str(ROOT)}
         manage(environment, "shell", "-c", SEED)
-        with web_process(environment) as system:
+        port = free_port()
+        ours = environment | {"PORT": str(port), "AVO_LOG_FORMAT": "text"}
+        process = subprocess.Popen(
+            ["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=ours, stdout=subprocess.DEVNULL, text=True
+        )
+        system = System(folder, port, process, ours)
+        try:
+            eventually(lambda: system.get("/readyz").status_code == 200, STARTS_WITHIN_SECONDS)
             yield system
+        finally:
+            if process.poll() is None:
+                system.stop()
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +68,19 @@ def contexts() -> dict[str, BrowserContext]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, StorageState]:
+    """Each user's cookies."""
+    return {}
+
+
 @pytest.fixture
-def desk(browser: Browser, console: System, contexts: dict[str, BrowserContext]) -> Iterator[Desk]:
-    desk = Desk(browser, f"http://127.0.0.1:{console.port}", contexts)
+def desk(
+    browser: Browser, console: System, contexts: dict[str, BrowserContext], sessions: dict[str, StorageState]
+) -> Iterator[Desk]:
+    desk = Desk(browser, f"http://127.0.0.1:{console.port}", contexts, sessions)
     try:
         yield desk
     finally:
         complaints = desk.close()
     assert complaints == []
-
-
-@pytest.fixture
-def another_web(console: System) -> Callable[[], AbstractContextManager[System]]:
-    """Starts one more web process over the same states, to be stopped while a page is open."""
-    return lambda: web_process(console.environment)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from playwright.sync_api import Browser, BrowserContext, Page, Response
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Response, StorageState
 
 from tests.end_to_end.system import ROOT
 
@@ -20,12 +21,20 @@ PAGES = {
 
 class Desk:
     """Opens pages of one console. Nothing on them may fail or ask another host, but what a test says it expects.
-    ``contexts`` holds that of each user between tests, so that nobody logs in or loads the styles twice."""
+    ``contexts`` holds that of each user between the tests of a file, so that nobody loads the styles twice, and
+    ``sessions`` between files, so that nobody logs in twice."""
 
-    def __init__(self, browser: Browser, address: str, contexts: dict[str, BrowserContext]) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        address: str,
+        contexts: dict[str, BrowserContext],
+        sessions: dict[str, StorageState],
+    ) -> None:
         self._browser = browser
         self._address = address
         self._contexts = contexts
+        self._sessions = sessions
         self._pages: list[Page] = []
         self._expected: list[str] = []
         self._complaints: list[str] = []
@@ -33,14 +42,22 @@ class Desk:
     def page(self, user: str) -> Page:
         """A page of the user, signed in."""
         if user not in self._contexts:
-            self._contexts[user] = self._browser.new_context(base_url=self._address)
-            log_in(self._watched(self._contexts[user]), user, PASSWORD)
+            self._contexts[user] = self._context(self._session(user))
         return self._watched(self._contexts[user])
 
     def apart(self, user: str = "") -> Page:
         """A page in a context of its own, which may have another clock; signed in as ``user`` where one is named."""
-        cookies = self.page(user).context.storage_state() if user else None
-        return self._watched(self._browser.new_context(base_url=self._address, storage_state=cookies))
+        return self._watched(self._context(self._session(user) if user else None))
+
+    def _session(self, user: str) -> StorageState:
+        if user not in self._sessions:
+            page = self.apart()
+            log_in(page, user, PASSWORD)
+            self._sessions[user] = page.context.storage_state()
+        return self._sessions[user]
+
+    def _context(self, session: StorageState | None) -> BrowserContext:
+        return self._browser.new_context(base_url=self._address, storage_state=session)
 
     def _watched(self, context: BrowserContext) -> Page:
         context.set_default_timeout(PATIENT_MS)
@@ -82,6 +99,17 @@ def log_in(page: Page, user: str, password: str) -> None:
     page.fill("#id_password", password)
     page.click("input[type=submit]")
     page.locator("#user-tools").wait_for()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Tabs on until the control with this name has the focus."""
+    named = """document.activeElement.ariaLabel || document.activeElement.labels?.[0]?.textContent
+        || document.activeElement.textContent || ''"""
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        if page.evaluate(named).strip() == name:
+            return
+    pytest.fail(f"no Tab leads to {name}")
 
 
 def picture(page: Page, name: str) -> None:

@@ -18,7 +18,7 @@ from throttling.rules.records import Hit
 from throttling.store.tally import Tally
 from throttling.store.window_limiter import WindowLimiter
 
-INBOXES = ("stuck", "pause", "resume", "keys", "cancel", "dead", "arrived", "lost", "rows", "limits")
+INBOXES = ("stuck", "pause", "resume", "keys", "cancel", "dead", "arrived", "lost", "rows", "limits", "calm")
 RECIPIENT = "eve.secret@example.org"
 SUBJECTS = ("user:user_refused", "user:user_reset", "user:user_override")
 

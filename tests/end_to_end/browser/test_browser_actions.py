@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from signals_app import keys
-from tests.end_to_end.browser.desk import PAGES, Desk, picture
+from tests.end_to_end.browser.desk import PAGES, Desk, picture, tab_to
 from tests.end_to_end.system import System
 
 AUDIT = "/admin/avo_project/operatoraction/"
@@ -225,16 +225,6 @@ def test_the_keyboard_alone_is_enough(desk: Desk) -> None:
     page.keyboard.press("Enter")
     expect_done(page, "The inbox is paused")
     expect_row(page, "Pause an inbox", "by keyboard")
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Tabs on until the control with this name has the focus."""
-    named = "document.activeElement.ariaLabel || document.activeElement.labels?.[0]?.textContent || ''"
-    for _ in range(300):
-        page.keyboard.press("Tab")
-        if page.evaluate(named) == name:
-            return
-    pytest.fail(f"no Tab leads to {name}")
 
 
 @pytest.mark.parametrize("role", PAGES)
