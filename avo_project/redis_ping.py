@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
 from django_redis import get_redis_connection
@@ -18,30 +18,36 @@ class _Asked:
 
 
 class Pinger:
-    """A server that hangs is asked by one thread at a time, however often somebody wants to know."""
+    """A server that hangs is asked by one thread at a time, however often somebody wants to know, and one that serves
+    several aliases is asked once for all of them."""
 
-    def __init__(self, ping: Callable[[str], object]) -> None:
+    def __init__(
+        self, ping: Callable[[str], object], server_of: Callable[[str], Hashable] = lambda alias: alias
+    ) -> None:
         self._ping = ping
-        self._asked: dict[str, _Asked] = {}
+        self._server_of = server_of
+        self._asked: dict[Hashable, _Asked] = {}
         self._lock = threading.Lock()
 
     def failures(self, aliases: Iterable[str], within_seconds: float) -> dict[str, str]:
         """For each of ``aliases`` why it does not answer; empty for one that does."""
-        asked = {alias: self._ask(alias) for alias in set(aliases)}
+        servers = {alias: self._server_of(alias) for alias in aliases}
+        asked = {server: self._ask(alias, server) for server, alias in {servers[one]: one for one in servers}.items()}
         until = time.monotonic() + within_seconds
-        return {
-            alias: one.failure
+        failures = {
+            server: one.failure
             if one.done.wait(max(0.0, until - time.monotonic()))
             else f"no answer within {within_seconds:g} s"
-            for alias, one in asked.items()
+            for server, one in asked.items()
         }
+        return {alias: failures[server] for alias, server in servers.items()}
 
-    def _ask(self, alias: str) -> _Asked:
+    def _ask(self, alias: str, server: Hashable) -> _Asked:
         with self._lock:
-            running = self._asked.get(alias)
+            running = self._asked.get(server)
             if running is not None and not running.done.is_set():
                 return running
-            asked = self._asked[alias] = _Asked()
+            asked = self._asked[server] = _Asked()
         threading.Thread(target=self._run, args=(alias, asked), name=f"ping-{alias}", daemon=True).start()
         return asked
 
@@ -54,4 +60,12 @@ class Pinger:
             asked.done.set()
 
 
-PINGER = Pinger(lambda alias: get_redis_connection(alias).ping())
+def server_of(alias: str) -> Hashable:
+    """Equal for aliases on one server, whatever their users and databases; behind Sentinel and in a cluster every alias
+    counts as on a server of its own."""
+    pool = getattr(get_redis_connection(alias), "connection_pool", None)
+    address = {name: getattr(pool, "connection_kwargs", {}).get(name) for name in ("path", "host", "port")}
+    return tuple(address.values()) if address["path"] or address["host"] else alias
+
+
+PINGER = Pinger(lambda alias: get_redis_connection(alias).ping(), server_of)

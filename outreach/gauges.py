@@ -15,9 +15,10 @@ _SHOWN = (*UNFINISHED, Touch.Status.UNKNOWN)
 
 def live_gauges() -> Iterator[Metric]:
     """Gauges of the queue and of the touches that somebody still has to do something about."""
-    now = QueueView.connect().overview()
+    view = QueueView.connect()
+    now = view.overview()
     alive = sum(1 for _, seen_ms in now.workers if seen_ms > now.now_ms - _ALIVE_MS)
-    yield _gauge("avo_outreach_lanes", "Inboxes with touches in the queue", now.lanes)
+    yield _gauge("avo_outreach_lanes", "Inboxes with touches in the queue", view.lane_count())
     yield _gauge("avo_outreach_lanes_due", "Inboxes that are worth a look now", now.lanes_due)
     yield _gauge("avo_outreach_in_flight", "Touches in workers' hands", now.in_flight)
     yield _gauge(

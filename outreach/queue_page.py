@@ -31,7 +31,7 @@ class OutreachQueueAdmin(LiveStateAdmin):
         view = QueueView.connect()
         now = view.overview()
         return [
-            _queue(now),
+            _queue(now, view.lane_count()),
             _over_time(),
             _inboxes(view, now.now_ms, partial(self.button, request)),
             _in_flight(view, now.now_ms),
@@ -40,9 +40,9 @@ class OutreachQueueAdmin(LiveStateAdmin):
         ]
 
 
-def _queue(now: Overview) -> Panel:
+def _queue(now: Overview, lanes: int) -> Panel:
     rows = [
-        ("Inboxes with touches in the queue", now.lanes),
+        ("Inboxes with touches in the queue", lanes),
         ("Inboxes that may send now", now.lanes_due),
         ("Touches in workers' hands", now.in_flight),
         ("Touches whose worker is gone", now.leases_ended),

@@ -17,12 +17,11 @@ REPLAY_ENDS = "{signals:live}:replay_ends"
 PACES = "{signals:live}:paces"
 """Hash: group -> its last two notes of ``<Unix ms> <entries handled>``, older first. From these drain times come."""
 
-HEARTBEATS = "{signals:live}:heartbeats"
-"""Hash: ``<group> <consumer>`` -> ``<alive until, Unix ms> <token of the process>``. Who leaves takes its own out."""
-
-DEATHS = "{signals:live}:deaths"
-"""Hash: ``<group> <consumer>`` -> ``<alive until, Unix ms> <entries held> <taken over, Unix ms> <by consumer>`` of the
-last process of that name that went silent, once another got its name or its entries."""
+MEMBERS = "{signals:live}:members"
+"""Hash, read whole at once: ``<group> <consumer>`` -> ``<alive until, Unix ms> <token of the process>``, its heartbeat,
+which it takes out when it leaves; and ``<group> <consumer> died`` -> ``<alive until, Unix ms> <entries held> <taken
+over, Unix ms> <by consumer>`` of the last process of that name that went silent, once another got its name or entries.
+"""
 
 
 def receipt(publisher: str) -> str:

@@ -23,7 +23,7 @@ def sample() -> Mapping[str, float]:
 def verdict(now: float) -> Verdict:
     """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
     inspection = Inspection.connect()
-    refused = {tier: sum(series[-_RECENT_MINUTES:]) for tier, series in inspection.refusals().items()}
+    refused = {tier: sum(series) for tier, series in inspection.refusals(_RECENT_MINUTES).items()}
     busiest = inspection.busiest()
     asked, turned_away = sum(one.requests for one in busiest), sum(refused.values())
     figure = f"{turned_away:,} refused in {_RECENT_MINUTES} min"

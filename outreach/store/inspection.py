@@ -19,7 +19,6 @@ class Overview:
     """Figures of the whole queue, each O(log n) or better. Times in ms of the server."""
 
     now_ms: int
-    lanes: int
     lanes_due: int
     in_flight: int
     leases_ended: int
@@ -68,14 +67,18 @@ class QueueView:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def overview(self) -> Overview:
-        """Cheap: one round trip after the server's time."""
+        """Cheap: six commands, in one round trip after the server's time."""
         now_ms = self.now_ms()
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.zcard(keys.READY).zcount(keys.READY, "-inf", now_ms).hlen(keys.RESERVATIONS)
+        pipeline.zcount(keys.READY, "-inf", now_ms).hlen(keys.RESERVATIONS)
         pipeline.zcount(keys.LEASES, "-inf", now_ms).zrange(keys.WORKERS, 0, -1, withscores=True).exists(keys.INTACT)
-        lanes, due, in_flight, ended, workers, intact = pipeline.execute()
+        due, in_flight, ended, workers, intact = pipeline.execute()
         seen = tuple((name.decode(), int(at_ms)) for name, at_ms in workers)
-        return Overview(now_ms, lanes, due, in_flight, ended, seen, bool(intact))
+        return Overview(now_ms, due, in_flight, ended, seen, bool(intact))
+
+    def lane_count(self) -> int:
+        """Inboxes with touches in the queue. Cheap."""
+        return int(self._client.zcard(keys.READY))
 
     def lanes(self, inbox_ids: Iterable[int], sends: int = 0) -> dict[int, LaneView]:
         """One round trip for all; ``sends`` is how many of each inbox's last sends the history shall hold."""

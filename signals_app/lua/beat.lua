@@ -3,17 +3,17 @@
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4] life of a heartbeat in ms   ARGV[5...] entry ids in hand
 -- Returns the ids that are still this consumer's, or false when another process has its name.
 -- Atomic: renewing an entry that was claimed meanwhile would steal it back.
-local stream, heartbeats = KEYS[1], KEYS[2]
+local stream, members = KEYS[1], KEYS[2]
 local group, consumer, token, ttl_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member = group .. ' ' .. consumer
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive_until, owner = string.match(redis.call('HGET', heartbeats, member) or '', '^(%d+) (%S+)$')
+local alive_until, owner = string.match(redis.call('HGET', members, member) or '', '^(%d+) (%S+)$')
 if owner and owner ~= token and tonumber(alive_until) > now_ms then
   return false
 end
-redis.call('HSET', heartbeats, member, string.format('%.0f %s', now_ms + ttl_ms, token))
+redis.call('HSET', members, member, string.format('%.0f %s', now_ms + ttl_ms, token))
 
 local kept = {}
 for index = 5, #ARGV do

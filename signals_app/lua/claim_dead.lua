@@ -1,18 +1,18 @@
 -- Takes over entries whose consumer is dead: its heartbeat is gone and the entry has been idle for long enough.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat   KEYS[3] hash of the same -> its last death
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
 -- ARGV[1] group   ARGV[2] consumer that claims   ARGV[3] shortest idle time in ms   ARGV[4] most entries
 -- Returns the claimed ids; their delivery counts stay as they are until they are delivered again.
 -- Atomic: a heartbeat that comes back between look and claim must win.
-local stream, heartbeats, deaths = KEYS[1], KEYS[2], KEYS[3]
+local stream, members = KEYS[1], KEYS[2]
 local group, claimer, min_idle_ms, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function note_death(owner, alive_until)
-  local member = group .. ' ' .. owner.name
-  if string.match(redis.call('HGET', deaths, member) or '', '^%d+') ~= alive_until then  -- the first to take from it
-    redis.call('HSET', deaths, member, string.format('%s %s %.0f %s', alive_until, owner.pending, now_ms, claimer))
+  local died = group .. ' ' .. owner.name .. ' died'
+  if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- the first to take from it
+    redis.call('HSET', members, died, string.format('%s %s %.0f %s', alive_until, owner.pending, now_ms, claimer))
   end
 end
 
@@ -22,7 +22,7 @@ for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
   for index = 1, #flat, 2 do
     owner[flat[index]] = flat[index + 1]
   end
-  local alive_until = string.match(redis.call('HGET', heartbeats, group .. ' ' .. owner.name) or '', '^%d+')
+  local alive_until = string.match(redis.call('HGET', members, group .. ' ' .. owner.name) or '', '^%d+')
   local is_alive = alive_until and tonumber(alive_until) > now_ms
   local before = #claimed
   if before < most and owner.pending > 0 and owner.name ~= claimer and not is_alive then

@@ -3,13 +3,13 @@
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] token, '' for a dead one   ARGV[4...] ids whose handler never began
 -- Returns how many entries were handed back; false when another living process has the name.
 -- Atomic: the heartbeat must not be gone before the entries are free, nor the other way round.
-local stream, heartbeats = KEYS[1], KEYS[2]
+local stream, members = KEYS[1], KEYS[2]
 local group, consumer, token = ARGV[1], ARGV[2], ARGV[3]
 local member = group .. ' ' .. consumer
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive_until, owner = string.match(redis.call('HGET', heartbeats, member) or '', '^(%d+) (%S+)$')
+local alive_until, owner = string.match(redis.call('HGET', members, member) or '', '^(%d+) (%S+)$')
 if owner and owner ~= token and tonumber(alive_until) > now_ms then
   return false
 end
@@ -31,6 +31,6 @@ repeat
   end
 until #rows < 500
 if token ~= '' then  -- the heartbeat of a dead one tells when it died
-  redis.call('HDEL', heartbeats, member)
+  redis.call('HDEL', members, member)
 end
 return handed_back

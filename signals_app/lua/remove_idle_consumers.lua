@@ -1,9 +1,9 @@
 -- Removes the consumers that are dead, hold nothing and have not been heard of for long, so that names do not pile up.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat   KEYS[3] of the same -> its last death
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
 -- ARGV[1] group   ARGV[2] shortest idle time in ms
 -- Returns the names removed.
 -- Atomic: XGROUP DELCONSUMER destroys what the consumer holds, so it must hold nothing at that very moment.
-local stream, heartbeats, deaths = KEYS[1], KEYS[2], KEYS[3]
+local stream, members = KEYS[1], KEYS[2]
 local group, min_idle_ms = ARGV[1], tonumber(ARGV[2])
 
 local time = redis.call('TIME')
@@ -15,12 +15,11 @@ for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     consumer[flat[index]] = flat[index + 1]
   end
   local member = group .. ' ' .. consumer.name
-  local alive_until = string.match(redis.call('HGET', heartbeats, member) or '', '^%d+')
+  local alive_until = string.match(redis.call('HGET', members, member) or '', '^%d+')
   local is_alive = alive_until and tonumber(alive_until) > now_ms
   if consumer.pending == 0 and consumer.idle >= min_idle_ms and not is_alive then
     redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer.name)
-    redis.call('HDEL', heartbeats, member)
-    redis.call('HDEL', deaths, member)
+    redis.call('HDEL', members, member, member .. ' died')
     removed[#removed + 1] = consumer.name
   end
 end

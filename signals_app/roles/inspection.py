@@ -19,9 +19,10 @@ def figures(*, count_up_to: int = 10_000) -> StreamFigures:
     return FiguresReader.connect(count_up_to=count_up_to).read()
 
 
-def glance() -> StreamFigures:
-    """The same for who looks every few seconds: few commands, nothing counted."""
-    return StreamGlance.connect().read()
+def glance(*, most_asked: int = MOST_ASKED) -> StreamFigures:
+    """The same for who looks every few seconds: nothing counted, and only so many groups that have work looked at
+    closely. Five commands, and two for each of those."""
+    return StreamGlance.connect(most_asked=most_asked).read()
 
 
 def passed(limits: LagLimits) -> tuple[StreamFigures, list[str]]:

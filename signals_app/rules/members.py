@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+_DIED = "died"
+
 
 @dataclass(frozen=True, slots=True)
 class Death:
@@ -17,14 +19,15 @@ class Death:
 
 
 class Members:
-    """``heartbeats`` and ``deaths`` are the two hashes as they lie in Redis, ``now_ms`` is their server's time; a
-    heartbeat says until when its consumer counts as alive, ``heartbeat_ttl_ms`` after its last word."""
+    """``kept`` is the hash of members as it lies in Redis, ``now_ms`` is its server's time; a heartbeat says until when
+    its consumer counts as alive, ``heartbeat_ttl_ms`` after its last word."""
 
-    def __init__(
-        self, heartbeats: Mapping[bytes, bytes], deaths: Mapping[bytes, bytes], *, heartbeat_ttl_ms: int, now_ms: int
-    ) -> None:
-        self._alive_until = {_names(member): int(value.split(b" ")[0]) for member, value in heartbeats.items()}
-        self._notes = {_names(member): value.decode().split(" ") for member, value in deaths.items()}
+    def __init__(self, kept: Mapping[bytes, bytes], *, heartbeat_ttl_ms: int, now_ms: int) -> None:
+        named = {
+            tuple(field.decode(errors="replace").split(" ")): value.decode().split(" ") for field, value in kept.items()
+        }
+        self._alive_until = {(name[0], name[1]): int(value[0]) for name, value in named.items() if len(name) == 2}
+        self._notes = {(name[0], name[1]): value for name, value in named.items() if name[2:] == (_DIED,)}
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._now_ms = now_ms
 
@@ -59,8 +62,3 @@ class Members:
 
     def _died_seconds_ago(self, alive_until_ms: int) -> float:
         return (self._now_ms - alive_until_ms + self._heartbeat_ttl_ms) / 1000
-
-
-def _names(member: bytes) -> tuple[str, str]:
-    group, _, consumer = member.decode(errors="replace").partition(" ")
-    return group, consumer

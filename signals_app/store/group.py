@@ -60,8 +60,7 @@ class ConsumerGroup:
         """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
         NameTakenError."""
         script = self._scripts["take_name"]
-        script_keys = [keys.LIVE, keys.HEARTBEATS, keys.DEATHS]
-        taken = script(keys=script_keys, args=[self.name, token, self._heartbeat_ttl_ms, *names])
+        taken = script(keys=[keys.LIVE, keys.MEMBERS], args=[self.name, token, self._heartbeat_ttl_ms, *names])
         if taken is None:
             raise NameTakenError(f"a living process is consumer {names[0]} of group {self.name}")
         return bytes(taken).decode()
@@ -112,12 +111,11 @@ class ConsumerGroup:
 
     def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
-        also = (keys.HEARTBEATS, keys.DEATHS)
-        return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count, also=also)]
+        return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count)]
 
     def bury(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
         """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held."""
-        letter = self._run("bury", consumer, entry_id, reason, deliveries, also=(keys.DEAD,))
+        letter = self._run("bury", consumer, entry_id, reason, deliveries, second_key=keys.DEAD)
         return letter is not None
 
     def hand_back(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
@@ -139,7 +137,7 @@ class ConsumerGroup:
     def forget(self) -> bool:
         """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
         its consumers is alive."""
-        script_keys = [keys.LIVE, keys.HEARTBEATS, keys.DEATHS, keys.REPLAY_ENDS, keys.PACES]
+        script_keys = [keys.LIVE, keys.MEMBERS, keys.REPLAY_ENDS, keys.PACES]
         forgotten = self._forget(keys=script_keys, args=[self.name])
         if forgotten < 0:
             raise NameTakenError(f"a consumer of group {self.name} is alive; stop it first")
@@ -157,7 +155,7 @@ class ConsumerGroup:
     def remove_idle_consumers(self, min_idle_ms: int) -> list[str]:
         """Removes dead consumers that hold nothing; returns their names."""
         script = self._scripts["remove_idle_consumers"]
-        removed = script(keys=[keys.LIVE, keys.HEARTBEATS, keys.DEATHS], args=[self.name, min_idle_ms])
+        removed = script(keys=[keys.LIVE, keys.MEMBERS], args=[self.name, min_idle_ms])
         return [name.decode() for name in removed]
 
     def note_pace(self) -> bool:
@@ -165,8 +163,8 @@ class ConsumerGroup:
         script = self._scripts["note_pace"]
         return bool(script(keys=[keys.LIVE, keys.PACES], args=[self.name, _NOTE_EVERY_MS]))
 
-    def _run(self, verb: str, consumer: str, *arguments: object, also: Sequence[str] = (keys.HEARTBEATS,)) -> Any:
-        return self._scripts[verb](keys=[keys.LIVE, *also], args=[self.name, consumer, *arguments])
+    def _run(self, verb: str, consumer: str, *arguments: object, second_key: str = keys.MEMBERS) -> Any:
+        return self._scripts[verb](keys=[keys.LIVE, second_key], args=[self.name, consumer, *arguments])
 
 
 def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:

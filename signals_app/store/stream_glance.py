@@ -1,4 +1,4 @@
-"""The figures of the stream for a page that refreshes itself: twelve commands at most, however many groups."""
+"""The figures of the stream for a page that refreshes itself: eleven commands at most, however many groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -13,22 +13,25 @@ from signals_app.rules.lag import ConsumerFigures, GroupFigures, StreamFigures, 
 from signals_app.store.stream_state import StreamState, delivered, first_id, read_state
 
 MOST_ASKED = 3
+"""How many groups a page looks at closely."""
 
 _Asked = tuple[Mapping[str, Any] | None, bytes]  # XPENDING's summary, and the id of the first entry not delivered
 
 
 class StreamGlance:
-    """Nothing is counted: lag is the server's own figure. Of the groups that have work only the ``MOST_ASKED`` furthest
+    """Nothing is counted: lag is the server's own figure. Of the groups that have work only the ``most_asked`` furthest
     behind are asked how old it is and who holds it."""
 
-    def __init__(self, client: Any, *, heartbeat_ttl_ms: int) -> None:
+    def __init__(self, client: Any, *, heartbeat_ttl_ms: int, most_asked: int = MOST_ASKED) -> None:
         self._client = client
+        self._most_asked = most_asked
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._now = client.register_script(read_lua("signals_app", "now"))
 
     @classmethod
-    def connect(cls) -> Self:
-        return cls(get_redis_connection(keys.REDIS_ALIAS), heartbeat_ttl_ms=read_conf().heartbeat_ttl_ms)
+    def connect(cls, *, most_asked: int = MOST_ASKED) -> Self:
+        client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
+        return cls(client, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, most_asked=most_asked)
 
     def read(self) -> StreamFigures:
         """A stream that does not exist has no entries and no groups."""
@@ -37,7 +40,7 @@ class StreamGlance:
             return StreamFigures(keys.LIVE, 0, ())
         busy = [group for group in state.groups if group["pending"] or state.is_behind(group)]
         busy.sort(key=lambda group: order(delivered(group)))
-        asked = self._ask(busy[:MOST_ASKED], state)
+        asked = self._ask(busy[: self._most_asked], state)
         groups = [_figures(group, state, asked.get(group["name"]), group in busy) for group in state.groups]
         return StreamFigures(keys.LIVE, state.length, groups, state.added)
 

@@ -49,8 +49,8 @@ def read_state(client: Any, now: Any, heartbeat_ttl_ms: int) -> StreamState | No
             return None
         raise
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.xinfo_stream(keys.LIVE).hgetall(keys.HEARTBEATS).hgetall(keys.DEATHS)
-        info, heartbeats, deaths = pipeline.execute()
+        pipeline.xinfo_stream(keys.LIVE).hgetall(keys.MEMBERS)
+        info, members = pipeline.execute()
     now_ms = now(keys=[keys.LIVE])
     return StreamState(
         length=info["length"],
@@ -58,7 +58,7 @@ def read_state(client: Any, now: Any, heartbeat_ttl_ms: int) -> StreamState | No
         newest=info["last-generated-id"].decode(),
         added=info.get("entries-added"),
         groups=groups,
-        members=Members(heartbeats, deaths, heartbeat_ttl_ms=heartbeat_ttl_ms, now_ms=now_ms),
+        members=Members(members, heartbeat_ttl_ms=heartbeat_ttl_ms, now_ms=now_ms),
         now_ms=now_ms,
     )
 

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.console import home
 from avo_project.console.role_console import Level, RoleConsole, Verdict, consoles
-from avo_project.redis_ping import Pinger
+from avo_project.redis_ping import Pinger, server_of
 
 pytestmark = pytest.mark.django_db
 LIVE = "/admin/console/live.json"
@@ -97,6 +97,13 @@ def test_a_server_that_hangs_is_given_up_and_asked_by_one_thread() -> None:
     assert asked.count("slow") == 1
     release.set()
     assert pinger.failures(["slow", "quick"], 10.0) == {"slow": "", "quick": ""}
+
+
+def test_aliases_on_one_server_are_asked_once(redis_of: Any) -> None:
+    asked = []
+    pinger = Pinger(asked.append, server_of)
+    assert pinger.failures(["regime", "signals", "outreach"], 10.0) == {"regime": "", "signals": "", "outreach": ""}
+    assert len(asked) == len({server_of(alias) for alias in ("regime", "signals", "outreach")})
 
 
 def test_the_console_asks_the_browser_for_nothing_foreign_or_inline(operator_client: Any, redis_of: Any) -> None:

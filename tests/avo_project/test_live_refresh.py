@@ -109,7 +109,11 @@ def a_full_system(redis_of: Any) -> None:
             for n in range(100)
         ]
         stream.publish(events, publisher="p", batch=batch)
-    ConsumerGroup.connect("apex-group").read("one", count=50, block_ms=0)
+    for number, name in enumerate(("apex-group", "audit", "desk", "risk", "tape")):
+        group = ConsumerGroup.connect(name)
+        group.make()
+        group.take_name(["one"], "token")
+        group.read("one", count=50 * (number + 1), block_ms=0)
     for n in range(60):
         Inbox.objects.create(address=f"inbox{n}@example.com", per_minute=1 + n % 3, paused=n % 7 == 0)
     for n in range(300):
@@ -124,9 +128,10 @@ def a_full_system(redis_of: Any) -> None:
 
 @pytest.mark.real_server
 @pytest.mark.usefixtures("a_full_system")
-@pytest.mark.parametrize("role", PAGES)
-def test_a_refresh_costs_redis_few_commands(operator_client: Any, redis_of: Any, role: str) -> None:
-    live = f"{PAGES[role]}live.json"
-    assert operator_client.get(live).status_code == 200
-    costs = commands_during(redis_of(role), lambda: operator_client.get(live))
+@pytest.mark.parametrize("page", ["/admin/console/", *PAGES.values()])
+def test_a_refresh_costs_redis_few_commands(operator_client: Any, redis_of: Any, page: str) -> None:
+    """All roles share the suite's server, so what a page asks of any of them counts."""
+    assert operator_client.get(f"{page}live.json").status_code == 200
+    costs = commands_during(redis_of("signals"), lambda: operator_client.get(f"{page}live.json"))
+    print(page, sum(costs.values()), costs)
     assert sum(costs.values()) <= MOST_COMMANDS, costs

@@ -107,7 +107,7 @@ class TestSignals:
         told = verdict("signals")
         assert (told.level, told.figure) == (Level.AMBER, "1 consumer, nothing undelivered")
         assert "holding 2 entries; taken over by a new one" in told.why
-        redis.hset("{signals:live}:deaths", "apex-group one", "1000 2 5000 one")
+        redis.hset("{signals:live}:members", "apex-group one died", "1000 2 5000 one")
         assert verdict("signals").level is Level.GREEN, "that was long ago"
 
 

@@ -83,7 +83,7 @@ def test_every_signal_is_executed_once_while_the_stream_moves(nodes: tuple[int, 
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         try:
-            eventually(lambda: cli(nodes[0], "hexists", "{signals:live}:heartbeats", "apex-group one") == "1")
+            eventually(lambda: cli(nodes[0], "hexists", "{signals:live}:members", "apex-group one") == "1")
             move_signals(*nodes)
             assert publish(environment, folder, range(300, 600)) == "published=300 bad=0\n"
             eventually(lambda: ": 0 pending (oldest none), 0 not delivered" in manage(environment, "signal_lag"))

@@ -229,7 +229,7 @@ def test_several_lanes_settle_in_one_call(lanes: Lanes, view: QueueView) -> None
     assert view.depths([1, 2, 3]) == {1: 2, 2: 2, 3: 2}
     assert lanes.settle([Settlement(one, sent_ago_ms=0) for one in held]) == 6
     assert view.depths([1, 2, 3]) == {1: 0, 2: 0, 3: 0}
-    assert view.overview().lanes == 0
+    assert view.lane_count() == 0
 
 
 def test_a_large_batch_goes_in_whole(lanes: Lanes, view: QueueView) -> None:

@@ -62,7 +62,7 @@ def test_who_lost_its_name_is_told_before_it_acts(
 
 def test_before_it_has_joined_it_does_not_beat(redis_client: Any, group: ConsumerGroup, clock: FixedClock) -> None:
     member(group, clock).beat()
-    assert redis_client.exists(keys.HEARTBEATS) == 0
+    assert redis_client.exists(keys.MEMBERS) == 0
 
 
 def test_leaving_does_not_count_what_was_not_begun(

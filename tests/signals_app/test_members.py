@@ -5,12 +5,9 @@ NOW_MS = 1_000_000
 
 
 def members(heartbeats: dict[str, str], deaths: dict[str, str] | None = None) -> Members:
-    return Members(
-        {member.encode(): value.encode() for member, value in heartbeats.items()},
-        {member.encode(): value.encode() for member, value in (deaths or {}).items()},
-        heartbeat_ttl_ms=TTL_MS,
-        now_ms=NOW_MS,
-    )
+    kept = heartbeats | {f"{member} died": note for member, note in (deaths or {}).items()}
+    raw = {field.encode(): value.encode() for field, value in kept.items()}
+    return Members(raw, heartbeat_ttl_ms=TTL_MS, now_ms=NOW_MS)
 
 
 def test_who_has_a_current_heartbeat_lives_in_its_own_group_alone() -> None:

@@ -76,7 +76,7 @@ def test_a_forgotten_group_holds_back_nothing(redis_client: Any, group: Consumer
     assert "neither its 0 pending deliveries nor the 1 not delivered" in operations.describe_forgetting("slow")
     assert operations.forget_group("slow") == "Group slow is forgotten."
     assert [row["name"] for row in redis_client.xinfo_groups(keys.LIVE)] == [b"apex-group"]
-    assert redis_client.exists(keys.HEARTBEATS) == 0
+    assert redis_client.exists(keys.MEMBERS) == 0
 
 
 def test_the_default_group_is_kept(group: ConsumerGroup) -> None:

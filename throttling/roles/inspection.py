@@ -54,9 +54,9 @@ class Inspection:
     def connect(cls) -> Self:
         return cls(WindowLimiter.connect(), Tally.connect())
 
-    def refusals(self) -> dict[str, list[int]]:
-        """Per tier the refusals of the last 60 minutes, one figure a minute."""
-        return self._tally.refusals(self._clock())
+    def refusals(self, minutes: int = 60) -> dict[str, list[int]]:
+        """Per tier the refusals of the last ``minutes``, one figure a minute."""
+        return self._tally.refusals(self._clock(), minutes)
 
     def busiest(self) -> list[Busy]:
         return self._tally.busiest(self._clock())
