@@ -1,18 +1,27 @@
 """The ledger: inboxes, touches with their states, every try, and who wants no more."""
 
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connections, models
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Lower
 
 from outreach.rules.inbox_check import InboxError, check_inbox
 from outreach.rules.inbox_rules import InboxRules, WarmUp
 from outreach.rules.sending_window import SendingWindow
+from outreach.rules.touch import mailbox
 
 
 class Inbox(models.Model):
-    """A sending address with the limits its owner set; an empty limit is none."""
+    """A sending address with the limits its owner set; an empty limit is none.
+
+    ``shares_mailbox``: an older inbox has the same mailbox in another spelling, from the time when that was possible.
+    """
 
     class Channel(models.TextChoices):
         EMAIL = "email"
@@ -36,10 +45,18 @@ class Inbox(models.Model):
     warm_up_target = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True, db_index=True)
+    shares_mailbox = models.BooleanField(default=False, editable=False)
 
     class Meta:
         verbose_name_plural = "inboxes"
         permissions = [("operate_inbox", "Can pause and resume inboxes")]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("address"),
+                condition=models.Q(channel="email", shares_mailbox=False),
+                name="outreach_inbox_mailbox",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.address
@@ -49,6 +66,15 @@ class Inbox(models.Model):
             check_inbox(self)
         except InboxError as error:
             raise ValidationError(str(error)) from None
+        twin = None if self.shares_mailbox else inboxes_of([mailbox(self.address)]).exclude(pk=self.pk).first()
+        if twin is not None and self.channel == self.Channel.EMAIL:
+            raise ValidationError({"address": f"this is the mailbox of {twin}; change that inbox"})
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[CheckMessage]:
+        """With ``--database`` it warns of inboxes that share a mailbox."""
+        found: list[CheckMessage] = super().check(**kwargs)
+        return found + [warning for alias in kwargs["databases"] or () for warning in _twins(alias)]
 
     @property
     def rules(self) -> InboxRules:
@@ -59,6 +85,26 @@ class Inbox(models.Model):
         return InboxRules(
             self.per_minute, self.per_day, self.min_gap_seconds, window, self.paused, _warm_up(self), zone
         )
+
+
+def _twins(alias: str) -> list[CheckMessage]:
+    if ("outreach", "0004_mailboxes") not in MigrationRecorder(connections[alias]).applied_migrations():
+        return []
+    twins = Inbox.objects.using(alias).filter(shares_mailbox=True, paused=False)
+    return [
+        Warning(
+            f"the inbox {twin} is the mailbox of another inbox too, and each may send up to its own limits",
+            hint=f"Pause it (set_inbox {twin} --pause), or give both limits that add up to what the mailbox may send.",
+            id="outreach.W001",
+        )
+        for twin in twins
+    ]
+
+
+def inboxes_of(mailboxes: Iterable[str]) -> models.QuerySet[Inbox]:
+    """The inboxes that have these mailboxes (``touch.mailbox``), at most one each."""
+    folded = Inbox.objects.alias(mailbox=Lower("address"))
+    return folded.filter(channel=Inbox.Channel.EMAIL, shares_mailbox=False, mailbox__in=set(mailboxes))
 
 
 def _warm_up(inbox: Inbox) -> WarmUp | None:

@@ -5,20 +5,19 @@ from typing import Any
 from django.db.models import QuerySet
 
 from outreach.models import Inbox
+from outreach.roles.inbox_names import InboxNames
 from outreach.rules.inbox_check import check_inbox
 
 
 def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
-    """Creates or changes the inbox and saves it; only what ``changes`` names is touched. Raises InboxError."""
-    inbox = Inbox.objects.filter(address=address).first() or Inbox(address=address)
+    """Creates or changes the inbox and saves it; only what ``changes`` names is touched. An inbox keeps the spelling
+    it was made with. Raises InboxError."""
+    inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
     for name, value in changes.items():
         setattr(inbox, name, value)
     if not inbox.paused:
         inbox.pause_reason = ""
     check_inbox(inbox)
-    twin = Inbox.objects.filter(address=inbox.address).exclude(pk=inbox.pk).first()
-    if twin is not None:  # another spelling of the same address
-        return change_inbox(twin.address, changes)
     inbox.save()
     return inbox
 

@@ -11,16 +11,16 @@ from typing import Any, Self
 
 import orjson
 from django.db import transaction
-from redis.exceptions import RedisError
 
+from avo_project.store_failures import REDIS_FAILURES
 from outreach.models import Inbox, Touch
+from outreach.roles.inbox_names import InboxNames
 from outreach.roles.suppression import suppressed_keys
 from outreach.rules.reservation import Arrivals
 from outreach.rules.touch import (
     Draft,
     TouchError,
     check_recipient,
-    email_address,
     new_touch_id,
     parse_draft,
     recipient_key,
@@ -53,7 +53,7 @@ class Intake:
 
     def accept(self, data: object) -> Accepted:
         """One touch from decoded JSON. Raises TouchError."""
-        [accepted] = self.accept_drafts([place(parse_draft(data), Inboxes())])
+        [accepted] = self.accept_drafts([place(parse_draft(data), InboxNames())])
         return accepted
 
     def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]]) -> list[Accepted]:
@@ -89,27 +89,11 @@ class Intake:
         """Redis may be down: the touches are safe in the ledger, and a worker's sweep or a reconcile pushes them."""
         try:
             push(self._lanes, rows)
-        except RedisError as failure:
+        except REDIS_FAILURES as failure:
             logger.warning("%d touches are in the ledger but not yet in the queue: %s", len(rows), failure)
 
 
-class Inboxes(dict[str, Inbox | None]):
-    """Inboxes by the address that a touch names, in any spelling of its domain; each is looked up once."""
-
-    def __missing__(self, address: str) -> Inbox | None:
-        self.look_up([address])
-        return self[address]
-
-    def look_up(self, addresses: Iterable[str]) -> None:
-        """Reads all of them at once."""
-        spellings = {address: _spellings(address) for address in addresses if address not in self}
-        found = Inbox.objects.filter(address__in=set().union(*spellings.values()))
-        by_address = {inbox.address: inbox for inbox in found} if spellings else {}
-        for address, its in spellings.items():
-            self[address] = next((by_address[one] for one in its if one in by_address), None)
-
-
-def place(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox]:
+def place(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
     """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
     inbox = inboxes[draft.inbox]
     if inbox is None:
@@ -128,13 +112,6 @@ def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
 def _arrivals(inbox_id: int, rows: Sequence[Touch]) -> Arrivals:
     delayed = [(str(row.pk), round(row.due_at.timestamp() * 1000)) for row in rows if row.due_at is not None]
     return Arrivals(inbox_id, [str(row.pk) for row in rows if row.due_at is None], delayed)
-
-
-def _spellings(address: str) -> set[str]:
-    try:
-        return {address, email_address("inbox", address)}
-    except TouchError:  # not an e-mail address: a handle of a direct message inbox
-        return {address}
 
 
 def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
@@ -185,7 +162,7 @@ def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLi
 
 def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]) -> Iterator[tuple[Draft, Inbox]]:
     parsed = [(number, _parsed(line)) for number, line in chunk]
-    inboxes = Inboxes()
+    inboxes = InboxNames()
     inboxes.look_up(draft.inbox for _, draft in parsed if isinstance(draft, Draft))
     for number, draft in parsed:
         placed = draft if isinstance(draft, TouchError) else _placed(draft, inboxes)
@@ -204,7 +181,7 @@ def _parsed(line: bytes) -> Draft | TouchError:
         return error
 
 
-def _placed(draft: Draft, inboxes: Inboxes) -> tuple[Draft, Inbox] | TouchError:
+def _placed(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox] | TouchError:
     try:
         return place(draft, inboxes)
     except TouchError as error:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from outreach.models import RESERVABLE, Inbox, Touch
+from outreach.roles.inbox_names import InboxNames
 from outreach.rules.forecast import moment_of
 from outreach.rules.inbox_rules import PAUSED, History, next_moment, utc_from_ms
 from outreach.store.inspection import QueueView
@@ -47,7 +48,7 @@ class UnknownTargetError(LookupError):
 
 def waiting_of(target: str, view: QueueView) -> Waiting:
     """What holds the touch of that id, or the next touch of the inbox of that address. Raises UnknownTargetError."""
-    inbox = Inbox.objects.filter(address=target).first()
+    inbox = InboxNames()[target]
     if inbox is not None:
         return inbox_waiting(inbox, view, view.now_ms())
     touch = Touch.objects.select_related("inbox").filter(pk=target).first() if _is_uuid(target) else None

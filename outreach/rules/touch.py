@@ -101,6 +101,17 @@ def email_address(name: str, address: str) -> str:
     return wire
 
 
+def mailbox(address: str) -> str:
+    """What tells mailboxes apart: an e-mail address in wire form and small letters, any other handle as it is.
+
+    RFC 5321, 2.4 lets a server tell ``A@x`` from ``a@x``; no big provider does, and counts both to one limit.
+    """
+    try:
+        return email_address("address", address).lower()
+    except TouchError:
+        return address
+
+
 def recipient_key(recipient: str) -> str:
     """What suppression remembers of a recipient: a digest (64 hex digits) that is the same for every spelling."""
     return hashlib.sha256(recipient.strip().casefold().encode()).hexdigest()

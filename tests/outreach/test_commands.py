@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from outreach.models import Inbox, Touch
 from outreach.store.inspection import QueueView
@@ -47,6 +48,20 @@ def test_set_inbox_names_what_is_wrong(arguments: list[str], message: str) -> No
     with pytest.raises(CommandError, match=message):
         run("set_inbox", *arguments)
     assert Inbox.objects.count() == 0
+
+
+def test_set_inbox_on_a_disk_that_takes_no_writes_is_one_line() -> None:
+    def read_only(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("SELECT"):
+            return execute(sql, *rest)
+        raise OperationalError("attempt to write a readonly database")
+
+    with connection.execute_wrapper(read_only), pytest.raises(CommandError) as told:
+        run("set_inbox", "a@example.com")
+    assert str(told.value) == (
+        "the database failed: attempt to write a readonly database. "
+        "The inbox stays as it was; run it again once the database can be written."
+    )
 
 
 def test_touches_go_from_a_file_to_mail_files(redis_of: Any, tmp_path: Path, settings: Any) -> None:

@@ -117,11 +117,19 @@ def test_a_suppressed_recipient_is_not_queued(inbox: Inbox, take: Any, lanes: La
     assert view.depths([inbox.pk]) == {inbox.pk: 1}
 
 
-def test_an_inbox_is_found_in_any_spelling_of_its_domain(db: None, intake: Intake) -> None:
-    inbox = change_inbox("anna@bücher.example", {})
-    assert inbox.address == "anna@xn--bcher-kva.example"
-    assert intake.accept(touch_data(inbox="anna@BÜCHER.example")).status == "queued"
+def test_an_inbox_is_found_in_any_spelling(db: None, intake: Intake) -> None:
+    inbox = change_inbox("Anna@bücher.example", {})
+    assert inbox.address == "Anna@xn--bcher-kva.example"
+    assert intake.accept(touch_data(inbox="aNNa@BÜCHER.example")).status == "queued"
     assert change_inbox("anna@bücher.example", {"per_minute": 3}).pk == inbox.pk
+    assert Inbox.objects.get().address == "Anna@xn--bcher-kva.example"
+
+
+def test_handles_of_other_channels_are_told_apart_by_case(db: None, intake: Intake) -> None:
+    for handle in ("@Avo", "@avo"):
+        change_inbox(handle, {"channel": "dm", "url": "https://dm.example/in"})
+        touch_id = intake.accept(touch_data(inbox=handle, recipient="@reader")).touch_id
+        assert Touch.objects.get(pk=touch_id).inbox.address == handle
 
 
 def test_a_handle_is_a_recipient_on_other_channels(db: None, intake: Intake) -> None:

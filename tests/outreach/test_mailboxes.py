@@ -1,0 +1,87 @@
+"""One mailbox is one inbox, however it is spelled; two from before are both kept, and named."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from outreach.models import Inbox, Touch
+from outreach.roles.inbox_names import InboxNames
+from outreach.roles.inbox_settings import change_inbox
+from outreach.roles.intake import Intake
+from tests.outreach.conftest import touch_data
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def twins() -> tuple[Inbox, Inbox]:
+    """Two inboxes as they could be made before, and the migration's note of them."""
+    older, newer = Inbox.objects.bulk_create(
+        [Inbox(address="Anna@example.com"), Inbox(address="anna@example.com", shares_mailbox=True)]
+    )
+    return older, newer
+
+
+def migrated_to(name: str) -> Any:
+    """The models as they are after that migration."""
+    return MigrationExecutor(connection).migrate([("outreach", name)]).apps
+
+
+def warnings() -> list[str]:
+    return [found.msg for found in run_checks(databases=["default"]) if found.id == "outreach.W001"]
+
+
+def test_the_database_keeps_one_inbox_a_mailbox(db: None) -> None:
+    change_inbox("anna@example.com", {})
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Inbox.objects.create(address="ANNA@example.com")
+    Inbox.objects.create(address="ANNA@example.com", channel="dm")
+
+
+def test_a_form_names_the_inbox_that_is_there(db: None) -> None:
+    anna = change_inbox("anna@example.com", {})
+    anna.clean()
+    with pytest.raises(ValidationError, match=r"this is the mailbox of anna@example\.com; change that inbox"):
+        Inbox(address="Anna@EXAMPLE.com").clean()
+
+
+def test_the_migration_keeps_both_of_a_pair_and_marks_the_newer(transactional_db: None) -> None:
+    try:
+        old = migrated_to("0003_touch_payload").get_model("outreach", "Inbox")
+        for address in ("B@x.com", "b@x.com", "c@x.com"):
+            old.objects.create(address=address)
+        for handle in ("@H", "@h"):
+            old.objects.create(address=handle, channel="dm")
+    finally:
+        migrated_to("0004_mailboxes")
+    assert list(Inbox.objects.filter(shares_mailbox=True).values_list("address", flat=True)) == ["b@x.com"]
+
+
+def test_each_of_a_pair_is_named_by_its_own_spelling(twins: tuple[Inbox, Inbox], intake: Intake) -> None:
+    older, newer = twins
+    names = InboxNames()
+    names.look_up(["Anna@example.com", "anna@example.com", "ANNA@example.com", "nobody@example.com"])
+    assert names == {
+        "Anna@example.com": older, "anna@example.com": newer, "ANNA@example.com": older, "nobody@example.com": None
+    }  # fmt: skip
+    for address, its in (("anna@example.com", newer), ("aNNa@example.com", older)):
+        assert Touch.objects.get(pk=intake.accept(touch_data(inbox=address)).touch_id).inbox == its
+    assert change_inbox("anna@example.com", {"per_day": 5}).pk == newer.pk
+    newer.clean()
+
+
+def test_a_check_warns_of_a_pair_until_one_rests(twins: tuple[Inbox, Inbox]) -> None:
+    [warning] = warnings()
+    assert "anna@example.com is the mailbox of another inbox too" in warning
+    change_inbox("anna@example.com", {"paused": True})
+    assert warnings() == []
+
+
+def test_the_check_waits_for_its_migration(twins: tuple[Inbox, Inbox]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'outreach' AND name = '0004_mailboxes'")
+    assert warnings() == []
