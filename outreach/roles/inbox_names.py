@@ -21,3 +21,11 @@ class InboxNames(dict[str, Inbox | None]):
         if others := {address: mailbox(address) for address in wanted - self.keys()}:
             by_mailbox = {mailbox(inbox.address): inbox for inbox in inboxes_of(others.values())}
             self.update((address, by_mailbox.get(its)) for address, its in others.items())
+
+
+def inbox_named(address: str) -> Inbox:
+    """Raises LookupError."""
+    inbox = InboxNames()[address]
+    if inbox is None:
+        raise LookupError(f"there is no inbox {address!r}")
+    return inbox

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from outreach.models import RESERVABLE, Attempt, Suppression, Touch
+from outreach.roles.inbox_names import inbox_named
 from outreach.roles.intake import push
 from outreach.roles.suppression import suppress, suppressed_keys
 from outreach.rules.touch import recipient_key
@@ -16,6 +17,17 @@ from outreach.store.lanes import Lanes
 
 Status = Touch.Status
 _FORGOTTEN = "asked to be forgotten"
+
+
+def dead_touches(inbox: str | None, reason: str | None, since: datetime | None) -> QuerySet[Touch]:
+    """Those of this inbox, whose reason holds this text, that died at or after this time; None is any. Raises
+    LookupError when there is no such inbox."""
+    found = Touch.objects.filter(status=Status.DEAD)
+    if inbox is not None:
+        found = found.filter(inbox=inbox_named(inbox))
+    if reason is not None:
+        found = found.filter(reason__contains=reason)
+    return found if since is None else found.filter(finished_at__gte=since)
 
 
 class Remedies:

@@ -28,6 +28,7 @@ class InboxSettings(Protocol):
     window_closes: time | None
     timezone: str
     warm_up_start: int | None
+    warm_up_step: int | None
     warm_up_target: int | None
 
 
@@ -73,6 +74,8 @@ def _check_limits(inbox: InboxSettings) -> None:
         value = getattr(inbox, name)
         if value is not None and not 1 <= value <= MOST_SENDS:
             raise InboxError(f"{name}: must be between 1 and {MOST_SENDS}; to stop an inbox, pause it")
+    if inbox.warm_up_step is not None and not 0 <= inbox.warm_up_step <= MOST_SENDS:
+        raise InboxError(f"warm_up_step: must be between 0 and {MOST_SENDS}")
     if inbox.min_gap_seconds is not None and not 0 <= inbox.min_gap_seconds <= _LONGEST_GAP_SECONDS:
         raise InboxError(f"min_gap_seconds: must be between 0 and {_LONGEST_GAP_SECONDS}")
 

@@ -39,6 +39,8 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
         (["a@example.com", "--timezone", "Mars/Olympus"], "timezone"),
         (["a@example.com", "--per-minute", "0"], "per_minute"),
         (["a@example.com", "--min-gap", "-1"], "min_gap"),
+        (["a@example.com", "--min-gap", "nan"], "min_gap"),
+        (["a@example.com", "--warm-up", "20,-10,200"], "warm_up_step"),
         (["@avo", "--channel", "dm"], "url"),
         (["@avo", "--channel", "dm", "--url", "ftp://x/"], "url"),
         (["a@example.com\r\nBcc: x"], "address"),
@@ -137,6 +139,22 @@ def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
         run("why_waiting", "nobody")
 
 
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("redrive_touches --per-minute 0", "--per-minute: must be 1 or more, not 0"),
+        ("redrive_touches --since yesterday", "--since: invalid"),
+        ("outreach_forecast --days -1", "--days: must be 1 or more, not -1"),
+        ("outreach_worker --concurrency 0", "--concurrency: must be 1 or more, not 0"),
+        ("outreach_worker --lease-seconds nan", "--lease-seconds: must be 1 or more, not nan"),
+        ("outreach_worker --lease-seconds 0.5", "--lease-seconds: must be 1 or more, not 0.5"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_by_name(command: str, why: str) -> None:
+    with pytest.raises(CommandError, match=why):
+        run(*command.split())
+
+
 def test_redrive_and_forget(redis_of: Any, tmp_path: Path) -> None:
     run("set_inbox", "anna@example.com")
     source = tmp_path / "touches.ndjson"
@@ -144,6 +162,7 @@ def test_redrive_and_forget(redis_of: Any, tmp_path: Path) -> None:
     run("enqueue_touches", str(source))
     Touch.objects.update(status="dead", reason="554 bad content", finished_at="2026-01-02T00:00:00Z")
     assert run("redrive_touches", "--reason", "554", "--dry-run") == "dead=1 redriven=0"
-    assert run("redrive_touches", "--inbox", "nobody@example.com") == "dead=0 redriven=0"
-    assert run("redrive_touches", "--since", "2026-01-01T00:00:00+00:00") == "dead=0 redriven=1"
+    with pytest.raises(CommandError, match=r"there is no inbox 'nobody@example\.com'"):
+        run("redrive_touches", "--inbox", "nobody@example.com")
+    assert run("redrive_touches", "--inbox", "ANNA@example.com", "--since", "2026-01-01") == "dead=0 redriven=1"
     assert run("forget_recipient", "r1@example.com") == "erased=1"

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from avo_project.option_types import at_least, seconds_of_at_least
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
@@ -19,10 +20,13 @@ class Command(BaseCommand):
             "--worker", default=default_name(), help="name in the admin and the ledger (default: host and process)"
         )
         parser.add_argument(
-            "--concurrency", type=int, default=8, help="touches handed to servers at a time (default 8)"
+            "--concurrency", type=at_least(1), default=8, help="touches handed to servers at a time (default 8)"
         )
         parser.add_argument(
-            "--lease-seconds", type=float, default=60.0, help="a dead worker's touches are recovered after this long"
+            "--lease-seconds",
+            type=seconds_of_at_least(1),
+            default=60.0,
+            help="a dead worker's touches are recovered after this long",
         )
         parser.add_argument(
             "--stop-when-idle",

@@ -1,0 +1,36 @@
+"""Types of command options that argparse refuses with the option's name and what is wanted."""
+
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number of ``least`` or more."""
+
+    def whole(text: str) -> int:
+        return int(_checked(text, int(text), least))
+
+    return whole
+
+
+def seconds_of_at_least(least: float) -> Callable[[str], float]:
+    """A finite number of ``least`` seconds or more."""
+
+    def seconds(text: str) -> float:
+        return _checked(text, float(text), least)
+
+    return seconds
+
+
+def moment(text: str) -> datetime:
+    """An ISO 8601 time; without an offset it is in UTC."""
+    given = datetime.fromisoformat(text)
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+def _checked(text: str, number: float, least: float) -> float:
+    if not (math.isfinite(number) and number >= least):
+        raise ArgumentTypeError(f"must be {least:g} or more, not {text}")
+    return number
