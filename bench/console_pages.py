@@ -95,7 +95,8 @@ def fill_system() -> None:
         pipeline.xadd("signals:live", fields)
     pipeline.execute()
     redis.xreadgroup("apex-group", "one", {"signals:live": ">"}, count=ENTRIES // 2)
-    Tally.connect().add({("free", f"user:user_{n}"): 1 + n % 7 for n in range(SUBJECTS)}, {"free": 900}, time.time())
+    asked = {("free", f"user:user_{n}"): 1 + n % 7 for n in range(SUBJECTS)}
+    Tally.connect().add(asked, dict.fromkeys(list(asked)[:1000], 1), time.time())
 
 
 if __name__ == "__main__":

@@ -69,14 +69,15 @@ class InboxAdmin(ReasonedAdmin):
 
     list_display = (
         "address",
-        "channel",
+        "paused",
+        "told_pause_reason",
         "per_minute",
         "per_day",
         "min_gap_seconds",
+        "channel",
         "timezone",
-        "paused",
-        "told_pause_reason",
     )
+    ordering = ("-paused", "address")
     list_editable = ("per_minute", "per_day", "min_gap_seconds")
     list_filter = ("channel", "paused")
     search_fields = ("address",)

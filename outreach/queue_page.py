@@ -6,6 +6,8 @@ from functools import partial
 
 from django.db.models import Count
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from avo_project.console.live_state_admin import LiveStateAdmin, Panel
@@ -30,13 +32,14 @@ class OutreachQueueAdmin(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         view = QueueView.connect()
         now = view.overview()
+        may_see_settings = request.user.has_perm("outreach.view_inbox")
         return [
+            _inboxes(view, now.now_ms, partial(self.button, request), may_see_settings),
+            _for_a_person(),
+            _workers(now),
+            _in_flight(view, now.now_ms),
             _queue(now, view.lane_count()),
             _over_time(),
-            _inboxes(view, now.now_ms, partial(self.button, request)),
-            _in_flight(view, now.now_ms),
-            _workers(now),
-            _for_a_person(),
         ]
 
 
@@ -64,17 +67,17 @@ def _over_time() -> Panel:
     return Panel("Depth over time", (), [(mark_safe(chart),)], "Unfinished touches, and the inboxes with most now.")  # noqa: S308 - names are escaped
 
 
-def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str]) -> Panel:
+def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: bool) -> Panel:
     unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
-    deepest = dict(unfinished.order_by("-count")[:_ROWS])
-    inboxes = Inbox.objects.in_bulk(deepest)
-    outlooks = inbox_outlooks([inboxes[inbox_id] for inbox_id in deepest if inbox_id in inboxes], view, now_ms)
+    counts = dict(unfinished.order_by("-inbox__paused", "-count")[:_ROWS])
+    inboxes = Inbox.objects.in_bulk(counts)
+    outlooks = inbox_outlooks([inboxes[inbox_id] for inbox_id in counts if inbox_id in inboxes], view, now_ms)
     retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
     retries = dict(retrying.annotate(Count("pk")).order_by())
     rows = [
         (
-            one.inbox,
-            deepest[one.inbox.pk],
+            _settings_link(one.inbox, may_see),
+            counts[one.inbox.pk],
             one.in_flight,
             retries.get(one.inbox.pk, 0),
             one.text or "nothing holds it",
@@ -86,7 +89,14 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str]) -> Panel:
         for one in outlooks
     ]
     columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Mend")
-    return Panel("Deepest inboxes", columns, rows, f"The {_ROWS} inboxes with most unfinished touches.")
+    note = f"Paused ones first, then those with most to send; at most {_ROWS}. The link leads to the inbox's limits."
+    return Panel("Inboxes with touches to send", columns, rows, note)
+
+
+def _settings_link(inbox: Inbox, may_see: bool) -> object:
+    if not may_see:
+        return inbox
+    return format_html('<a href="{}">{}</a>', reverse("admin:outreach_inbox_change", args=[inbox.pk]), inbox)
 
 
 def _in_flight(view: QueueView, now_ms: int) -> Panel:

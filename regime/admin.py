@@ -1,6 +1,7 @@
 """Admin: the page over the live regime cache, and the macro tables."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -75,7 +76,7 @@ class RegimeCacheAdmin(LiveStateAdmin):
     )
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
-        return admin_panels.panels(RegimeInspection.connect())
+        return admin_panels.panels(RegimeInspection.connect(), partial(self.button, request))
 
     def page(self, request: HttpRequest) -> HttpResponse:
         """Where nobody samples, whoever opens the page does; its refreshes never do."""

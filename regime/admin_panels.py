@@ -1,7 +1,7 @@
 """What the page over the regime cache shows, as tables and as figures for its two pictures."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -36,20 +36,32 @@ class HeatMap:
     rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]
 
 
-def panels(inspection: RegimeInspection) -> list[Panel]:
-    """The tables, for a handful of commands. Raises RedisError."""
+def panels(inspection: RegimeInspection, begin: Callable[[str, str], str]) -> list[Panel]:
+    """The tables, for a handful of commands; ``begin`` makes the button of an action. Raises RedisError."""
     standing = inspection.standing()
-    return [_states_panel(standing), _cycle_panel(standing), _backfill_panel(inspection.last_backfill())]
+    return [_states_panel(standing, begin), _cycle_panel(standing), _backfill_panel(inspection.last_backfill())]
 
 
-def _states_panel(standing: Standing) -> Panel:
+def _states_panel(standing: Standing, begin: Callable[[str, str], str]) -> Panel:
     figures = recent_figures()
     rows = [
-        ("States, estimated", _count(figures.get("states"))),
-        ("States without expiry, estimated", _count(figures.get("without_ttl"))),
-        ("Counted", f"{_moment(figures['sampled_at'])}, from random keys" if figures else "not yet: no sampler runs"),
-        ("Symbols in the collection", f"{standing.pointer.symbols:,}"),
-        ("Age of the collection", _age(standing.collection_age_seconds)),
+        ("States, estimated", _count(figures.get("states")), ""),
+        (
+            "States without expiry, estimated",
+            _count(figures.get("without_ttl")),
+            begin("backfill", "Backfill TTLs…") if figures.get("without_ttl") else "",
+        ),
+        (
+            "Counted",
+            f"{_moment(figures['sampled_at'])}, from random keys" if figures else "not yet: no sampler runs",
+            "",
+        ),
+        ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
+        (
+            "Age of the collection",
+            _age(standing.collection_age_seconds),
+            begin("refresh", "Rebuild the collection…"),
+        ),
     ]
     return Panel("States", (), rows, "A state without expiry is never right: try the TTL backfill.")
 

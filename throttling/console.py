@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from throttling import keys
 from throttling.roles.inspection import Inspection, standings
 from throttling.rules.subjects import normal
 
-_RECENT_MINUTES = 5
+_EVERYBODY = 1_000
 _MANY_REFUSED = 0.2
 
 
@@ -23,15 +24,18 @@ def sample() -> Mapping[str, float]:
 def verdict(now: float) -> Verdict:
     """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
     inspection = Inspection.connect()
-    refused = {tier: sum(series) for tier, series in inspection.refusals(_RECENT_MINUTES).items()}
-    busiest = inspection.busiest()
-    asked, turned_away = sum(one.requests for one in busiest), sum(refused.values())
-    figure = f"{turned_away:,} refused in {_RECENT_MINUTES} min"
-    if turned_away and turned_away > _MANY_REFUSED * asked:
-        worst = max(refused, key=lambda tier: refused[tier])
-        who = f" The busiest is {busiest[0].subject}." if busiest else ""
-        return Verdict(Level.AMBER, figure, f"Most of them in tier {worst}.{who}")
+    refused, asked = inspection.most_refused(_EVERYBODY), sum(one.requests for one in inspection.busiest())
+    turned_away = sum(one.requests for one in refused)
+    figure = f"{turned_away:,} refused lately"
+    if refused:
+        level = Level.AMBER if turned_away > _MANY_REFUSED * asked else Level.GREEN
+        who, tier = refused[0].subject, refused[0].tier
+        return Verdict(level, figure, f"Most of them were asked by {who}, tier {tier}.", _found(who))
     return Verdict(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
+
+
+def _found(subject: str) -> str:
+    return f"?{urlencode({'subject': subject})}"
 
 
 def explain(of: str, may: May) -> Iterable[Answer]:

@@ -22,6 +22,11 @@ def busy(slot: int) -> str:
     return f"throttle:busy:{slot}"
 
 
+def refused(slot: int) -> str:
+    """Sorted set: ``<tier>|<subject>`` by requests refused in this slot of five minutes. Lives 15 min."""
+    return f"throttle:refused:{slot}"
+
+
 def jwks(source: str) -> str:
     """String: the last good key set of one JWKS address (its digest) and when it was fetched, as JSON. Lives 7 d."""
     return f"throttle:{{jwks:{source}}}"

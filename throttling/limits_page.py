@@ -90,11 +90,20 @@ class RateLimitsAdmin(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> list[Panel]:
         inspection = Inspection.connect()
         panels = [self._looked_up(inspection, request.GET["subject"])] if request.GET.get("subject") else []
-        busiest = [(_link(busy.subject), busy.tier, busy.requests) for busy in inspection.busiest()]
-        panels.append(
-            Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), busiest, "Of the last five to ten minutes.")
-        )
-        return panels
+        return [*panels, self._refused(request, inspection), _busiest(inspection)]
+
+    def _refused(self, request: HttpRequest, inspection: Inspection) -> Panel:
+        rows = [
+            (
+                _link(one.subject),
+                one.tier,
+                one.requests,
+                self.button(request, "reset", "Reset…", subject=one.subject),
+            )
+            for one in inspection.most_refused()
+        ]
+        note = "Of the last five to ten minutes. Its link shows what a subject has left, and overrides its limits."
+        return Panel("Refused lately", ("Subject", "Tier", "Requests refused", "Mend"), rows, note)
 
     def page(self, request: HttpRequest) -> HttpResponse:
         response = super().page(request)
@@ -117,6 +126,11 @@ class RateLimitsAdmin(LiveStateAdmin):
         except ValueError as error:
             return Panel("Look-up", (), [], str(error))
         return _subject_panel(view)
+
+
+def _busiest(inspection: Inspection) -> Panel:
+    rows = [(_link(busy.subject), busy.tier, busy.requests) for busy in inspection.busiest()]
+    return Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), rows, "Of the last five to ten minutes.")
 
 
 def _link(subject: str) -> str:

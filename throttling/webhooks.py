@@ -1,5 +1,6 @@
 """``POST /webhooks/clerk``: keeps the plan changes that Clerk reports."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from avo_project.problem_details import Problem
 from throttling import conf
 from throttling.models import PlanChange
 from throttling.rules.webhook_events import EventError, PlanEvent, read_event
+
+_LONGEST_ID = 80  # the column has 100, and a message's further changes are told apart behind its id
 
 
 class ClerkWebhook(APIView):
@@ -44,9 +47,14 @@ def _verified(request: Request) -> tuple[str, Any]:
     # Svix signs by the Standard Webhooks scheme under header names of its own.
     signed = {f"webhook-{part}": request.headers.get(f"svix-{part}", "") for part in ("id", "timestamp", "signature")}
     try:
-        return signed["webhook-id"], webhook.verify(request.body, signed)
+        return _kept_id(signed["webhook-id"]), webhook.verify(request.body, signed)
     except (WebhookVerificationError, ValueError, RecursionError) as error:
         raise Problem(400, "bad-signature", f"The message is not from Clerk or too old: {error}") from None
+
+
+def _kept_id(message_id: str) -> str:
+    """Svix's own ids have some 30 characters; one too long for its column is known by its digest."""
+    return message_id if len(message_id) <= _LONGEST_ID else hashlib.sha256(message_id.encode()).hexdigest()
 
 
 def _keep(message_id: str, changes: list[PlanEvent]) -> str:

@@ -26,11 +26,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``figure`` is the one that matters, ``why`` a sentence about the level."""
+    """``figure`` is the one that matters, ``why`` a sentence about the level, ``where`` the place of what it speaks of
+    on the role's page, as a query or a fragment."""
 
     level: Level
     figure: str
     why: str
+    where: str = "#avo-live"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,11 @@ def a_full_system(redis_of: Any) -> None:
         intake.accept(
             {"inbox": f"inbox{n % 60}@example.com", "recipient": f"r{n}@example.com", "subject": "s", "body": "b"}
         )
-    Tally.connect().add({("free", f"user:user_{n}"): n for n in range(500)}, {"free": 11, "pro": 3}, time.time())
+    Tally.connect().add(
+        {("free", f"user:user_{n}"): n for n in range(500)},
+        {("free", "user:user_7"): 11, ("pro", "user:user_8"): 3},
+        time.time(),
+    )
 
 
 @pytest.mark.real_server

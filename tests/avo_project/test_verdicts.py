@@ -157,11 +157,13 @@ class TestOutreach:
 
 
 class TestThrottling:
-    def test_amber_when_many_are_refused_and_names_the_busiest(self) -> None:
+    def test_amber_when_many_are_refused_and_names_who(self) -> None:
         assert verdict("throttling").level is Level.GREEN
-        Tally.connect().add({("free", "user:user_a"): 100}, {"free": 3}, time.time())
-        assert verdict("throttling") == Verdict(Level.GREEN, "3 refused in 5 min", "Limits are exact.")
-        Tally.connect().add({("free", "user:user_a"): 100}, {"free": 90}, time.time())
+        Tally.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_a"): 3}, time.time())
+        told = verdict("throttling")
+        assert (told.level, told.figure) == (Level.GREEN, "3 refused lately")
+        Tally.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_b"): 90}, time.time())
         told = verdict("throttling")
         assert told.level is Level.AMBER
-        assert told.why == "Most of them in tier free. The busiest is user:user_a."
+        assert told.why == "Most of them were asked by user:user_b, tier free."
+        assert told.where == "?subject=user%3Auser_b"

@@ -32,7 +32,9 @@ def test_the_index_lists_the_page(operator_client: Any) -> None:
 
 
 def test_busy_subjects_are_shown(operator_client: Any, redis_of: Any) -> None:
-    Tally(redis_of("throttling")).add({("free", "user:user_alice"): 71}, {"free": 11, "pro": 3}, time.time())
+    Tally(redis_of("throttling")).add(
+        {("free", "user:user_alice"): 71}, {("free", "user:user_alice"): 11, ("pro", "user:user_bob"): 3}, time.time()
+    )
     page = operator_client.get(PAGE).content.decode()
     assert '<a href="?subject=user%3Auser_alice">user:user_alice</a></td><td>free</td><td>71</td>' in page
 
@@ -41,7 +43,7 @@ def test_refusals_per_tier_are_drawn_over_time(operator_client: Any, redis_of: A
     tally, history = Tally(redis_of("throttling")), History(redis_of("throttling"), "throttling")
     now = time.time()
     for sampled_at in (now - 30, now - 20):
-        tally.add({}, {"free": 11, "pro": 3}, now)
+        tally.add({}, {("free", "user:user_alice"): 11, ("pro", "user:user_bob"): 3}, now)
         assert history.record(sample(), sampled_at)
     drawn = {chart["title"]: chart for chart in operator_client.get(f"{PAGE}history.json").json()["charts"]}["Refused"]
     assert {line["label"]: [value for value in line["values"] if value] for line in drawn["lines"]} == {

@@ -14,9 +14,9 @@ def tally(redis_of: Any) -> Tally:
 
 
 def test_refusals_by_tier_and_minute(tally: Tally, clock: FixedClock) -> None:
-    tally.add({}, {"free": 3}, clock() - 61 * 60)
-    tally.add({}, {"free": 5, "pro": 1}, clock() - 60)
-    tally.add({}, {"free": 2}, clock())
+    tally.add({}, {("free", "user:a"): 3}, clock() - 61 * 60)
+    tally.add({}, {("free", "user:a"): 2, ("free", "user:b"): 3, ("pro", "user:c"): 1}, clock() - 60)
+    tally.add({}, {("free", "user:b"): 2}, clock())
     assert tally.refusals(clock(), minutes=3) == {"free": [0, 5, 2], "pro": [0, 1, 0]}
     assert sum(tally.refusals(clock())["free"]) == 7
 
@@ -29,6 +29,13 @@ def test_the_busiest_first(tally: Tally, clock: FixedClock) -> None:
     assert tally.busiest(clock() + 700) == []
 
 
+def test_the_most_refused_first(tally: Tally, clock: FixedClock) -> None:
+    tally.add({}, {("free", "user:a"): 2, ("pro", "user:b"): 5}, clock() - 300)
+    tally.add({}, {("free", "user:a"): 4}, clock())
+    assert tally.most_refused(clock()) == [Busy("user:a", "free", 6), Busy("user:b", "pro", 5)]
+    assert tally.most_refused(clock() + 700) == []
+
+
 def test_with_which_tier_a_subject_was_seen(tally: Tally, clock: FixedClock) -> None:
     tally.add({("pro", "user:b"): 1}, {}, clock())
     assert tally.seen_tier("user:b", ["free", "pro"], clock()) == "pro"
@@ -36,7 +43,7 @@ def test_with_which_tier_a_subject_was_seen(tally: Tally, clock: FixedClock) -> 
 
 
 def test_figures_expire(tally: Tally, clock: FixedClock, redis_of: Any) -> None:
-    tally.add({("pro", "user:b"): 1}, {"pro": 1}, clock())
+    tally.add({("pro", "user:b"): 1}, {("pro", "user:b"): 1}, clock())
     client = redis_of("throttling")
     assert all(client.ttl(key) > 0 for key in client.keys("*"))
 
@@ -50,6 +57,7 @@ def test_a_process_hands_its_figures_on(tally: Tally, clock: FixedClock) -> None
     buffer.flush()
     assert tally.busiest(clock()) == [Busy("user:a", "free", 5)]
     assert tally.refusals(clock(), 1) == {"free": [2]}
+    assert tally.most_refused(clock()) == [Busy("user:a", "free", 2)]
 
 
 def test_what_redis_does_not_take_is_dropped(redis_of: Any, clock: FixedClock, caplog: Any) -> None:

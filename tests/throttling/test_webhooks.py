@@ -56,6 +56,15 @@ class TestWebhook:
         assert [post(client, event()).json()["status"] for _ in range(3)] == ["stored", "duplicate", "duplicate"]
         assert PlanChange.objects.count() == 1
 
+    @pytest.mark.parametrize("length", [80, 81, 100, 101, 4000])
+    def test_an_id_of_any_length_is_kept_and_counts_once(self, client: Any, length: int) -> None:
+        body = event("subscription.active", items=[item("pro"), item("team")], payer={"user_id": "user_alice"})
+        answers = [post(client, body, "m" * length) for _ in range(2)]
+        assert [answer.json() for answer in answers] == [{"status": "stored"}, {"status": "duplicate"}]
+        assert post(client, body, "m" * length + "n").json() == {"status": "stored"}
+        assert all(len(row.message_id) <= 100 for row in PlanChange.objects.all())
+        assert PlanChange.objects.count() == 4
+
     def test_order_of_events_wins_over_order_of_arrival(self, client: Any) -> None:
         post(client, event("subscriptionItem.ended", 1_790_000_200.0, **item("pro", "ended")), "msg_2")
         post(client, event("subscriptionItem.active", 1_790_000_300.0, **item("institutional")), "msg_3")

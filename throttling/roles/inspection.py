@@ -61,6 +61,9 @@ class Inspection:
     def busiest(self) -> list[Busy]:
         return self._tally.busiest(self._clock())
 
+    def most_refused(self, count: int = 20) -> list[Busy]:
+        return self._tally.most_refused(self._clock(), count)
+
     def totals(self) -> dict[str, int]:
         """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
         return self._tally.totals()

@@ -27,7 +27,7 @@ class TallyBuffer:
     ) -> None:
         self._tally, self._pause_seconds, self._clock = tally, pause_seconds, clock
         self._requests: Counter[tuple[str, str]] = Counter()
-        self._refusals: Counter[str] = Counter()
+        self._refusals: Counter[tuple[str, str]] = Counter()
         self._untold = 0
         self._timer: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -38,8 +38,8 @@ class TallyBuffer:
         with self._lock:
             if len(self._requests) < _MAX_SUBJECTS:
                 self._requests[tier, subject] += 1
-            if is_refused:
-                self._refusals[tier] += 1
+                if is_refused:
+                    self._refusals[tier, subject] += 1
             if self._timer is None or not self._timer.is_alive():
                 self._timer = threading.Timer(self._pause_seconds, self.flush)
                 self._timer.daemon = True

@@ -1,7 +1,7 @@
 """Refusals by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ _TOTALS_SECONDS = 31 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A subject's requests, refused ones included, in the last five to ten minutes."""
+    """A subject's requests in the last five to ten minutes: all of them, or the refused ones."""
 
     subject: str
     tier: str
@@ -34,23 +34,25 @@ class Tally:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def add(
-        self, requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], now: float, degraded: int = 0
+        self,
+        requests: Mapping[tuple[str, str], int],
+        refusals: Mapping[tuple[str, str], int],
+        now: float,
+        degraded: int = 0,
     ) -> None:
-        """``requests`` by (tier, subject) and ``refusals`` by tier, all of about ``now``; ``degraded`` were judged
-        before while nothing could be written here."""
+        """``requests``, and the ``refusals`` among them, by (tier, subject), all of about ``now``; ``degraded`` were
+        judged before while nothing could be written here."""
+        slot, refused = int(now // _SLOT_SECONDS), _by_tier(refusals)
         with self._client.pipeline(transaction=False) as pipe:
-            for field, count in _totals(requests, refusals, degraded).items():
+            for field, count in _totals(_by_tier(requests), refused, degraded).items():
                 pipe.hincrby(keys.TOTALS, field, count)
             pipe.expire(keys.TOTALS, _TOTALS_SECONDS)
-            if requests:
-                busy = keys.busy(int(now // _SLOT_SECONDS))
-                for (tier, subject), count in requests.items():
-                    pipe.zincrby(busy, count, f"{tier}|{subject}")
-                pipe.zremrangebyrank(busy, 0, -_KEPT_SUBJECTS - 1)
-                pipe.expire(busy, 3 * _SLOT_SECONDS)
-            if refusals:
+            for key, counts in ((keys.busy(slot), requests), (keys.refused(slot), refusals)):
+                if counts:
+                    _count_subjects(pipe, key, counts)
+            if refused:
                 hour = keys.refusals(int(now // 3600))
-                for tier, count in refusals.items():
+                for tier, count in refused.items():
                     pipe.hincrby(hour, f"{int(now // 60)}|{tier}", count)
                 pipe.expire(hour, 26 * 3600)
             pipe.execute()
@@ -76,10 +78,17 @@ class Tally:
         return dict(sorted(series.items()))
 
     def busiest(self, now: float, count: int = 20) -> list[Busy]:
-        """The busiest subjects, the busiest first."""
+        """The busiest subjects, the busiest first; refused requests count."""
+        return self._most(keys.busy, now, count)
+
+    def most_refused(self, now: float, count: int = 20) -> list[Busy]:
+        """The subjects with most refused requests, and how many those are."""
+        return self._most(keys.refused, now, count)
+
+    def _most(self, key_of: Callable[[int], str], now: float, count: int) -> list[Busy]:
         slot = int(now // _SLOT_SECONDS)
         with self._client.pipeline(transaction=False) as pipe:
-            for key in (keys.busy(slot - 1), keys.busy(slot)):
+            for key in (key_of(slot - 1), key_of(slot)):
                 pipe.zrevrange(key, 0, _KEPT_SUBJECTS, withscores=True)
             replies = pipe.execute()
         totals: dict[bytes, int] = {}
@@ -100,10 +109,23 @@ class Tally:
         return next((tier for tier, score in zip(tiers * 2, scores, strict=True) if score is not None), None)
 
 
-def _totals(requests: Mapping[tuple[str, str], int], refusals: Mapping[str, int], degraded: int) -> Mapping[str, int]:
-    totals: Counter[str] = Counter({f"refused|{tier}": count for tier, count in refusals.items()})
-    for (tier, _), count in requests.items():
-        totals[f"allowed|{tier}"] += count
+def _count_subjects(pipe: Any, key: str, counts: Mapping[tuple[str, str], int]) -> None:
+    for (tier, subject), count in counts.items():
+        pipe.zincrby(key, count, f"{tier}|{subject}")
+    pipe.zremrangebyrank(key, 0, -_KEPT_SUBJECTS - 1)
+    pipe.expire(key, 3 * _SLOT_SECONDS)
+
+
+def _by_tier(counts: Mapping[tuple[str, str], int]) -> Counter[str]:
+    summed: Counter[str] = Counter()
+    for (tier, _), count in counts.items():
+        summed[tier] += count
+    return summed
+
+
+def _totals(requests: Counter[str], refusals: Counter[str], degraded: int) -> Mapping[str, int]:
+    totals = Counter({f"refused|{tier}": count for tier, count in refusals.items()})
+    totals.update({f"allowed|{tier}": count for tier, count in requests.items()})
     for tier, count in refusals.items():
         totals[f"allowed|{tier}"] -= count
     totals["degraded"] = degraded
