@@ -15,8 +15,8 @@ class RegimeConf:
     write_calls_in_flight: int = 3
 
     # Backfill without --batch: keys per step, and the pause after each step that readers use.
-    backfill_batch: int = 25
-    backfill_pause_seconds: float = 0.002
+    backfill_batch: int = 12
+    backfill_pause_seconds: float = 0.001
 
     # The collection: rebuilt by whoever notices it is older than this; how often a process asks for a newer version;
     # how long a request waits for a missing one; how long after a request that could do without it loads one; how long

@@ -75,7 +75,7 @@ class Cycle:
                 return ended
 
     def _current(self, pointer: Pointer, now: float) -> Columns:
-        held = self._store.load(pointer.collection) if pointer.collection else None
+        held = self._store.load(pointer.collection, in_steps=True) if pointer.collection else None
         if held is None:  # nothing to add to: what foreign writers wrote must not be missing
             return self._build.build(now)[0]
         return held.columns.take(are_current(held.columns.stamps, now))

@@ -53,7 +53,7 @@ class Refresher:
         made_from = self._store.pointer()
         self._watch(made_from, started)
         columns, census = self._build.build(started)
-        held = self._store.load(made_from.collection) if made_from.collection else None
+        held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):
             swapped = self._store.confirm(made_from, started)
         else:

@@ -41,7 +41,7 @@ class Transitions:
         ledger = self._store.load_ledger(pointer.ledger)
         since = self._store.mark_derived(timeframe, pointer.cycle)
         now = self._clock()
-        held = self._store.load(pointer.collection)
+        held = self._store.load(pointer.collection, in_steps=True)
         columns = self._build.build(now)[0] if held is None else held.columns
         return pointer.cycle_id, _described(columns, changed_symbols(ledger, timeframe, since), timeframe, now)
 

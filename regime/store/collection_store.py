@@ -85,10 +85,19 @@ class CollectionStore:
         """Gives the build lease back, if it is still this process's."""
         self._release(keys=[keys.BUILD_LEASE], args=[self._token])
 
-    def load(self, version: str) -> StoredCollection | None:
-        """A version, None when it has expired. Raises PackingError on what is no collection."""
-        packed = self._client.hgetall(keys.collection(version))
+    def load(self, version: str, in_steps: bool = False) -> StoredCollection | None:
+        """A version, None when it has expired. Raises PackingError on what is no collection.
+
+        ``in_steps`` takes a command for each value: all in one hold the server up for 9 ms, which only a request needs,
+        for it may send few.
+        """
+        name = keys.collection(version)
+        packed = self._values(name) if in_steps else self._client.hgetall(name)
         return StoredCollection(float(packed[b"built_at"]), unpack_columns(packed)) if packed else None
+
+    def _values(self, name: str) -> dict[bytes, bytes]:
+        values = {field: self._client.hget(name, field) for field in self._client.hkeys(name)}
+        return {} if None in values.values() else values  # it has expired meanwhile
 
     def load_ledger(self, version: str) -> Ledger:
         """The ledger of a version; an empty one when there is none."""
