@@ -15,6 +15,7 @@ from throttling_setup import loaded_project, print_beside
 
 ROUNDS = 2_000
 TWO = "1000000/min,50000000/day"
+PEERS_LIMIT = 60  # a minute
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
             "two policies, all buckets in use": lambda: limiter.hit(Hit("two", two)),
             "two policies, a subject's first hit": lambda: limiter.hit(Hit(f"new{next(new)}", two)),
             "a hot refusal, from the memo": lambda: gate.hit(refused),
-            "DRF's UserRateThrottle, one rate": drf_throttle(),
+            f"DRF's UserRateThrottle, {PEERS_LIMIT} a minute": drf_throttle(),
         }
         print_beside("PING", calls, ROUNDS, {"two policies, all buckets in use": "<= 1.4"})
         print_round_trips(client, limiter, Hit("two", two))
@@ -60,17 +61,22 @@ def fill(limiter: Any, hit: Any) -> None:
 
 
 def drf_throttle() -> Any:
-    """A call of DRF's own throttle over the cache alias, which is Redis too."""
-    from django.core.cache import cache
+    """A call of DRF's own throttle over the cache alias, which is Redis too. Each caller uses its limit up, and the
+    next one comes: no call is a refusal."""
     from rest_framework.test import APIRequestFactory
     from rest_framework.throttling import UserRateThrottle
 
     class Throttle(UserRateThrottle):
-        rate = "60/min"
+        rate = f"{PEERS_LIMIT}/min"
 
-    request = APIRequestFactory().get("/")
+    request, number = APIRequestFactory().get("/"), count()
     request.user = None
-    return lambda: Throttle().allow_request(request, None) if cache else None
+
+    def hit() -> None:
+        request.META["REMOTE_ADDR"] = f"caller {next(number) // PEERS_LIMIT}"
+        assert Throttle().allow_request(request, None)
+
+    return hit
 
 
 def print_round_trips(client: Any, limiter: Any, hit: Any) -> None:
@@ -119,7 +125,7 @@ def print_limits(socket: Path) -> None:
                 print(f"`limits` is left out, its environment cannot be made: {done.stderr.strip().splitlines()[-1:]}")
                 return
         program = Path(__file__).with_name("throttling_limits_peer.py")
-        subprocess.run([f"{folder}/bin/python", str(program), str(socket), str(ROUNDS)], check=False)
+        subprocess.run([f"{folder}/bin/python", str(program), str(socket), str(ROUNDS), str(PEERS_LIMIT)], check=False)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,32 @@
-"""`limits` beside PING; throttling_decisions.py runs this in an environment that has it."""
+"""`limits` beside PING; throttling_decisions.py runs this in an environment that has it.
+
+Each caller uses its limit up, and the next one comes: no call is a refusal.
+"""
 
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 
 import redis
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
-from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
+from limits.strategies import (
+    FixedWindowRateLimiter,
+    MovingWindowRateLimiter,
+    RateLimiter,
+    SlidingWindowCounterRateLimiter,
+)
 
 
-def main(socket: str, rounds: int) -> None:
+def main(socket: str, rounds: int, limit: int) -> None:
     client = redis.Redis(unix_socket_path=socket)
-    storage, item = RedisStorage(f"redis+unix://{socket}"), parse("60/minute")
+    storage, item = RedisStorage(f"redis+unix://{socket}"), parse(f"{limit}/minute")
     strategies = (FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter)
     calls = {"PING": client.ping}
     for strategy in strategies:
-        limiter = strategy(storage)
-        calls[strategy.__name__] = lambda limiter=limiter, user=strategy.__name__: limiter.hit(item, user)
+        calls[strategy.__name__] = by_turns(strategy(storage), item)
     took: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -32,5 +41,14 @@ def main(socket: str, rounds: int) -> None:
         )
 
 
+def by_turns(limiter: RateLimiter, item: RateLimitItem) -> Callable[[], None]:
+    number = count()
+
+    def hit() -> None:
+        assert limiter.hit(item, f"{type(limiter).__name__} {next(number) // item.amount}")
+
+    return hit
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
