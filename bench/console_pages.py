@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from bench_project import loaded_project
 from regime_setup import RUNS, fill
-from throttling_setup import loaded_project
 
 TOUCHES = int(os.environ.get("TOUCHES", "100000"))
 INBOXES = TOUCHES // 10

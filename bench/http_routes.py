@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from throttling_setup import loaded_project, print_beside
+from bench_project import loaded_project, print_beside
 
 ROUNDS = 1_000
 TARGET = "authentication + throttle + one regime"

@@ -9,7 +9,7 @@ Floor: the same touches in plain SQL: an UPDATE to `sending`, an INSERT of the a
 import argparse
 from typing import Any
 
-from throttling_setup import loaded_project, rate, show
+from bench_project import loaded_project, rate, show
 
 
 class NoSender:

@@ -10,7 +10,7 @@ import argparse
 import statistics
 import time
 
-from throttling_setup import show
+from bench_project import show
 
 from tests.end_to_end.system import eventually
 from tests.outreach.fleet import Fleet, fleet

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
+from bench_project import rate, redis_socket, show
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
-from throttling_setup import rate, redis_socket, show
 
 from outreach.rules.inbox_rules import InboxRules
 from outreach.rules.reservation import Settlement, Shift

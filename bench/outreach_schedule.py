@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 
 import redis
+from bench_project import ROOT, loaded_project, rate, redis_socket, show
 from outreach_ledger import NoSender
 from outreach_queue import connect, floor_drain
-from throttling_setup import ROOT, loaded_project, rate, redis_socket, show
 
 LINE = '{"inbox":"i%d@example.com","recipient":"r%d@example.com","subject":"Hi","body":"Hello"}'
 

@@ -4,8 +4,8 @@ import statistics
 import time
 from typing import Any
 
+from bench_project import loaded_project
 from regime_setup import RUNS, STATES, fill, seconds_of
-from throttling_setup import loaded_project
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from bench_project import loaded_project, print_beside
 from regime_setup import fill, seconds_of
-from throttling_setup import loaded_project, print_beside
 
 TARGETS = dict.fromkeys(("collection", "by score", "by score, 1,000 rows", "500 symbols", "page 2"), "<= 2 x")
 

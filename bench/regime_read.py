@@ -3,8 +3,8 @@
 import random
 import time
 
+from bench_project import loaded_project, print_beside
 from regime_setup import STATES, fill, reading
-from throttling_setup import loaded_project, print_beside
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench_project import loaded_project
 from regime_setup import RUNS, STATES, reading, seconds_of, universe
-from throttling_setup import loaded_project
 
 
 def main() -> None:

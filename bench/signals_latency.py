@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bench_project import RUNS, loaded_project
 from signals_setup import events
-from throttling_setup import RUNS, loaded_project
 
 RATE = 1_000
 EVENTS = 3_000

@@ -4,8 +4,8 @@ import time
 from functools import partial
 from typing import Any
 
+from bench_project import loaded_project
 from signals_setup import compare, fields, per_second
-from throttling_setup import loaded_project
 
 SINGLE = 5_000
 MANY = 30_000

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from bench_project import ROOT, RUNS, loaded_project
 from signals_setup import events
-from throttling_setup import ROOT, RUNS, loaded_project
 
 CLAIM_IDLE_MS = 2_000
 SLEEPER = "import time\ndef handle(event): time.sleep(60)\n"

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from throttling_setup import RUNS, show
+from bench_project import RUNS, show
 
 
 def events(number: int) -> list[Any]:

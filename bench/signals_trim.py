@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
+from bench_project import loaded_project
 from signals_setup import compare, fields
-from throttling_setup import loaded_project
 
 ENTRIES = 60_000
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from throttling_setup import loaded_project, print_beside
+from bench_project import loaded_project, print_beside
 
 ROUNDS = 2_000
 TWO = "1000000/min,50000000/day"
