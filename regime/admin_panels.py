@@ -57,13 +57,12 @@ def _states_panel(standing: Standing, begin: Callable[[str, str], str]) -> Panel
             "",
         ),
         ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
-        (
-            "Age of the collection",
-            _age(standing.collection_age_seconds),
-            begin("refresh", "Rebuild the collection…"),
-        ),
+        ("Age of the collection", _age(standing.collection_age_seconds), ""),
     ]
-    return Panel("States", (), rows, "A state without expiry is never right: try the TTL backfill.")
+    note = (
+        "A state without expiry is never right. The first two figures are means over a minute, so they follow slowly."
+    )
+    return Panel("States", (), rows, note)
 
 
 def _count(estimate: float | None) -> str:

@@ -35,7 +35,7 @@ def verdict(now: float) -> Verdict:
 
 
 def _found(subject: str) -> str:
-    return f"?{urlencode({'subject': subject})}"
+    return f"?{urlencode({'subject': subject})}#subject"
 
 
 def explain(of: str, may: May) -> Iterable[Answer]:

@@ -166,4 +166,4 @@ class TestThrottling:
         told = verdict("throttling")
         assert told.level is Level.AMBER
         assert told.why == "Most of them were asked by user:user_b, tier free."
-        assert told.where == "?subject=user%3Auser_b"
+        assert told.where == "?subject=user%3Auser_b#subject"

@@ -27,13 +27,14 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SETTINGS = "tests.end_to_end.browser.patient_settings"
 SEED = "from tests.end_to_end.browser.seed import seed; seed()"
 
 
 @pytest.fixture(scope="session")
 def console() -> Iterator[System]:
     with data_folder() as folder:
-        environment = environment_for(folder) | {"PYTHONPATH": str(ROOT)}
+        environment = environment_for(folder) | {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": SETTINGS}
         manage(environment, "shell", "-c", SEED)
         port = free_port()
         ours = environment | {"PORT": str(port), "AVO_LOG_FORMAT": "text"}

@@ -91,6 +91,10 @@ ACTS = [
 ]
 
 
+def begin(page: Page, label: str) -> None:
+    page.locator(".avo-actions").get_by_role("button", name=f"{label}…", exact=True).click()
+
+
 def confirm(page: Page, label: str, reason: str) -> None:
     page.fill("#id_reason", reason)
     page.get_by_role("button", name=f"Yes, {label.lower()}").click()
@@ -123,7 +127,7 @@ def given(redis: Any, act: Act) -> dict[str, str]:
 def test_an_action_is_previewed_reasoned_confirmed_told_and_written_down(desk: Desk, console: System, act: Act) -> None:
     page, reason = desk.page("desk"), f"trial of {act.label.lower()}"
     page.goto(PAGES[act.page])
-    page.get_by_role("button", name=f"{act.label}…", exact=True).click()
+    begin(page, act.label)
     if act.fields:
         for name, value in given(console.redis(), act).items():
             page.fill(f"#id_{name}", value)
@@ -139,7 +143,7 @@ def test_the_two_backfills_run_one_after_the_other(desk: Desk) -> None:
     page = desk.page("desk")
     for label, state in (("Try the TTL backfill", "dry run, done"), ("Backfill TTLs", "done")):
         page.goto(PAGES["regime"])
-        page.get_by_role("button", name=f"{label}…", exact=True).click()
+        begin(page, label)
         expect(page.locator(".avo-preview")).to_contain_text("expiry")
         confirm(page, label, f"trial of {label.lower()}")
         expect_done(page, "Started")
