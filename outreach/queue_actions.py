@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from avo_project.console.live_state_admin import LiveAction
 from avo_project.console.operator_actions import Effect
 from outreach.models import UNFINISHED, Inbox, Touch
+from outreach.roles.inbox_names import inbox_named
 from outreach.roles.inbox_settings import set_paused
 from outreach.roles.reconcile import Reconciler
 from outreach.store.inspection import QueueView
@@ -18,11 +19,8 @@ _PERMISSION = "operate_outreachqueue"
 
 
 def _named(request: HttpRequest) -> QuerySet[Inbox]:
-    address = request.POST["inbox"].strip()
-    found = Inbox.objects.filter(address=address)
-    if not found:
-        raise ValueError(f"there is no inbox {address!r}")
-    return found
+    """Raises LookupError for an inbox that is not there."""
+    return Inbox.objects.filter(pk=inbox_named(request.POST["inbox"].strip()).pk)
 
 
 def _preview_pause(request: HttpRequest) -> Effect:

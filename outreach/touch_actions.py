@@ -9,7 +9,8 @@ from django.http import HttpRequest
 
 from avo_project.console.live_state_admin import LiveAction
 from avo_project.console.operator_actions import Effect
-from outreach.models import RESERVABLE, Inbox, Touch
+from outreach.models import RESERVABLE, Touch
+from outreach.roles.inbox_names import inbox_named
 from outreach.roles.remedies import Remedies
 
 _PERMISSION = "operate_outreachqueue"
@@ -33,14 +34,10 @@ class TouchAction:
         return Effect(f"{changed} {self.done}.", changed)
 
     def _chosen(self, request: HttpRequest) -> QuerySet[Touch]:
-        """Raises ValueError for an inbox that is not there."""
+        """Raises LookupError for an inbox that is not there."""
         address = request.POST["inbox"].strip()
         touches = Touch.objects.filter(status__in=self.statuses)
-        if address == _ALL:
-            return touches
-        if not Inbox.objects.filter(address=address).exists():
-            raise ValueError(f"there is no inbox {address!r}; {_ALL!r} means every inbox")
-        return touches.filter(inbox__address=address)
+        return touches if address == _ALL else touches.filter(inbox=inbox_named(address))
 
 
 _CANCEL = TouchAction(

@@ -115,6 +115,12 @@ def test_inboxes_are_paused_and_resumed(operator_client: Any, inbox: Inbox) -> N
     assert not Inbox.objects.get().paused
 
 
+def test_an_inbox_is_paused_from_the_queue_page_in_any_spelling(operator_client: Any, inbox: Inbox) -> None:
+    form = {"inbox": "Anna@Example.com", "reason": "asked", "confirmed": "yes"}
+    operator_client.post(f"{QUEUE_URL}do/pause/", form)
+    assert Inbox.objects.get().paused
+
+
 def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
     operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
 ) -> None:
@@ -161,13 +167,15 @@ def test_touches_of_an_inbox_are_dealt_with_from_the_queue_page(
     queue_up(2)
     queue_up(1, inbox="bert@example.com")
     Touch.objects.update(status=before)
-    url, form = f"{QUEUE_URL}do/{action}/", {"inbox": "anna@example.com", "reason": "checked by hand"}
+    url, form = f"{QUEUE_URL}do/{action}/", {"inbox": "Anna@example.com", "reason": "checked by hand"}
     assert "2" in operator_client.post(url, form).content.decode()
     assert set(Touch.objects.values_list("status", flat=True)) == {before}
     operator_client.post(url, {**form, "confirmed": "yes"})
     assert sorted(Touch.objects.values_list("inbox__address", "status")) == [
         ("anna@example.com", after), ("anna@example.com", after), ("bert@example.com", before)
     ]  # fmt: skip
-    operator_client.post(url, {**form, "inbox": "nobody@example.com", "confirmed": "yes"})
+    unknown = operator_client.post(url, {**form, "inbox": "nobody@example.com", "confirmed": "yes"}, follow=True)
+    assert "there is no inbox" in unknown.content.decode()
+    assert Touch.objects.filter(status=before).count() == 1
     operator_client.post(url, {**form, "inbox": "all", "confirmed": "yes"})
     assert set(Touch.objects.values_list("status", flat=True)) == {after}
