@@ -1,6 +1,7 @@
 """Starts the project's real processes in a folder of their own, and finds every one of them again."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -34,6 +35,16 @@ class System:
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30, **options)
+
+    @contextmanager
+    def operator(self) -> Iterator[httpx.Client]:
+        """A browser in which the operator has logged in to the admin."""
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", follow_redirects=True, timeout=30) as browser:
+            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/admin/login/").text)
+            password = (self.data_dir / "operator_password").read_text()
+            form = {"username": "operator", "password": password, "csrfmiddlewaretoken": token and token[1]}
+            assert browser.post("/admin/login/", data=form | {"next": "/admin/"}).url.path == "/admin/"
+            yield browser
 
     def manage(self, *command: str) -> str:
         return manage(self.environment, *command)
@@ -108,9 +119,9 @@ def eventually(what: Callable[[], Any], seconds: float = 30, pause_seconds: floa
         time.sleep(pause_seconds)
 
 
-def processes_of(data_dir: Path) -> list[str]:
-    """The command lines of all processes that were started with this data folder, but this one."""
-    found = []
+def processes_of(data_dir: Path) -> dict[int, str]:
+    """The ids and command lines of all processes that were started with this data folder, but this one."""
+    found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
@@ -121,5 +132,5 @@ def processes_of(data_dir: Path) -> list[str]:
         except OSError:
             continue
         if state != "Z" and (str(data_dir) in command or f"AVO_DATA_DIR={data_dir}".encode() in environment):
-            found.append(command)
+            found[int(folder.name)] = command
     return found

@@ -6,9 +6,6 @@ import json
 import re
 import signal
 import time
-from pathlib import Path
-
-import httpx
 
 from tests.end_to_end.system import STARTS_WITHIN_SECONDS, System, data_folder, eventually, processes_of, start_system
 
@@ -68,17 +65,8 @@ def test_touches_leave_as_mail_files(system: System) -> None:
 
 
 def test_the_admin_shows_the_queue_and_the_stream(system: System) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{system.port}", follow_redirects=True, timeout=30) as browser:
-        form = browser.get("/admin/login/").text
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-        password = (system.data_dir / "operator_password").read_text()
-        login = {
-            "username": "operator",
-            "password": password,
-            "csrfmiddlewaretoken": token and token[1],
-            "next": "/admin/",
-        }
-        index = browser.post("/admin/login/", data=login).text
+    with system.operator() as browser:
+        index = browser.get("/admin/").text
         pages = [
             link
             for link in re.findall(r'href="(/admin/(?:signals_app|outreach|regime|throttling)/[^"]+/)"', index)
@@ -114,5 +102,5 @@ def stop_and_check(system: System, number: int) -> None:
     status, output = system.stop(number)
     assert time.monotonic() - started < STOPS_WITHIN_SECONDS, output
     assert status == 0, output
-    assert processes_of(Path(system.data_dir)) == []
+    assert processes_of(system.data_dir) == {}
     assert "Traceback" not in output
