@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from avo_project.console.live_state_admin import LiveStateAdmin, Panel
+from avo_project.durations import duration
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.queue_actions import ACTIONS
 from outreach.roles.inbox_outlook import inbox_outlooks
@@ -100,14 +101,16 @@ def _settings_link(inbox: Inbox, may_see: bool) -> object:
 
 
 def _in_flight(view: QueueView, now_ms: int) -> Panel:
-    rows = [(held.touch_id, held.worker, f"{(held.lease_ends_ms - now_ms) / 1000:.0f} s") for held in view.held(_ROWS)]
-    return Panel(
-        "In workers' hands", ("Touch", "Worker", "Lease"), rows, "A lease below 0 s is recovered by any worker."
-    )
+    rows = [(held.touch_id, held.worker, _lease(held.lease_ends_ms - now_ms)) for held in view.held(_ROWS)]
+    return Panel("In workers' hands", ("Touch", "Worker", "Lease"), rows, "What has ended is recovered by any worker.")
+
+
+def _lease(left_ms: int) -> str:
+    return duration(left_ms / 1000) if left_ms > 0 else "has ended"
 
 
 def _workers(now: Overview) -> Panel:
-    rows = [(name, f"{(now.now_ms - seen_ms) / 1000:.0f} s ago") for name, seen_ms in now.workers]
+    rows = [(name, f"{duration((now.now_ms - seen_ms) / 1000)} ago") for name, seen_ms in now.workers]
     return Panel("Workers", ("Name", "Last heartbeat"), rows, "A heartbeat comes three times a lease.")
 
 

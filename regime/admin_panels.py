@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from avo_project.console.live_state_admin import Panel
+from avo_project.durations import duration
 from regime.roles.inspection import RegimeInspection, Sighting, Standing
 from regime.roles.recent_samples import recent_figures
 from regime.rules.state import REGIMES, TIMEFRAMES
@@ -128,7 +129,4 @@ def _moment(unix_seconds: float | None) -> str:
 
 
 def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+    return "-" if seconds is None else duration(seconds)

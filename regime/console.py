@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.durations import duration
 from regime import keys
 from regime.roles.inspection import RegimeInspection, Sighting
 from regime.roles.recent_samples import ROLE, recent_figures
@@ -61,8 +62,7 @@ def verdict(now: float) -> Verdict:
 def _cycle_words(age_seconds: float | None) -> str:
     if age_seconds is None:
         return "no cycle of our writers yet"
-    minutes = int(age_seconds // 60)
-    return f"last cycle {minutes} min ago" if minutes < 120 else f"last cycle {minutes // 60} h ago"
+    return f"last cycle {duration(age_seconds)} ago"
 
 
 def explain(of: str, may: May) -> Iterable[Answer]:
@@ -82,7 +82,7 @@ def _answer(sighting: Sighting) -> Answer:
     state, judged = sighting.state, sighting.verdict
     facts = {
         "computed": _moment(judged.computed_at),
-        "age": "unknown" if judged.age_seconds is None else f"{judged.age_seconds / 3600:.1f} h",
+        "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
         "key expires": _moment(state.expires_at) if state.expires_at else "never: no expiry",
         "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
         "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",

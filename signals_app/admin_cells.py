@@ -8,6 +8,7 @@ from signals_app.rules.entry_id import order
 from signals_app.rules.members import Death
 
 HIDDEN = "hidden"
+_HANDED_BACK_SECONDS = 1_000_000_000.0
 
 Begin = Callable[..., str]
 """Makes the cell that begins an action: its name, its label, its values."""
@@ -15,6 +16,11 @@ Begin = Callable[..., str]
 
 def age(seconds: float | None) -> str:
     return "none" if seconds is None else duration(seconds)
+
+
+def idle_words(seconds: float) -> str:
+    """A delivery that was handed back counts as idle since 1970, so that anyone may claim it."""
+    return "handed back" if seconds > _HANDED_BACK_SECONDS else duration(seconds)
 
 
 def held_words(death: Death) -> str:

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 
 from avo_project.console.live_state_admin import Panel
 from signals_app import keys
-from signals_app.admin_cells import HIDDEN, Begin, age, time_of
+from signals_app.admin_cells import HIDDEN, Begin, idle_words, time_of
 from signals_app.roles import inspection
 from signals_app.roles.event_page import EventQuery
 from signals_app.rules.entry_id import order
@@ -83,7 +83,7 @@ def pending_panel(search: Search, begin: Begin) -> Panel:
 def _pending_row(group: str, one: PendingDelivery, begin: Begin) -> tuple[object, ...]:
     given = {"group": group, "entry_id": one.entry_id}
     return (
-        one.entry_id, time_of(one.entry_id), one.consumer, age(one.idle_seconds), one.deliveries, one.symbol,
+        one.entry_id, time_of(one.entry_id), one.consumer, idle_words(one.idle_seconds), one.deliveries, one.symbol,
         one.signal_id, begin("acknowledge", "Acknowledge…", **given), begin("bury", "Bury…", **given),
     )  # fmt: skip
 

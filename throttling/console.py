@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
+from avo_project.durations import duration
 from throttling import keys
 from throttling.roles.inspection import Inspection, standings
 from throttling.rules.subjects import normal
@@ -56,11 +57,12 @@ def explain(of: str, may: May) -> Iterable[Answer]:
 
 
 def _facts(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        f"{entry['name']} window": f"{entry['remaining']} of {entry['limit']} left, more in {entry['reset_seconds']} s"
-        + (" (counts only)" if entry["shadow"] else "")
-        for entry in entries
-    }
+    return {f"{entry['name']} window": _fact(entry) for entry in entries}
+
+
+def _fact(entry: Mapping[str, Any]) -> str:
+    left = f"{entry['remaining']} of {entry['limit']} left, more in {duration(entry['reset_seconds'])}"
+    return f"{left} (counts only)" if entry["shadow"] else left
 
 
 CONSOLE = RoleConsole(

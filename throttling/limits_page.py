@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
 from avo_project.console.operator_actions import Effect
+from avo_project.durations import duration
 from throttling import conf
 from throttling.models import TierOverride
 from throttling.roles.inspection import Inspection, SubjectView, standings
@@ -143,10 +144,10 @@ def _subject_panel(view: SubjectView) -> Panel:
             entry["name"],
             entry["limit"],
             entry["remaining"],
-            entry["reset_seconds"],
+            duration(entry["reset_seconds"]),
             "counts only" if entry["shadow"] else "",
         )
         for entry in standings(view.outcome)
     ]
-    columns = ("Window", "Limit", "Left", "More in (s)", "Shadow")
+    columns = ("Window", "Limit", "Left", "More in", "Shadow")
     return Panel(view.subject, columns, rows, f"Tier {view.tier}: {view.why}.")

@@ -1,10 +1,14 @@
 """The deployment files name commands, variables, folders and users that exist."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
 
@@ -78,6 +82,18 @@ def test_the_image_holds_the_packages_and_runs_as_nobody_special() -> None:
     assert "HEALTHCHECK" in final
     assert "pip install" not in final
     assert all(re.fullmatch(r"\S+:(?!latest)\S+", image) for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    """The programs need not be installed in /srv for that: those of this environment stand in for them."""
+    shutil.copytree(DEPLOY / "systemd", tmp_path, dirs_exist_ok=True)
+    units = [*tmp_path.glob("*.service"), tmp_path / "avo.target"]
+    for unit in units:
+        unit.write_text(unit.read_text().replace("/srv/avo/.venv/bin", str(Path(sys.executable).parent)))
+    verify = ["systemd-analyze", "verify", *map(str, units)]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_unit_is_hardened_by_the_common_part() -> None:

@@ -33,7 +33,7 @@ class TestRegime:
     def test_green_with_an_expiry_everywhere_and_a_young_cycle(self, after_a_cycle: Any) -> None:
         Sampler.of("regime").step(0.0)
         told = verdict("regime")
-        assert (told.level, told.figure) == (Level.GREEN, "0 keys without TTL, last cycle 0 min ago")
+        assert (told.level, told.figure) == (Level.GREEN, "0 keys without TTL, last cycle 0 s ago")
 
     def test_amber_when_an_expiry_was_forgotten(self, after_a_cycle: Any) -> None:
         for n in range(20):
@@ -51,7 +51,7 @@ class TestRegime:
         after_a_cycle.hset("avo:{regime}:pointer", "cycle_ended_at", time.time() - 25 * 3600)
         Sampler.of("regime").step(0.0)
         assert verdict("regime") == Verdict(
-            Level.RED, "0 keys without TTL, last cycle 25 h ago",
+            Level.RED, "0 keys without TTL, last cycle 1 d 1 h ago",
             "Every state of the last cycle has died: has the pipeline stopped?",
         )  # fmt: skip
 
