@@ -1,5 +1,6 @@
 """The JSON behind the live pages: strong ETags, permission, Redis down; and what a refresh costs Redis."""
 
+import itertools
 import time
 from typing import Any
 
@@ -139,3 +140,29 @@ def test_a_refresh_costs_redis_few_commands(operator_client: Any, redis_of: Any,
     costs = commands_during(redis_of("signals"), lambda: operator_client.get(f"{page}live.json"))
     print(page, sum(costs.values()), costs)
     assert sum(costs.values()) <= MOST_COMMANDS, costs
+
+
+WHOLE_READS = {"keys", "scan", "smembers", "hvals", "hkeys", "sort"}
+SMALL_HASH = 200
+
+
+@pytest.mark.real_server
+@pytest.mark.usefixtures("a_full_system")
+@pytest.mark.parametrize("path", ["/admin/", *PAGES.values()])
+def test_no_page_reads_a_whole_keyspace_list_or_big_hash(operator_client: Any, redis_of: Any, path: str) -> None:
+    """Neither the page, nor its refresh, nor its charts, nor the reasons of what stands on it."""
+    redis, stem = redis_of("default"), "/admin/console/" if path == "/admin/" else path
+    of = ("AAPL", "inbox1@example.com", "user:user_7", f"00000000-0000-4000-8000-{0:012}")
+    asked = [path, f"{stem}live.json", *(f"/admin/console/explain/?of={one}" for one in of)]
+    if stem == path:
+        asked += [f"{path}history.json?range={span}" for span in ("1h", "24h", "30d")]
+    with redis.monitor() as monitor:
+        assert {operator_client.get(one).status_code for one in asked} == {200}
+        redis.echo("end of the pages")
+        said = list(itertools.takewhile(lambda one: "end of the pages" not in one["command"], monitor.listen()))
+    commands = [one["command"].split() for one in said]
+    assert len(commands) > 10
+    whole_lists = [one for one in commands if one[0].lower() == "lrange" and one[2:] == ["0", "-1"]]
+    assert [*whole_lists, *(one for one in commands if one[0].lower() in WHOLE_READS)] == []
+    hashes = {one[1] for one in commands if one[0].lower() == "hgetall"}
+    assert {name: size for name in hashes if (size := redis.hlen(name)) > SMALL_HASH} == {}
