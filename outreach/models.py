@@ -95,7 +95,7 @@ def _twins(alias: str) -> list[CheckMessage]:
         Warning(
             f"the inbox {twin} is the mailbox of another inbox too, and each may send up to its own limits",
             hint=f"Pause it (set_inbox {twin} --pause), or give both limits that add up to what the mailbox may send.",
-            id="outreach.W001",
+            id="avo.W010",
         )
         for twin in twins
     ]

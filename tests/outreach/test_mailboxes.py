@@ -32,7 +32,7 @@ def migrated_to(name: str) -> Any:
 
 
 def warnings() -> list[str]:
-    return [found.msg for found in run_checks(databases=["default"]) if found.id == "outreach.W001"]
+    return [found.msg for found in run_checks(databases=["default"]) if found.id == "avo.W010"]
 
 
 def test_the_database_keeps_one_inbox_a_mailbox(db: None) -> None:
