@@ -22,6 +22,14 @@ PAGES = {
     "outreach": ("/admin/outreach/outreachqueue/", "/admin/outreach/outreachqueue/live.json"),
     "throttling": ("/admin/throttling/ratelimits/", "/admin/throttling/ratelimits/live.json"),
 }
+TABLES = {
+    "touches": "/admin/outreach/touch/",
+    "of an inbox": "/admin/outreach/touch/?q=inbox7@example.com",
+    "inboxes": "/admin/outreach/inbox/",
+    "audit": "/admin/avo_project/operatoraction/",
+    "why, inbox": "/admin/console/explain/?of=inbox7@example.com",
+    "why, subject": "/admin/console/explain/?of=user:user_7",
+}
 
 
 def main() -> None:
@@ -45,6 +53,10 @@ def main() -> None:
             again = statistics.median(milliseconds(lambda: browser.get(live)) for _ in range(RUNS))
             count = commands(get_redis_connection("default"), lambda: browser.get(live))
             print(f"{name:12}{first:>10.0f}{whole:>10.0f}{again:>12.0f}{count:>10}")
+        for name, page in TABLES.items():
+            first = milliseconds(lambda: browser.get(page))
+            whole = statistics.median(milliseconds(lambda: browser.get(page)) for _ in range(RUNS))
+            print(f"{name:12}{first:>10.0f}{whole:>10.0f}")
 
 
 def milliseconds(what: Callable[[], Any]) -> float:
