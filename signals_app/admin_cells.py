@@ -31,7 +31,7 @@ def held_words(death: Death) -> str:
 
 def taken_over_words(death: Death) -> str:
     if death.taken_over_seconds_ago is None:
-        return "nobody has taken over yet"
+        return "there was nothing to take over" if death.held == 0 else "nobody has taken over yet"
     by = f"a new {death.consumer}" if death.taken_over_by == death.consumer else death.taken_over_by
     return f"taken over by {by} {duration(death.taken_over_seconds_ago)} ago"
 

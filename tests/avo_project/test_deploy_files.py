@@ -42,12 +42,34 @@ def test_every_command_takes_its_arguments() -> None:
         command.create_parser("manage.py", name).parse_args(arguments)
 
 
+def procfile() -> dict[str, str]:
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return {name: command for name, _, command in (line.partition(": ") for line in lines)}
+
+
+def unit_of(process: str) -> str:
+    [unit] = [unit for unit in UNITS if unit.stem.rstrip("@") == f"avo-{process}"]
+    return unit.read_text()
+
+
 def test_every_process_of_the_procfile_is_deployed_both_ways() -> None:
-    processes = {line.partition(":")[0] for line in (ROOT / "Procfile").read_text().splitlines()}
-    assert processes <= set(compose()["services"])
-    assert processes <= {unit.stem.removeprefix("avo-").rstrip("@") for unit in UNITS}
+    assert set(procfile()) <= set(compose()["services"])
     target = (DEPLOY / "systemd" / "avo.target").read_text()
-    assert all(f"avo-{process}" in target for process in processes)
+    for process, command in procfile().items():
+        assert f"avo-{process}" in target
+        if "manage.py" in command:
+            _, _, arguments = command.partition("manage.py ")
+            assert " ".join(compose()["services"][process]["command"]).endswith(f"manage.py {arguments}")
+            assert f"manage.py {arguments}" in unit_of(process)
+
+
+def test_every_process_is_started_again_when_it_dies() -> None:
+    common = (DEPLOY / "systemd" / "avo-.service.d" / "common.conf").read_text()
+    assert "\nRestart=on-failure\n" in common
+    for process, command in procfile().items():
+        assert command.startswith("bin/keep_running "), process
+        assert compose()["services"][process]["restart"] == "unless-stopped", process
+        assert "Restart=" not in unit_of(process), process
 
 
 def test_every_variable_is_documented_and_in_the_sample() -> None:

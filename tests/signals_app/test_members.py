@@ -1,3 +1,4 @@
+from signals_app.admin_cells import death_words
 from signals_app.rules.members import Death, Members
 
 TTL_MS = 4_000
@@ -31,3 +32,12 @@ def test_a_noted_death_is_told_once_with_who_took_over() -> None:
     assert alive_again.deaths("g", {"one": 3}) == [Death("one", 14.0, 12, "two", 3.0)]
     dead_again = members({"g one": "999000 new"}, {"g one": note})
     assert [death.died_seconds_ago for death in dead_again.deaths("g", {})] == [5.0, 14.0]
+
+
+def test_a_death_is_told_with_what_was_held_and_what_came_of_it() -> None:
+    assert death_words(Death("c", 14.2, 12)) == "c died 14 s ago holding 12 entries; nobody has taken over yet"
+    assert death_words(Death("c", 14.2, 0)) == "c died 14 s ago holding nothing; there was nothing to take over"
+    assert (
+        death_words(Death("c", 75.0, 1, "d", 3.0)) == "c died 1 min 15 s ago holding 1 entry; taken over by d 3 s ago"
+    )
+    assert death_words(Death("c", 9.0, None)).startswith("c died 9 s ago holding entries that were not counted;")
