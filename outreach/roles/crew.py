@@ -9,10 +9,9 @@ from typing import Self
 from django.utils.module_loading import import_string
 
 from outreach.conf import OutreachConf
-from outreach.roles.ledger import Tried
 from outreach.roles.senders import Sender
 from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing
+from outreach.rules.reservation import Outgoing, Tried
 
 logger = logging.getLogger(__name__)
 _IDLE_SECONDS = 5.0

@@ -1,53 +1,32 @@
 """The states of touches in the database. Every write shows the fence token, so a state only ever moves forward."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
 
-from django.db import transaction
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, F
 
+from avo_project.redaction import redacted
 from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Suppression, Touch
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.suppression import suppressed_keys
 from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Reservation, Settlement, Shift
+from outreach.rules.reservation import Claimed, Outgoing, Reservation, Settlement, Shift, Tried, Written
 from outreach.rules.retry import RetryPolicy, retry_delay_seconds
 
+logger = logging.getLogger(__name__)
+_REFUSALS = (IntegrityError, DataError, ObjectDoesNotExist)  # of one result; any other failure is the database's own
 _LETTER = ("recipient", "recipient_key", "subject", "body", "metadata")
 _FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_LETTER)
 Status = Touch.Status
 _PAUSE_SPREADS_SECONDS = 5.0  # by then every worker knows that the inbox is paused
 # A result that comes after another worker gave the touch up for unknown is still the truth, if nobody sent it again.
 _IN_HAND = (Status.SENDING, Status.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A touch with what became of it, at ``finished_at`` (Unix seconds)."""
-
-    outgoing: Outgoing
-    outcome: Outcome
-    finished_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What a worker may send now, how the rest of its reservations ends, and how many of those were suppressed."""
-
-    outgoing: tuple[Outgoing, ...]
-    refused: tuple[Settlement, ...]
-    suppressed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A result in the ledger: the touch's new state and how its reservation ends."""
-
-    status: str
-    settlement: Settlement
 
 
 class Ledger:
@@ -80,11 +59,13 @@ class Ledger:
         return Claimed(tuple(self._outgoing(one, rows[one.touch_id], now) for one in fit), tuple(refused), stopped)
 
     def settle(self, results: Sequence[Tried], now: float) -> list[Written]:
-        """Writes results, all in one transaction."""
-        with transaction.atomic():
-            self._record(results)
-            self._sent([result for result in results if result.outcome.kind == "sent"])
-            return [self._written(result, now) for result in results]
+        """Writes results, all in one transaction; when the database refuses one of them, each in its own."""
+        try:
+            return self._settle(results, now)
+        except _REFUSALS as refusal:
+            if len(results) == 1:
+                return [self._settle_refused(results[0], refusal, now)]
+            return [written for result in results for written in self.settle([result], now)]
 
     def recover(self, reservations: Sequence[Reservation], now: float) -> list[Settlement]:
         """Decides on touches whose worker is gone: what may have left becomes ``unknown``, the rest goes back first."""
@@ -101,6 +82,22 @@ class Ledger:
         """How many touches each inbox still has to send."""
         unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("pk"))
         return dict(unfinished.order_by())
+
+    def _settle(self, results: Sequence[Tried], now: float) -> list[Written]:
+        with transaction.atomic():
+            self._record(results)
+            self._sent([result for result in results if result.outcome.kind == "sent"])
+            return [self._written(result, now) for result in results]
+
+    def _settle_refused(self, result: Tried, refusal: Exception, now: float) -> Written:
+        """Unknown, with nothing in it that could be refused; a touch that the ledger lost only leaves the queue."""
+        _complain(result, refusal, "it is unknown")
+        why = Outcome("unknown", detail=f"the database refused the result {result.outcome.kind}")
+        try:
+            return self._settle([replace(result, outcome=why)], now)[0]
+        except _REFUSALS as again:
+            _complain(result, again, "it leaves the queue")
+            return Written(Status.UNKNOWN, _settlement(result, None, now))
 
     def _outgoing(self, reservation: Reservation, row: Touch, now: float) -> Outgoing:
         inbox = self._book[reservation.inbox_id]
@@ -141,7 +138,7 @@ class Ledger:
                 inbox_id=result.outgoing.reservation.inbox_id,
                 outcome=result.outcome.kind,
                 code=result.outcome.code,
-                detail=result.outcome.detail[:500],
+                detail=result.outcome.detail,
                 worker=self._shift.worker,
                 started_at=_utc(result.outgoing.started_at),
                 finished_at=_utc(result.finished_at),
@@ -158,9 +155,7 @@ class Ledger:
 
     def _written(self, result: Tried, now: float) -> Written:
         status, due_at = (Status.SENT, None) if result.outcome.kind == "sent" else self._failed(result)
-        due_ms = None if due_at is None else round(due_at.timestamp() * 1000)
-        ago_ms = round((now - result.finished_at) * 1000)
-        return Written(status, Settlement(result.outgoing.reservation, due_ms, sent_ago_ms=max(0, ago_ms)))
+        return Written(status, _settlement(result, due_at, now))
 
     def _failed(self, result: Tried) -> tuple[Status, datetime | None]:
         outgoing, outcome = result.outgoing, result.outcome
@@ -172,7 +167,7 @@ class Ledger:
             self._pause(outgoing.reservation.inbox_id, outcome)
         Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_HAND).update(
             status=status,
-            reason=outcome.detail[:500],
+            reason=outcome.detail,
             due_at=due_at,
             finished_at=None if due_at else _utc(result.finished_at),
         )
@@ -231,6 +226,18 @@ def _recovery(one: Reservation, row: Touch | None, sent_ago_ms: int | None) -> S
     if row is None:
         return Settlement(one, sent_ago_ms=sent_ago_ms)
     return Settlement(one, due_ms=round(row.due_at.timestamp() * 1000) if row.due_at else 0)
+
+
+def _settlement(result: Tried, due_at: datetime | None, now: float) -> Settlement:
+    due_ms = None if due_at is None else round(due_at.timestamp() * 1000)
+    ago_ms = round((now - result.finished_at) * 1000)
+    return Settlement(result.outgoing.reservation, due_ms, sent_ago_ms=max(0, ago_ms))
+
+
+def _complain(result: Tried, refusal: Exception, so: str) -> None:
+    touch_id, kind = result.outgoing.touch_id, result.outcome.kind
+    why = redacted(str(refusal)).partition("\n")[0]  # what PostgreSQL says in further lines quotes the row
+    logger.error("touch %s: the ledger refuses the result %s, so %s: %s", touch_id, kind, so, why)
 
 
 def _token(result: Tried) -> int:

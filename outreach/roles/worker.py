@@ -11,13 +11,13 @@ from outreach.conf import OutreachConf
 from outreach.keys import REDIS_ALIAS
 from outreach.roles.crew import Crew
 from outreach.roles.inbox_book import InboxBook
-from outreach.roles.ledger import Ledger, Tried
+from outreach.roles.ledger import Ledger
 from outreach.roles.patience import Patience
 from outreach.roles.upkeep import Upkeep
 from outreach.rules.breaker import Breaker
 from outreach.rules.calm import Calm
 from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Reservation, Settlement, Shift
+from outreach.rules.reservation import Reservation, Settlement, Shift, Tried
 from outreach.rules.turn import lanes_for, next_turn
 from outreach.store.lanes import Lanes, Reserved
 

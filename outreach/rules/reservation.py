@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from outreach.rules.outcome import Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:
@@ -70,3 +72,29 @@ class Outgoing:
     @property
     def touch_id(self) -> str:
         return self.reservation.touch_id
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A touch with what became of it, at ``finished_at`` (Unix seconds)."""
+
+    outgoing: Outgoing
+    outcome: Outcome
+    finished_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a worker may send now, how the rest of its reservations ends, and how many of those were suppressed."""
+
+    outgoing: tuple[Outgoing, ...]
+    refused: tuple[Settlement, ...]
+    suppressed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A result in the ledger: the touch's new state and how its reservation ends."""
+
+    status: str
+    settlement: Settlement

@@ -75,6 +75,15 @@ def test_the_same_touch_has_the_same_message_id(sender: EmailSender, settings: A
         ({"CONTENT": "drop"}, "unknown", 0),
         ({"RCPT": "hang"}, "retry", 0),
         ({"CONTENT": "hang"}, "unknown", 0),
+        ({"MAIL": "nonsense"}, "retry", 0),
+        ({"RCPT": "nonsense"}, "retry", 0),
+        ({"RCPT": "354 go on"}, "retry", 0),
+        ({"DATA": "nonsense"}, "retry", 0),
+        ({"CONTENT": "nonsense"}, "unknown", 0),
+        ({"CONTENT": "299 taken, or not"}, "unknown", 0),
+        ({"RCPT": "550 5.1.1 see http://x.org/5.7.26 help"}, "suppress", 550),
+        ({"RCPT": "550-5.1.1 no such user, see\r\n550 5.7.26 of our help"}, "suppress", 550),
+        ({"RCPT": "550-Unauthenticated mail is not taken.\r\n550 5.7.26 see our help"}, "pause", 550),
     ],
 )
 def test_each_failure_has_its_outcome(
@@ -150,6 +159,7 @@ class BrokenBackend:
     [
         (smtplib.SMTPAuthenticationError(535, b"5.7.8 bad credentials"), "pause"),
         (smtplib.SMTPAuthenticationError(454, b"4.7.0 temporary"), "retry"),
+        (smtplib.SMTPAuthenticationError(-1, b"nonsense"), "retry"),
         (smtplib.SMTPConnectError(421, "too many connections"), "retry"),
         (smtplib.SMTPConnectError(-1, "garbage"), "retry"),
         (smtplib.SMTPHeloError(501, b"bad name"), "give_up"),

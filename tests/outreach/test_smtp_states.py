@@ -28,6 +28,8 @@ pytestmark = pytest.mark.django_db
         ({"DATA": "drop"}, "retrying", False, False),
         ({"CONTENT": "drop"}, "unknown", False, False),
         ({"RCPT": "hang"}, "retrying", False, False),
+        ({"RCPT": "nonsense"}, "retrying", False, False),
+        ({"CONTENT": "nonsense"}, "unknown", False, False),
         ({"CONTENT": "hang"}, "unknown", False, False),
     ],
 )

@@ -20,14 +20,14 @@ from outreach.models import Attempt, Inbox, Suppression, Touch
 from outreach.roles.inbox_book import InboxBook
 from outreach.roles.inbox_settings import change_inbox, set_paused
 from outreach.roles.intake import Intake
-from outreach.roles.ledger import Ledger, Tried
+from outreach.roles.ledger import Ledger
 from outreach.roles.reconcile import Reconciler
 from outreach.roles.remedies import Remedies
 from outreach.roles.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
 from outreach.roles.upkeep import Upkeep
 from outreach.roles.worker import Worker
 from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Shift
+from outreach.rules.reservation import Outgoing, Shift, Tried
 from outreach.rules.retry import RetryPolicy
 from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView

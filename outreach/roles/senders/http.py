@@ -34,10 +34,10 @@ class HttpSender:
         except ForbiddenUrlError as error:
             return Outcome("pause", detail=str(error))
         except (*_BEFORE_SENDING, OSError) as error:
-            return Outcome("retry", detail=f"cannot connect: {error}"[:500], is_inbox_failure=True)
+            return Outcome("retry", detail=f"cannot connect: {error}", is_inbox_failure=True)
         except httpx.TransportError as error:
             return Outcome(
-                "unknown", detail=f"no answer after the message was handed over: {type(error).__name__}: {error}"[:500]
+                "unknown", detail=f"no answer after the message was handed over: {type(error).__name__}: {error}"
             )
         return classify(response, time.time())
 

@@ -2,44 +2,43 @@
 
 import re
 import smtplib
+from dataclasses import replace
 
-from outreach.rules.outcome import Outcome
+from outreach.rules.outcome import Kind, Outcome
 
-_POLICY = re.compile(r"\b5\.7\.\d{1,3}\b")  # RFC 3463, 3.8: security or policy
+# RFC 2034, 4: the enhanced code begins the text of a reply's line; anywhere else it is but words.
+_ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}\b", re.MULTILINE)
+_POLICY = "5.7."  # RFC 3463, 3.8: security or policy
 
 
 def classify(error: Exception, *, content_sent: bool) -> Outcome:
     """The outcome of ``error``; ``content_sent`` says whether the mail may have reached the server."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, reply), *_] = error.recipients.values()
-        return _by_code(code, _text(reply), about_recipient=True)
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return Outcome(
-            "retry" if 400 <= error.smtp_code < 500 else "pause",
-            error.smtp_code,
-            _text(error.smtp_error),
-            is_inbox_failure=True,
-        )
-    if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code > 0:
-        outcome = _by_code(error.smtp_code, _text(error.smtp_error), about_recipient=False)
-        is_about_sender = isinstance(error, smtplib.SMTPSenderRefused) and outcome.kind == "give_up"
-        return Outcome("pause", outcome.code, outcome.detail) if is_about_sender else outcome
+        return _answered(code, _text(reply), "suppress", content_sent=content_sent)
+    if isinstance(error, smtplib.SMTPResponseException):
+        is_login = isinstance(error, smtplib.SMTPAuthenticationError)
+        refusal: Kind = "pause" if is_login or isinstance(error, smtplib.SMTPSenderRefused) else "give_up"
+        outcome = _answered(error.smtp_code, _text(error.smtp_error), refusal, content_sent=content_sent)
+        return replace(outcome, is_inbox_failure=True) if is_login else outcome
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Outcome("pause", detail=str(error))
-    return _no_answer(error, content_sent=content_sent)
+    return _no_answer(f"{type(error).__name__}: {error}", content_sent=content_sent)
 
 
-def _by_code(code: int, reply: str, *, about_recipient: bool) -> Outcome:
-    detail = f"{code} {reply}"[:500]
+def _answered(code: int, reply: str, refusal: Kind, *, content_sent: bool) -> Outcome:
+    """``refusal``: what a 5xx means here, if it is not one of policy. Neither 4xx nor 5xx (-1: no number) is none."""
+    detail = f"{code} {reply}"
     if 400 <= code < 500:
         return Outcome("retry", code, detail, is_inbox_failure=code == 421)
-    if _POLICY.search(reply):
-        return Outcome("pause", code, detail)
-    return Outcome("suppress" if about_recipient else "give_up", code, detail)
+    if not 500 <= code < 600:
+        return _no_answer(f"{detail!r} is no reply of SMTP", content_sent=content_sent)
+    enhanced = _ENHANCED.search(reply)
+    is_policy = enhanced is not None and enhanced[0].startswith(_POLICY)
+    return Outcome("pause" if is_policy else refusal, code, detail)
 
 
-def _no_answer(error: Exception, *, content_sent: bool) -> Outcome:
-    what = f"{type(error).__name__}: {error}"[:400]
+def _no_answer(what: str, *, content_sent: bool) -> Outcome:
     if content_sent:
         return Outcome("unknown", detail=f"no answer after the mail was handed over: {what}")
     return Outcome("retry", detail=f"no answer before the mail was handed over: {what}", is_inbox_failure=True)
