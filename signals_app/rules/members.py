@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from signals_app.rules.escaped_text import escaped
+
 _DIED = "died"
 
 
@@ -23,9 +25,7 @@ class Members:
     its consumer counts as alive, ``heartbeat_ttl_ms`` after its last word."""
 
     def __init__(self, kept: Mapping[bytes, bytes], *, heartbeat_ttl_ms: int, now_ms: int) -> None:
-        named = {
-            tuple(field.decode(errors="replace").split(" ")): value.decode().split(" ") for field, value in kept.items()
-        }
+        named = {tuple(escaped(field).split(" ")): escaped(value).split(" ") for field, value in kept.items()}
         self._alive_until = {(name[0], name[1]): int(value[0]) for name, value in named.items() if len(name) == 2}
         self._notes = {(name[0], name[1]): value for name, value in named.items() if name[2:] == (_DIED,)}
         self._heartbeat_ttl_ms = heartbeat_ttl_ms

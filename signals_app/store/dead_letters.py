@@ -9,6 +9,7 @@ from django_redis import get_redis_connection
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
+from signals_app.rules.escaped_text import escaped
 from signals_app.store.stream import StreamFullError
 
 
@@ -80,8 +81,8 @@ def _letter(letter_id: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
     own = dict(fields)
     return DeadLetter(
         letter_id=letter_id.decode(),
-        reason=own.pop(b"dead_reason", b"").decode(errors="replace"),
-        source_id=own.pop(b"dead_source_id", b"").decode(errors="replace"),
+        reason=escaped(own.pop(b"dead_reason", b"")),
+        source_id=escaped(own.pop(b"dead_source_id", b"")),
         deliveries=_number(own.pop(b"dead_deliveries", b"")),
         dead_at_ms=_number(own.pop(b"dead_at", b"")),
         fields=own,
@@ -89,7 +90,7 @@ def _letter(letter_id: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
 
 
 def _shown(value: bytes) -> str:
-    return value[:80].decode(errors="backslashreplace")
+    return escaped(value[:80])
 
 
 def _number(value: bytes) -> int:

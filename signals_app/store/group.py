@@ -13,6 +13,7 @@ from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.delivery import Delivery
+from signals_app.rules.escaped_text import escaped, unescaped
 
 _new_delivery = partial(tuple.__new__, Delivery)
 _VERBS = (
@@ -26,7 +27,7 @@ class NameTakenError(Exception):
     """Another living process is the consumer of that name."""
 
 
-def make_group(client: Any, group: str, start: str = "0") -> bool:
+def make_group(client: Any, group: str | bytes, start: str = "0") -> bool:
     """Makes the group, and the stream if need be; returns whether it was missing."""
     try:
         client.xgroup_create(keys.LIVE, group, id=start, mkstream=True)
@@ -43,10 +44,11 @@ def is_group_missing(error: Exception) -> bool:
 
 
 class ConsumerGroup:
-    """One group; what is done by or to one consumer names it first."""
+    """One group; what is done by or to one consumer names it first. Names are ``escaped`` where they are no text."""
 
     def __init__(self, client: Any, name: str, *, heartbeat_ttl_ms: int) -> None:
         self.name = name
+        self._raw_name = unescaped(name)
         self._client = client
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._forget = client.register_script(read_lua("signals_app", "forget_group"))
@@ -60,10 +62,11 @@ class ConsumerGroup:
         """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
         NameTakenError."""
         script = self._scripts["take_name"]
-        taken = script(keys=[keys.LIVE, keys.MEMBERS], args=[self.name, token, self._heartbeat_ttl_ms, *names])
+        arguments = [self._raw_name, token, self._heartbeat_ttl_ms, *map(unescaped, names)]
+        taken = script(keys=[keys.LIVE, keys.MEMBERS], args=arguments)
         if taken is None:
             raise NameTakenError(f"a living process is consumer {names[0]} of group {self.name}")
-        return bytes(taken).decode()
+        return escaped(taken)
 
     def beat(self, consumer: str, token: str, in_hand: Sequence[str]) -> set[str]:
         """Renews the heartbeat and the entries in hand, of which it returns those still held.
@@ -79,19 +82,32 @@ class ConsumerGroup:
         """Acknowledges what is ``done`` and reads new deliveries, in one round trip; waits up to ``block_ms`` for the
         first one, not at all when it is 0."""
         block: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms else ()
-        read = ("XREADGROUP", "GROUP", self.name, consumer, "COUNT", count, *block, "STREAMS", keys.LIVE, ">")
-        commands = [("XACK", keys.LIVE, self.name, *done), read] if done else [read]
+        read = (
+            "XREADGROUP",
+            "GROUP",
+            self._raw_name,
+            unescaped(consumer),
+            "COUNT",
+            count,
+            *block,
+            "STREAMS",
+            keys.LIVE,
+            ">",
+        )
+        commands = [("XACK", keys.LIVE, self._raw_name, *done), read] if done else [read]
         streams = ask(self._client, keys.LIVE, *commands)[-1]
         return _deliveries(streams[0][1]) if streams else []
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:
         """How many of them were still pending."""
-        acknowledged: int = self._client.xack(keys.LIVE, self.name, *entry_ids)
+        acknowledged: int = self._client.xack(keys.LIVE, self._raw_name, *entry_ids)
         return acknowledged
 
     def held_by(self, consumer: str, *, after: str, count: int) -> list[str]:
         """Ids pending for the consumer, from the first one after the id ``after``."""
-        rows = self._client.xpending_range(keys.LIVE, self.name, f"({after}", "+", count, consumername=consumer)
+        rows = self._client.xpending_range(
+            keys.LIVE, self._raw_name, f"({after}", "+", count, consumername=unescaped(consumer)
+        )
         return [row["message_id"].decode() for row in rows]
 
     def deliver_again(self, consumer: str, entry_ids: Sequence[str]) -> tuple[list[Delivery], list[str]]:
@@ -131,40 +147,40 @@ class ConsumerGroup:
 
     def holder_of(self, entry_id: str) -> tuple[str, int] | None:
         """The consumer that holds the entry, and how often it was delivered; None when it is not pending."""
-        rows = self._client.xpending_range(keys.LIVE, self.name, entry_id, entry_id, 1)
-        return (rows[0]["consumer"].decode(), rows[0]["times_delivered"]) if rows else None
+        rows = self._client.xpending_range(keys.LIVE, self._raw_name, entry_id, entry_id, 1)
+        return (escaped(rows[0]["consumer"]), rows[0]["times_delivered"]) if rows else None
 
     def forget(self) -> bool:
         """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
         its consumers is alive."""
         script_keys = [keys.LIVE, keys.MEMBERS, keys.REPLAY_ENDS, keys.PACES]
-        forgotten = self._forget(keys=script_keys, args=[self.name])
+        forgotten = self._forget(keys=script_keys, args=[self._raw_name])
         if forgotten < 0:
             raise NameTakenError(f"a consumer of group {self.name} is alive; stop it first")
         return bool(forgotten)
 
     def make(self) -> bool:
         """Makes the group at 0, so that it gets what was published before it; returns whether it was missing."""
-        return make_group(self._client, self.name)
+        return make_group(self._client, self._raw_name)
 
     def pending(self) -> int:
         """Entries delivered to any consumer and not yet acknowledged."""
-        pending: int = self._client.xpending(keys.LIVE, self.name)["pending"]
+        pending: int = self._client.xpending(keys.LIVE, self._raw_name)["pending"]
         return pending
 
     def remove_idle_consumers(self, min_idle_ms: int) -> list[str]:
         """Removes dead consumers that hold nothing; returns their names."""
         script = self._scripts["remove_idle_consumers"]
-        removed = script(keys=[keys.LIVE, keys.MEMBERS], args=[self.name, min_idle_ms])
-        return [name.decode() for name in removed]
+        removed = script(keys=[keys.LIVE, keys.MEMBERS], args=[self._raw_name, min_idle_ms])
+        return [escaped(name) for name in removed]
 
     def note_pace(self) -> bool:
         """Notes how much the group has handled, every half a minute; says whether it did."""
         script = self._scripts["note_pace"]
-        return bool(script(keys=[keys.LIVE, keys.PACES], args=[self.name, _NOTE_EVERY_MS]))
+        return bool(script(keys=[keys.LIVE, keys.PACES], args=[self._raw_name, _NOTE_EVERY_MS]))
 
     def _run(self, verb: str, consumer: str, *arguments: object, second_key: str = keys.MEMBERS) -> Any:
-        return self._scripts[verb](keys=[keys.LIVE, second_key], args=[self.name, consumer, *arguments])
+        return self._scripts[verb](keys=[keys.LIVE, second_key], args=[self._raw_name, unescaped(consumer), *arguments])
 
 
 def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:

@@ -9,6 +9,7 @@ from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.drain import drain_seconds
+from signals_app.rules.escaped_text import escaped
 from signals_app.rules.lag import ConsumerFigures, GroupFigures, StreamFigures
 from signals_app.store.stream_state import StreamState, delivered, first_id, read_state
 
@@ -39,11 +40,13 @@ class FiguresReader:
         return StreamFigures(keys.LIVE, state.length, groups, state.added)
 
     def _group(self, group: Mapping[str, Any], state: StreamState) -> GroupFigures:
-        name, after = group["name"].decode(errors="replace"), delivered(group)
+        name, after = escaped(group["name"]), delivered(group)
         with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.xpending(keys.LIVE, group["name"]).xrange(keys.LIVE, f"({after}", count=1)
+            pipeline.xpending(keys.LIVE, group["name"])
             pipeline.xinfo_consumers(keys.LIVE, group["name"]).hget(keys.PACES, group["name"])
-            pending, undelivered, rows, notes = pipeline.execute()
+            if state.is_behind(group):
+                pipeline.xrange(keys.LIVE, f"({after}", count=1)
+            pending, rows, notes, *undelivered = pipeline.execute()
         lag, is_exact = self._lag(group, state)
         read, held = 0 if after == "0-0" else group.get("entries-read"), pending["pending"]
         consumers = [_consumer(row, name, state) for row in rows]
@@ -53,7 +56,7 @@ class FiguresReader:
             lag=lag,
             lag_exact=is_exact,
             oldest_pending_seconds=state.age_seconds(pending["min"]),
-            oldest_undelivered_seconds=state.age_seconds(first_id(undelivered)),
+            oldest_undelivered_seconds=state.age_seconds(first_id(undelivered[0]) if undelivered else None),
             drain_seconds=drain_seconds(
                 (notes or b"").decode(),
                 handled=None if read is None else read - held,
@@ -86,5 +89,5 @@ class FiguresReader:
 
 
 def _consumer(row: Mapping[str, Any], group: str, state: StreamState) -> ConsumerFigures:
-    name = row["name"].decode(errors="replace")
+    name = escaped(row["name"])
     return ConsumerFigures(name, row["pending"], row["idle"] / 1000, state.members.is_alive(group, name))

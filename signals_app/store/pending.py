@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.rules.entry_id import is_nothing_after
+from signals_app.rules.escaped_text import escaped, unescaped
 from signals_app.store.group import is_group_missing
 
 
@@ -40,7 +41,7 @@ class PendingDeliveries:
         if is_nothing_after(after):
             return []
         try:
-            rows = self._page(keys=[keys.LIVE], args=[group, after, count, consumer])
+            rows = self._page(keys=[keys.LIVE], args=[unescaped(group), after, count, unescaped(consumer)])
         except ResponseError as error:
             if is_group_missing(error) or "NOGROUP" in str(error):
                 return []
@@ -52,9 +53,5 @@ def _delivery(
     entry_id: bytes, consumer: bytes, idle_ms: int, deliveries: int, symbol: bytes, signal_id: bytes
 ) -> PendingDelivery:
     return PendingDelivery(
-        entry_id.decode(), _shown(consumer), idle_ms / 1000, deliveries, _shown(symbol), _shown(signal_id)
+        entry_id.decode(), escaped(consumer), idle_ms / 1000, deliveries, escaped(symbol), escaped(signal_id)
     )
-
-
-def _shown(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")

@@ -8,6 +8,7 @@ from django_redis import get_redis_connection
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.rules.entry_id import END, just_before
+from signals_app.rules.escaped_text import unescaped
 
 
 class ReplayRefusedError(Exception):
@@ -29,7 +30,7 @@ class ReplayGroups:
 
     def start(self, group: str, first: str, last: str) -> None:
         """The group is to get the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
-        arguments = [group, just_before(first), last, END]
+        arguments = [unescaped(group), just_before(first), last, END]
         outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS], args=arguments)
         if outcome == b"other":
             raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
@@ -38,10 +39,10 @@ class ReplayGroups:
 
     def end_of(self, group: str) -> str | None:
         """The last id of the group's range; None for a group that is no replay group."""
-        end: bytes | None = self._client.hget(keys.REPLAY_ENDS, group)
+        end: bytes | None = self._client.hget(keys.REPLAY_ENDS, unescaped(group))
         return end.decode() if end is not None else None
 
     def finish(self, group: str, end: str, beyond: Sequence[str]) -> bool:
         """The group is done; entries read ``beyond`` its range are let go. False when it has a new range by now."""
-        acknowledged = self._finish(keys=[keys.LIVE, keys.REPLAY_ENDS], args=[group, end, END, *beyond])
+        acknowledged = self._finish(keys=[keys.LIVE, keys.REPLAY_ENDS], args=[unescaped(group), end, END, *beyond])
         return int(acknowledged) >= 0

@@ -13,6 +13,7 @@ from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.entry import Entry
 from signals_app.rules.entry_id import is_nothing_after, is_nothing_before, order
+from signals_app.rules.escaped_text import escaped
 from signals_app.rules.event import Event
 from signals_app.store.group import make_group
 
@@ -154,7 +155,7 @@ class SignalStream:
             if "no such key" in str(error):
                 return []
             raise
-        return [(row["name"].decode(), row["last-delivered-id"].decode()) for row in rows]
+        return [(escaped(row["name"]), row["last-delivered-id"].decode()) for row in rows]
 
     def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
         """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""

@@ -9,6 +9,7 @@ from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.entry_id import order
+from signals_app.rules.escaped_text import escaped
 from signals_app.rules.lag import ConsumerFigures, GroupFigures, StreamFigures, UnaskedGroup
 from signals_app.store.stream_state import StreamState, delivered, first_id, read_state
 
@@ -62,10 +63,10 @@ class StreamGlance:
 
 
 def _figures(group: Mapping[str, Any], state: StreamState, asked: _Asked | None, is_busy: bool) -> GroupFigures:
-    name, is_known = group["name"].decode(errors="replace"), asked is not None or not is_busy
+    name, is_known = escaped(group["name"]), asked is not None or not is_busy
     pending, undelivered = asked or (None, b"")
     certain = 0 if asked and not undelivered else state.lag(group)
-    held = {one["name"].decode(errors="replace"): one["pending"] for one in (pending or {}).get("consumers", ())}
+    held = {escaped(one["name"]): one["pending"] for one in (pending or {}).get("consumers", ())}
     return (GroupFigures if is_known else UnaskedGroup)(
         name=name,
         pending=group["pending"],

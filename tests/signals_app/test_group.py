@@ -230,3 +230,9 @@ def test_pending_counts_all_consumers(redis_client: Any, group: ConsumerGroup) -
     group.read("one", count=1, block_ms=0)
     group.read("two", count=2, block_ms=0)
     assert group.pending() == 3
+
+
+@pytest.mark.real_server
+def test_a_foreign_consumer_long_gone_is_removed_whatever_its_name_is(redis_client: Any, group: ConsumerGroup) -> None:
+    redis_client.xgroup_createconsumer(keys.LIVE, group.name, b"\xff")
+    assert group.remove_idle_consumers(0) == ["\\xff"]

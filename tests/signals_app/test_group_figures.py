@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
+from signals_app.rules.entry_id import MAX_PART
 from signals_app.rules.lag import GroupFigures, StreamFigures
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.group_figures import FiguresReader
@@ -78,6 +79,14 @@ def test_beyond_the_count_lag_is_an_estimate_or_unknown(redis_client: Any, group
         False,
     )
     assert (only_group(redis_client).lag, only_group(redis_client).lag_exact) == (1_198, True)
+
+
+def test_the_largest_entry_id_of_all_leaves_nothing_to_look_for(redis_client: Any, group: ConsumerGroup) -> None:
+    redis_client.xadd(keys.LIVE, fields(1), id=f"{MAX_PART}-{MAX_PART}")
+    assert only_group(redis_client).lag == 1
+    group.read("one", count=1, block_ms=0)
+    now = only_group(redis_client)
+    assert (now.pending, now.lag, now.oldest_undelivered_seconds) == (1, 0, None)
 
 
 def test_an_emptied_stream_is_not_behind(redis_client: Any, group: ConsumerGroup) -> None:

@@ -32,6 +32,13 @@ def test_every_group_has_its_gauges(stream: SignalStream, group: ConsumerGroup) 
     assert 0 <= now[f"avo_signals_oldest_undelivered_seconds{name}"] < 60
 
 
+def test_groups_whose_names_are_no_text_are_told_apart(redis_client: Any, group: ConsumerGroup) -> None:
+    for name in (b"\xff", b"\xfe"):
+        redis_client.xgroup_create(keys.LIVE, name, id="0")
+    now = samples()
+    assert {name for name in now if "pending\\" in name} == {"avo_signals_pending\\xfe", "avo_signals_pending\\xff"}
+
+
 def test_they_are_on_the_metrics_page(redis_client: Any, group: ConsumerGroup, db: None) -> None:
     from django.test import Client
 

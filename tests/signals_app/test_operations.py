@@ -79,6 +79,25 @@ def test_a_forgotten_group_holds_back_nothing(redis_client: Any, group: Consumer
     assert redis_client.exists(keys.MEMBERS) == 0
 
 
+def test_a_group_whose_name_is_no_text_is_the_one_that_is_forgotten(redis_client: Any, group: ConsumerGroup) -> None:
+    for name in (b"\xff\xfe", b"\\xff\\xfe"):
+        redis_client.xgroup_create(keys.LIVE, name, id="0")
+    assert operations.forget_group("\\xff\\xfe") == "Group \\xff\\xfe is forgotten."
+    assert {row["name"] for row in redis_client.xinfo_groups(keys.LIVE)} == {b"\\xff\\xfe", b"apex-group"}
+
+
+def test_a_consumer_whose_name_is_no_text_can_be_helped(redis_client: Any, group: ConsumerGroup) -> None:
+    redis_client.xgroup_create(keys.LIVE, b"\xff", id="0")
+    first, second = (redis_client.xadd(keys.LIVE, fields(number)).decode() for number in (1, 2))
+    redis_client.xreadgroup(b"\xff", b"\xfe", {keys.LIVE: ">"})
+    assert operations.pending_of("\\xff", "\\xfe") == 2
+    assert operations.free_consumer("\\xff", "\\xfe") == "2 deliveries of \\xfe can be claimed at once."
+    assert "\\xfe of group \\xff holds" in operations.describe_delivery("\\xff", first)
+    operations.bury("\\xff", first, "wrong desk")
+    operations.acknowledge("\\xff", second)
+    assert redis_client.xpending(keys.LIVE, b"\xff")["pending"] == 0
+
+
 def test_the_default_group_is_kept(group: ConsumerGroup) -> None:
     with pytest.raises(OperationRefusedError, match="keep it"):
         operations.forget_group("apex-group")

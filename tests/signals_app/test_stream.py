@@ -122,3 +122,10 @@ def test_newest_first_pages_backwards(stream: SignalStream) -> None:
     assert [entry.entry_id for entry in newest] == published.entry_ids[:2:-1]
     older = stream.newest_first(before=newest[-1].entry_id, count=10)
     assert [entry.entry_id for entry in older] == published.entry_ids[2::-1]
+
+
+def test_groups_are_named_whatever_their_bytes_are(
+    redis_client: Any, stream: SignalStream, group: ConsumerGroup
+) -> None:
+    redis_client.xgroup_create(keys.LIVE, b"\xff\xfe", id="0")
+    assert sorted(stream.groups()) == [("\\xff\\xfe", "0-0"), ("apex-group", "0-0")]
