@@ -7,6 +7,7 @@ import tempfile
 from http import HTTPStatus
 
 from gunicorn import util
+from gunicorn.http import message
 
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.setdefault("WEB_CONCURRENCY", "2"))
@@ -15,7 +16,7 @@ graceful_timeout = 5
 keepalive = 5
 max_requests = 100_000
 max_requests_jitter = 10_000
-limit_request_line = 8190  # 500 symbols in a query; gunicorn allows no more
+limit_request_line = message.MAX_REQUEST_LINE = 40_960  # 500 symbols in a query; its own bound of 8,190 is no setting
 limit_request_field_size = 131_072  # a token of any length gets the 401 that other bad tokens get
 limit_request_fields = 64
 accesslog = None

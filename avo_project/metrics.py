@@ -22,6 +22,8 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from avo_project.problem_details import only_safe_methods, problem_response
+from avo_project.redis_ping import ROLE_PINGER
+from avo_project.redis_roles import ROLES
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +41,25 @@ class LiveCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
+        silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
         for role, source in sorted(_live_sources.items()):
-            try:
-                gauges = list(source())
-            except (RedisError, DatabaseError) as failure:
+            gauges, failure = ([], silent[role]) if silent.get(role) else _read(source)
+            if failure:
                 logger.warning("metrics of %s left out: %s", role, failure)
-                gauges = []
-                up.add_sample("avo_role_up", {"role": role}, 0)
-            else:
-                up.add_sample("avo_role_up", {"role": role}, 1)
+            up.add_sample("avo_role_up", {"role": role}, float(not failure))
             yield from gauges
         yield up
+
+
+def _read(source: LiveSource) -> tuple[list[Metric], str]:
+    """The gauges, or why there are none."""
+    try:
+        return list(source()), ""
+    except (RedisError, DatabaseError) as failure:
+        return [], str(failure) or type(failure).__name__
+    except Exception as bug:
+        logger.exception("a bug in a role's metrics must not hide those of the others")
+        return [], str(bug) or type(bug).__name__
 
 
 @only_safe_methods

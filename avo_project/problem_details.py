@@ -1,5 +1,6 @@
 """RFC 9457 problem details: the one shape of every error body outside the admin."""
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
@@ -9,14 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError, ResponseError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from avo_project.json_bytes import JSONBytesRenderer, dump_json
 
+logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:avo:problem:"
 
@@ -83,7 +83,8 @@ def _as_api_exception(error: Exception) -> Exception:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
-    if isinstance(error, RedisConnectionError | RedisTimeoutError | OutOfMemoryError | ReadOnlyError):
+    if isinstance(error, RedisError):  # away, busy, full, read-only, without a primary, or it refuses this user
+        logger.error("answered with 503: %s", error, exc_info=error if isinstance(error, ResponseError) else None)
         return Problem(
             503, "redis-unavailable", "The data store cannot do this now. Try again.", headers={"Retry-After": "5"}
         )

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django_redis import get_redis_connection
-from redis.exceptions import RedisError
+
+from avo_project.redis_urls import parse_redis_url
 
 
 @dataclass(slots=True)
@@ -54,18 +56,22 @@ class Pinger:
     def _run(self, alias: str, asked: _Asked) -> None:
         try:
             self._ping(alias)
-        except RedisError as failure:
+        except Exception as failure:  # noqa: BLE001 - kept for whoever asked
             asked.failure = str(failure) or type(failure).__name__
         finally:
             asked.done.set()
 
 
 def server_of(alias: str) -> Hashable:
-    """Equal for aliases on one server, whatever their users and databases; behind Sentinel and in a cluster every alias
-    counts as on a server of its own."""
-    pool = getattr(get_redis_connection(alias), "connection_pool", None)
-    address = {name: getattr(pool, "connection_kwargs", {}).get(name) for name in ("path", "host", "port")}
-    return tuple(address.values()) if address["path"] or address["host"] else alias
+    """Equal for aliases on one server, cluster or Sentinel's service, whatever their users and databases."""
+    target = parse_redis_url(settings.CACHES[alias]["LOCATION"][0])
+    return target.kind, target.hosts, target.path, target.service
 
 
-PINGER = Pinger(lambda alias: get_redis_connection(alias).ping(), server_of)
+def _ping(alias: str) -> None:
+    get_redis_connection(alias).ping()
+
+
+SERVER_PINGER = Pinger(_ping, server_of)
+ROLE_PINGER = Pinger(_ping)
+"""Each role by itself, with its own user."""

@@ -1,15 +1,19 @@
 """One django-redis alias per role, each from its own variable, each with a connection pool of its own."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from redis import Redis, RedisCluster
+from redis._parsers import Encoder
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -130,9 +134,47 @@ def _sentinel(target: RedisTarget, options: dict[str, Any]) -> Redis:
     return master
 
 
+class _Cluster(RedisCluster):
+    """Like the other clients it connects when it is first used, and a cluster that is away raises RedisError.
+
+    redis-py asks the cluster for its nodes while it makes a client, and what it raises when none answers, or when
+    nobody has a slot, is no RedisError.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call]
+        self._connecting = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what redis-py's ``__init__`` sets and nobody has set yet."""
+        with self._connecting:
+            if "nodes_manager" not in vars(self):
+                with _as_redis_error():
+                    super().__init__(**self.options)
+                nodes = self.nodes_manager
+                nodes.initialize = _as_redis_error()(nodes.initialize)  # type: ignore[method-assign]
+                nodes.get_node_from_slot = _as_redis_error()(nodes.get_node_from_slot)  # type: ignore[method-assign]
+        return object.__getattribute__(self, name)
+
+    def close(self) -> None:
+        if "nodes_manager" in vars(self):
+            super().close()
+
+
+@contextmanager
+def _as_redis_error() -> Iterator[None]:
+    try:
+        yield
+    except SlotNotCoveredError as error:
+        raise ClusterDownError(str(error)) from error
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
+
+
 def _cluster(target: RedisTarget, options: dict[str, Any]) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in target.hosts]  # type: ignore[no-untyped-call]
-    return RedisCluster(startup_nodes=nodes, **options)
+    return _Cluster(startup_nodes=nodes, **options)
 
 
 _BUILDERS: dict[str, Callable[[RedisTarget, dict[str, Any]], Any]] = {

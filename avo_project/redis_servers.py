@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from prometheus_client import Metric
 from redis import RedisCluster
 from redis.exceptions import RedisError
 
+from avo_project.redis_ping import ROLE_PINGER
 from avo_project.redis_roles import ROLES
 
 
@@ -58,16 +60,22 @@ def live_metrics() -> Iterator[Metric]:
     limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 is no limit", "gauge")
     evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
     writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
+    silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
     for role in ROLES:
         labels = {"role": role.alias}
-        try:
-            facts = facts_of(role.alias)
-        except RedisError:
-            up.add_sample("avo_redis_up", labels, 0)
+        facts = None if silent[role.alias] else _facts_if_up(role.alias)
+        up.add_sample("avo_redis_up", labels, float(facts is not None))
+        if facts is None:
             continue
-        up.add_sample("avo_redis_up", labels, 1)
         used.add_sample("avo_redis_memory_used_bytes", labels, facts.used_bytes)
         limit.add_sample("avo_redis_memory_max_bytes", labels, facts.maxmemory_bytes)
         evicted.add_sample("avo_redis_evicted_keys_total", labels, facts.evicted_keys)
         writes.add_sample("avo_redis_persistence_ok", labels, float(facts.last_writes_worked))
     yield from (up, used, limit, evicted, writes)
+
+
+def _facts_if_up(alias: str) -> ServerFacts | None:
+    try:
+        return facts_of(alias)
+    except RedisError:
+        return None

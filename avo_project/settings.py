@@ -125,6 +125,7 @@ SPECTACULAR_SETTINGS = {
     },  # its links lie inside buttons, where nobody can reach them by keyboard
 }
 CONSOLE = {"PING_SECONDS": 0.25}  # how long the admin's first page waits for a Redis that hangs
+HEALTH = {"PING_SECONDS": 2.0}  # how long /readyz and /metrics do
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_LISTEN = env.str("METRICS_LISTEN", default="")
 

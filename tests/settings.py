@@ -33,5 +33,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # And a busy machine must not look like a Redis that has gone.
 _NO_LIMITS = "anonymous=100000/min;free=100000/min"
 CACHES["throttling"]["OPTIONS"]["ROLE"] = replace(CACHES["throttling"]["OPTIONS"]["ROLE"], socket_timeout_seconds=10.0)
-CONSOLE["PING_SECONDS"] = 10.0
+CONSOLE["PING_SECONDS"] = HEALTH["PING_SECONDS"] = 10.0
 THROTTLING |= {"RATES": _NO_LIMITS, "OVERRIDE_REFRESH_SECONDS": None, "TALLY_PAUSE_SECONDS": None}

@@ -1,5 +1,6 @@
 """The health strip of the admin's first page: a card for each role that the user may see."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,9 @@ from django.urls import reverse
 
 from avo_project.console.live_panels import Fragment
 from avo_project.console.role_console import UNREACHABLE, Level, RoleConsole, Verdict, consoles
-from avo_project.redis_ping import PINGER
+from avo_project.redis_ping import SERVER_PINGER
+
+logger = logging.getLogger(__name__)
 
 _WORDS = {
     Level.GREEN: ("✓", "Healthy (green)"),
@@ -42,7 +45,7 @@ def visible_roles(user: Any) -> list[RoleConsole]:
 
 def cards(roles: Sequence[RoleConsole], now: float) -> list[Card]:
     """One for each of ``roles`` at ``now`` (Unix seconds). A role that is away is red and keeps no other waiting."""
-    failures = PINGER.failures([role.alias for role in roles], settings.CONSOLE["PING_SECONDS"])
+    failures = SERVER_PINGER.failures([role.alias for role in roles], settings.CONSOLE["PING_SECONDS"])
     return [
         Card(role.title, reverse(f"admin:{role.page}"), _verdict(role, failures[role.alias], now)) for role in roles
     ]
@@ -63,6 +66,9 @@ def _verdict(role: RoleConsole, failure: str, now: float) -> Verdict:
         return role.verdict(now)
     except UNREACHABLE as error:
         return _down(f"It cannot be asked: {error}")
+    except Exception:
+        logger.exception("the verdict of %s", role.role)  # the other roles' cards are needed all the more
+        return _down("Its verdict failed with an error on our side; it was logged.")
 
 
 def _down(why: str) -> Verdict:

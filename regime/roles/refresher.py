@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
 from avo_project.stop_flag import StopFlag
 from regime.conf import RegimeConf, regime_conf
@@ -61,12 +60,12 @@ class Refresher:
         return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
-        """Rebuilds every ``interval_seconds`` until ``stop``; an absent Redis is waited for."""
+        """Rebuilds every ``interval_seconds`` until ``stop``; a Redis that is away or refuses is waited for."""
         while not stop:
             started = self._clock()
             try:
                 on_step(self.step())
-            except (RedisConnectionError, RedisTimeoutError) as failure:
+            except RedisError as failure:
                 logger.warning("collection not refreshed: %s", failure)
             stop.wait(max(0.0, started + interval_seconds - self._clock()))
 

@@ -1,9 +1,16 @@
 """Liveness, readiness, metrics, schema and docs: open to all, never throttled, honest."""
 
+import threading
 from typing import Any
 
 import pytest
 from django.test import Client
+from prometheus_client import CollectorRegistry, generate_latest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from avo_project import health, metrics, redis_servers
+from avo_project.redis_ping import Pinger
+from tests.doubles import DownRedis
 
 pytestmark = pytest.mark.django_db
 
@@ -26,13 +33,12 @@ def test_readyz_names_every_dependency(client: Any, redis_of: Any) -> None:
 def test_readyz_is_503_and_names_the_one_that_is_down(
     client: Any, redis_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from avo_project import health
-    from tests.doubles import DownRedis
 
-    def connection(alias: str) -> Any:
-        return DownRedis(redis_of(alias), is_down=False, failing_commands={"ping"} if alias == "signals" else set())
+    def ping(alias: str) -> None:
+        failing = {"ping"} if alias == "signals" else set()
+        DownRedis(redis_of(alias), is_down=False, failing_commands=failing).ping()
 
-    monkeypatch.setattr(health, "get_redis_connection", lambda alias: _Late(connection(alias)))
+    monkeypatch.setattr(health, "ROLE_PINGER", Pinger(ping))
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer["Content-Type"] == "application/problem+json"
@@ -63,14 +69,30 @@ def test_a_format_nobody_knows_is_refused_in_json(client: Any) -> None:
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
 
 
-class _Late:
-    """Fails when it is called, as a real client does, and not when the method is looked up."""
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
+    """The Redis of the role ``signals`` takes connections and answers nothing."""
+    release = threading.Event()
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def ping(alias: str) -> None:
+        if alias == "signals":
+            release.wait()
 
-    def ping(self) -> Any:
-        return self._client.ping()
+    pinger = Pinger(ping)
+    for module in (health, metrics, redis_servers):
+        monkeypatch.setattr(module, "ROLE_PINGER", pinger)
+    settings.HEALTH = {"PING_SECONDS": 0.2}
+    yield
+    release.set()
+
+
+def test_a_redis_that_hangs_is_named_and_keeps_nobody_waiting(client: Any, redis_of: Any, hanging: None) -> None:
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["redis:signals"]) == (503, "down")
+    page = client.get("/metrics").content
+    assert b'avo_role_up{role="signals"} 0.0' in page
+    assert b'avo_role_up{role="outreach"} 1.0' in page
+    assert b'avo_redis_up{role="signals"} 0.0' in page
 
 
 def test_metrics_are_for_loopback_callers(client: Any, redis_of: Any) -> None:
@@ -89,14 +111,12 @@ def test_metrics_are_refused_to_strangers_and_through_a_proxy(
     assert client.get("/metrics", **where, HTTP_AUTHORIZATION="Bearer sesame").status_code == 200
 
 
-def test_a_role_whose_redis_is_down_is_shown_as_down(redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prometheus_client import CollectorRegistry, generate_latest
-    from redis.exceptions import ConnectionError as RedisConnectionError
-
-    from avo_project import metrics
-
+@pytest.mark.parametrize("failure", [RedisConnectionError("gone"), KeyError("a bug")])
+def test_a_role_that_cannot_be_read_is_shown_as_down(
+    redis_of: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
     def lost() -> Any:
-        raise RedisConnectionError("gone")
+        raise failure
 
     monkeypatch.setitem(metrics._live_sources, "regime", lost)
     registry = CollectorRegistry()

@@ -65,7 +65,7 @@ def test_a_role_that_is_down_is_red_and_the_others_are_told(
         if alias == "signals":
             raise RedisConnectionError("connection refused")
 
-    monkeypatch.setattr(home, "PINGER", Pinger(ping))
+    monkeypatch.setattr(home, "SERVER_PINGER", Pinger(ping))
     answer = operator_client.get(LIVE)
     assert answer.status_code == 200
     html = {panel["title"]: panel["html"] for panel in answer.json()["panels"]}
@@ -80,6 +80,16 @@ def test_a_role_that_goes_down_while_it_is_asked_is_red(redis_of: Any) -> None:
     [card] = home.cards([with_verdict(console, down)], time.time())
     assert (card.verdict.level, card.verdict.figure) == (Level.RED, "nothing known")
     assert "gone while it was asked" in card.verdict.why
+
+
+def test_a_bug_in_one_verdict_leaves_the_other_cards(redis_of: Any) -> None:
+    def broken(now: float) -> Verdict:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "planted")
+
+    regime, signals = consoles(["regime", "signals"])
+    first, second = home.cards([with_verdict(regime, broken), signals], time.time())
+    assert (first.verdict.level, first.verdict.figure) == (Level.RED, "nothing known")
+    assert second.verdict.figure != "nothing known"
 
 
 def test_a_server_that_hangs_is_given_up_and_asked_by_one_thread() -> None:

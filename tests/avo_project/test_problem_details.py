@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 
@@ -44,6 +44,9 @@ def test_field_errors_are_listed_by_field() -> None:
         (RedisTimeoutError("late"), 503),
         (OutOfMemoryError("full"), 503),
         (ReadOnlyError("a replica"), 503),
+        (ResponseError("BUSY Redis is busy running a script."), 503),
+        (MasterDownError("Link with MASTER is down"), 503),
+        (NoPermissionError("this user has no permissions"), 503),
     ],
 )
 def test_the_usual_errors_have_the_shape_too(error: Exception, status: int) -> None:

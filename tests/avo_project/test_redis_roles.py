@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import caches
 from django.core.checks import run_checks
 from redis import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.redis_roles import ROLES, RoleConnectionFactory, cache_settings
 from avo_project.redis_urls import RedisUrlError
@@ -71,13 +72,21 @@ def test_sentinel_and_tls_urls_become_clients_without_a_connection(tmp_path: Pat
     assert client_of(settings, "signals").connection_pool.connection_class.__name__ == "SSLConnection"
 
 
-def test_a_cluster_url_asks_for_a_cluster_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(RedisCluster, "__init__", lambda self, **options: asked.update(options))
-    monkeypatch.setattr(RedisCluster, "__del__", lambda self: None, raising=False)
-    client_of(cache_settings({"REDIS_URL": "redis+cluster://:pw@one:7000,two:7001"}, tmp_path), "outreach")
-    assert [(node.host, node.port) for node in asked["startup_nodes"]] == [("one", 7000), ("two", 7001)]
-    assert asked["password"] == "pw"
+def test_a_cluster_url_asks_for_a_cluster_client(tmp_path: Path) -> None:
+    client = client_of(cache_settings({"REDIS_URL": "redis+cluster://:pw@one:7000,two:7001"}, tmp_path), "outreach")
+    assert isinstance(client, RedisCluster)
+    assert [(node.host, node.port) for node in client.options["startup_nodes"]] == [("one", 7000), ("two", 7001)]
+    assert client.options["password"] == "pw"
+
+
+def test_a_cluster_that_is_away_fails_like_a_server_that_is(tmp_path: Path) -> None:
+    settings = cache_settings({"REDIS_URL": "redis+cluster://127.0.0.1:1"}, tmp_path)
+    client = client_of(settings, "signals")
+    client.register_script("return 1")
+    for _ in range(2):
+        with pytest.raises(RedisConnectionError, match="cannot be connected"):
+            client.get("any")
+    client.close()
 
 
 def test_an_unusable_url_names_its_variable(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """The regime role on a Redis Cluster of three primaries: every command, and states on all of them."""
 
 import json
-import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from redis import RedisCluster
 from redis.cluster import ClusterNode
 
+from tests.end_to_end.cluster_nodes import cli, free_node_ports, node
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 
 STATES = 300
@@ -21,52 +20,14 @@ STATES = 300
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[int]]:
-    if shutil.which("redis-server") is None or shutil.which("redis-cli") is None:
-        pytest.skip("redis-server and redis-cli are not on the PATH: apt-get install redis-server")
-    with data_folder() as folder:
-        found = free_ports(3)
-        nodes = [start_node(folder, port) for port in found]
-        try:
-            for port in found:
-                eventually(lambda port=port: cli(port, "ping") == "PONG")
-            addresses = [f"127.0.0.1:{port}" for port in found]
-            subprocess.run(
-                ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
-            )
-            eventually(lambda: all("cluster_state:ok" in cli(port, "cluster", "info") for port in found))
-            yield found
-        finally:
-            for node in nodes:
-                node.kill()
-                node.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Low ones: a node talks to the others on its port + 10,000."""
-    found: list[int] = []
-    for port in range(21_000, 31_000):
-        with socket.socket() as probe, socket.socket() as bus:
-            try:
-                probe.bind(("127.0.0.1", port))
-                bus.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    pytest.fail("no free ports")
-
-
-def start_node(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    own = folder / str(port)
-    own.mkdir()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", "", "--dir", str(own)]
-    return subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-
-
-def cli(port: int, *command: str) -> str:
-    done = subprocess.run(["redis-cli", "-p", str(port), *command], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    with data_folder() as folder, ExitStack() as stack:
+        found = [stack.enter_context(node(folder, port)) for port in free_node_ports(3)]
+        addresses = [f"127.0.0.1:{port}" for port in found]
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
+        )
+        eventually(lambda: all("cluster_state:ok" in cli(port, "cluster", "info") for port in found))
+        yield found
 
 
 @pytest.fixture
@@ -79,8 +40,8 @@ def environment(ports: list[int]) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def cluster(ports: list[int]) -> Any:
     client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", port) for port in ports])
-    for node in client.get_primaries():
-        client.flushall(target_nodes=node)
+    for primary in client.get_primaries():
+        client.flushall(target_nodes=primary)
     yield client
     client.close()
 

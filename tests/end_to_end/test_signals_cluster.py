@@ -1,60 +1,25 @@
 """The signals role on a Redis Cluster, whose slot moves to another server under a running consumer."""
 
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
 import pytest
 
+from tests.end_to_end.cluster_nodes import cli, free_node_ports, node
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.signals_app.conftest import fields
-
-PORTS = range(12_000, 13_000)  # a node talks to the others on its port + 10,000
-
-
-def cli(port: int, *command: str) -> str:
-    done = subprocess.run(["redis-cli", "-p", str(port), *command], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe, socket.socket() as bus:
-        try:
-            probe.bind(("127.0.0.1", port))
-            bus.bind(("127.0.0.1", port + 10_000))
-        except OSError:
-            return False
-    return True
-
-
-@contextmanager
-def node(folder: Path, port: int) -> Iterator[int]:
-    own = folder / str(port)
-    own.mkdir()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", "", "--dir", str(own)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    try:
-        eventually(lambda: cli(port, "ping") == "PONG")
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
 def nodes() -> Iterator[tuple[int, int]]:
     """Two primaries; the first one has all the slots but one."""
-    if shutil.which("redis-server") is None or shutil.which("redis-cli") is None:
-        pytest.skip("redis-server and redis-cli are not on the PATH: apt-get install redis-server")
-    free = (port for port in PORTS if is_free(port))
     with data_folder() as folder, ExitStack() as stack:
-        first, second = [stack.enter_context(node(folder, next(free))) for _ in range(2)]
+        first, second = [stack.enter_context(node(folder, port)) for port in free_node_ports(2)]
         cli(first, "cluster", "addslotsrange", "1", "16383")
         cli(second, "cluster", "addslotsrange", "0", "0")
         cli(second, "cluster", "meet", "127.0.0.1", str(first))

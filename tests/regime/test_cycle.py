@@ -3,7 +3,9 @@ import threading
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
+from avo_project.stop_flag import StopFlag
 from regime.conf import RegimeConf
 from regime.roles.collection_build import CollectionBuild
 from regime.roles.cycle import Cycle
@@ -184,6 +186,26 @@ def test_a_refresh_warns_when_our_writers_fell_silent(
     refreshed_at += 13 * 3600
     refresher.step()
     assert "no cycle of our writers for 13.0 h" in caplog.text
+
+
+def test_a_redis_that_refuses_is_waited_for(
+    store: CollectionStore, build: CollectionBuild, server_now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, reports = StopFlag(), []
+    refresher = Refresher(store, build, RegimeConf(), lambda: server_now)
+    steps = iter([_refused, refresher.step])
+    monkeypatch.setattr(refresher, "step", lambda: next(steps)())
+
+    def report(done: Any) -> None:
+        reports.append(done)
+        stop.set()
+
+    refresher.run(stop, 0.0, report)
+    assert [done.published for done in reports] == [True]
+
+
+def _refused() -> None:
+    raise ResponseError("NOREPLICAS Not enough good replicas to write.")
 
 
 # Transitions

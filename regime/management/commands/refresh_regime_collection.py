@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from avo_project.console.sampler import Sampler
 from avo_project.console.samples import FINE
 from avo_project.heartbeat import Heartbeat
+from avo_project.option_types import seconds_of_at_least
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import failures_told
 from regime.keys import REDIS_ALIAS
@@ -17,7 +18,12 @@ class Command(BaseCommand):
     help = "Rebuilds the collection from the states, for those that foreign writers wrote: once, or for ever."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again, so long after each start")
+        parser.add_argument(
+            "--watch",
+            type=seconds_of_at_least(1),
+            metavar="SECONDS",
+            help="again and again, so long after each start; 1 or more",
+        )
 
     def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
         with failures_told(REDIS_ALIAS, "The collection stays as it was; run it again once Redis answers."):
