@@ -1,4 +1,4 @@
-"""Which Redis errors pass by themselves: a server that restarts, fails over, or is short of memory."""
+"""Which Redis errors pass by themselves: a server that restarts, fails over, is busy, or cannot write for now."""
 
 from redis.exceptions import (
     ClusterDownError,
@@ -6,16 +6,24 @@ from redis.exceptions import (
     MasterDownError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
     TimeoutError,  # noqa: A004
     TryAgainError,
 )
 
-PASSING_ERRORS = (
+_PASSING = (
     ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError, OutOfMemoryError,
 )  # fmt: skip
+_PASSING_CODES = ("MISCONF ", "NOREPLICAS ", "BUSY ")  # redis-py has no class for these
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 2.0
+
+
+def passes(failure: RedisError) -> bool:
+    """Whether to wait and try again: a disk that is full, replicas that are away, a script that runs for too long are
+    somebody else's to mend, while a wrong type or a missing permission stays wrong."""
+    return isinstance(failure, _PASSING) or str(failure).startswith(_PASSING_CODES)
 
 
 def back_off_seconds(attempts: int) -> float:

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
 from avo_project.heartbeat import Heartbeat
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import REDIS_FAILURES
-from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
+from signals_app.roles.connection_loss import back_off_seconds, passes
 from signals_app.roles.handling import UnavailableError
 from signals_app.roles.housekeeping import Housekeeper
 from signals_app.roles.member import Member
@@ -106,12 +106,12 @@ class Consumer:
             return self._rest_until_available(down)
         except NameTakenError as taken:
             return self._rest_for_name(now, taken)
-        except PASSING_ERRORS as failure:
-            return self._rest_after_loss(now, failure)
-        except ResponseError as error:
-            if not is_group_missing(error):
-                raise
-            return self._heal_group(now)
+        except RedisError as failure:
+            if passes(failure):
+                return self._rest_after_loss(now, failure)
+            if is_group_missing(failure):
+                return self._heal_group(now)
+            raise
         self._attempts = self._refusals = 0
         return step
 

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from weakref import WeakSet
 
-from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
+from redis.exceptions import RedisError
+
+from signals_app.roles.connection_loss import back_off_seconds, passes
 from signals_app.rules.entry import Entry
 from signals_app.store.stream import SignalStream
 
@@ -92,7 +94,9 @@ class LiveFeed:
             try:
                 after = self.step(after)
                 attempts = 0
-            except PASSING_ERRORS as failure:
+            except RedisError as failure:
+                if not passes(failure):
+                    raise
                 attempts += 1
                 logger.warning("the live feed waits for Redis: %s", failure)
                 ended.wait(back_off_seconds(attempts))

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
+from redis.exceptions import RedisError
+
 from signals_app.conf import read_conf
-from signals_app.roles.connection_loss import PASSING_ERRORS, back_off_seconds
+from signals_app.roles.connection_loss import back_off_seconds, passes
 from signals_app.rules.event import Event
 from signals_app.store.stream import Published, SignalStream, StreamFullError
 
@@ -97,10 +99,10 @@ class Publisher:
         for attempts in itertools.count(1):
             try:
                 return self._add(events)
-            except PASSING_ERRORS as failure:
+            except RedisError as failure:
                 now = self._clock()
                 give_up_at = min(give_up_at, now + self._patience_seconds)
-                if now >= give_up_at:
+                if now >= give_up_at or not passes(failure):
                     raise
                 logger.warning("Redis is away, the batch is tried again: %s", failure)
                 self._pause(back_off_seconds(attempts))
@@ -112,5 +114,7 @@ class Publisher:
             self._since_trim = 0
             try:
                 self._stream.trim()
-            except PASSING_ERRORS as failure:  # the batch itself is in
+            except RedisError as failure:  # the batch itself is in
+                if not passes(failure):
+                    raise
                 logger.warning("not trimmed this time: %s", failure)
