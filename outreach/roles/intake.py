@@ -1,5 +1,6 @@
 """How touches come in: checked, written to the ledger, pushed to their lanes once that is committed."""
 
+import codecs
 import itertools
 import logging
 import secrets
@@ -152,12 +153,19 @@ class BadLine:
 def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLine], None]) -> Counter[str]:
     """Takes NDJSON in, ``BATCH`` lines a transaction; counts ``queued``, ``repeated``, ``suppressed``, ``rejected``."""
     counts: Counter[str] = Counter()
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(_without_mark(lines), 1) if line.strip())
     while chunk := list(itertools.islice(numbered, BATCH)):
         drafts = list(_checked(chunk, report))
         counts["rejected"] += len(chunk) - len(drafts)
         counts.update(_count_as(accepted) for accepted in intake.accept_drafts(drafts))
     return counts
+
+
+def _without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Some programs begin a file in UTF-8 with a byte order mark, which is no part of the first line."""
+    rest = iter(lines)
+    yield next(rest, b"").removeprefix(codecs.BOM_UTF8)
+    yield from rest
 
 
 def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]) -> Iterator[tuple[Draft, Inbox]]:

@@ -12,6 +12,7 @@ from uuid import UUID
 FIELDS = ("inbox", "recipient", "subject", "body", "metadata", "not_before", "idempotency_key")
 MAX_BODY_BYTES = 1_000_000
 MAX_METADATA_CHARACTERS = 10_000
+MAX_METADATA_DEPTH = 64
 MAX_SUBJECT_CHARACTERS = 998  # RFC 5322, 2.1.1: the longest line
 MAX_RECIPIENT_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 MAX_KEY_CHARACTERS = 200
@@ -113,8 +114,9 @@ def mailbox(address: str) -> str:
 
 
 def recipient_key(recipient: str) -> str:
-    """What suppression remembers of a recipient: a digest (64 hex digits) that is the same for every spelling."""
-    return hashlib.sha256(recipient.strip().casefold().encode()).hexdigest()
+    """What suppression remembers of a recipient: a digest (64 hex digits) that is the same for every spelling, also of
+    an international domain."""
+    return hashlib.sha256(mailbox(recipient.strip()).casefold().encode()).hexdigest()
 
 
 def new_touch_id(now_ms: int, random_bits: int) -> UUID:
@@ -162,12 +164,23 @@ def _metadata(value: object) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise TouchError("metadata", "must be a JSON object")
+    if _is_deeper_than(MAX_METADATA_DEPTH, value):
+        raise TouchError("metadata", f"is nested too deep; at most {MAX_METADATA_DEPTH} levels are allowed")
     shown = repr(value)
     if len(shown) > MAX_METADATA_CHARACTERS:
         raise TouchError("metadata", f"is too large; at most {MAX_METADATA_CHARACTERS} characters are allowed")
     if "\\x00" in shown or re.search(r"\\ud[89a-f]", shown):
         raise TouchError("metadata", "must not hold U+0000 or half of a surrogate pair")
     return value
+
+
+def _is_deeper_than(most: int, value: object) -> bool:
+    """Whether objects and lists lie in each other at more than ``most`` levels; ``{}`` is one."""
+    level = [value]
+    for _ in range(most):
+        holders = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in holders for inner in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def _moment(value: object) -> float | None:

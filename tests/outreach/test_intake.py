@@ -1,5 +1,6 @@
 """How touches come in, and what the ledger and the queue hold of them then."""
 
+import codecs
 import json
 from collections import Counter
 from typing import Any
@@ -97,6 +98,26 @@ def test_a_bad_line_is_named_and_nothing_else_is_lost(inbox: Inbox, take: Any) -
     ]  # fmt: skip
     assert counts == {"queued": 2, "rejected": 7}
     assert set(Touch.objects.values_list("recipient", flat=True)) == {"r1@example.com", "leser@xn--bcher-kva.example"}
+
+
+def test_a_line_too_deep_is_a_bad_line_among_others(inbox: Inbox, take: Any) -> None:
+    deep = [
+        json.dumps(touch_data(2)).encode().replace(b"{", b'{"metadata": {"a": %b%b},' % (b"[" * depth, b"]" * depth))
+        for depth in (70, 930, 1000, 1020, 2000)
+    ]
+    counts, bad = take(touch_data(1), *deep, touch_data(3))
+    assert [(one.number, one.error.field) for one in bad] == [
+        *((number, "metadata") for number in range(2, 6)),
+        (6, "line"),
+    ]
+    assert counts == {"queued": 2, "rejected": 5}
+
+
+def test_a_byte_order_mark_before_the_first_line_is_skipped(inbox: Inbox, take: Any) -> None:
+    marked = codecs.BOM_UTF8 + json.dumps(touch_data(1)).encode()
+    counts, bad = take(marked, marked)
+    assert counts == {"queued": 1, "rejected": 1}
+    assert [one.number for one in bad] == [2]
 
 
 def test_many_lines_come_in_several_batches(inbox: Inbox, take: Any, view: QueueView) -> None:

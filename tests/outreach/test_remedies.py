@@ -104,6 +104,27 @@ def test_a_forgotten_recipient_is_erased_and_gets_nothing_more(
     assert statuses() == ["sent", "suppressed", "suppressed"]
 
 
+@pytest.mark.parametrize("written", ["user@exämple.com", "USER@Exämple.com ", "user@xn--exmple-cua.com"])
+def test_a_recipient_of_an_international_domain_is_forgotten_in_every_spelling(
+    inbox: Inbox, queue_up: Queue, remedies: Remedies, commit: Any, written: str
+) -> None:
+    queue_up(1, recipient="user@exämple.com")
+    with commit():
+        assert remedies.forget(written) == 1
+    queue_up(1, recipient="user@exämple.com")
+    assert statuses() == ["suppressed", "suppressed"]
+
+
+@pytest.mark.parametrize("written", ["user@exämple.com", "USER@Exämple.com ", "user@xn--exmple-cua.com"])
+def test_a_recipient_is_suppressed_in_every_spelling(
+    inbox: Inbox, queue_up: Queue, commit: Any, lanes: Lanes, written: str
+) -> None:
+    queue_up(1, recipient="User@exämple.com")
+    with commit():
+        assert suppress_recipient(written, "asked", lanes) == 1
+    assert statuses() == ["suppressed"]
+
+
 def test_a_failing_inbox_rests_for_all_workers(
     inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], clock: FixedClock, view: QueueView
 ) -> None:

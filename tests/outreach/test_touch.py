@@ -1,4 +1,5 @@
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from outreach.rules.touch import (
     MAX_BODY_BYTES,
+    MAX_METADATA_DEPTH,
     TouchError,
     check_recipient,
     email_address,
@@ -14,6 +16,15 @@ from outreach.rules.touch import (
     parse_draft,
     recipient_key,
 )
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Metadata of so many objects and lists, one in the other."""
+    inner: Any = {}
+    for level in range(depth - 1):
+        inner = [inner] if (depth - level) % 2 else {"a": inner}
+    return dict(inner)
+
 
 GOOD = {"inbox": "anna@example.com", "recipient": "r@example.com", "subject": "Hi", "body": "Hello"}
 
@@ -56,6 +67,8 @@ def test_a_full_touch_keeps_every_field() -> None:
         ({"metadata": {"a": "x" * 20_000}}, "metadata"),
         ({"metadata": {"a": "\0"}}, "metadata"),
         ({"metadata": {"a": "\ud800"}}, "metadata"),
+        ({"metadata": nested(MAX_METADATA_DEPTH + 1)}, "metadata"),
+        ({"metadata": nested(1020)}, "metadata"),
         ({"not_before": "soon"}, "not_before"),
         ({"not_before": True}, "not_before"),
         ({"not_before": 1_790_000_000_000}, "not_before"),
@@ -68,6 +81,12 @@ def test_a_bad_field_is_named(changes: dict[str, object], field: str) -> None:
         parse_draft({**GOOD, **changes})
     assert caught.value.field == field
     assert len(str(caught.value)) < 300
+
+
+def test_metadata_may_be_nested_up_to_its_bound() -> None:
+    assert parse_draft({**GOOD, "metadata": nested(MAX_METADATA_DEPTH)}).metadata
+    with pytest.raises(TouchError, match="at most 64 levels"):
+        parse_draft({**GOOD, "metadata": nested(MAX_METADATA_DEPTH + 1)})
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3])
@@ -113,6 +132,12 @@ def test_other_channels_take_any_handle() -> None:
 def test_every_spelling_of_a_recipient_has_the_same_key() -> None:
     assert recipient_key(" A@Example.com") == recipient_key("a@example.COM")
     assert recipient_key("a@example.com") != recipient_key("b@example.com")
+    assert recipient_key("@Reader ") == recipient_key("@reader")
+
+
+@pytest.mark.parametrize("written", ["user@exämple.com", "User@EXÄMPLE.com ", " user@XN--exmple-cua.com\n"])
+def test_an_international_domain_has_one_key(written: str) -> None:
+    assert recipient_key(written) == recipient_key(check_recipient("user@exämple.com", "email"))
 
 
 @given(st.integers(0, 2**48 - 2), st.integers(0, 2**74 - 1), st.integers(0, 2**74 - 1))
