@@ -6,20 +6,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A whole number of ``least`` or more."""
+def at_least(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """A whole number of ``least`` or more, up to ``most``."""
 
     def whole(text: str) -> int:
-        return int(_checked(text, int(text), least))
+        return int(_checked(text, int(text), least, most))
 
     return whole
 
 
-def seconds_of_at_least(least: float) -> Callable[[str], float]:
-    """A finite number of ``least`` seconds or more."""
+def seconds_of_at_least(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """A finite number of ``least`` seconds or more, up to ``most``."""
 
     def seconds(text: str) -> float:
-        return _checked(text, float(text), least)
+        return _checked(text, float(text), least, most)
 
     return seconds
 
@@ -30,7 +30,8 @@ def moment(text: str) -> datetime:
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
-def _checked(text: str, number: float, least: float) -> float:
-    if not (math.isfinite(number) and number >= least):
-        raise ArgumentTypeError(f"must be {least:g} or more, not {text}")
+def _checked(text: str, number: float, least: float, most: float) -> float:
+    if not (math.isfinite(number) and least <= number <= most):
+        wanted = f"{least:g} or more" if most == math.inf else f"between {least} and {most}"
+        raise ArgumentTypeError(f"must be {wanted}, not {text}")
     return number

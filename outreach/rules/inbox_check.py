@@ -52,9 +52,12 @@ def parse_window(text: str) -> tuple[time, time]:
     """``08:00-18:00`` as two times. Raises InboxError."""
     opens, _, closes = text.partition("-")
     try:
-        return time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
+        found = time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
     except ValueError:
         raise InboxError(f"window: {text!r} is not of the form 08:00-18:00") from None
+    if any(one.tzinfo for one in found):
+        raise InboxError(f"window: {text!r} has an offset; write 08:00-18:00 and name the time zone (timezone)")
+    return found
 
 
 def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:

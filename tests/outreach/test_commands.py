@@ -36,6 +36,9 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
         (["nonsense"], "address"),
         (["a@example.com", "--window", "8-18:00"], "window"),
         (["a@example.com", "--window", "08:00-08:00"], "never be open"),
+        (["a@example.com", "--window", "08:00+02:00-18:00"], "window"),
+        (["a@example.com", "--window", "08:00Z-18:00Z"], "window"),
+        (["a@example.com", "--window", "08:00-18:00+01:00"], "window"),
         (["a@example.com", "--timezone", "Mars/Olympus"], "timezone"),
         (["a@example.com", "--per-minute", "0"], "per_minute"),
         (["a@example.com", "--min-gap", "-1"], "min_gap"),
@@ -142,12 +145,18 @@ def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        ("redrive_touches --per-minute 0", "--per-minute: must be 1 or more, not 0"),
+        ("redrive_touches --per-minute 0", "--per-minute: must be between 1 and 1000000, not 0"),
+        ("redrive_touches --per-minute -5", "--per-minute: must be between 1 and 1000000, not -5"),
         ("redrive_touches --since yesterday", "--since: invalid"),
-        ("outreach_forecast --days -1", "--days: must be 1 or more, not -1"),
-        ("outreach_worker --concurrency 0", "--concurrency: must be 1 or more, not 0"),
-        ("outreach_worker --lease-seconds nan", "--lease-seconds: must be 1 or more, not nan"),
-        ("outreach_worker --lease-seconds 0.5", "--lease-seconds: must be 1 or more, not 0.5"),
+        ("outreach_forecast --days -1", "--days: must be between 1 and 366, not -1"),
+        ("outreach_forecast --days 1000000000000", "--days: must be between 1 and 366, not 1000000000000"),
+        ("outreach_worker --concurrency 0", "--concurrency: must be between 1 and 1000, not 0"),
+        ("outreach_worker --concurrency 1000000", "--concurrency: must be between 1 and 1000, not 1000000"),
+        ("outreach_worker --lease-seconds nan", "--lease-seconds: must be between 1 and 86400, not nan"),
+        ("outreach_worker --lease-seconds inf", "--lease-seconds: must be between 1 and 86400, not inf"),
+        ("outreach_worker --lease-seconds 1e300", "--lease-seconds: must be between 1 and 86400, not 1e300"),
+        ("outreach_worker --lease-seconds -1", "--lease-seconds: must be between 1 and 86400, not -1"),
+        ("outreach_worker --lease-seconds 0.5", "--lease-seconds: must be between 1 and 86400, not 0.5"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_by_name(command: str, why: str) -> None:

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Says when what is queued will go out, by the rules of each inbox, and which of them binds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=at_least(1), default=7)
+        parser.add_argument("--days", type=at_least(1, 366), default=7)
         parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -20,11 +20,14 @@ class Command(BaseCommand):
             "--worker", default=default_name(), help="name in the admin and the ledger (default: host and process)"
         )
         parser.add_argument(
-            "--concurrency", type=at_least(1), default=8, help="touches handed to servers at a time (default 8)"
+            "--concurrency",
+            type=at_least(1, 1000),
+            default=8,
+            help="touches handed to servers at a time (default 8)",
         )
         parser.add_argument(
             "--lease-seconds",
-            type=seconds_of_at_least(1),
+            type=seconds_of_at_least(1, 86_400),
             default=60.0,
             help="a dead worker's touches are recovered after this long",
         )

@@ -10,6 +10,7 @@ from avo_project.option_types import at_least, moment
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
 from outreach.roles.remedies import Remedies, dead_touches
+from outreach.rules.inbox_rules import MOST_SENDS
 
 
 class Command(BaseCommand):
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--inbox", help="only those of this inbox")
         parser.add_argument("--reason", help="only those whose reason holds this text")
         parser.add_argument("--since", type=moment, help="only those that died at or after this ISO time")
-        parser.add_argument("--per-minute", type=at_least(1), help="spread them: at most so many a minute")
+        parser.add_argument("--per-minute", type=at_least(1, MOST_SENDS), help="spread them: at most so many a minute")
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
 
     def handle(self, *args: Any, **options: Any) -> None:
