@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.permissions import BasePermission
@@ -37,7 +37,7 @@ class TouchPermission(BasePermission):
 
 
 class _TouchAPI(APIView):
-    authentication_classes = (TokenAuthentication,)
+    authentication_classes = (TokenAuthentication, *APIView.authentication_classes)
     permission_classes = (TouchPermission,)
 
 
@@ -55,12 +55,20 @@ class TouchesView(_TouchAPI):
 
 
 class TouchView(_TouchAPI):
-    @extend_schema(responses=TouchShown)
-    def get(self, request: Request, touch_id: UUID) -> Response:
+    @extend_schema(parameters=[OpenApiParameter("touch_id", UUID, OpenApiParameter.PATH)], responses=TouchShown)
+    def get(self, request: Request, touch_id: str) -> Response:
         """A touch: its state, its tries, why it waits and until when."""
-        touch = get_object_or_404(Touch.objects.select_related("inbox"), pk=touch_id)
+        touch = get_object_or_404(Touch.objects.select_related("inbox"), pk=_uuid(touch_id))
         view = QueueView.connect()
         return Response(shown(touch, touch_waiting(touch, view, view.now_ms())))
+
+
+def _uuid(text: str) -> UUID:
+    """In any letter case, as RFC 9562, 4 wants it read; Django's converter takes small letters only. Raises Http404."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404 from None
 
 
 @only_methods("GET", "HEAD", "POST")

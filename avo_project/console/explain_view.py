@@ -29,7 +29,7 @@ class ExplanationShown(serializers.Serializer):  # type: ignore[type-arg]
 
 
 class ExplainView(APIView):
-    authentication_classes = (TokenAuthentication, SessionAuthentication)
+    authentication_classes = (TokenAuthentication, *APIView.authentication_classes, SessionAuthentication)
     permission_classes = (IsAdminUser,)
 
     @extend_schema(

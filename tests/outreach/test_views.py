@@ -124,6 +124,22 @@ def test_an_unknown_touch_is_a_404(api: Any) -> None:
     assert api("get", f"{URL}/nonsense").status_code == 404
 
 
+def test_a_touch_is_found_in_any_letter_case_of_its_id(
+    api: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    [touch] = queue_up(1)
+    assert api("get", f"{URL}/{str(touch.pk).upper()}").json()["id"] == str(touch.pk)
+
+
+@pytest.mark.parametrize("depth", [65, 930, 1020])
+def test_metadata_too_deep_is_a_problem_that_names_it(
+    api: Any, client: Any, key: str, inbox: Inbox, depth: int
+) -> None:
+    body = json.dumps(touch_data(metadata={"a": "deep"})).replace('"deep"', "[" * depth + "]" * depth)
+    answer = client.post(URL, body, content_type="application/json", headers={"Authorization": f"Token {key}"})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["metadata"])
+
+
 def test_an_unsubscribe_link_asks_first(client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
     [touch] = queue_up(1)
     url = f"/u/{unsubscribe_token(str(touch.pk))}"
