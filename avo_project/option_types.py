@@ -24,6 +24,17 @@ def seconds_of_at_least(least: float, most: float = math.inf) -> Callable[[str],
     return seconds
 
 
+def name_of_at_most(characters: int) -> Callable[[str], str]:
+    """A name of printable characters, ``characters`` at most."""
+
+    def name(text: str) -> str:
+        if not (text.isprintable() and 1 <= len(text) <= characters):
+            raise ArgumentTypeError(f"must be 1 to {characters} printable characters")
+        return text
+
+    return name
+
+
 def moment(text: str) -> datetime:
     """An ISO 8601 time; without an offset it is in UTC."""
     given = datetime.fromisoformat(text)

@@ -150,6 +150,8 @@ def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
         ("redrive_touches --since yesterday", "--since: invalid"),
         ("outreach_forecast --days -1", "--days: must be between 1 and 366, not -1"),
         ("outreach_forecast --days 1000000000000", "--days: must be between 1 and 366, not 1000000000000"),
+        (f"outreach_worker --worker {'w' * 101}", "--worker: must be 1 to 100 printable characters"),
+        ("outreach_worker --worker a\0b", "--worker: must be 1 to 100 printable characters"),
         ("outreach_worker --concurrency 0", "--concurrency: must be between 1 and 1000, not 0"),
         ("outreach_worker --concurrency 1000000", "--concurrency: must be between 1 and 1000, not 1000000"),
         ("outreach_worker --lease-seconds nan", "--lease-seconds: must be between 1 and 86400, not nan"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avo_project.option_types import at_least, seconds_of_at_least
+from avo_project.option_types import at_least, name_of_at_most, seconds_of_at_least
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
@@ -17,7 +17,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--worker", default=default_name(), help="name in the admin and the ledger (default: host and process)"
+            "--worker",
+            type=name_of_at_most(100),
+            default=default_name(),
+            help="name in the admin and the ledger (default: host and process)",
         )
         parser.add_argument(
             "--concurrency",
