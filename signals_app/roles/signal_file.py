@@ -11,7 +11,8 @@ from typing import IO
 import orjson
 
 from signals_app.roles.publisher import Publisher
-from signals_app.rules.event import MAX_BYTES, BadEventError, Event, parse_fields
+from signals_app.rules.event import MAX_BYTES, OWN_FIELDS, BadEventError, Event, parse_fields
+from signals_app.rules.json_members import json_members
 
 
 def open_lines(name: str) -> AbstractContextManager[IO[bytes]]:
@@ -20,7 +21,7 @@ def open_lines(name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def parse_line(line: bytes) -> Event:
-    """One event from one JSON object; numbers and nested values keep their JSON text. Raises BadEventError."""
+    """One event from one JSON object; unknown numbers and nested values keep their JSON text. Raises BadEventError."""
     if len(line) > MAX_BYTES:
         raise BadEventError("too-large", f"{len(line)} bytes, {MAX_BYTES} at most")
     try:
@@ -29,7 +30,12 @@ def parse_line(line: bytes) -> Event:
         raise BadEventError("not-json", str(error)) from None
     if not isinstance(value, dict):
         raise BadEventError("not-an-object", "a line must be one JSON object")
-    return parse_fields({name: _text(one) for name, one in value.items() if one is not None})
+    if all(isinstance(value[name], str) for name in value.keys() - OWN_FIELDS):
+        return parse_fields({name: _text(one) for name, one in value.items() if one is not None})
+    try:
+        return parse_fields(json_members(line.decode()))
+    except RecursionError:
+        raise BadEventError("too-deep", "a value is nested too deeply") from None
 
 
 def _text(value: object) -> str:

@@ -21,6 +21,17 @@ def test_numbers_and_nested_values_are_taken_as_their_json_text() -> None:
 
 
 @pytest.mark.parametrize(
+    "own",
+    ["123456789012345678901234567890", "1.10", "-0", "1E5", "true", "[1, 2.50]", '{"a": [123456789012345678901]}'],
+)
+def test_an_unknown_value_keeps_its_own_text(own: str) -> None:
+    known = b'{ "symbol" : "\\u0041APL", "confidence":0.5,"direction":"long", "published_at": 17 ,'
+    given = known + b'"nothing":null, "signal_id":"%s", "q\\"": "\\n", "own":' % fields()["signal_id"].encode()
+    parsed = parse_line(given + own.encode() + b" }\n")
+    assert parsed == event(published_at_ms=17, extra={'q"': "\n", "own": own})
+
+
+@pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (b"{", "not-json"),
@@ -35,6 +46,16 @@ def test_numbers_and_nested_values_are_taken_as_their_json_text() -> None:
 def test_a_bad_line_says_why(bad: bytes, reason: str) -> None:
     with pytest.raises(BadEventError, match=reason):
         parse_line(bad)
+
+
+@pytest.mark.parametrize("depth", [100, 1_000, 5_000])
+def test_a_value_is_kept_or_refused_however_deep_it_is(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    try:
+        assert parse_line(line()[:-1] + b',"deep":' + deep + b"}").extra == {"deep": deep.decode()}
+    except BadEventError as bad:
+        assert bad.code in ("too-deep", "not-json")
+        assert depth > 100
 
 
 def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: SignalStream) -> None:
