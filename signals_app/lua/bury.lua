@@ -1,6 +1,7 @@
 -- Moves one entry that a consumer holds to the dead letters and acknowledges it.
 -- KEYS[1] stream   KEYS[2] stream of dead letters
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] entry id   ARGV[4] reason   ARGV[5] number of deliveries
+-- The letter's own fields come last, so that a namesake among the entry's is told from them.
 -- An entry of more than 3,500 fields has the others in one more: dead_rest, a JSON array of field, value, ...
 -- Returns the id of the dead letter, or false when the consumer no longer holds the entry.
 -- Atomic: killed between the two, an entry would be lost or buried twice.

@@ -1,7 +1,7 @@
 -- Publishes one dead letter again, with the fields it had before it died, and removes it from the dead letters.
 -- KEYS[1] stream   KEYS[2] stream of dead letters
 -- ARGV[1] id of the letter   ARGV[2] hard cap of the stream
--- Returns the new entry's id; 'gone' when the letter is no longer there, or has far too many fields for an event; 'full' at the hard cap.
+-- Returns the new entry's id; 'gone' when the letter is no longer there, or has far too many fields for a script; 'full' at the hard cap.
 -- Atomic: killed between the two, an event would be published twice or lost.
 local stream, dead = KEYS[1], KEYS[2]
 local letter_id, hard_cap = ARGV[1], tonumber(ARGV[2])
@@ -14,19 +14,20 @@ end
 if redis.call('XLEN', stream) >= hard_cap then
   return 'full'
 end
-local fields = {}
-if letter[2][#letter[2] - 1] == 'dead_rest' then
+local values = letter[2]
+if values[#values - 1] == 'dead_rest' then
   return 'gone'
 end
-for index = 1, #letter[2], 2 do
-  if not added[letter[2][index]] then
-    fields[#fields + 1] = letter[2][index]
-    fields[#fields + 1] = letter[2][index + 1]
+for index = #values - 1, 1, -2 do  -- the letter's own fields came last; a namesake before them is the event's
+  if added[values[index]] then
+    added[values[index]] = nil
+    table.remove(values, index + 1)
+    table.remove(values, index)
   end
 end
 local id = 'gone'
-if #fields > 0 then
-  id = redis.call('XADD', stream, '*', unpack(fields))
+if #values > 0 then
+  id = redis.call('XADD', stream, '*', unpack(values))
 end
 redis.call('XDEL', dead, letter_id)
 return id

@@ -1,16 +1,20 @@
 """The stream of dead letters: events given up, each with its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from django_redis import get_redis_connection
 
+from avo_project.kept_connection import ask
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
+from signals_app.rules.entry_id import is_nothing_after
 from signals_app.rules.escaped_text import escaped
 from signals_app.store.stream import StreamFullError
+
+_OWN = frozenset({b"dead_reason", b"dead_source_id", b"dead_deliveries", b"dead_at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,11 @@ class DeadLetters:
         return int(self._client.xlen(keys.DEAD))
 
     def newest_first(self, count: int) -> list[DeadLetter]:
-        return [_letter(*row) for row in self._client.xrevrange(keys.DEAD, count=count)]
+        return self._read("XREVRANGE", "+", "-", count)
 
     def after(self, letter_id: str, count: int) -> list[DeadLetter]:
         """At most ``count``, oldest first, from the one after ``letter_id``; ``0-0`` starts."""
-        return [_letter(*row) for row in self._client.xrange(keys.DEAD, f"({letter_id}", "+", count)]
+        return [] if is_nothing_after(letter_id) else self._read("XRANGE", f"({letter_id}", "+", count)
 
     def redrive(self, letter_id: str) -> str | None:
         """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the
@@ -76,16 +80,27 @@ class DeadLetters:
         """Deletes a letter for good; returns whether it was there."""
         return bool(self._client.xdel(keys.DEAD, letter_id))
 
+    def _read(self, command: str, first: str, last: str, count: int) -> list[DeadLetter]:
+        [rows] = ask(self._client, keys.DEAD, (command, keys.DEAD, first, last, "COUNT", count))
+        return [_letter(*row) for row in rows]
 
-def _letter(letter_id: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
-    own = dict(fields)
+
+def _letter(letter_id: bytes, flat: Sequence[bytes]) -> DeadLetter:
+    """The letter's own fields come last: a namesake before them is the event's."""
+    own: dict[bytes, bytes] = {}
+    fields = []
+    for name, value in zip(flat[-2::-2], flat[::-2], strict=True):
+        if name in _OWN and name not in own:
+            own[name] = value
+        else:
+            fields.append((name, value))
     return DeadLetter(
         letter_id=letter_id.decode(),
-        reason=escaped(own.pop(b"dead_reason", b"")),
-        source_id=escaped(own.pop(b"dead_source_id", b"")),
-        deliveries=_number(own.pop(b"dead_deliveries", b"")),
-        dead_at_ms=_number(own.pop(b"dead_at", b"")),
-        fields=own,
+        reason=escaped(own.get(b"dead_reason", b"")),
+        source_id=escaped(own.get(b"dead_source_id", b"")),
+        deliveries=_number(own.get(b"dead_deliveries", b"")),
+        dead_at_ms=_number(own.get(b"dead_at", b"")),
+        fields=dict(reversed(fields)),
     )
 
 

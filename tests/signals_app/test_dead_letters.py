@@ -48,6 +48,24 @@ def test_a_letter_redriven_is_an_event_again_and_gone(
     assert letters.length() == 2
 
 
+def test_fields_of_the_event_survive_whatever_their_names(
+    letters: DeadLetters, group: ConsumerGroup, redis_client: Any
+) -> None:
+    named = fields(1) | {"dead_reason": "mine", "dead_at": "noon", "dead_rest": "too", "dead_source_id": "desk"}
+    for lives in range(3):
+        if lives:
+            letters.redrive(letters.newest_first(1)[0].letter_id)
+        else:
+            redis_client.xadd(keys.LIVE, named)
+        [delivery] = group.read("one", count=1, block_ms=0)
+        assert delivery.fields == [part.encode() for pair in named.items() for part in pair]
+        group.bury("one", delivery.entry_id, reason="rejected", deliveries=2)
+        [letter] = letters.newest_first(1)
+        assert (letter.reason, letter.deliveries, letter.source_id) == ("rejected", 2, delivery.entry_id)
+        assert letter.fields == {name.encode(): value.encode() for name, value in named.items()}
+        assert letters.length() == 1
+
+
 def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, buried: list[str]) -> None:
     with pytest.raises(StreamFullError):
         DeadLetters(redis_client, hard_cap=3).redrive(buried[0])

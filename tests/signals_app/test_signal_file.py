@@ -1,4 +1,5 @@
 import io
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -51,11 +52,8 @@ def test_a_bad_line_says_why(bad: bytes, reason: str) -> None:
 @pytest.mark.parametrize("depth", [100, 1_000, 5_000])
 def test_a_value_is_kept_or_refused_however_deep_it_is(depth: int) -> None:
     deep = b"[" * depth + b"]" * depth
-    try:
+    with pytest.raises(BadEventError) if depth > 1_024 else suppress(*[BadEventError] if depth > 100 else []):
         assert parse_line(line()[:-1] + b',"deep":' + deep + b"}").extra == {"deep": deep.decode()}
-    except BadEventError as bad:
-        assert bad.code in ("too-deep", "not-json")
-        assert depth > 100
 
 
 def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: SignalStream) -> None:
