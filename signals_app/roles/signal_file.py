@@ -3,10 +3,10 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import orjson
 
@@ -14,10 +14,33 @@ from signals_app.roles.publisher import Publisher
 from signals_app.rules.event import MAX_BYTES, OWN_FIELDS, BadEventError, Event, parse_fields
 from signals_app.rules.json_members import json_members
 
+_READ_BYTES = 1 << 20
 
-def open_lines(name: str) -> AbstractContextManager[IO[bytes]]:
+Lines = Iterable[Sequence[bytes]]
+"""Lines as they come: those that are there already, in one go."""
+
+
+@contextmanager
+def open_lines(name: str) -> Iterator[Lines]:
     """The file's lines, or those of standard input for ``-``. Raises OSError."""
-    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
+    if name == "-":
+        yield lines_as_they_come(sys.stdin.buffer)
+    else:
+        with Path(name).open("rb") as file:
+            yield lines_as_they_come(file)
+
+
+def lines_as_they_come(file: BinaryIO) -> Iterator[Sequence[bytes]]:
+    """All whole lines that each read brings: a pipe is not waited for while it has some."""
+    begun: list[bytes] = []
+    while read := file.read1(_READ_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = read.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*begun, lines[0]])
+            begun.clear()
+            yield lines
+        begun.append(rest)
+    yield [b"".join(begun)]
 
 
 def parse_line(line: bytes) -> Event:
@@ -51,7 +74,7 @@ class SignalFile:
 
     def __init__(
         self,
-        lines: Iterable[bytes],
+        lines: Lines,
         *,
         on_bad_line: Callable[[str], object],
         clock: Callable[[], float] = time.time,
@@ -59,16 +82,18 @@ class SignalFile:
         self.published = 0
         self.bad = 0
         self._lines = lines
+        self._read = 0
         self._taken: deque[int] = deque()
         self._on_bad_line = on_bad_line
         self._clock = clock
 
     def publish(self, publisher: Publisher) -> None:
         """Raises what the publisher raises; ``published`` then says how far it came."""
-        for entry_ids in publisher.publish(self._events()):
-            self.published += len(entry_ids)
-            for _ in entry_ids:
-                self._taken.popleft()
+        for lines in self._lines:
+            for entry_ids in publisher.publish(self._events(lines)):
+                self.published += len(entry_ids)
+                for _ in entry_ids:
+                    self._taken.popleft()
 
     @property
     def next_line(self) -> int | None:
@@ -80,17 +105,18 @@ class SignalFile:
         rest = f" Go on from line {self.next_line}." if self.next_line else ""
         return f"{self.published} were published before.{rest}"
 
-    def _events(self) -> Iterator[Event]:
-        for number, line in enumerate(self._lines, 1):
+    def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
+        for line in lines:
+            self._read += 1
             if not line.strip():
                 continue
             try:
                 event = parse_line(line)
             except BadEventError as bad:
                 self.bad += 1
-                self._on_bad_line(f"line {number}: {bad}")
+                self._on_bad_line(f"line {self._read}: {bad}")
             else:
-                self._taken.append(number)
+                self._taken.append(self._read)
                 yield event if event.published_at_ms is not None else self._stamped(event)
 
     def _stamped(self, event: Event) -> Event:

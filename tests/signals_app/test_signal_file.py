@@ -1,12 +1,14 @@
 import io
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import orjson
 import pytest
 
 from signals_app.roles.publisher import Publisher
-from signals_app.roles.signal_file import SignalFile, open_lines, parse_line
+from signals_app.roles.signal_file import SignalFile, lines_as_they_come, open_lines, parse_line
 from signals_app.rules.event import BadEventError
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields, no_pause
@@ -59,7 +61,7 @@ def test_a_value_is_kept_or_refused_however_deep_it_is(depth: int) -> None:
 def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: SignalStream) -> None:
     reports: list[str] = []
     lines = [line(), b"\n", b"nonsense\n", line(published_at=17, direction="short")]
-    signals = SignalFile(lines, on_bad_line=reports.append, clock=lambda: 2.5)
+    signals = SignalFile([lines[:1], lines[1:]], on_bad_line=reports.append, clock=lambda: 2.5)
     signals.publish(Publisher(stream, soft_cap=1_000, pause=no_pause))
     assert (signals.published, signals.bad) == (2, 1)
     assert [report.split(":")[0] for report in reports] == ["line 3"]
@@ -71,4 +73,32 @@ def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: Signal
 def test_a_dash_means_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
     with open_lines("-") as lines:
-        assert list(lines) == [b"1\n", b"2\n"]
+        assert [line for some in lines for line in some] == [b"1", b"2", b""]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[BinaryIO, IO[bytes]]]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as outlet, os.fdopen(writing, "wb", buffering=0) as inlet:
+        yield outlet, inlet
+
+
+def test_what_a_slow_pipe_has_brought_is_published_before_more_comes(
+    stream: SignalStream, pipe: tuple[BinaryIO, IO[bytes]]
+) -> None:
+    outlet, inlet = pipe
+    lengths = []
+
+    def slowly() -> Iterator[Sequence[bytes]]:
+        lines = lines_as_they_come(outlet)
+        for written in (line() + b"\n" + line() + b"\n" + line()[:9], line()[9:] + b"\n", line()):
+            inlet.write(written)
+            if written == line():
+                inlet.close()
+            yield next(lines)
+            lengths.append(stream.length())
+        yield from lines
+
+    signals = SignalFile(slowly(), on_bad_line=pytest.fail)
+    signals.publish(Publisher(stream, soft_cap=1_000, pause=no_pause))
+    assert (lengths, signals.published) == ([2, 3, 4], 4)
