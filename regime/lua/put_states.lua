@@ -25,11 +25,25 @@ local function hash_of(stamp, scores)
   return some
 end
 
+local function ms_of(text) -- as in decimals.py: no spaces, no 0x1, no inf
+  local seconds = not string.find(text, '[^%d.eE+-]') and tonumber(text)
+  return seconds and math.abs(seconds) < math.huge and seconds * 1000
+end
+
+local function known_ms(key, stamp, marked) -- when the state there was computed, as in freshness.py; 0 for unknown
+  if stamp then return ms_of(stamp) or 0 end
+  local ends_ms = redis.call('PEXPIRETIME', key)
+  local made_ms = ends_ms - life_ms
+  local marked_ms = marked and (ms_of(marked) or made_ms)
+  if ends_ms < 0 or marked_ms and math.abs(made_ms - marked_ms) < 1.5 then return 0 end
+  return made_ms
+end
+
 local function put(key, stamp, scores)
-  local stamp_ms, held = tonumber(stamp) * 1000, redis.pcall('HGET', key, 'computed_at')
+  local stamp_ms, held = tonumber(stamp) * 1000, redis.pcall('HMGET', key, 'computed_at', 'backfilled_at')
   if stamp_ms + life_ms <= now_ms then return -1 end
-  if type(held) == 'table' then redis.call('DEL', key) end -- no hash
-  local held_ms = (type(held) == 'string' and tonumber(held) or 0) * 1000
+  if held.err then redis.call('DEL', key); held = {} end -- no hash
+  local held_ms = known_ms(key, held[1], held[2])
   if held_ms > stamp_ms and held_ms <= now_ms + future_ms then return 0 end -- a stamp far ahead protects nothing
   local hash = hash_of(stamp, scores)
   redis.call('HSET', key, unpack(hash))

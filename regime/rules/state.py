@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from regime.rules.decimals import decimal_of
+
 REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
 TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
 FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in REGIMES)
@@ -15,7 +17,6 @@ Scores = tuple[float | None, ...]
 
 _SYMBOL = re.compile(r"[!-`{-~]{1,64}")
 _SYMBOLS = re.compile(rb"[!-`{-~]{1,64}(?:\n[!-`{-~]{1,64})*")
-_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
 _AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
 _PLAIN = b"0123456789.,"
@@ -90,15 +91,28 @@ def encode_stamp(unix_seconds: float) -> bytes:
     return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else repr(unix_seconds).encode()
 
 
+def decode_stamp(text: bytes | None) -> float | None:
+    """Unix seconds as a hash holds them: None without that field, NaN when it is no number."""
+    if text is None:
+        return None
+    stamp = decimal_of(text)
+    return math.nan if stamp is None else stamp
+
+
 def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -> StoredState:
     """The state in ``flat``, the field, value, field, value, … of HGETALL. Unknown fields are ignored."""
     if flat[0::2] == _AS_WE_WRITE and (scores := _all_plain(flat[3::2])) is not None:
-        return StoredState(symbol, _stamp(flat[1]), expires_at, None, scores, 0)
+        return StoredState(symbol, decode_stamp(flat[1]), expires_at, None, scores, 0)
     held = dict(zip(flat[0::2], flat[1::2], strict=True))
     scores = tuple(_score(held.get(field)) for field in _FIELD_BYTES)
     bad_fields = sum(field in held for field in _FIELD_BYTES) - sum(score is not None for score in scores)
     return StoredState(
-        symbol, _stamp(held.get(b"computed_at")), expires_at, _stamp(held.get(b"backfilled_at")), scores, bad_fields
+        symbol,
+        decode_stamp(held.get(b"computed_at")),
+        expires_at,
+        decode_stamp(held.get(b"backfilled_at")),
+        scores,
+        bad_fields,
     )
 
 
@@ -114,14 +128,5 @@ def _all_plain(texts: Sequence[bytes]) -> Scores | None:
 
 
 def _score(text: bytes | None) -> float | None:
-    if text is None or _DECIMAL.fullmatch(text) is None:
-        return None
-    score = float(text)
-    return score if 0.0 <= score <= 1.0 else None
-
-
-def _stamp(text: bytes | None) -> float | None:
-    if text is None:
-        return None
-    stamp = float(text) if _DECIMAL.fullmatch(text) else math.nan
-    return stamp if math.isfinite(stamp) else math.nan
+    score = None if text is None else decimal_of(text)
+    return score if score is not None and 0.0 <= score <= 1.0 else None

@@ -1,6 +1,6 @@
 """Many states to one server, fenced by WATCH: the script costs the server almost twice as much for the same.
 
-A batch takes two round trips. The first watches its keys and reads whose states are newer; the second writes, fields
+A batch takes two round trips. The first watches its keys and reads how old their states are; the second writes, fields
 and expiry in one transaction, which does nothing if anybody touched a key in between. Then the script decides.
 """
 
@@ -15,10 +15,15 @@ from redis.exceptions import ResponseError
 
 from avo_project.kept_connection import Reply, Window, pack
 from regime import keys
-from regime.rules.state import FIELDS, RegimeState, encode_scores, encode_stamp
-from regime.store.put_script import FUTURE_MS, LIFE_MS, Put, PutOutcome, PutScript
+from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, known_computed_at
+from regime.rules.state import FIELDS, RegimeState, decode_stamp, encode_scores, encode_stamp
+from regime.store.put_script import LIFE_MS, Put, PutOutcome, PutScript
 
 _TIME, _BEGIN, _END = pack(b"TIME"), pack(b"MULTI"), pack(b"EXEC")
+
+_EXPIRY = b"*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n"
+_STAMPS = b"*4\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n$11\r\ncomputed_at\r\n$13\r\nbackfilled_at\r\n"
+_NO_KEY = -2  # for an expiry
 
 _FIELD_NAMES = [b"\r\n$%d\r\n%b\r\n" % (len(name), name.encode()) for name in FIELDS]
 _LENGTHS = [b"$%d\r\n" % length for length in range(64)]
@@ -28,12 +33,12 @@ _LENGTHS = [b"$%d\r\n" % length for length in range(64)]
 class _Batch:
     states: list[RegimeState]
     names: list[bytes] = field(default_factory=list)
-    outcomes: list[PutOutcome] | None = None  # None until the stamps are read, and for what the script must decide
+    outcomes: list[PutOutcome] | None = None  # None until the ages are read, and for what the script must decide
     replies: int = 0  # how many the transaction will have
 
 
 @dataclass(slots=True)
-class _Line:  # one connection: a batch whose transaction is sent, and one whose stamps are asked for
+class _Line:  # one connection: a batch whose transaction is sent, and one whose ages are asked for
     window: Window
     sent: _Batch | None = None
     asked: _Batch | None = None
@@ -56,7 +61,7 @@ class WatchedWriter:
             for batch in _batches(states, self._batch):
                 yield from self._turn(lines[0], batch, now)
                 lines.rotate(-1)
-            for _ in range(2 * len(lines)):  # the stamps that are asked for, then what became of the states
+            for _ in range(2 * len(lines)):  # the ages that are asked for, then what became of the states
                 yield from self._turn(lines[0], None, now)
                 lines.rotate(-1)
 
@@ -71,7 +76,7 @@ class WatchedWriter:
             count = asked.replies
         if batch is not None:
             request += _question(batch)
-            count += 2 + len(batch.states)
+            count += 2 + 2 * len(batch.states)
         if count:
             line.window.post(request, count)
         line.sent, line.asked = asked, batch
@@ -98,21 +103,23 @@ def _batches(states: Iterable[RegimeState], size: int) -> Iterator[_Batch]:
 
 def _question(batch: _Batch) -> bytes:
     batch.names = [keys.state_key(state.symbol).encode() for state in batch.states]
-    stamps = [pack(b"HGET", name, b"computed_at") for name in batch.names]
-    return b"".join([pack(b"WATCH", *batch.names), _TIME, *stamps])
+    ages = [_EXPIRY % (len(name), name) + _STAMPS % (len(name), name) for name in batch.names]
+    return b"".join([pack(b"WATCH", *batch.names), _TIME, *ages])
 
 
 def _transaction(batch: _Batch, replies: Sequence[Reply], now: float | None) -> bytes:
     """The states of ``batch`` that nobody has newer ones of, to be written. Empty where the script must decide: the
     connection then watches nothing any more."""
-    watched, time, *stamps = replies
+    watched, time, *ages = replies
     parts = [_BEGIN]
-    if not any(_is_failure(reply) for reply in (watched, time, *stamps)):
+    if not any(_is_failure(reply) for reply in (watched, time, *ages)):
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000 if now is None else int(now * 1000)
-        batch.outcomes = [_outcome(state, held, now_ms) for state, held in zip(batch.states, stamps, strict=True)]
-        for state, name, outcome in zip(batch.states, batch.names, batch.outcomes, strict=True):
+        batch.outcomes = []
+        for state, name, expiry_ms, stamps in zip(batch.states, batch.names, ages[0::2], ages[1::2], strict=True):
+            outcome = _outcome(state, expiry_ms, stamps, now_ms)
+            batch.outcomes.append(outcome)
             if outcome is PutOutcome.WRITTEN:
-                parts += _put(name, state, now_ms)
+                parts += _put(name, state, now_ms, expiry_ms != _NO_KEY)
     batch.replies = 1 + len(parts)
     parts.append(_END)
     return b"".join(parts)
@@ -122,26 +129,23 @@ def _is_failure(reply: Any) -> bool:
     return isinstance(reply, ResponseError) and not str(reply).startswith("WRONGTYPE")  # no hash: it gives way
 
 
-def _outcome(state: RegimeState, held: Any, now_ms: int) -> PutOutcome:
-    stamp_ms = state.computed_at * 1000
-    if stamp_ms + LIFE_MS <= now_ms:
+def _outcome(state: RegimeState, expiry_ms: int, stamps: Any, now_ms: int) -> PutOutcome:
+    if state.computed_at * 1000 + LIFE_MS <= now_ms:
         return PutOutcome.PAST_ITS_LIFE
-    if isinstance(held, bytes) and stamp_ms < _stamp_ms(held) <= now_ms + FUTURE_MS:  # one far ahead protects nothing
-        return PutOutcome.NEWER_IS_THERE
+    if expiry_ms == _NO_KEY or isinstance(stamps, ResponseError):
+        return PutOutcome.WRITTEN
+    computed_at, backfilled_at = map(decode_stamp, stamps)
+    held = known_computed_at(computed_at, expiry_ms / 1000 if expiry_ms >= 0 else None, backfilled_at)
+    if held is not None and state.computed_at < held <= now_ms / 1000 + FUTURE_TOLERANCE_SECONDS:
+        return PutOutcome.NEWER_IS_THERE  # one far ahead protects nothing
     return PutOutcome.WRITTEN
 
 
-def _stamp_ms(held: bytes) -> float:
-    try:
-        return float(held) * 1000
-    except ValueError:
-        return 0.0
-
-
-def _put(name: bytes, state: RegimeState, now_ms: int) -> tuple[bytes, bytes, bytes]:
+def _put(name: bytes, state: RegimeState, now_ms: int, is_there: bool) -> list[bytes]:
     """Without what was there before, other writers' fields too."""
     dies_ms = int(min(state.computed_at * 1000, now_ms)) + LIFE_MS
-    return pack(b"DEL", name), _hash(name, state), pack(b"PEXPIREAT", name, dies_ms)
+    put = [_hash(name, state), pack(b"PEXPIREAT", name, dies_ms)]
+    return [pack(b"DEL", name), *put] if is_there else put
 
 
 def _hash(name: bytes, state: RegimeState) -> bytes:

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from regime.rules.freshness import LIFE_SECONDS, judge
 from regime.rules.state import FIELDS, RegimeState
-from regime.store.put_script import PutOutcome
+from regime.store.put_script import PutOutcome, PutScript
 from regime.store.state_cache import StateCache
+from regime.store.ttl_keeper import TtlKeeper
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"
@@ -102,6 +103,63 @@ def test_a_stamp_slightly_in_the_future_gives_no_more_than_a_day(
 def test_a_senseless_stamp_protects_nothing(states: StateCache, redis: Any, server_now: float, stamp: str) -> None:
     plain_hset(redis, "EURUSD=X", {"computed_at": stamp, "bull:1w": "0.1"})
     assert put(states, a_state(computed_at=server_now)) == [PutOutcome.WRITTEN]
+
+
+PutOne = Callable[[RegimeState, float | None], PutOutcome]
+
+
+@pytest.fixture(params=["transactions", "script"])
+def put_one(request: Any, states: StateCache, redis: Any) -> PutOne:
+    """The two ways in which a state comes in: what one takes for newer the other must too."""
+    if request.param == "transactions":
+        return lambda state, now: put(states, state, now=now)[0]
+    return lambda state, now: PutScript(redis).call([state], now)[0]
+
+
+def test_a_state_without_stamp_is_as_old_as_its_expiry_says(put_one: PutOne, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"}, LIFE_SECONDS - 3600)
+    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.NEWER_IS_THERE
+    assert redis.hgetall(KEY) == {b"bull:1mo": b"0.9"}
+    assert put_one(a_state(computed_at=server_now - 1800), None) is PutOutcome.WRITTEN
+
+
+@pytest.mark.parametrize("life_seconds", [None, LIFE_SECONDS + 3600])
+def test_a_state_of_unknown_age_or_from_the_future_gives_way(
+    put_one: PutOne, redis: Any, server_now: float, life_seconds: float | None
+) -> None:
+    plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"}, life_seconds)
+    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.WRITTEN
+
+
+def test_the_expiry_of_a_backfill_makes_no_state_newer(put_one: PutOne, redis: Any, server_now: float) -> None:
+    plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"})
+    assert sum(counts.fixed for _, counts in TtlKeeper(redis, False, None).batches(10)) == 1
+    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.WRITTEN
+
+
+moments = st.sampled_from([-LIFE_SECONDS, -7200, -3600, -1, 0, 300, 301])
+stamps = st.none() | moments | st.sampled_from(["", "soon", "nan", "1e999", "0x7fffffff", "1_790_000_000", " 1"])
+
+
+@given(stamp=stamps, mark=stamps, made=st.none() | moments, ours=st.integers(1 - LIFE_SECONDS, 0) | moments)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+def test_writers_take_for_newer_what_readers_do(
+    put_one: PutOne, states: StateCache, redis: Any, server_now: float, stamp: Any, mark: Any, made: Any, ours: int
+) -> None:
+    now = math.ceil(server_now) + 60
+    given_stamps = {"computed_at": stamp, "backfilled_at": mark}
+    fields = {name: now + one if isinstance(one, int) else one for name, one in given_stamps.items() if one is not None}
+    redis.delete(KEY)
+    plain_hset(redis, "EURUSD=X", {**fields, "bull:1mo": "0.9"})
+    if made is not None:
+        redis.pexpireat(KEY, (now + made + LIFE_SECONDS) * 1000)
+    held = states.get("EURUSD=X")
+    verdict = judge(held, now) if held else None
+    is_newer = verdict and verdict.is_current and verdict.computed_at and verdict.computed_at > now + ours
+    expected = PutOutcome.NEWER_IS_THERE if is_newer else PutOutcome.WRITTEN
+    assert put_one(a_state(computed_at=now + ours), now) is (
+        PutOutcome.PAST_ITS_LIFE if ours == -LIFE_SECONDS else expected
+    )
 
 
 def test_old_fields_do_not_stay(states: StateCache, redis: Any, server_now: float) -> None:

@@ -1,0 +1,12 @@
+"""Numbers that come in as text."""
+
+import math
+import re
+
+_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def decimal_of(text: bytes) -> float | None:
+    """The finite number in ``text``, None when it is none: float() alone takes ``1_000``, ``nan`` and spaces too."""
+    number = float(text) if _DECIMAL.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else None
