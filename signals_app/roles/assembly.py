@@ -15,12 +15,16 @@ from signals_app.roles.replay import ReplayWindow
 from signals_app.roles.source import DeliverySource, Intake
 from signals_app.roles.stop_deadline import StopDeadline
 from signals_app.rules.member_name import check_name
+from signals_app.rules.option_range import check_range
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups
 from signals_app.store.stream import SignalStream
 
 _SLOTS = 256
 _MOST_COUNT = 5_000
+_LEAST_BLOCK_MS = 100
+_MOST_CLAIM_IDLE_MS = 86_400_000
+_MOST_DELIVERIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +42,18 @@ class ConsumerOptions:
 
     def check(self, conf: SignalsConf) -> None:
         """Raises ValueError that says which option to change, and how."""
-        if not 0 <= self.block_ms <= conf.max_block_ms:
-            raise ValueError(
-                f"--block-ms must be 0 to {conf.max_block_ms}: a blocking read has to be answered before the "
-                f"connection's timeout of {conf.socket_timeout_seconds:g} s"
-            )
-        if not 1 <= self.count <= _MOST_COUNT:
-            raise ValueError(f"--count must be 1 to {_MOST_COUNT}")
-        if self.claim_idle_ms < 0:
-            raise ValueError("--claim-idle-ms must be 0 or more")
-        if self.max_deliveries < 1:
-            raise ValueError("--max-deliveries must be 1 or more")
+        check_range("--block-ms", self.block_ms, 0, conf.max_block_ms)
+        check_range("--count", self.count, 1, _MOST_COUNT)
+        check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MOST_CLAIM_IDLE_MS)
+        check_range("--max-deliveries", self.max_deliveries, 1, _MOST_DELIVERIES)
         check_name("--group", self.group)
         if self.consumer:
             check_name("--consumer", self.consumer)
+
+    @property
+    def wait_ms(self) -> int:
+        """How long a read waits for new entries: never so short that an idle consumer asks Redis without end."""
+        return max(self.block_ms, _LEAST_BLOCK_MS)
 
     def names(self) -> list[str]:
         """The names this consumer may have, best first. Slots of the host, so that restarts do not pile up names."""
@@ -67,7 +69,7 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
     ttl_seconds = conf.heartbeat_ttl_ms / 1000
     group = ConsumerGroup.connect(options.group)
     member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
-    intake = Intake(options.count, options.block_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
+    intake = Intake(options.count, options.wait_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
     window = ReplayWindow(ReplayGroups.connect(), options.group)
     source = DeliverySource(group, member, window, intake)
     processor = Processor(

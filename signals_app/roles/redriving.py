@@ -1,29 +1,30 @@
 """Going through the dead letters: which ones, and what is done with them."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from signals_app.rules.entry_id import order
+from signals_app.rules.option_range import check_range
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 
 Verb = Literal["show", "redrive", "remove"]
 _PAGE = 500
+_MOST_LETTERS = 1_000_000
+_SLOWEST, _FASTEST = 0.001, 1_000_000  # a second
 
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
     """An empty text means any; ``reason`` is the beginning of one; ``limit`` is how many at most. Raises ValueError on
-    a negative limit."""
+    a limit that is none."""
 
     reason: str = ""
     symbol: str = ""
-    limit: int = 1_000_000
+    limit: int = _MOST_LETTERS
 
     def __post_init__(self) -> None:
-        if self.limit < 0:
-            raise ValueError(f"--limit must be 0 or more, not {self.limit}")
+        check_range("--limit", self.limit, 0, _MOST_LETTERS)
 
     def wants(self, letter: DeadLetter) -> bool:
         return letter.reason.startswith(self.reason) and (not self.symbol or letter.shown("symbol") == self.symbol)
@@ -48,7 +49,7 @@ class LetterCarrier:
     """Does one thing with the chosen letters, at most ``max_per_second`` of them, and counts them in ``done``.
 
     ``report`` is told each one; ``pause`` waits for so many seconds and says whether to stop. Raises ValueError on a
-    rate that is no number above 0.
+    rate out of its range.
     """
 
     def __init__(
@@ -59,8 +60,8 @@ class LetterCarrier:
         report: Callable[[DeadLetter], object],
         pause: Callable[[float], bool],
     ) -> None:
-        if max_per_second is not None and not (math.isfinite(max_per_second) and max_per_second > 0):
-            raise ValueError(f"--max-per-second must be above 0, not {max_per_second}; leave it out for no limit")
+        if max_per_second is not None:
+            check_range("--max-per-second", max_per_second, _SLOWEST, _FASTEST)
         self.done = 0
         self._letters = letters
         self._pause_seconds = 1 / max_per_second if max_per_second else 0.0

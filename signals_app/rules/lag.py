@@ -1,11 +1,13 @@
 """How far the groups are behind, as figures and as limits passed. What is not known is None, never 0."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from signals_app.rules.members import Death
+from signals_app.rules.option_range import check_range
+
+_LARGEST_LIMIT = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class StreamFigures:
 
 @dataclass(frozen=True, slots=True)
 class LagLimits:
-    """None means no limit. ``max_length`` is the stream's hard cap. Raises ValueError for a limit that is negative or
-    no finite number: it would never, or always, be passed."""
+    """None means no limit. ``max_length`` is the stream's hard cap. Raises ValueError for a limit that would never, or
+    always, be passed: a negative one, or no finite number."""
 
     max_pending: int | None = 1_000
     max_lag: int | None = None
@@ -79,8 +81,8 @@ class LagLimits:
     def __post_init__(self) -> None:
         named = {"--max-pending": self.max_pending, "--max-lag": self.max_lag, "--max-age": self.max_age_seconds}
         for name, limit in named.items():
-            if limit is not None and not (math.isfinite(limit) and limit >= 0):
-                raise ValueError(f"{name} must be a number of 0 or more, not {limit}")
+            if limit is not None:
+                check_range(name, limit, 0, _LARGEST_LIMIT)
 
 
 def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[str]:

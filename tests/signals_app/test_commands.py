@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 
 from signals_app import keys
 from signals_app.models import Execution
+from signals_app.roles.assembly import ConsumerOptions
 from tests.signals_app.conftest import fields
 
 pytestmark = pytest.mark.django_db
@@ -122,11 +123,12 @@ def test_a_full_stream_refuses_with_a_clear_error(redis_client: Any, settings: A
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--block-ms", "15000"], "--block-ms must be 0 to 14000"),
-        (["--block-ms", "-1"], "--block-ms must be"),
-        (["--count", "0"], "--count must be"),
-        (["--claim-idle-ms", "-1"], "--claim-idle-ms must be"),
-        (["--max-deliveries", "0"], "--max-deliveries must be"),
+        (["--block-ms", "15000"], "--block-ms must be 0 to 14,000, not 15000"),
+        (["--block-ms", "-1"], "--block-ms must be 0 to 14,000, not -1"),
+        (["--count", "0"], "--count must be 1 to 5,000, not 0"),
+        (["--claim-idle-ms", "-1"], "--claim-idle-ms must be 0 to 86,400,000, not -1"),
+        (["--claim-idle-ms", "9" * 30], "--claim-idle-ms must be 0 to"),
+        (["--max-deliveries", "0"], "--max-deliveries must be 1 to 1,000,000, not 0"),
         (["--consumer", "a b"], "without a space"),
         (["--handler", "nowhere.handle"], "nowhere"),
     ],
@@ -137,12 +139,24 @@ def test_unusable_options_say_what_to_change(redis_client: Any, arguments: list[
     assert redis_client.exists(keys.LIVE) == 0
 
 
+def test_an_idle_consumer_waits_whatever_it_was_told() -> None:
+    assert [ConsumerOptions("g", block_ms=block_ms).wait_ms for block_ms in (0, 1, 1_000)] == [100, 100, 1_000]
+
+
 @pytest.mark.parametrize(
-    "limit", [["--max-age", "nan"], ["--max-age", "-1"], ["--max-pending", "-1"], ["--max-lag", "-1"]]
+    "limit",
+    [
+        ["--max-age", "nan"],
+        ["--max-age", "inf"],
+        ["--max-age", "-1"],
+        ["--max-pending", "-1"],
+        ["--max-lag", "-1"],
+        ["--max-lag", "9" * 400],
+    ],
 )
 @pytest.mark.parametrize("command", ["signal_lag", "watch_signals"])
 def test_a_limit_that_would_never_alarm_is_refused(redis_client: Any, command: str, limit: list[str]) -> None:
-    with pytest.raises(CommandError, match=f"{limit[0]} must be a number of 0 or more"):
+    with pytest.raises(CommandError, match=f"{limit[0]} must be 0 to 1,000,000,000,000, not "):
         run(command, *limit)
 
 
@@ -212,7 +226,7 @@ def test_dead_letters_are_shown_redriven_and_removed(redis_client: Any) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--max-per-second", value) for value in ("nan", "inf", "0", "-1")] + [("--limit", "-1")],
+    [("--max-per-second", value) for value in ("nan", "inf", "0", "-1", "1e-300")] + [("--limit", "-1")],
 )
 def test_a_rate_or_limit_that_is_none_touches_no_letter(redis_client: Any, option: str, value: str) -> None:
     redis_client.xadd(keys.DEAD, fields(1))

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--group", default=keys.DEFAULT_GROUP)
         parser.add_argument("--consumer", default="", metavar="NAME", help="default: a free slot of this host")
         parser.add_argument("--count", type=int, default=10, help="entries a read")
-        parser.add_argument("--block-ms", type=int, default=1_000, help="how long a read waits for new entries")
+        parser.add_argument("--block-ms", type=int, default=1_000, help="how long a read waits, 100 at least")
         parser.add_argument(
             "--claim-idle-ms", type=int, default=30_000, help="when a dead consumer's entries are claimed"
         )
