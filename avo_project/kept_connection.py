@@ -3,11 +3,16 @@
 The connections come from a client's pool, so TLS, Sentinel and the embedded server stay redis-py's business. Any thread
 may call, and a fork uses none of its parent's. A command whose reply was lost is not sent again: the caller knows
 whether that would do harm. After any failure the next call connects anew.
+
+A connection that has rested is looked at before it is used, for servers close idle ones. One that was used a moment ago
+is not: the look costs a tenth of a round trip, and a server that went away in that moment is an error like one that
+goes away during the call.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -27,9 +32,13 @@ from redis.exceptions import (
 Argument = bytes | str | int | float
 Reply = Any  # bytes, int, None, a list of replies, or the ResponseError that the server sent
 
-_IDLE: WeakKeyDictionary[Any, deque[Any]] = WeakKeyDictionary()
-"""Connections that nobody uses, by the pool that made them."""
+_Idle = deque[tuple[Any, float]]
+
+_IDLE: WeakKeyDictionary[Any, _Idle] = WeakKeyDictionary()
+"""Connections that nobody uses, and since when by the monotonic clock, by the pool that made them."""
 os.register_at_fork(after_in_child=_IDLE.clear)
+
+_TRUSTED_SECONDS = 0.1  # no server calls a connection idle that soon
 
 _give_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # macOS has no such call
 
@@ -64,7 +73,7 @@ def exchange(server: "Redis", packed: bytes, replies: int) -> list[Reply]:
         connection.disconnect()  # it may be owed a reply
         raise
     finally:
-        idle.append(connection)
+        idle.append((connection, monotonic()))
 
 
 def ask(client: Any, key: str, *commands: tuple[Argument, ...]) -> list[Reply]:
@@ -114,7 +123,7 @@ class Window:
     ) -> None:
         if error is not None or self._awaited:
             self._connection.disconnect()
-        self._idle.append(self._connection)
+        self._idle.append((self._connection, monotonic()))
 
     def __len__(self) -> int:
         return len(self._awaited)
@@ -130,12 +139,13 @@ class Window:
         return _read_all(self._connection, self._awaited.popleft())
 
 
-def _usable(pool: Any, idle: deque[Any]) -> Any:
-    """A connection of ``idle`` that is open and owed no reply, or None. The others go back to their pool, closed."""
+def _usable(pool: Any, idle: _Idle) -> Any:
+    """A connection of ``idle`` that is open, as far as is known, and owed no reply, or None. The others go back to
+    their pool, closed."""
     while idle:
         try:
-            connection = idle.pop()
-            if connection.is_connected and not connection.can_read():
+            connection, rests_since = idle.pop()
+            if connection.is_connected and (_is_trusted(rests_since) or not connection.can_read()):
                 return connection
         except IndexError:  # another thread took the last one
             return None
@@ -144,6 +154,10 @@ def _usable(pool: Any, idle: deque[Any]) -> Any:
         connection.disconnect()
         pool.release(connection)
     return None
+
+
+def _is_trusted(rests_since: float) -> bool:
+    return monotonic() - rests_since < _TRUSTED_SECONDS
 
 
 def _read_all(connection: Any, count: int) -> list[Reply]:

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from avo_project import kept_connection
 from avo_project.kept_connection import Window, ask, exchange, pack, run
 from tests.reply_thief import ReplyThief
 
@@ -100,13 +101,28 @@ def test_threads_never_hear_each_others_replies(own_client: Any) -> None:
 
 
 @pytest.mark.real_server
-def test_a_connection_that_the_server_closed_is_made_again(client: Any, own_client: Any) -> None:
+def test_a_rested_connection_that_the_server_closed_is_made_again(
+    client: Any, own_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_connection, "_TRUSTED_SECONDS", 0.0)
     ask(own_client, "a", ("PING",))
     [before] = connections_of(client)
     client.client_kill_filter(_id=before)
     ask(own_client, "a", ("PING",))
     [after] = connections_of(client)
     assert after != before
+
+
+@pytest.mark.real_server
+def test_one_closed_in_the_moment_since_its_last_use_is_an_error_once(
+    client: Any, own_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_connection, "_TRUSTED_SECONDS", 3_600.0)
+    ask(own_client, "a", ("SET", "a", 1))
+    client.client_kill_filter(_id=connections_of(client).pop())
+    with pytest.raises(RedisConnectionError):
+        ask(own_client, "a", ("INCR", "a"))
+    assert ask(own_client, "a", ("GET", "a")) == [b"1"]
 
 
 @pytest.mark.real_server
