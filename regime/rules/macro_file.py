@@ -1,13 +1,13 @@
 """Rows of a macro file, ``series_id,date,vintage,value``, plain or gzipped."""
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from regime.rules.decimals import decimal_of
 from regime.rules.macro_history import Observation
 from regime.rules.text_file import opened_text
 
@@ -43,7 +43,8 @@ def rows_of_lines(lines: Iterable[str]) -> Iterator[tuple[int, MacroRow | MacroF
     if header != COLUMNS:
         raise MacroFileError(f"the first line must be {','.join(COLUMNS)}, not {','.join(header)[:80]!r}")
     for fields in reader:
-        yield reader.line_num, _row(fields)
+        if fields:  # an empty line is nothing
+            yield reader.line_num, _row(fields)
 
 
 def _row(fields: list[str]) -> MacroRow | MacroFileError:
@@ -52,10 +53,10 @@ def _row(fields: list[str]) -> MacroRow | MacroFileError:
     series_id, day, vintage, value = fields
     if not is_series_id(series_id):
         return MacroFileError("series_id must be 1 to 64 printable ASCII characters without space")
+    number = decimal_of(value.strip().encode())
+    if number is None:
+        return MacroFileError(f"value must be a finite decimal number, not {value!r}")
     try:
-        observation = Observation(date.fromisoformat(day), date.fromisoformat(vintage), float(value))
+        return MacroRow(series_id, Observation(date.fromisoformat(day), date.fromisoformat(vintage), number))
     except ValueError as error:
         return MacroFileError(str(error))
-    if not math.isfinite(observation.value):
-        return MacroFileError("value must be a finite number")
-    return MacroRow(series_id, observation)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from regime.rules.decimals import decimal_of
 from regime.rules.state import SymbolError, valid_symbol
 from regime.rules.text_file import opened_text
 
@@ -76,7 +77,7 @@ def _day(number: int, fields: list[str], symbols: int) -> date:
 def _close(number: int, text: str) -> float:
     if not text or text.isspace():
         return np.nan
-    try:
-        return float(text)
-    except ValueError as error:
-        raise PriceFileError(f"line {number}: {text!r} is no close; leave it empty where there is none") from error
+    close = decimal_of(text.strip().encode())
+    if close is None or close < 0.0:
+        raise PriceFileError(f"line {number}: {text!r} is no close; leave it empty where there is none")
+    return close

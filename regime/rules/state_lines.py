@@ -1,5 +1,6 @@
 """Reads states from NDJSON as they come; a bad line is told and skipped."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 
 from regime.rules.state import RegimeState
@@ -20,10 +21,11 @@ class StateLines:
 
     def __iter__(self) -> Iterator[RegimeState]:
         for number, line in enumerate(self._lines, start=1):
-            if line.isspace():
+            text = line.removeprefix(BOM_UTF8) if number == 1 else line
+            if not text.strip():
                 continue
             try:
-                yield state_of_line(line, self._clock())
+                yield state_of_line(text, self._clock())
             except BadLineError as error:
                 self.bad += 1
                 self._on_bad(number, str(error))

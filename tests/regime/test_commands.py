@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +39,13 @@ def test_write_regimes_writes_a_file(redis: Any, tmp_path: Path, server_now: flo
     assert redis.hget("argus:regime:A", "bull:1mo") == b"0.5"
     assert 0 < redis.ttl("argus:regime:A") <= LIFE_SECONDS
     assert CollectionStore.connect().pointer().symbols == 1
+
+
+def test_write_regimes_skips_a_byte_order_mark(redis: Any, tmp_path: Path, server_now: float) -> None:
+    file = tmp_path / "states.ndjson"
+    for text in (lines(state("A", server_now)), b"\n" + lines(state("B", server_now))):
+        file.write_bytes(BOM_UTF8 + text)
+        assert run("write_regimes", str(file)).startswith("written=1 newer_is_there=0 past_its_life=0 bad_lines=0")
 
 
 def test_write_regimes_reads_standard_input_and_tells_bad_lines(

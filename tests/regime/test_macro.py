@@ -93,6 +93,21 @@ def test_a_bad_row_is_told_by_number_and_skipped(tmp_path: Path, capsys: pytest.
     assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 3", "line 4", "line 5"]
 
 
+def test_empty_lines_are_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(tmp_path, "X,2016-01-01,2016-02-01,1\n\nX,2016-02-01,2016-03-01, 2.5\n\n")
+    told = capsys.readouterr()
+    assert ("rows=2 bad_lines=0" in told.out, told.err) == (True, "")
+
+
+@pytest.mark.parametrize("value", ["1_000", "inf", "0x10", "", "1e999"])
+def test_what_only_a_language_takes_for_a_number_is_a_bad_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    with pytest.raises(SystemExit):
+        load(tmp_path, f"X,2016-01-01,2016-02-01,{value}\n")
+    assert capsys.readouterr().err == f"line 2: value must be a finite decimal number, not {value!r}\n"
+
+
 @pytest.mark.parametrize(
     "content",
     [b"a,b\n", gzip.compress(b"a,b\n", mtime=0), b"\xff\xfe", b"", *_DAMAGED],

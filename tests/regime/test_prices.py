@@ -10,6 +10,8 @@ from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
 from regime.rules.state import FIELDS
 from tests.regime.states import NOW
 
+NO_CLOSES = ("inf", "-inf", "nan", "1e999", "-5", "1_000", "0x1f")
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -42,6 +44,7 @@ def test_a_gzipped_file_is_read_too(tmp_path: Path) -> None:
         ("date,A\n2026-01-05\n", "line 2: 1 columns"),
         ("date,A\nyesterday,1\n", "line 2"),
         ("date,A\n2026-01-05,x\n", "line 2: 'x'"),
+        *((f"date,A\n2026-01-05,1\n2026-01-06,{bad}\n", f"line 3: '{bad}'") for bad in NO_CLOSES),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_the_line(file: Path, text: str, why: str) -> None:
