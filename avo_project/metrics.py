@@ -95,7 +95,9 @@ def _process_registry() -> CollectorRegistry:
 
 def _may_read(request: HttpRequest) -> bool:
     token: str = settings.METRICS_TOKEN
-    if token and hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+    scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
+    is_bearer = scheme.lower() == "bearer"  # in any letter case (RFC 9110, section 11.1)
+    if token and is_bearer and hmac.compare_digest(given.lstrip(" ").encode(), token.encode()):
         return True
     # A forwarded request comes from a proxy on this host, not from this host.
     return "X-Forwarded-For" not in request.headers and _is_loopback(request.META.get("REMOTE_ADDR", ""))

@@ -107,8 +107,10 @@ def test_metrics_are_refused_to_strangers_and_through_a_proxy(
 ) -> None:
     settings.METRICS_TOKEN = "sesame"
     assert client.get("/metrics", **where).status_code == 403
-    assert client.get("/metrics", **where, HTTP_AUTHORIZATION="Bearer wrong").status_code == 403
-    assert client.get("/metrics", **where, HTTP_AUTHORIZATION="Bearer sesame").status_code == 200
+    for wrong in ("Bearer wrong", "Bearer", "Basic sesame", "sesame", "Bearer sesame x", "Bearer SESAME"):
+        assert client.get("/metrics", **where, HTTP_AUTHORIZATION=wrong).status_code == 403
+    for right in ("Bearer sesame", "bearer sesame", "BEARER  sesame"):
+        assert client.get("/metrics", **where, HTTP_AUTHORIZATION=right).status_code == 200
 
 
 @pytest.mark.parametrize("failure", [RedisConnectionError("gone"), KeyError("a bug")])
