@@ -42,7 +42,7 @@ def _is_counted(view: Any) -> bool:
 
 def _is_unrouted(request: HttpRequest) -> bool:
     """Whether it asks the API for what it does not have."""
-    return request.resolver_match is None and request.path.startswith("/api/")
+    return request.resolver_match is None and f"{request.path}/".startswith("/api/")
 
 
 def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:

@@ -1,5 +1,7 @@
 """``GET /api/limits``."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.request import Request
@@ -9,6 +11,7 @@ from rest_framework.views import APIView
 from throttling.authentication import ClerkAuthentication
 from throttling.roles import process
 from throttling.roles.inspection import standings
+from throttling.roles.toll import RECEIPT, Receipt
 from throttling.serializers import LimitsSerializer
 
 
@@ -18,9 +21,14 @@ class Limits(APIView):
     authentication_classes = (ClerkAuthentication, TokenAuthentication)
     throttle_classes = ()
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Looks before DRF refuses a method or a format, so that a refusal tells where the caller stands too."""
+        process.toll().peek(request.META, request.user)
+        super().initial(request, *args, **kwargs)
+
     @extend_schema(responses=LimitsSerializer)
     def get(self, request: Request) -> Response:
-        receipt = process.toll().peek(request.META, request.user)
+        receipt: Receipt = request.META[RECEIPT]
         quota, outcome = receipt.quota, receipt.outcome
         body = {"subject": quota.subject, "tier": quota.tier, "why": quota.why, "exact": outcome.exact}
         return Response({**body, "policies": standings(outcome)}, headers={"Cache-Control": "no-store"})

@@ -159,7 +159,21 @@ def test_an_unrouted_path_of_the_api_is_charged_and_told(client: Any, throttling
     throttling(RATES="anonymous=2/min")
     answers = [client.get("/api/nothing/here") for _ in range(3)]
     assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 1), (404, 0), (429, 0)]
-    assert "RateLimit" not in client.get("/nothing/here").headers
+    for elsewhere in ("/nothing/here", "/apis"):
+        assert "RateLimit" not in client.get(elsewhere).headers
+
+
+def test_the_root_of_the_api_is_charged_and_told(client: Any, throttling: Any) -> None:
+    answers = [client.get(path) for path in ("/api", "/api/")]
+    assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 29), (404, 28)]
+
+
+@pytest.mark.parametrize(("method", "accept", "status"), [("delete", "*/*", 405), ("get", "image/png", 406)])
+def test_limits_refuses_with_its_headers_and_for_nothing(
+    client: Any, throttling: Any, method: str, accept: str, status: int
+) -> None:
+    answers = [getattr(client, method)("/api/limits", HTTP_ACCEPT=accept) for _ in range(2)]
+    assert [(answer.status_code, left(answer)) for answer in answers] == [(status, 30)] * 2
 
 
 def test_what_permissions_refuse_is_charged_and_told(client: Any, throttling: Any) -> None:
