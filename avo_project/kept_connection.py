@@ -5,8 +5,8 @@ may call, and a fork uses none of its parent's. A command whose reply was lost i
 whether that would do harm. After any failure the next call connects anew.
 
 A connection that has rested is looked at before it is used, for servers close idle ones. One that was used a moment ago
-is not: the look costs a tenth of a round trip, and a server that went away in that moment is an error like one that
-goes away during the call.
+is not: the look costs a fourteenth of a round trip, and a server that went away in that moment is an error like one
+that goes away during the call.
 """
 
 import os
