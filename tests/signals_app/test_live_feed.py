@@ -1,8 +1,10 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient, Client
 from rest_framework.authtoken.models import Token
 
@@ -14,6 +16,13 @@ from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
 pytestmark = pytest.mark.real_server
+
+
+@pytest.fixture(autouse=True)
+def no_open_connection_is_left() -> Iterator[None]:
+    """asgiref keeps its thread, the thread its connection, and PostgreSQL a database that somebody is connected to."""
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 async def take(messages: AsyncIterator[bytes], number: int) -> list[str]:
