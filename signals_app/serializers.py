@@ -43,10 +43,7 @@ class EventSerializer(serializers.Serializer[Any]):
     direction = serializers.ChoiceField(choices=sorted(DIRECTIONS))
     confidence = serializers.FloatField(min_value=0, max_value=1)
     published_at = serializers.IntegerField(allow_null=True, help_text="Unix milliseconds")
-    extra = serializers.DictField(
-        child=serializers.CharField(),
-        help_text="Fields the publisher added; \\xff is a byte that is no UTF-8, \\x5cxff are these four characters",
-    )
+    extra = serializers.DictField(child=serializers.CharField(), help_text="Fields the publisher added")
 
 
 class EventPageSerializer(serializers.Serializer[Any]):

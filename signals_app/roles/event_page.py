@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from signals_app.rules.entry import Entry
-from signals_app.rules.escaped_text import escaped
-from signals_app.rules.event import BadEventError, Event, Text, parse_entry
+from signals_app.rules.event import BadEventError, Event, parse_entry
 from signals_app.store.stream import SignalStream
 
 _CHUNK = 500
@@ -77,7 +76,7 @@ def find(stream: SignalStream, text: str, query: EventQuery) -> EventPage:
 
 
 def as_json(entry_id: str, event: Event) -> dict[str, Any]:
-    """One event as the API shows it; unknown fields are under ``extra``, ``escaped`` where they are no text."""
+    """One event as the API shows it; unknown fields are under ``extra``."""
     return {
         "id": entry_id,
         "signal_id": event.signal_id,
@@ -85,12 +84,8 @@ def as_json(entry_id: str, event: Event) -> dict[str, Any]:
         "direction": event.direction,
         "confidence": event.confidence,
         "published_at": event.published_at_ms,
-        "extra": {_escaped(name): _escaped(value) for name, value in event.extra.items()},
+        "extra": dict(event.extra),
     }
-
-
-def _escaped(field: Text) -> str:
-    return escaped(field if isinstance(field, bytes) else field.encode())
 
 
 def _event(entry: Entry) -> Event | None:

@@ -13,15 +13,11 @@ Direction = Literal["long", "short", "flat"]
 DIRECTIONS = frozenset({"long", "short", "flat"})
 MAX_BYTES = 65_536
 MAX_FIELDS = 256
-"""Limits of what is published through us; others may add as much as their Redis takes."""
-
-Text = str | bytes
-"""Text; bytes where it is no UTF-8."""
 
 _KNOWN = ("signal_id", "symbol", "direction", "confidence")
 OWN_FIELDS = frozenset({*_KNOWN, "published_at"})
 _new = tuple.__new__  # half the time of the named tuple's own, which takes keywords
-NO_EXTRA: Mapping[Text, Text] = MappingProxyType({})
+NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 # The known values of nearly every event, in their usual form, in one match; what does not match is examined.
 KNOWN_VALUES = (
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\0[!-~]{1,64}\0(?:long|short|flat)\0"
@@ -36,7 +32,6 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MOST_MILLISECONDS_DIGITS = 15
 _MOST_DIGITS = 400  # the exact decimal form of a small double
 _SHOWN_CHARACTERS = 60
-_MOST_KEPT = 4_096
 
 
 class BadEventError(ValueError):
@@ -49,8 +44,7 @@ class BadEventError(ValueError):
 
 class Event(NamedTuple):
     """``signal_id`` is a UUID in lower case with hyphens, ``confidence`` is in 0..1, ``published_at_ms`` in Unix
-    milliseconds; ``extra`` holds the unknown fields, names and values as bytes where they are no UTF-8. A tuple,
-    because a consumer makes a hundred thousand a second.
+    milliseconds; ``extra`` holds the unknown fields. A tuple, because a consumer makes a hundred thousand a second.
     """
 
     signal_id: str
@@ -58,11 +52,11 @@ class Event(NamedTuple):
     direction: Direction
     confidence: float
     published_at_ms: int | None = None
-    extra: Mapping[Text, Text] = NO_EXTRA
+    extra: Mapping[str, str] = NO_EXTRA
 
-    def as_fields(self) -> list[Text]:
+    def as_fields(self) -> list[str]:
         """Field, value, field, value … as XADD takes them."""
-        fields: list[Text] = [
+        fields = [
             "signal_id", self.signal_id, "symbol", self.symbol,
             "direction", self.direction, "confidence", repr(self.confidence),
         ]  # fmt: skip
@@ -77,70 +71,59 @@ class Layout(NamedTuple):
     """The names of an entry's fields: most entries have the same. The ``pattern`` is for values that come in the
     usual order: the known ones, then ``published_at`` if there is one; ``extra`` names the rest."""
 
-    names: tuple[Text, ...]
+    names: tuple[str, ...]
     pattern: re.Pattern[str] | None
     has_time: bool
-    extra: tuple[Text, ...]
+    extra: tuple[str, ...]
 
 
 def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
     """The event in a stream entry. Raises BadEventError with the precise reason."""
+    layout = layout_of(tuple(fields))
+    joined = b"\0".join(fields.values())
     try:
-        text = b"\0".join(fields.values()).decode()
-    except UnicodeDecodeError:
-        text = ""  # which matches no pattern, so each value is examined by itself
-    return _parse(layout_of(tuple(fields)), text, fields)
+        text = joined.decode()
+    except UnicodeDecodeError as error:
+        raise BadEventError("not-utf8", f"{joined[error.start : error.end]!r} is not UTF-8 text") from None
+    return _parse(layout, text, fields)
 
 
 def parse_fields(fields: Mapping[str, str]) -> Event:
-    """The event to publish. Raises BadEventError with the precise reason, also for one beyond our limits."""
-    text = "\0".join(fields.values())
-    if len(fields) > MAX_FIELDS:
-        raise BadEventError("too-many-fields", f"{len(fields)} fields, {MAX_FIELDS} at most")
-    if (size := len(text) + sum(map(len, fields))) > MAX_BYTES:
-        raise BadEventError("too-large", f"{size} characters in all, {MAX_BYTES} at most")
-    return _parse(layout_of(tuple(fields)), text, fields)
+    """The event in decoded fields. Raises BadEventError with the precise reason."""
+    return _parse(layout_of(tuple(fields)), "\0".join(fields.values()), fields)
 
 
-def _parse(layout: Layout, text: str, fields: Mapping[Any, Text]) -> Event:
-    values: list[Any] = text.split("\0")
+def _parse(layout: Layout, text: str, fields: Mapping[Any, str | bytes]) -> Event:
+    if len(text) > MAX_BYTES:
+        raise BadEventError("too-large", f"{len(text)} characters in all, {MAX_BYTES} at most")
+    values = text.split("\0")
     names, pattern, has_time, extra_names = layout
     if len(values) != len(names) or pattern is None or pattern.match(text) is None:
-        given = dict(zip(names, map(_text, fields.values()), strict=True))
-        (names, _, has_time, extra_names), values = _examine(given)
+        values = [value if isinstance(value, str) else value.decode() for value in fields.values()]
+        (names, _, has_time, extra_names), values = _examine(dict(zip(names, values, strict=True)))
     extra = dict(zip(extra_names, values[-len(extra_names) :], strict=True)) if extra_names else NO_EXTRA
     published_at_ms = int(values[4]) if has_time else None
     return _new(Event, (*values[:3], float(values[3]), published_at_ms, extra))
 
 
-def layout_of(names: tuple[Text, ...]) -> Layout:
-    """Kept for the next entry, unless the names are too many or too long to be usual."""
-    return _kept_layout(names) if len(names) + sum(map(len, names)) <= _MOST_KEPT else _layout(names)
-
-
-def _layout(names: tuple[Text, ...]) -> Layout:
-    texts = tuple(map(_text, names))
+@lru_cache(maxsize=128)
+def layout_of(names: tuple[str, ...] | tuple[bytes, ...]) -> Layout:
+    if len(names) > MAX_FIELDS:
+        raise BadEventError("too-many-fields", f"{len(names)} fields, {MAX_FIELDS} at most")
+    if sum(map(len, names)) > MAX_BYTES:
+        raise BadEventError("too-large", f"the names of the fields alone are more than {MAX_BYTES} bytes")
+    try:
+        texts = tuple(name if isinstance(name, str) else name.decode() for name in names)
+    except UnicodeDecodeError:
+        raise BadEventError("not-utf8", "the name of a field is not UTF-8 text") from None
     has_time = texts[4:5] == ("published_at",)
     extra = texts[5:] if has_time else texts[4:]
     is_usual = texts[:4] == _KNOWN and not OWN_FIELDS.intersection(extra)
     return Layout(texts, (_USUAL_WITH_TIME if has_time else _USUAL) if is_usual else None, has_time, extra)
 
 
-_kept_layout = lru_cache(maxsize=128)(_layout)
-
-
-def _text(given: Text) -> Text:
-    try:
-        return given if isinstance(given, str) else given.decode()
-    except UnicodeDecodeError:
-        return given
-
-
-def _examine(fields: dict[Text, Any]) -> tuple[Layout, list[Any]]:
+def _examine(fields: dict[str, str]) -> tuple[Layout, list[str]]:
     """The same fields in the usual order, their known values in the usual form, if they are sound."""
-    for name in (*_KNOWN, "published_at"):
-        if isinstance(value := fields.get(name), bytes):
-            raise BadEventError("not-utf8", f"{name} is {_shown(value)}, which is not UTF-8 text")
     try:
         signal_id, symbol, direction, confidence = [fields.pop(name) for name in _KNOWN]
     except KeyError as missing:
@@ -182,5 +165,5 @@ def _published_at(text: str) -> str:
     return text
 
 
-def _shown(value: Text) -> str:
+def _shown(value: str) -> str:
     return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS])

@@ -8,6 +8,7 @@ from typing import Any
 
 from signals_app.rules.event import (
     KNOWN_VALUES,
+    MAX_BYTES,
     NO_EXTRA,
     TIME_VALUE,
     BadEventError,
@@ -18,7 +19,6 @@ from signals_app.rules.event import (
 )
 
 _new_event = partial(tuple.__new__, Event)
-_MOST_ALIKE_FIELDS = 64
 Flat = Sequence[bytes]
 """The fields of an entry as the server sends them: field, value, field, value …"""
 
@@ -37,21 +37,22 @@ def _parse_alone(row: Flat) -> Event | BadEventError:
 
 def _parse_alike(rows: Sequence[Flat]) -> list[Any]:
     """The events of rows that all have the same fields in the usual order and form; else nothing."""
-    if len(set(map(len, rows))) != 1 or len(rows[0]) > 2 * _MOST_ALIKE_FIELDS:
+    if len(set(map(len, rows))) != 1:
         return []
     flat = list(chain.from_iterable(rows))
     names = tuple(rows[0][::2])
     if tuple(flat[::2]) != names * len(rows):
         return []
-    layout = layout_of(names)
     try:
+        layout = layout_of(names)
         text = b"\0".join(flat[1::2]).decode()
-    except UnicodeDecodeError:
+    except (BadEventError, UnicodeDecodeError):
         return []
-    if layout.pattern is None or _pattern(layout.has_time, len(layout.extra)).fullmatch(text) is None:
+    pattern = _pattern(layout)
+    if pattern is None or pattern.fullmatch(text) is None:
         return []
     values = text.split("\0")
-    if len(values) != len(names) * len(rows):
+    if len(values) != len(names) * len(rows) or (layout.extra and len(text) > MAX_BYTES):
         return []
     return list(map(_new_event, _columns(layout, values)))
 
@@ -69,7 +70,9 @@ def _columns(layout: Layout, values: list[str]) -> Iterable[tuple[object, ...]]:
 
 
 @lru_cache(maxsize=128)
-def _pattern(has_time: bool, extra_fields: int) -> re.Pattern[str]:
+def _pattern(layout: Layout) -> re.Pattern[str] | None:
     """One row after the other; possessive, since a row can be read in one way only."""
-    row = KNOWN_VALUES + (TIME_VALUE if has_time else "") + r"\0[^\0]*" * extra_fields
+    if layout.pattern is None:
+        return None
+    row = KNOWN_VALUES + (TIME_VALUE if layout.has_time else "") + r"\0[^\0]*" * len(layout.extra)
     return re.compile(f"{row}(?:\\0{row})*+")

@@ -131,9 +131,3 @@ def test_the_ends_of_all_ids_are_places_to_look_from(api: Any, stream: SignalStr
 def test_what_is_no_id_is_refused(api: Any, stream: SignalStream, before: str) -> None:
     stream.publish([event(1)], publisher="p", batch=1)
     assert api.get("/api/signals", {"before": before}).status_code == (200 if before == "1\n" else 400)
-
-
-def test_bytes_that_are_no_text_are_shown_escaped(operator_client: Any, redis_client: Any) -> None:
-    redis_client.xadd(keys.LIVE, fields(1) | {"extra": b"\xff\\xff"})
-    [shown] = operator_client.get("/api/signals").json()["results"]
-    assert shown["extra"] == {"extra": "\\xff\\x5cxff"}
