@@ -21,7 +21,7 @@ if REDIS_KIND == "debian":
     os.environ["REDIS_URL"] = f"unix://{TEST_FOLDER}/debian.sock"
 
 from avo_project.settings import *  # noqa: E402, F403
-from avo_project.settings import CACHES, CONSOLE, DATABASES, THROTTLING  # noqa: E402
+from avo_project.settings import CACHES, CONSOLE, DATABASES, HEALTH, THROTTLING  # noqa: E402
 
 if REDIS_KIND == "fake":
     for cache in CACHES.values():
