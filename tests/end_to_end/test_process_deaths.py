@@ -41,10 +41,13 @@ def test_a_killed_consumer_is_named_and_a_new_one_takes_over() -> None:
                 assert "Nothing here." in panel(browser, "Consumers that died")
                 os.kill(victim, signal.SIGKILL)
                 assert system.get("/livez").status_code == 200
-                told = eventually(lambda: panel(browser, "Consumers that died").partition(f"<td>{name}</td>")[2])
+                told = eventually(
+                    lambda: panel(browser, "Consumers that died").partition(f"<td>{name}</td>")[2],
+                    STARTS_WITHIN_SECONDS,
+                )
                 assert "<td>apex-group</td>" in panel(browser, "Consumers that died")
                 assert " ago</td>" in told
-                heir = eventually(lambda: process_of(folder, "consume_signals"))
+                heir = eventually(lambda: process_of(folder, "consume_signals"), STARTS_WITHIN_SECONDS)
                 assert heir != victim
                 eventually(
                     lambda: f"taken over by a new {name}" in panel(browser, "Consumers that died"),
