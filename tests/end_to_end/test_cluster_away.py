@@ -11,7 +11,15 @@ import orjson
 import pytest
 
 from tests.end_to_end.cluster_nodes import cli, free_node_ports, node
-from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, free_port, manage
+from tests.end_to_end.system import (
+    ROOT,
+    STARTS_WITHIN_SECONDS,
+    data_folder,
+    environment_for,
+    eventually,
+    free_port,
+    manage,
+)
 from tests.signals_app.conftest import fields
 
 LOOPS = (
@@ -56,8 +64,8 @@ def test_everybody_waits_for_a_cluster_that_is_away(folder: Path) -> None:
             cli(port, "cluster", "addslotsrange", "0", "16383")
             eventually(lambda: "cluster_state:ok" in cli(port, "cluster", "info"))
             processes = stack.enter_context(running(environment))
-            eventually(lambda: httpx.get(f"{web}/readyz").status_code == 200)
-            eventually(lambda: cli(port, "xinfo", "groups", "signals:live"))
+            eventually(lambda: httpx.get(f"{web}/readyz").status_code == 200, STARTS_WITHIN_SECONDS)
+            eventually(lambda: cli(port, "xinfo", "groups", "signals:live"), STARTS_WITHIN_SECONDS)
         eventually(lambda: statuses(web)["readyz"] == 503)
         away = statuses(web)
         assert (away["livez"], away["metrics"], away["api/limits"]) == (200, 200, 200)
