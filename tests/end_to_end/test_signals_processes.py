@@ -73,6 +73,19 @@ class Bench:
     def pending(self) -> int:
         return int(self.redis.xpending("signals:live", GROUP)["pending"])
 
+    def freeze(self, process: subprocess.Popen[str]) -> None:
+        """SIGSTOP, but not within a transaction: SQLite keeps everybody out for as long as its owner sleeps."""
+        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=1, isolation_level=None)) as database:
+            while True:
+                process.send_signal(signal.SIGSTOP)
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    process.send_signal(signal.SIGCONT)
+                else:
+                    database.execute("ROLLBACK")
+                    return
+
     def executions(self) -> int:
         with closing(sqlite3.connect(self.folder / "db.sqlite3")) as database:
             return int(database.execute("SELECT count(*) FROM signals_app_execution").fetchone()[0])
@@ -122,12 +135,13 @@ def test_a_consumer_that_hangs_is_relieved_and_does_no_second_effect_when_it_wak
 
 
 def test_a_hanging_paper_executor_books_nothing_twice(bench: Bench) -> None:
+    manage(bench.environment, "migrate", "-v0")
     hanging = bench.start("--claim-idle-ms", "200", "--count", "50")
     chance = random.Random(4)
     for round_ in range(3):
         bench.publish(300 * (round_ + 1))
         time.sleep(chance.uniform(0, 0.1))
-        hanging.send_signal(signal.SIGSTOP)
+        bench.freeze(hanging)
         manage(bench.environment, "consume_signals", "--stop-when-idle", "--claim-idle-ms", "200")
         assert bench.executions() == 300 * (round_ + 1)
         hanging.send_signal(signal.SIGCONT)
