@@ -3,13 +3,12 @@
 Each caller uses its limit up, and the next one comes: no call is a refusal.
 """
 
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from itertools import count
 
 import redis
+from bench_project import timed_by_turns
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
 from limits.strategies import (
@@ -27,15 +26,9 @@ def main(socket: str, rounds: int, limit: int) -> None:
     calls = {"PING": client.ping}
     for strategy in strategies:
         calls[strategy.__name__] = by_turns(strategy(storage), item)
-    took: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            took[name].append((time.perf_counter() - began) * 1e6)
-    floor = statistics.median(took["PING"])
-    for name, times in took.items():
-        p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+    took = timed_by_turns(calls, rounds)
+    floor, _ = took["PING"]
+    for name, (p50, p99) in took.items():
         print(
             f"limits: {name:<40} p50 {p50:6.0f} µs  p99 {p99:6.0f} µs  {1e6 / p50:7,.0f}/s  {p50 / floor:5.2f} x PING"
         )

@@ -104,7 +104,10 @@ def test_a_forgotten_recipient_is_erased_and_gets_nothing_more(
     assert statuses() == ["sent", "suppressed", "suppressed"]
 
 
-@pytest.mark.parametrize("written", ["user@exämple.com", "USER@Exämple.com ", "user@xn--exmple-cua.com"])
+SPELLINGS = pytest.mark.parametrize("written", ["user@exämple.com", "USER@Exämple.com ", "user@xn--exmple-cua.com"])
+
+
+@SPELLINGS
 def test_a_recipient_of_an_international_domain_is_forgotten_in_every_spelling(
     inbox: Inbox, queue_up: Queue, remedies: Remedies, commit: Any, written: str
 ) -> None:
@@ -115,7 +118,7 @@ def test_a_recipient_of_an_international_domain_is_forgotten_in_every_spelling(
     assert statuses() == ["suppressed", "suppressed"]
 
 
-@pytest.mark.parametrize("written", ["user@exämple.com", "USER@Exämple.com ", "user@xn--exmple-cua.com"])
+@SPELLINGS
 def test_a_recipient_is_suppressed_in_every_spelling(
     inbox: Inbox, queue_up: Queue, commit: Any, lanes: Lanes, written: str
 ) -> None:
