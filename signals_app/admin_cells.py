@@ -45,6 +45,6 @@ def death_words(death: Death) -> str:
 def time_of(entry_id: str) -> str:
     milliseconds = order(entry_id)[0]
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):  # whoever adds an entry may choose its id
         return "unknown"
