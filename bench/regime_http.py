@@ -10,7 +10,16 @@ from bench_project import loaded_project, print_beside
 from regime_setup import fill, seconds_of
 
 TARGETS = dict.fromkeys(
-    ("collection", "by score", "by score, 1,000 rows", "1,000 rows never asked for", "500 symbols", "page 2"), "<= 2 x"
+    (
+        "collection",
+        "by score",
+        "by score, 1,000 rows",
+        "50 rows never asked for",
+        "1,000 rows never asked for",
+        "500 symbols",
+        "page 2",
+    ),
+    "<= 2 x",
 )
 
 
@@ -57,6 +66,7 @@ def main() -> None:
             "collection, gzip": asked(all_symbols, HTTP_ACCEPT_ENCODING="gzip"),
             "by score": asked(f"{all_symbols}?order=-score&regime=bull&min_score=0.5", fresh=True),
             "by score, 1,000 rows": asked(f"{all_symbols}?order=-score&limit=1000", fresh=True),
+            "50 rows never asked for": asked(f"{all_symbols}?min_score=0.000{n:04}" for n in count()),
             "1,000 rows never asked for": asked(
                 f"{all_symbols}?order=-score&limit=1000&min_score=0.000{n:04}" for n in count()
             ),

@@ -1,9 +1,9 @@
-"""Rows of a listing as JSON: columns of ready-made text side by side, and then the padding taken out.
+"""Rows of a listing as JSON, joined from columns of ready-made text.
 
 A thousand rows take half the time that orjson needs for them as dictionaries, which would have to be made first.
 """
 
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 import orjson
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from regime.rules.columns import SCORE_SCALE
 from regime.rules.state import REGIMES, TIMEFRAMES
 
-Texts = NDArray[np.bytes_]  # (n,), with padding of NUL anywhere, which is taken out in the end
+Texts = NDArray[np.bytes_]  # (n,)
 
 _TENS = 10_000
 
@@ -21,27 +21,20 @@ class RowText:
     """Writes rows about ``symbols`` (n,), which were computed at ``stamps`` (n,), in Unix seconds."""
 
     def __init__(self, symbols: Texts, stamps: NDArray[np.float64]) -> None:
-        self._heads = _beside(b'{"symbol":"', _escaped(symbols), b'","computed_at":', stamp_texts(stamps))
+        self._heads = _joined(b'{"symbol":"', _escaped(symbols), b'","computed_at":', stamp_texts(stamps))
 
     def rows(
         self, where: NDArray[np.intp], timeframe: str, regimes: NDArray[np.uint8], scores: NDArray[np.uint16]
     ) -> bytes:
         """The rows of the positions ``where`` (m,), separated by commas, with their regimes (m,) as places in REGIMES
         and packed scores (m,)."""
-        rows = _beside(self._heads[where], _middles(timeframe)[regimes], _tails()[scores])
-        return rows.tobytes().translate(None, b"\0")[:-1]
+        return b",".join(_joined(self._heads[where], _middles(timeframe)[regimes], _tails()[scores]).tolist())
 
 
-def _beside(*columns: Texts | bytes) -> Texts:
-    """Columns (n,) and texts that are the same in each row as one column; the padding stays where it is."""
-    arrays = [np.asarray(column, dtype=np.bytes_) for column in columns]
-    table = np.empty(
-        max(array.size for array in arrays if array.ndim), [(f"f{n}", a.dtype) for n, a in enumerate(arrays)]
-    )
-    for number, array in enumerate(arrays):
-        table[f"f{number}"] = array
-    joined: Texts = table.view(f"S{table.itemsize}")
-    return joined
+def _joined(*columns: Texts | bytes) -> Texts:
+    """In each row the texts of all columns (n,), and those that are the same in every row."""
+    texts: Texts = reduce(np.strings.add, columns)  # type: ignore[arg-type]
+    return texts
 
 
 def stamp_texts(stamps: NDArray[np.float64]) -> Texts:
@@ -53,8 +46,7 @@ def stamp_texts(stamps: NDArray[np.float64]) -> Texts:
     upper, low = np.divmod(whole, _TENS)
     high, middle = np.divmod(upper, _TENS)
     leading, following = _fours()
-    texts: Texts = np.stack([leading[high], following[middle], following[low]], axis=1).view("S12")[:, 0]
-    return texts
+    return _joined(leading[high], following[middle], following[low])
 
 
 def _escaped(symbols: Texts) -> Texts:
@@ -75,9 +67,7 @@ def _fours() -> tuple[Texts, Texts]:
 def _tails() -> Texts:
     """Every packed score as JSON, rounded to five decimals, and the end of a row."""
     scores = (np.arange(SCORE_SCALE + 1) / SCORE_SCALE).round(5)
-    return np.array(
-        [text + b"}," for text in orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")]
-    )
+    return np.array([text + b"}" for text in orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")])
 
 
 @cache

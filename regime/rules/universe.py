@@ -22,7 +22,6 @@ V = TypeVar("V")
 
 _KEPT_RANKINGS = 16
 _KEPT_LISTS = 64
-_KEPT_PAGES = 64  # 100 kB each at most, with the longest pages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +41,6 @@ class Universe:
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
         self._found: dict[tuple[str, str | None, int], Positions] = {}
-        self._pages: dict[tuple[Query, Place | None], Page] = {}  # rows tell no age, so a page stays as it is
         self._places: dict[bytes, Positions] = {}  # by list of symbols: the same few are asked for again and again
 
     def __len__(self) -> int:
@@ -59,9 +57,6 @@ class Universe:
 
     def page(self, query: Query, after: Place | None = None) -> Page:
         """The matches of ``query`` that come after ``after``, at most ``query.limit`` of them."""
-        return _kept(self._pages, (query, after), lambda: self._made(query, after), _KEPT_PAGES)
-
-    def _made(self, query: Query, after: Place | None) -> Page:
         choice = self._choice(query.timeframe, query.regime)
         least = 0 if query.min_score is None else int(np.ceil(query.min_score * SCORE_SCALE - 1e-6))
         if query.order == "symbol":
