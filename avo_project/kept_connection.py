@@ -29,6 +29,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from avo_project.many_replies import ManyReplies
+
 Argument = bytes | str | int | float
 Reply = Any  # bytes, int, None, a list of replies, or the ResponseError that the server sent
 
@@ -161,14 +163,17 @@ def _is_trusted(rests_since: float) -> bool:
 
 
 def _read_all(connection: Any, count: int) -> list[Reply]:
-    read, replies, is_replica = connection.read_response, list[Reply](), False
-    while len(replies) < count:
-        try:
-            while len(replies) < count:
-                replies.append(read())
-        except ResponseError as error:
-            replies.append(error)
-            is_replica = is_replica or isinstance(error, ReadOnlyError)
-    if is_replica:
+    if isinstance(connection, ManyReplies):
+        replies = connection.read_replies(count)
+    else:  # a node of a cluster, a primary behind a Sentinel
+        replies = [_reply(connection) for _ in range(count)]
+    if ReadOnlyError in map(type, replies):
         connection.disconnect()  # its address may lead to another server by now
     return replies
+
+
+def _reply(connection: Any) -> Reply:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error

@@ -18,6 +18,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from avo_project.embedded_redis import EmbeddedServer, EmbeddedServerConnection
+from avo_project.many_replies import ManyReplies
 from avo_project.redis_urls import RedisTarget, RedisUrlError, parse_redis_url
 
 
@@ -109,11 +110,19 @@ class RoleConnectionFactory:
 
 def _single(target: RedisTarget, options: dict[str, Any]) -> Redis:
     [(host, port)] = target.hosts
-    connection_class = SSLConnection if target.tls else Connection
+    connection_class = _TlsConnection if target.tls else _TcpConnection
     return _pooled(connection_class, host=host, port=port, db=target.database, **options)
 
 
-class _UnixConnection(UnixDomainSocketConnection):
+class _TcpConnection(ManyReplies, Connection):
+    pass
+
+
+class _TlsConnection(ManyReplies, SSLConnection):
+    pass
+
+
+class _UnixConnection(ManyReplies, UnixDomainSocketConnection):
     host = "unix socket"  # redis-py 8.1 names it when connecting times out, and has none
 
 

@@ -66,10 +66,15 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 
 @contextmanager
-def reading(per_second: int = 1_000) -> Iterator[dict[str, float]]:
-    """A process beside the block that reads states through StateCache; its percentiles in µs, after the block."""
+def reading(socket: Path | None = None, per_second: int = 1_000) -> Iterator[dict[str, float]]:
+    """A process beside the block that reads states through StateCache, of another server when its ``socket`` is given;
+    its percentiles in µs, after the block."""
     reader = subprocess.Popen(
-        [sys.executable, __file__, str(per_second)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(per_second)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": f"unix://{socket}"} if socket else None,
     )
     assert reader.stdout is not None
     reader.stdout.readline()

@@ -1,3 +1,5 @@
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from avo_project import kept_connection
 from avo_project.kept_connection import Window, ask, exchange, pack, run
+from avo_project.redis_roles import RedisRole, RoleConnectionFactory
 from tests.reply_thief import ReplyThief
 
 FORKING = """
@@ -154,6 +157,25 @@ def test_a_server_that_is_away_costs_the_pool_no_connection(client: Any, tmp_pat
         with pytest.raises(RedisConnectionError):
             ask(gone, "a", ("PING",))
     assert not gone.connection_pool._in_use_connections
+
+
+def test_a_connection_reset_is_an_error_of_redis_and_the_next_call_connects_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        connecting = RoleConnectionFactory({"ROLE": RedisRole("default", "-", socket_timeout_seconds=10)})
+        client = connecting.connect(f"redis://127.0.0.1:{listening.getsockname()[1]}/0")
+        for _ in range(2):
+            reset = pool.submit(reset_after_greeting, listening)
+            with pytest.raises(RedisConnectionError, match="reset"):
+                ask(client, "a", ("PING",))
+            reset.result()
+
+
+def reset_after_greeting(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        while b"PING" not in (heard := connection.recv(4096)):
+            connection.sendall(b"+OK\r\n" * heard.count(b"CLIENT\r\n"))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, not FIN
 
 
 @pytest.mark.real_server
