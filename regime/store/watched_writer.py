@@ -23,6 +23,8 @@ _TIME, _BEGIN, _END = pack(b"TIME"), pack(b"MULTI"), pack(b"EXEC")
 
 _EXPIRY = b"*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n"
 _STAMPS = b"*4\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n$11\r\ncomputed_at\r\n$13\r\nbackfilled_at\r\n"
+_DELETE = b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n"
+_EXPIRE = b"*3\r\n$9\r\nPEXPIREAT\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 _NO_KEY = -2  # for an expiry
 
 _FIELD_NAMES = [b"\r\n$%d\r\n%b\r\n" % (len(name), name.encode()) for name in FIELDS]
@@ -110,9 +112,9 @@ def _question(batch: _Batch) -> bytes:
 def _transaction(batch: _Batch, replies: Sequence[Reply], now: float | None) -> bytes:
     """The states of ``batch`` that nobody has newer ones of, to be written. Empty where the script must decide: the
     connection then watches nothing any more."""
-    watched, time, *ages = replies
+    _, time, *ages = replies
     parts = [_BEGIN]
-    if not any(_is_failure(reply) for reply in (watched, time, *ages)):
+    if not any(_is_failure(reply) for reply in replies if isinstance(reply, ResponseError)):
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000 if now is None else int(now * 1000)
         batch.outcomes = []
         for state, name, expiry_ms, stamps in zip(batch.states, batch.names, ages[0::2], ages[1::2], strict=True):
@@ -125,8 +127,8 @@ def _transaction(batch: _Batch, replies: Sequence[Reply], now: float | None) -> 
     return b"".join(parts)
 
 
-def _is_failure(reply: Any) -> bool:
-    return isinstance(reply, ResponseError) and not str(reply).startswith("WRONGTYPE")  # no hash: it gives way
+def _is_failure(error: ResponseError) -> bool:
+    return not str(error).startswith("WRONGTYPE")  # no hash: it gives way
 
 
 def _outcome(state: RegimeState, expiry_ms: int, stamps: Any, now_ms: int) -> PutOutcome:
@@ -143,9 +145,9 @@ def _outcome(state: RegimeState, expiry_ms: int, stamps: Any, now_ms: int) -> Pu
 
 def _put(name: bytes, state: RegimeState, now_ms: int, is_there: bool) -> list[bytes]:
     """Without what was there before, other writers' fields too."""
-    dies_ms = int(min(state.computed_at * 1000, now_ms)) + LIFE_MS
-    put = [_hash(name, state), pack(b"PEXPIREAT", name, dies_ms)]
-    return [pack(b"DEL", name), *put] if is_there else put
+    dies_ms = b"%d" % (int(min(state.computed_at * 1000, now_ms)) + LIFE_MS)
+    put = [_hash(name, state), _EXPIRE % (len(name), name, len(dies_ms), dies_ms)]
+    return [_DELETE % (len(name), name), *put] if is_there else put
 
 
 def _hash(name: bytes, state: RegimeState) -> bytes:
