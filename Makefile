@@ -22,7 +22,7 @@ lint: $(VENV)/.installed-dev
 
 requirements: $(VENV)/.installed-dev
 	@for name in requirements requirements-dev requirements-otel; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
 	    --custom-compile-command 'make requirements' -o $$name.txt $$name.in $(ARGS); done
 
 clean:
