@@ -151,8 +151,19 @@ THROTTLING: dict[str, Any] = {
     "CLERK_JWKS_URL": env.http_url("CLERK_JWKS_URL"),
     "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),
     "CLERK_AUTHORIZED_PARTIES": env.list("CLERK_AUTHORIZED_PARTIES", default=[]),
+    "CLERK_ACCEPTED_TOKENS": env.list("CLERK_ACCEPTED_TOKENS", default=["session_token"]),
     "CLERK_PLAN_TIERS": env.str("CLERK_PLAN_TIERS", default="free_user=free,pro=pro,institutional=institutional"),
     "CLERK_WEBHOOK_SECRET": env.str("CLERK_WEBHOOK_SECRET", default=""),
+    # What a token with scopes may use: each scope's routes, and under * what every token may.
+    "SCOPES": {
+        "*": ("GET /api/limits",),
+        "regime:read": ("GET /api/intelligence/regime",),
+        "macro:read": ("GET /api/macro",),
+        "signals:read": ("GET /api/signals",),
+        "outreach:read": ("GET /api/outreach/touches",),
+        "outreach:write": ("POST /api/outreach/touches",),
+        "explain:read": ("GET /api/explain",),
+    },
 }
 
 LOGGING = logging_settings(chosen_format(env.ENVIRON, debug=DEBUG), env.str("LOG_LEVEL", default="INFO"))

@@ -1,12 +1,14 @@
 """DRF's authentication by Clerk session tokens."""
 
 import re
+from typing import Any
 
 from prometheus_client import Counter
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from avo_project.problem_details import Problem
+from throttling import conf
 from throttling.roles import process
 from throttling.roles.answers import refusal
 from throttling.roles.callers import ClerkUser
@@ -14,6 +16,7 @@ from throttling.roles.jwks import KeysUnavailableError
 from throttling.roles.token_verifier import TokenVerifier
 from throttling.roles.toll import RECEIPT
 from throttling.rules.clerk_token import BadTokenError, Identity
+from throttling.rules.scopes import EVERY_TOKEN
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
@@ -45,6 +48,7 @@ class ClerkAuthentication(BaseAuthentication):
         if token is None:
             return None
         caller = verifier.recall(token) or self._check(request, verifier, token)
+        _require_scope(request, caller, caller.identity.scopes)
         return caller, caller.identity
 
     def authenticate_header(self, request: Request) -> str:
@@ -69,3 +73,23 @@ class ClerkAuthentication(BaseAuthentication):
                 raise refusal(receipt) from None
             challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
             raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None
+
+
+def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None) -> None:
+    """Raises Problem for a route that ``scopes`` do not open (None: they open all); the caller pays for asking."""
+    if scopes is None:
+        return
+    needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
+    if not needed.isdisjoint(scopes | {EVERY_TOKEN}):
+        return
+    receipt = process.toll().charge(request.META, caller, 1)
+    if not receipt.outcome.allowed:
+        raise refusal(receipt)
+    names = " or ".join(sorted(needed)) or "none"
+    challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
+    raise Problem(
+        403,
+        "insufficient-scope",
+        f"The token's scopes do not open this route. What does: {names}.",
+        headers={"WWW-Authenticate": challenge},
+    )

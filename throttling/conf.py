@@ -1,6 +1,6 @@
 """This app's part of the settings, read late and once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,6 +13,8 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
 from throttling.rules.records import Policy
+from throttling.rules.scopes import ScopesError, ScopeTable, parse_scopes
+from throttling.rules.token_kinds import TokenKind
 
 
 class ConfError(ValueError):
@@ -27,6 +29,7 @@ class ClerkConf:
     jwks_url: str
     key: RSAPublicKey | None
     authorized_parties: frozenset[str]
+    accepted: frozenset[TokenKind] = frozenset({TokenKind.SESSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class ThrottlingConf:
     num_proxies: int
     clerk: ClerkConf | None
     webhook: Webhook | None
+    scopes: ScopeTable
     processes: int = 1
 
 
@@ -55,6 +59,7 @@ def load() -> ThrottlingConf:
         num_proxies=_num_proxies(given["NUM_PROXIES"]),
         clerk=_clerk(given),
         webhook=_read("CLERK_WEBHOOK_SECRET", given, Webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
+        scopes=_read("SCOPES", given, parse_scopes),
         processes=max(1, given.get("PROCESSES", 1)),
     )
 
@@ -68,7 +73,7 @@ def _num_proxies(number: int) -> int:
 
 
 def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:
-    issuer = given["CLERK_ISSUER"].rstrip("/")
+    accepted, issuer = _accepted(given["CLERK_ACCEPTED_TOKENS"]), given["CLERK_ISSUER"].rstrip("/")
     if not issuer:
         for name in ("CLERK_JWKS_URL", "CLERK_JWT_KEY"):
             if given[name]:
@@ -81,7 +86,15 @@ def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:
         jwks_url=given["CLERK_JWKS_URL"] or f"{issuer}/.well-known/jwks.json",
         key=_read("CLERK_JWT_KEY", given, _public_key) if given["CLERK_JWT_KEY"] else None,
         authorized_parties=frozenset(given["CLERK_AUTHORIZED_PARTIES"]),
+        accepted=accepted,
     )
+
+
+def _accepted(names: Iterable[str]) -> frozenset[TokenKind]:
+    try:
+        return frozenset(map(TokenKind, names))
+    except ValueError as error:
+        raise ConfError(f"CLERK_ACCEPTED_TOKENS: {error}. Write a comma list of {', '.join(TokenKind)}.") from None
 
 
 def _public_key(pem: str) -> RSAPublicKey:
@@ -97,10 +110,10 @@ _WHAT_TO_WRITE = {
 }
 
 
-def _read(name: str, given: Mapping[str, Any], parse: Callable[[str], Any], variable: str = "") -> Any:
+def _read(name: str, given: Mapping[str, Any], parse: Callable[[Any], Any], variable: str = "") -> Any:
     try:
         return parse(given[name])
-    except RatesError as error:
+    except (RatesError, ScopesError) as error:
         raise ConfError(f"{variable or name}: {error}") from None
     except (ValueError, TypeError, EmptyWebhookSecretError, UnsupportedAlgorithm):
         raise ConfError(f"{name}: {_WHAT_TO_WRITE[name]}") from None

@@ -11,7 +11,7 @@ import pytest
 
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, claims, claims_v1, token
 from tests.throttling.test_clerk_token import forged, hs256_with_the_public_key
-from throttling.rules.clerk_token import BadTokenError, identity_of, read_kid, verified_claims
+from throttling.rules.clerk_token import BadTokenError, identity_of, read_header, verified_claims
 
 FOLDER = Path(__file__).parent / "clerk_backend"
 PARTIES = ["https://app.avo.test"]
@@ -51,8 +51,8 @@ def their_verdicts(folder: Path, tokens: dict[str, str]) -> dict[str, str | None
 
 def our_verdict(one: str) -> str | None:
     try:
-        read_kid(one)
-        return identity_of(verified_claims(one, KEY.public), ISSUER, PARTIES, time.time()).user_id
+        header = read_header(one)
+        return identity_of(header, verified_claims(one, KEY.public), ISSUER, PARTIES, time.time()).user_id
     except BadTokenError:
         return None
 

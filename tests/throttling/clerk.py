@@ -83,8 +83,14 @@ def claims_v1(user: str = "user_alice", org: str | None = None, **changes: Any) 
 
 def token(key: SigningKey = KEY, *, kid: str | None = None, payload: dict[str, Any] | None = None, **about: Any) -> str:
     """A session token, signed as Clerk signs it."""
-    headers = {"cat": "cl_B7d4PD111AAA", "kid": kid or key.kid, "typ": "JWT"}
-    return jwt.encode(payload or claims(**about), key.private, algorithm="RS256", headers=headers)
+    return signed(payload or claims(**about), key, kid=kid or key.kid)
+
+
+def signed(payload: dict[str, Any], key: SigningKey = KEY, **header: Any) -> str:
+    """``payload`` under the header of a session token with changes; a change to None leaves a field out."""
+    full = {"cat": "cl_B7d4PD111AAA", "kid": key.kid, "typ": "JWT", **header}
+    kept = {name: value for name, value in full.items() if value is not None or name == "typ"}  # PyJWT adds a typ
+    return jwt.encode(payload, key.private, algorithm="RS256", headers=kept)
 
 
 def bearer(value: str) -> dict[str, str]:

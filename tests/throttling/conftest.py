@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from avo_project.settings import THROTTLING
 from tests.throttling.clerk import ISSUER, KEY
 from throttling.roles import process
 from throttling.store.window_limiter import WindowLimiter
@@ -17,8 +18,10 @@ UNSET: dict[str, Any] = {
     "CLERK_JWKS_URL": "",
     "CLERK_JWT_KEY": "",
     "CLERK_AUTHORIZED_PARTIES": [],
+    "CLERK_ACCEPTED_TOKENS": ["session_token"],
     "CLERK_PLAN_TIERS": "free_user=free,pro=pro,institutional=institutional",
     "CLERK_WEBHOOK_SECRET": "",
+    "SCOPES": THROTTLING["SCOPES"],
     "OVERRIDE_REFRESH_SECONDS": 0,
     "TALLY_PAUSE_SECONDS": None,
 }

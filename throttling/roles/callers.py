@@ -10,6 +10,7 @@ from throttling.rules.clerk_token import Identity
 from throttling.rules.rates import FREE
 from throttling.rules.records import Policy
 from throttling.rules.tiers import quota_plan, tier_of
+from throttling.rules.token_kinds import TokenKind
 
 UNKNOWN_PLANS = Counter(
     "avo_throttle_unknown_plan", "Tokens whose plan CLERK_PLAN_TIERS does not name; counted as free"
@@ -28,7 +29,10 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ClerkUser:
-    """A caller with a checked token. It has no row in the user table and no permission of Django's."""
+    """A caller with a checked token. It has no row in the user table and no permission of Django's.
+
+    DRF's ``request.auth`` is its identity; whoever serves it for long ends at ``request.auth.expires_at``.
+    """
 
     identity: Identity
     subject: str
@@ -76,6 +80,8 @@ def clerk_user(identity: Identity, plan_tiers: Mapping[str, str], kept_plan: Cal
 
 
 def _plan_of(identity: Identity, kept_plan: Callable[[str], str | None]) -> tuple[str, str | None, str]:
+    if identity.kind is TokenKind.M2M:
+        return f"machine:{identity.user_id}", None, "machine token"
     user, organization = f"user:{identity.user_id}", f"org:{identity.organization_id}"
     if identity.plans is not None:
         plan = quota_plan(list(identity.plans), identity.organization_id)

@@ -16,8 +16,10 @@ from throttling.roles.jwks import Keys
 from throttling.rules import clerk_token
 from throttling.rules.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
 from throttling.rules.refused_tokens import RefusedTokens
+from throttling.rules.token_kinds import jwt_kind
 
 logger = logging.getLogger(__name__)
+Claims = dict[str, Any]
 
 MAX_REMEMBERED = 10_000
 IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Tokens accepted in which somebody acts for a customer")
@@ -60,42 +62,47 @@ class TokenVerifier:
 
     def check(self, token: str) -> ClerkUser:
         """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
-        kid = clerk_token.read_kid(token)
+        header = clerk_token.read_header(token)
         self._refused.check(token)
-        claims, key = self._claims(token, kid)
-        identity = self._identity(token, claims)
+        claims, key = self._claims(token, header)
+        identity = self._identity(token, header, claims)
         if identity.impersonator:
             IMPERSONATIONS.inc()
             logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
         caller = self._admit(identity)
-        self._remember(token, _Remembered(caller, kid, key))
+        self._remember(token, _Remembered(caller, _kid(header), key))
         return caller
 
-    def _identity(self, token: str, claims: dict[str, Any]) -> Identity:
+    def _identity(self, token: str, header: Claims, claims: Claims) -> Identity:
+        clerk = self._clerk
         try:
-            return clerk_token.identity_of(claims, self._clerk.issuer, self._clerk.authorized_parties, self._clock())
+            kind = jwt_kind(header, claims)
+            if kind not in clerk.accepted:
+                raise clerk_token.not_accepted(kind)
+            return clerk_token.identity_of(header, claims, clerk.issuer, clerk.authorized_parties, self._clock())
         except BadTokenError as bad:
             self._refused.keep(token, bad)
             raise
 
-    def _claims(self, token: str, kid: str) -> tuple[dict[str, Any], RSAPublicKey]:
+    def _claims(self, token: str, header: Claims) -> tuple[Claims, RSAPublicKey]:
         """The claims and the key that signed them. A newer key is looked for once, if it is time to.
 
         Only a token that could be good apart from its key may cause that look.
         """
+        kid = _kid(header)
         before = self._keys.known(kid)
         key = self._keys.find(kid)
         try:
             return self._verified(token, key, before)
         except (BadSignatureError, UnknownKeyError):
-            self._identity(token, clerk_token.unverified_claims(token))
+            self._identity(token, header, clerk_token.unverified_claims(token))
             if not self._keys.refresh():
                 raise
         return self._verified(token, self._keys.find(kid), before)
 
     def _verified(
         self, token: str, key: RSAPublicKey | None, before: RSAPublicKey | None
-    ) -> tuple[dict[str, Any], RSAPublicKey]:
+    ) -> tuple[Claims, RSAPublicKey]:
         if key is None:
             raise UnknownKeyError("unknown-key", "The token is signed with a key that its issuer does not publish.")
         claims = clerk_token.verified_claims(token, key)
@@ -107,3 +114,8 @@ class TokenVerifier:
             while len(self._remembered) >= MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
             self._remembered[token] = kept
+
+
+def _kid(header: Claims) -> str:
+    """The name of the key that a token says it is signed with."""
+    return str(header.get("kid", ""))

@@ -4,7 +4,7 @@ import hashlib
 
 from throttling.rules.clerk_token import BadTokenError
 
-_FINAL = ("expired", "issuer", "authorized-party", "pending")  # what a right signature vouches for
+_FINAL = ("expired", "issuer", "authorized-party", "pending", "kind", "lifetime")  # what a right signature vouches for
 _MAX_TOKENS = 10_000
 
 

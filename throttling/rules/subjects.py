@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 
 _ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}")
-_KINDS = ("user", "org", "actor", "address", "bad_token")
+_KINDS = ("user", "org", "actor", "machine", "address", "bad_token")
 
 
 def is_id(text: object) -> bool:
