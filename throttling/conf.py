@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
+from throttling.rules.key_set import MIN_BITS
 from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
 from throttling.rules.records import Policy
 from throttling.rules.scopes import ScopesError, ScopeTable, parse_scopes
@@ -99,13 +100,14 @@ def _accepted(names: Iterable[str]) -> frozenset[TokenKind]:
 
 def _public_key(pem: str) -> RSAPublicKey:
     key = load_pem_public_key(pem.replace("\\n", "\n").encode())
-    if not isinstance(key, RSAPublicKey):
+    if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
         raise TypeError
     return key
 
 
 _WHAT_TO_WRITE = {
-    "CLERK_JWT_KEY": "not an RSA public key in PEM form. Copy the key between its BEGIN and END lines, those included.",
+    "CLERK_JWT_KEY": f"not an RSA public key of {MIN_BITS} bits or more in PEM form. "
+    "Copy the key between its BEGIN and END lines, those included.",
     "CLERK_WEBHOOK_SECRET": "not a signing secret. Copy it from the endpoint's page; it begins with whsec_.",
 }
 

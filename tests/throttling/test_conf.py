@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.throttling.clerk import KEY
 from throttling import conf
 
+WEAK = rsa.generate_private_key(65537, 1024).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -21,6 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ({"CLERK_PLAN_TIERS": "pro"}, "CLERK_PLAN_TIERS: cannot read 'pro'"),
         ({"CLERK_PLAN_TIERS": "gold=gold"}, "THROTTLE_RATES: the tier 'gold'"),
         ({"CLERK_ISSUER": "https://c.test", "CLERK_JWT_KEY": "rubbish"}, "CLERK_JWT_KEY: not an RSA public key"),
+        (
+            {"CLERK_ISSUER": "https://c.test", "CLERK_JWT_KEY": WEAK.decode()},
+            "CLERK_JWT_KEY: not an RSA public key of 2048 bits",
+        ),
         ({"CLERK_JWKS_URL": "https://c.test/jwks"}, "CLERK_ISSUER: CLERK_JWKS_URL is set"),
         ({"CLERK_WEBHOOK_SECRET": "whsec_%"}, "CLERK_WEBHOOK_SECRET: not a signing secret"),
         ({"NUM_PROXIES": -1}, "THROTTLE_NUM_PROXIES: cannot be below 0"),

@@ -3,6 +3,7 @@
 import json
 import threading
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,9 @@ from throttling.roles.jwks import KeyStore, KeysUnavailableError, OneKey
 from throttling.rules.key_set import KeySetError, load_key_set, parse_jwks
 from throttling.store.key_shelf import KeyShelf
 
+ENTRIES = json.loads((Path(__file__).parent / "data" / "jwks_entries.json").read_text())
+ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["RSA", "AQAB", "sig", "AA"])
+MEMBERS = st.sampled_from(["kty", "n", "e", "kid", "use", "alg", "key_ops", "x5c"])
 URL = "https://clerk.avo.test/.well-known/jwks.json"
 
 
@@ -258,7 +262,20 @@ def test_threads_of_one_process_fetch_once(redis: DownRedis, clock: FixedClock) 
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "[]", "{}", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "RSA", "kid": "a"}]}']
+    "answer",
+    [
+        "",
+        "[]",
+        "{}",
+        "5",
+        '{"keys": 5}',
+        '{"keys": null}',
+        '{"keys": "n"}',
+        '{"keys": {"a": 1}}',
+        '{"keys": []}',
+        '{"keys": [1]}',
+        '{"keys": [{"kty": "RSA", "kid": "a"}]}',
+    ],
 )
 def test_a_useless_document_replaces_nothing(redis: DownRedis, clock: FixedClock, answer: str) -> None:
     answers = [document(KEY), answer]
@@ -272,15 +289,34 @@ def test_a_useless_document_replaces_nothing(redis: DownRedis, clock: FixedClock
         load_key_set(answer)
 
 
-def test_only_public_rsa_signing_keys_are_taken() -> None:
-    entries = [
-        KEY.jwk,
-        {**OTHER_KEY.jwk, "kid": "enc", "use": "enc"},
-        {**OTHER_KEY.jwk, "kid": "other-alg", "alg": "RS512"},
-        {"kty": "oct", "kid": "secret", "k": "AAAA"},
-        {**OTHER_KEY.jwk, "kid": None},
-    ]
-    assert set(parse_jwks(json.dumps({"keys": entries}), 0.0).keys) == {KEY.kid}
+def jwks_entry(row: dict[str, Any]) -> Any:
+    """What a row of the table stands for: itself, or a good key with changes, of which None leaves a member out."""
+    if not isinstance(row["entry"], dict):
+        return row["entry"]
+    changed = OTHER_KEY.jwk | row["entry"]["changes"]
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+@pytest.mark.parametrize("row", ENTRIES, ids=[row["name"] for row in ENTRIES])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_cannot_be_used_is_ignored(row: dict[str, Any], place: int) -> None:
+    entries = [KEY.jwk]
+    entries.insert(place, jwks_entry(row))
+    found = set(parse_jwks(json.dumps({"keys": entries}), 0.0).keys)
+    assert found == ({KEY.kid, OTHER_KEY.kid} if row["usable"] else {KEY.kid})
+
+
+@pytest.mark.parametrize("row", [row for row in ENTRIES if not row["usable"]], ids=lambda row: row["name"])
+def test_an_unusable_entry_of_a_known_name_takes_no_key_away(row: dict[str, Any]) -> None:
+    entry = jwks_entry(row)
+    if isinstance(entry, dict) and "kid" in entry:
+        entry["kid"] = KEY.kid if isinstance(entry["kid"], str) else entry["kid"]
+    assert parse_jwks(json.dumps({"keys": [KEY.jwk, entry]}), 0.0).keys == {KEY.kid: KEY.public}
+
+
+@given(st.recursive(ODD, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=5)))
+def test_no_json_beside_a_good_key_takes_it_away(odd: Any) -> None:
+    assert KEY.kid in parse_jwks(json.dumps({"keys": [odd, KEY.jwk]}), 0.0).keys
 
 
 def test_an_unreadable_stored_set_is_fetched_again(redis: DownRedis, clock: FixedClock) -> None:

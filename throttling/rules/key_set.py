@@ -8,7 +8,9 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-_MIN_BITS = 2048
+MIN_BITS = 2048
+_MAX_BITS = 8192
+_MAX_EXPONENT_BITS = 64
 
 
 class KeySetError(ValueError):
@@ -28,15 +30,18 @@ class KeySet:
 
 
 def parse_jwks(document: str, fetched_at: float) -> KeySet:
-    """The RSA signing keys of ``document`` (RFC 7517); others are left out. Raises KeySetError if none is left."""
+    """The RSA signing keys of ``document``; what cannot be used is ignored (RFC 7517, section 5).
+
+    Raises KeySetError if no key is left.
+    """
     try:
-        entries = json.loads(document)["keys"]
-        keys = {entry["kid"]: _key(entry) for entry in entries if _is_for_rs256(entry)}
-    except (ValueError, TypeError, KeyError, RecursionError, jwt.PyJWTError) as error:
+        entries = list(json.loads(document)["keys"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise KeySetError(f"not a JWKS document: {type(error).__name__}") from None
-    keys = {kid: key for kid, key in keys.items() if key.key_size >= _MIN_BITS}
+    usable = [(entry["kid"], _key(entry)) for entry in entries if _is_for_rs256(entry)]
+    keys = {kid: key for kid, key in usable if key is not None}
     if not keys:
-        raise KeySetError(f"no RSA key of at least {_MIN_BITS} bits for RS256 in it")
+        raise KeySetError(f"no RSA key of {MIN_BITS} to {_MAX_BITS} bits for RS256 in it")
     return KeySet(document, keys, fetched_at)
 
 
@@ -55,13 +60,21 @@ def _is_for_rs256(entry: object) -> bool:
         and entry.get("kty") == "RSA"
         and entry.get("use", "sig") == "sig"
         and entry.get("alg", "RS256") == "RS256"
-        and isinstance(entry.get("kid"), str)
+        and "verify" in _operations(entry.get("key_ops", ["verify"]))
+        and all(isinstance(entry.get(name), str) for name in ("kid", "n", "e"))
         and "d" not in entry
     )
 
 
-def _key(entry: Mapping[str, Any]) -> RSAPublicKey:
-    key = jwt.PyJWK.from_dict(dict(entry), algorithm="RS256").key
-    if not isinstance(key, RSAPublicKey):
-        raise TypeError("a private key")
-    return key
+def _operations(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _key(entry: Mapping[str, Any]) -> RSAPublicKey | None:
+    """None for numbers that make no key, or one too weak to trust or too large to check quickly."""
+    try:
+        key = jwt.PyJWK.from_dict({name: entry[name] for name in ("kty", "n", "e")}, algorithm="RS256").key
+    except (ValueError, jwt.PyJWTError):
+        return None
+    is_usable = isinstance(key, RSAPublicKey) and MIN_BITS <= key.key_size <= _MAX_BITS
+    return key if is_usable and key.public_numbers().e.bit_length() <= _MAX_EXPONENT_BITS else None
