@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from avo_project.problem_details import Problem
 from throttling import conf
 from throttling.models import PlanChange
-from throttling.rules.webhook_events import EventError, PlanEvent, read_event
+from throttling.rules.webhook_events import EventError, PlanEvent, read_event, usable_signatures
 
 _LONGEST_ID = 80  # the column has 100, and a message's further changes are told apart behind its id
 
@@ -33,21 +33,24 @@ class ClerkWebhook(APIView):
         super().initial(request, *args, **kwargs)
 
     def post(self, request: Request) -> Response:
-        message_id, event = _verified(request)
+        message_id, sent_at, event = _verified(request)
         try:
-            changes = read_event(event)
+            changes = read_event(event, sent_at)
         except EventError as error:
             raise Problem(422, "unusable-event", str(error)) from None
         return Response({"status": _keep(message_id, changes) if changes else "ignored"})
 
 
-def _verified(request: Request) -> tuple[str, Any]:
+def _verified(request: Request) -> tuple[str, float, Any]:
+    """The message's id, when it was sent (Unix seconds), and the event."""
     webhook = conf.load().webhook
     assert webhook is not None  # else there is no such route
     # Svix signs by the Standard Webhooks scheme under header names of its own.
     signed = {f"webhook-{part}": request.headers.get(f"svix-{part}", "") for part in ("id", "timestamp", "signature")}
+    signed["webhook-signature"] = usable_signatures(signed["webhook-signature"])
     try:
-        return _kept_id(signed["webhook-id"]), webhook.verify(request.body, signed)
+        event = webhook.verify(request.body, signed)
+        return _kept_id(signed["webhook-id"]), float(signed["webhook-timestamp"]), event
     except (WebhookVerificationError, ValueError, RecursionError) as error:
         raise Problem(400, "bad-signature", f"The message is not from Clerk or too old: {error}") from None
 
@@ -64,7 +67,7 @@ def _keep(message_id: str, changes: list[PlanEvent]) -> str:
             subject=change.subject,
             plan=change.plan,
             is_active=change.is_active,
-            event_type=change.event_type[:60],
+            event_type=change.event_type,
             event_at=datetime.fromtimestamp(change.at, UTC),
         )
         for place, change in enumerate(changes)

@@ -1,15 +1,25 @@
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from svix.webhooks import Webhook
 
 from throttling.models import PlanChange
 from throttling.roles.plans import current_plan
 from throttling.rules.webhook_events import EventError, read_event
 
+EVENTS = json.loads((Path(__file__).parent / "data" / "webhook_events.json").read_text())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["subscription.x", "\ud800"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["items", "payer", "plan"]), inner),
+    max_leaves=10,
+)
+NOW = 1_800_000_000.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +125,48 @@ class TestWebhook:
         response = post(client, event(payer={}, status="active", plan={"slug": "pro"}))
         assert (response.status_code, response.json()["detail"]) == (422, "The event names no payer.")
 
+    @pytest.mark.parametrize("case", EVENTS, ids=[case["name"] for case in EVENTS])
+    def test_signed_events_of_any_shape(self, client: Any, case: dict[str, Any]) -> None:
+        answer = post(client, case["body"])
+        assert (answer.status_code, answer.json().get("status")) == (case["status"], case.get("says", case["status"]))
+        assert answer.headers["Content-Type"].endswith("json")
+
+    @given(JSON)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_signed_json_is_an_error_of_ours(self, client: Any, body: Any) -> None:
+        assert post(client, json.dumps(body)).status_code in (200, 422)
+
+    @given(st.dictionaries(st.sampled_from(["type", "data", "timestamp"]), JSON))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_no_odd_part_of_an_event_is_an_error_of_ours(self, client: Any, odd: dict[str, Any]) -> None:
+        body = event("subscription.updated", items=[item()], payer={"user_id": "user_alice"}) | odd
+        assert post(client, json.dumps(body)).status_code in (200, 422)
+
+    def test_no_event_happened_after_it_was_sent(self, client: Any) -> None:
+        """Or its plan would outlast every later change."""
+        sent = timezone.now().replace(microsecond=0)
+        post(client, event(at=3_360_000_000.0), "msg_1", sent)
+        post(client, event(at=sent.timestamp() + 1, **item("pro", "ended")), "msg_2", sent + timedelta(seconds=2))
+        assert PlanChange.objects.earliest("event_at").event_at == sent
+        assert current_plan("user:user_alice") is None
+
+    @pytest.mark.parametrize(
+        "beside", ["nonsense", "v1", "v1,", "v1,%%%", "v1,AAAA", "v1,é", "v2,abc", ",", "v1,A,B", "v1a,", "\ud800"]
+    )
+    @pytest.mark.parametrize("form", ["{beside} {good}", "{good} {beside}", "{beside}  {beside} {good}"])
+    def test_a_good_signature_is_found_beside_any_other(self, client: Any, beside: str, form: str) -> None:
+        sent, text = timezone.now(), json.dumps(event())
+        good = Webhook(SECRET).sign("msg_1", sent, text)
+        headers = {"svix-id": "msg_1", "svix-timestamp": str(int(sent.timestamp()))}
+        headers["svix-signature"] = form.format(beside=beside, good=good)
+        answer = client.post("/webhooks/clerk", text, content_type="application/json", headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"status": "stored"})
+
+    @pytest.mark.parametrize("moment", ["nan", "inf", "-1", "1e400", "soon", "", "9" * 400, "1_790_000_000"])
+    def test_a_moment_that_is_none_is_refused(self, client: Any, moment: str) -> None:
+        headers = {"svix-id": "m", "svix-timestamp": moment, "svix-signature": "v1," + "A" * 43 + "="}
+        assert client.post("/webhooks/clerk", "{}", content_type="application/json", headers=headers).status_code == 400
+
     def test_it_is_neither_throttled_nor_counted(self, client: Any) -> None:
         assert "RateLimit" not in post(client, event()).headers
 
@@ -128,7 +180,7 @@ def test_a_subscription_carries_all_its_items() -> None:
         "rubbish",
     ]
     changes = read_event(
-        event("subscription.updated", payer={"organization_id": "org_desk", "user_id": "u"}, items=items)
+        event("subscription.updated", payer={"organization_id": "org_desk", "user_id": "u"}, items=items), NOW
     )
     assert [(change.subject, change.plan, change.is_active) for change in changes] == [
         ("org:org_desk", "free_user", False),
@@ -137,7 +189,7 @@ def test_a_subscription_carries_all_its_items() -> None:
 
 
 def test_a_cancelled_plan_is_served_to_its_end() -> None:
-    assert read_event(event("subscriptionItem.canceled", **item("pro", "canceled"))) == []
+    assert read_event(event("subscriptionItem.canceled", **item("pro", "canceled")), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -145,4 +197,4 @@ def test_a_cancelled_plan_is_served_to_its_end() -> None:
 )
 def test_what_is_no_event(broken: Any) -> None:
     with pytest.raises(EventError):
-        read_event(broken)
+        read_event(broken, NOW)
