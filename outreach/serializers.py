@@ -4,8 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from avo_project.redaction import redacted
 from outreach.models import Attempt, Touch
 from outreach.roles.waiting import Waiting
+
+_PAYLOAD = ("recipient", "subject", "idempotency_key")
 
 
 class TouchRequest(serializers.Serializer[Any]):
@@ -32,12 +35,15 @@ class AttemptShown(serializers.ModelSerializer[Attempt]):
 
 
 class TouchShown(serializers.Serializer[Any]):
-    """A touch and why it waits; ``waiting_*`` are null when nothing holds it."""
+    """A touch and why it waits; ``waiting_*`` are null when nothing holds it.
+
+    Who neither queued it nor may see payloads gets null for what names the recipient.
+    """
 
     id = serializers.UUIDField()
     inbox = serializers.CharField()
-    recipient = serializers.CharField()
-    subject = serializers.CharField()
+    recipient = serializers.CharField(allow_null=True)
+    subject = serializers.CharField(allow_null=True)
     status = serializers.ChoiceField(Touch.Status.choices)
     reason = serializers.CharField()
     attempts = serializers.IntegerField()
@@ -50,9 +56,10 @@ class TouchShown(serializers.Serializer[Any]):
     history = AttemptShown(many=True)
 
 
-def shown(touch: Touch, waiting: Waiting) -> dict[str, Any]:
-    """The body of a GET."""
-    return {
+def shown(touch: Touch, waiting: Waiting, *, with_payload: bool) -> dict[str, Any]:
+    """The body of a GET. Without payload no recipient is named, nor what a server said of one."""
+    history = AttemptShown(touch.attempts.order_by("pk"), many=True).data
+    body = {
         "id": str(touch.pk),
         "inbox": touch.inbox.address,
         "recipient": touch.recipient,
@@ -66,5 +73,10 @@ def shown(touch: Touch, waiting: Waiting) -> dict[str, Any]:
         "idempotency_key": touch.idempotency_key,
         "created_at": touch.created_at,
         "finished_at": touch.finished_at,
-        "history": AttemptShown(touch.attempts.order_by("pk"), many=True).data,
+        "history": history,
     }
+    if with_payload:
+        return body
+    told = {"reason": redacted(touch.reason), "waiting_text": redacted(waiting.text)}
+    attempts = [{**one, "detail": redacted(one["detail"])} for one in history]
+    return body | dict.fromkeys(_PAYLOAD) | told | {"history": attempts}

@@ -8,7 +8,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -36,12 +35,14 @@ class TouchPermission(BasePermission):
         return bool(request.user and request.user.is_authenticated and any(map(request.user.has_perm, enough)))
 
 
-class _TouchAPI(APIView):
-    authentication_classes = (TokenAuthentication, *APIView.authentication_classes)
+def may_see_payload(user: Any, touch: Touch) -> bool:
+    """Whether ``user`` may see whom a touch goes to and what it says: by the permission that the admin asks for too."""
+    return bool(user.has_perm("outreach.view_touch_payload"))
+
+
+class TouchesView(APIView):
     permission_classes = (TouchPermission,)
 
-
-class TouchesView(_TouchAPI):
     @extend_schema(request=TouchRequest, responses={202: TouchAccepted})
     def post(self, request: Request) -> Response:
         """Queues one touch. A repeated ``idempotency_key`` is answered with the touch that holds it."""
@@ -54,13 +55,16 @@ class TouchesView(_TouchAPI):
         return Response({"id": accepted.touch_id, "status": accepted.status}, status=202)
 
 
-class TouchView(_TouchAPI):
+class TouchView(APIView):
+    permission_classes = (TouchPermission,)
+
     @extend_schema(parameters=[OpenApiParameter("touch_id", UUID, OpenApiParameter.PATH)], responses=TouchShown)
     def get(self, request: Request, touch_id: str) -> Response:
         """A touch: its state, its tries, why it waits and until when."""
         touch = get_object_or_404(Touch.objects.select_related("inbox"), pk=_uuid(touch_id))
         view = QueueView.connect()
-        return Response(shown(touch, touch_waiting(touch, view, view.now_ms())))
+        with_payload = may_see_payload(request.user, touch)
+        return Response(shown(touch, touch_waiting(touch, view, view.now_ms()), with_payload=with_payload))
 
 
 def _uuid(text: str) -> UUID:

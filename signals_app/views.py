@@ -1,13 +1,9 @@
 """The events over HTTP."""
 
-from typing import cast
-
 from drf_spectacular.utils import extend_schema
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
-from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from signals_app.roles import inspection
@@ -16,21 +12,9 @@ from signals_app.serializers import EventPageSerializer, EventQuerySerializer
 
 
 class SignedInView(APIView):
-    """Callers sign in with a session token, an API token, or the admin's session."""
+    """Anonymous callers are told to sign in."""
 
-    authentication_classes = [
-        *cast("list[type[BaseAuthentication]]", api_settings.DEFAULT_AUTHENTICATION_CLASSES),
-        TokenAuthentication,
-        SessionAuthentication,
-    ]
-
-    def get_authenticate_header(self, request: Request) -> str:
-        return super().get_authenticate_header(request) or 'Bearer realm="api"'
-
-    def check_permissions(self, request: Request) -> None:
-        if not request.user.is_authenticated:
-            raise NotAuthenticated("Sign in to see signals.")
-        super().check_permissions(request)
+    permission_classes = (IsAuthenticated,)
 
 
 class EventsView(SignedInView):

@@ -7,16 +7,20 @@ class ThrottlingConfig(AppConfig):
 
     def ready(self) -> None:
         from django.core.signals import setting_changed
+        from django.db.models.signals import post_save
+        from rest_framework.authtoken.models import Token, TokenProxy
 
         from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
         from throttling import conf, console, openapi  # noqa: F401 - openapi registers itself
-        from throttling.roles import inspection, process
+        from throttling.roles import api_keys, inspection, process
 
         try:
             conf.load()
         except conf.ConfError as error:
             raise SystemExit(str(error)) from None
         setting_changed.connect(process.forget, dispatch_uid="throttling")
+        for model in (Token, TokenProxy):
+            post_save.connect(api_keys.adopt, sender=model, dispatch_uid=f"throttling.{model.__name__}")
         register_live_source("throttling", inspection.metrics)
         register_console(console.CONSOLE)

@@ -1,78 +1,109 @@
-"""DRF's authentication by Clerk session tokens."""
+"""DRF's authentication: the one way in which every route of the API finds out who calls."""
 
 import re
 from typing import Any
 
+from django.conf import settings
+from django.db import DatabaseError
 from prometheus_client import Counter
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from avo_project.problem_details import Problem
 from throttling import conf
 from throttling.roles import process
 from throttling.roles.answers import refusal
+from throttling.roles.api_keys import VerifiedKey
 from throttling.roles.callers import ClerkUser
 from throttling.roles.jwks import KeysUnavailableError
-from throttling.roles.token_verifier import TokenVerifier
 from throttling.roles.toll import RECEIPT
-from throttling.rules.clerk_token import BadTokenError, Identity
+from throttling.rules.api_keys import is_key
+from throttling.rules.clerk_token import BadTokenError, Identity, not_accepted
 from throttling.rules.scopes import EVERY_TOKEN
+from throttling.rules.token_kinds import TokenKind, opaque_kind
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
-_BEARER_ANYWHERE = re.compile(r"(^|,)\s*bearer", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"(?P<scheme>[^ ]*) *(?P<token>.*)", re.DOTALL)
+Found = tuple[Any, VerifiedKey | Identity]
 
 
-def bearer_token(header: str) -> str | None:
-    """The token in an Authorization field: ``1*SP`` follows the scheme, in any letter case (RFC 9110, section 11.4).
+class CredentialAuthentication(BaseAuthentication):
+    """The Authorization field makes a caller, or 401: a bad credential never falls back to anonymous.
 
-    None for another scheme; the empty string, which no token is, for a Bearer written in any other way.
-    """
-    scheme, _, token = header.strip().partition(" ")
-    if scheme.lower() == "bearer":
-        return token.lstrip(" ")
-    return "" if _BEARER_ANYWHERE.search(header) else None
-
-
-class ClerkAuthentication(BaseAuthentication):
-    """A Bearer token makes a ClerkUser, or 401: a bad one never falls back to anonymous.
-
-    Without Clerk in the settings, tokens are ignored and everybody is anonymous.
+    ``Bearer`` takes Clerk's tokens and the API's own keys, ``Token`` its own keys. ``request.auth`` says until when
+    the caller may be served (``expires_at``: Unix seconds, or None) and with which ``scopes``.
     """
 
-    def authenticate(self, request: Request) -> tuple[ClerkUser, Identity] | None:
-        verifier = process.verifier()
-        if verifier is None:
+    def authenticate(self, request: Request) -> Found | None:
+        header = request.META.get("HTTP_AUTHORIZATION", "").strip(" ")
+        if not header:
             return None
-        token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
-        if token is None:
-            return None
-        caller = verifier.recall(token) or self._check(request, verifier, token)
-        _require_scope(request, caller, caller.identity.scopes)
-        return caller, caller.identity
+        scheme, token = _CREDENTIAL.fullmatch(header).groups()  # type: ignore[union-attr]  # it matches every text
+        caller, auth = _recalled(request, scheme.lower(), token) or _checked(request, scheme.lower(), token)
+        _require_scope(request, caller, auth.scopes)
+        return caller, auth
 
     def authenticate_header(self, request: Request) -> str:
         return _CHALLENGE
 
-    def _check(self, request: Request, verifier: TokenVerifier, token: str) -> ClerkUser:
-        """A token not seen before. Its address is looked at first, since cryptography costs more than a look."""
-        toll = process.toll()
-        if refused := toll.barred(request.META):
-            raise refusal(refused)
-        try:
-            return verifier.check(token)
-        except KeysUnavailableError:
-            request.META[RECEIPT] = None  # nobody pays for what is nobody's fault
-            raise Problem(
-                503, "keys-unavailable", "Tokens cannot be checked now. Try again.", headers={"Retry-After": "5"}
-            ) from None
-        except BadTokenError as bad:
-            BAD_TOKENS.labels(bad.reason).inc()
-            receipt = toll.charge_bad_token(request.META)
-            if not receipt.outcome.allowed:
-                raise refusal(receipt) from None
-            challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
-            raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None
+
+class AdminSessionAuthentication(SessionAuthentication):
+    """The session of somebody who is signed in to the admin. Who sends no cookie is not looked for."""
+
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        return super().authenticate(request) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+
+
+def _is_own_key(scheme: str, token: str) -> bool:
+    return scheme == "token" or (scheme == "bearer" and is_key(token))
+
+
+def _recalled(request: Request, scheme: str, token: str) -> Found | None:
+    """The caller with a credential that was checked before and is still good. A write looks at its API key anew."""
+    if _is_own_key(scheme, token):
+        key = process.api_keys().recall(token) if request.method in SAFE_METHODS else None
+        return (key.user, key) if key else None
+    verifier = process.verifier() if scheme == "bearer" else None
+    caller = verifier.recall(token) if verifier else None
+    return (caller, caller.identity) if caller else None
+
+
+def _checked(request: Request, scheme: str, token: str) -> Found:
+    """A credential not seen lately. Its address is looked at first, since checking costs more than a look."""
+    toll = process.toll()
+    is_known = _is_own_key(scheme, token) and process.api_keys().is_remembered(token)
+    if not is_known and (refused := toll.barred(request.META)):
+        raise refusal(refused)
+    try:
+        return _verified(scheme, token)
+    except (KeysUnavailableError, DatabaseError):
+        request.META[RECEIPT] = None  # nobody pays for what is nobody's fault
+        raise Problem(
+            503, "keys-unavailable", "Tokens cannot be checked now. Try again.", headers={"Retry-After": "5"}
+        ) from None
+    except BadTokenError as bad:
+        BAD_TOKENS.labels(bad.reason).inc()
+        receipt = toll.charge_bad_token(request.META)
+        if not receipt.outcome.allowed:
+            raise refusal(receipt) from None
+        challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
+        raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None
+
+
+def _verified(scheme: str, token: str) -> Found:
+    """Raises BadTokenError, KeysUnavailableError, DatabaseError."""
+    if _is_own_key(scheme, token):
+        key = process.api_keys().check(token)
+        return key.user, key
+    if scheme != "bearer":
+        raise BadTokenError("scheme", "Credentials are taken as Bearer or Token alone.")
+    verifier = process.verifier()
+    if verifier is None:
+        raise not_accepted(opaque_kind(token) or TokenKind.SESSION)
+    caller: ClerkUser = verifier.check(token)
+    return caller, caller.identity
 
 
 def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None) -> None:
@@ -85,11 +116,10 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     receipt = process.toll().charge(request.META, caller, 1)
     if not receipt.outcome.allowed:
         raise refusal(receipt)
-    names = " or ".join(sorted(needed)) or "none"
     challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
     raise Problem(
         403,
         "insufficient-scope",
-        f"The token's scopes do not open this route. What does: {names}.",
+        f"The token's scopes do not open this route. What does: {' or '.join(sorted(needed)) or 'none'}.",
         headers={"WWW-Authenticate": challenge},
     )

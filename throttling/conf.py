@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from throttling.rules.key_set import MIN_BITS
 from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
 from throttling.rules.records import Policy
-from throttling.rules.scopes import ScopesError, ScopeTable, parse_scopes
+from throttling.rules.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
 from throttling.rules.token_kinds import TokenKind
 
 
@@ -47,6 +47,11 @@ class ThrottlingConf:
     webhook: Webhook | None
     scopes: ScopeTable
     processes: int = 1
+
+    @property
+    def named_scopes(self) -> list[str]:
+        """What a key may be limited to."""
+        return [scope for scope in self.scopes.routes if scope != EVERY_TOKEN]
 
 
 @cache

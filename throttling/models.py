@@ -66,6 +66,31 @@ class PlanChange(models.Model):
         return f"{self.subject}: {self.plan} {'active' if self.is_active else 'ended'}"
 
 
+class APIKey(models.Model):
+    """A key of the API's own, by which a service account signs in. Its text is kept nowhere, only ``digest``."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys", verbose_name="account")
+    name = models.CharField(max_length=100, help_text="What uses it, for example: nightly campaign.")
+    shown = models.CharField("begins with", max_length=16, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list, blank=True, help_text="None: whatever its account may do.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: until it is revoked.")
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    text: str | None = None  # no column: for the one page that shows a new key
+
+    class Meta:
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+        ordering = ["-created_at"]
+        permissions = [("operate_apikey", "Can revoke API keys")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown}…)"
+
+
 class RateLimits(models.Model):
     """No table: the admin page over the windows in Redis."""
 

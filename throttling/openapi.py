@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
@@ -10,17 +11,33 @@ from avo_project.problem_details import MEDIA_TYPE, problem_body
 Schema = dict[str, Any]
 
 
-class ClerkScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "throttling.authentication.ClerkAuthentication"
-    name = "clerk"
+class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "throttling.authentication.CredentialAuthentication"
+    name = ["clerk", "apiKey"]
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "A Clerk session token (RS256). Its plan decides the rate limit.",
-        }
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, str]]:
+        return [
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "A Clerk session token (RS256), whose plan decides the rate limit; or an API key.",
+            },
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Authorization",
+                "description": "An API key of a service account, written as `Token <key>`.",
+            },
+        ]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        return [{name: []} for name in self.name]
+
+
+class AdminSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    target_class = "throttling.authentication.AdminSessionAuthentication"
+    name = "adminSession"
 
 
 def _header(text: str, example: str | int) -> Schema:

@@ -3,12 +3,10 @@
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from throttling.authentication import ClerkAuthentication
 from throttling.roles import process
 from throttling.roles.inspection import standings
 from throttling.roles.toll import RECEIPT, Receipt
@@ -18,7 +16,6 @@ from throttling.serializers import LimitsSerializer
 class Limits(APIView):
     """The caller's tier, policies and what is left of them. Asking costs nothing."""
 
-    authentication_classes = (ClerkAuthentication, TokenAuthentication)
     throttle_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

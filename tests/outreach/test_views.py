@@ -75,7 +75,7 @@ def test_what_is_no_touch_is_a_problem(client: Any, key: str, body: str) -> None
 def test_nobody_without_the_permission(client: Any, django_user_model: Any, redis_of: Any, inbox: Inbox) -> None:
     response = client.post(URL, touch_data(), content_type="application/json")
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     plain = Token.objects.create(user=django_user_model.objects.create_user("plain"))
     response = client.post(
         URL, touch_data(), content_type="application/json", headers={"Authorization": f"Token {plain.key}"}

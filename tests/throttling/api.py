@@ -1,7 +1,6 @@
 """Routes to throttle: small DRF views, so that no other app's route is needed."""
 
 from django.urls import include, path
-from rest_framework.authentication import TokenAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,10 +30,6 @@ class SignedIn(Plain):
     permission_classes = (IsAuthenticated,)
 
 
-class Service(Plain):
-    authentication_classes = (TokenAuthentication,)
-
-
 class Free(Plain):
     throttle_classes = ()
 
@@ -49,7 +44,6 @@ urlpatterns = [
     path("t/dear", Dear.as_view()),
     path("t/unchanged", Unchanged.as_view()),
     path("t/signed-in", SignedIn.as_view()),
-    path("t/service", Service.as_view()),
     path("t/free", Free.as_view()),
     path("t/free-as-view", Plain.as_view(throttle_classes=[])),
     path("t/broken", Broken.as_view()),

@@ -102,7 +102,7 @@ def test_a_version_1_token_has_the_plan_that_clerk_reported(client: Any, with_cl
 
 def test_a_service_account_is_institutional(client: Any, throttling: Any, operator: Any) -> None:
     key = Token.objects.create(user=operator).key
-    response = client.get("/t/service", HTTP_AUTHORIZATION=f"Token {key}")
+    response = client.get("/t/plain", HTTP_AUTHORIZATION=f"Token {key}")
     assert response.headers["RateLimit-Policy"] == '"minute";q=6000;w=60'
     limits = client.get("/api/limits", HTTP_AUTHORIZATION=f"Token {key}").json()
     assert (limits["tier"], limits["subject"]) == ("institutional", f"user:{operator.pk}")

@@ -6,9 +6,13 @@ from typing import Any
 from django.conf import settings
 
 from throttling import conf
+from throttling.roles.api_keys import REFRESH_SECONDS as API_KEY_REFRESH_SECONDS
+from throttling.roles.api_keys import APIKeys
 from throttling.roles.callers import clerk_user
 from throttling.roles.gate import Gate
 from throttling.roles.jwks import KeyStore, OneKey
+from throttling.roles.last_use import PAUSE_SECONDS as LAST_USE_PAUSE_SECONDS
+from throttling.roles.last_use import LastUse
 from throttling.roles.overrides import REFRESH_SECONDS, Overrides
 from throttling.roles.plans import current_plan
 from throttling.roles.tally_buffer import PAUSE_SECONDS, TallyBuffer
@@ -41,7 +45,14 @@ def verifier() -> TokenVerifier | None:
     return TokenVerifier(known.clerk, keys, lambda identity: clerk_user(identity, known.plan_tiers, current_plan))
 
 
+@cache
+def api_keys() -> APIKeys:
+    given = settings.THROTTLING
+    last_use = LastUse(given.get("LAST_USE_PAUSE_SECONDS", LAST_USE_PAUSE_SECONDS))
+    return APIKeys(last_use, given.get("API_KEY_REFRESH_SECONDS", API_KEY_REFRESH_SECONDS))
+
+
 def forget(**kwargs: Any) -> None:
     """Makes everything anew at its next use: after the settings have changed."""
-    for kept in (conf.load, gate, toll, verifier):
+    for kept in (conf.load, gate, toll, verifier, api_keys):
         kept.cache_clear()

@@ -73,7 +73,8 @@ def _make_operator() -> None:
         user.set_password(password)
         user.save(update_fields=["password"])
         _keep("operator_password", password)
-    _keep("operator_token", Token.objects.get_or_create(user=user)[0].key)
+    if made or not (settings.DATA_DIR / "operator_token").exists():  # only a digest is in the database
+        _keep("operator_token", Token.objects.create(user=user).key)
 
 
 def _sample(app_label: str, name: str) -> str:
