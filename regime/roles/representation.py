@@ -1,15 +1,18 @@
 """Ready-made answers: their bytes, their compressed forms made once, their strong ETag, and when 304 will do."""
 
 import gzip
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import zstandard
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from regime.rules.http_fields import IDENTITY, entity_tags, preferred_encoding
+
 _WORTH_COMPRESSING = 512  # bytes
+_ENCODINGS = ("zstd", "gzip")  # best first
 _JSON = "application/json"
 
 
@@ -57,50 +60,30 @@ def answer(request: Request, given: Representation, cache_control: str, confirm_
     Ready-made bytes need no renderer: DRF has negotiated and passes a plain response of Django on as it is.
     """
     asked: Mapping[str, str] = request.META
-    encoding = _encoding(asked.get("HTTP_ACCEPT_ENCODING", "")) if _is_worth_it(given) else "identity"
+    is_worth_it = len(given.body) >= _WORTH_COMPRESSING
+    encoding = preferred_encoding(asked.get("HTTP_ACCEPT_ENCODING", ""), _ENCODINGS) if is_worth_it else IDENTITY
     headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding", "ETag": given.tag.header(encoding)}
-    held = _confirmed(asked.get("HTTP_IF_NONE_MATCH"), given.tag, confirm_seconds)
-    if held is not None:
-        headers["ETag"] = held or headers["ETag"]
-        return HttpResponse(status=304, content_type=_JSON, headers=headers)
-    if encoding != "identity":
+    if if_none_match := asked.get("HTTP_IF_NONE_MATCH"):
+        confirmed = _confirmed(if_none_match, given.tag, encoding, confirm_seconds)
+        if confirmed is not None:
+            return HttpResponse(status=304, content_type=_JSON, headers={**headers, "ETag": confirmed})
+    if encoding != IDENTITY:
         headers["Content-Encoding"] = encoding
     return HttpResponse(given.encoded(encoding), content_type=_JSON, headers=headers)
 
 
-def _is_worth_it(given: Representation) -> bool:
-    return len(given.body) >= _WORTH_COMPRESSING
-
-
-def _confirmed(if_none_match: str | None, tag: Tag, within_seconds: int) -> str | None:
-    """The header value of the held answer that is still right, "" for ``*``, None for none."""
-    if if_none_match is None:
-        return None
-    if if_none_match.strip() == "*":
-        return ""
-    for value in if_none_match.split(","):
-        held = _parsed(value.strip())
-        if held is not None and tag.confirms(held, within_seconds):
-            return value.strip().removeprefix("W/")
+def _confirmed(if_none_match: str, tag: Tag, encoding: str, within_seconds: int) -> str | None:
+    """The ETag of the client's copy that is still right in this encoding, None when it has none."""
+    for value in entity_tags(if_none_match):
+        if value == "*":
+            return tag.header(encoding)
+        held = _parsed(value)
+        if held is not None and held.header(encoding) == value and tag.confirms(held, within_seconds):
+            return value
     return None
 
 
 def _parsed(value: str) -> Tag | None:
-    content, _, rest = value.removeprefix("W/").strip('"').partition(".")
+    content, _, rest = value.strip('"').partition(".")
     second = rest.partition(".")[0]
     return Tag(content, int(second)) if second.isascii() and second.isdigit() and len(second) < 12 else None
-
-
-@lru_cache(maxsize=256)
-def _encoding(accepted: str) -> str:
-    offers = dict(_offers(accepted.split(",")))
-    for encoding in ("zstd", "gzip"):
-        if offers.get(encoding, offers.get("*", False)):
-            return encoding
-    return "identity"
-
-
-def _offers(parts: Iterable[str]) -> Iterable[tuple[str, bool]]:
-    for part in parts:
-        name, _, weight = part.partition(";")
-        yield name.strip().lower(), weight.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")

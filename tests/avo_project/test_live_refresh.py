@@ -42,6 +42,7 @@ class TestAnyPage:
         assert first["ETag"].startswith('"')
         unchanged = operator_client.get(self.LIVE, headers={"If-None-Match": first["ETag"]})
         assert (unchanged.status_code, unchanged.content, unchanged["ETag"]) == (304, b"", first["ETag"])
+        assert not unchanged.has_header("Content-Length")
         assert operator_client.get(self.LIVE, headers={"If-None-Match": '"other"'}).status_code == 200
 
     def test_the_page_names_its_source_and_carries_no_inline_code(self, operator_client: Any) -> None:

@@ -38,3 +38,15 @@ def test_what_is_no_proper_request_is_refused_with_a_problem(system: System, req
 def test_five_hundred_symbols_fit_in_a_query(system: System) -> None:
     symbols = ",".join(f"SYMBOL{number:058}" for number in range(500))
     assert system.get(f"/api/intelligence/regime?symbols={symbols}").status_code == 200
+
+
+def test_an_answer_without_content_has_no_length(system: System) -> None:
+    url = "/api/intelligence/regime"
+    first = system.get(url, headers={"Accept-Encoding": "identity;q=1, gzip;q=0.5"})
+    assert "Content-Encoding" not in first.headers
+    unchanged = system.get(
+        url, headers={"Accept-Encoding": "identity", "If-None-Match": f"bare, W/{first.headers['ETag']}"}
+    )
+    assert (unchanged.status_code, unchanged.headers["ETag"]) == (304, first.headers["ETag"])
+    assert "Content-Length" not in unchanged.headers
+    assert "Transfer-Encoding" not in unchanged.headers

@@ -1,7 +1,9 @@
 import gzip
+import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ from tests.regime.states import a_state, only, plain_hset
 from tests.regime.web_process import fresh_web_process
 
 URL = "/api/intelligence/regime"
+_IF_NONE_MATCH = json.loads((Path(__file__).parent / "data" / "if_none_match.json").read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +144,29 @@ def test_an_unchanged_state_is_confirmed_and_a_changed_one_is_not(client: Client
     assert get(client, "/X", **{"If-None-Match": tag}).status_code == 200
 
 
+@pytest.mark.parametrize(("if_none_match", "status", "why"), _IF_NONE_MATCH["cases"])
+def test_only_a_tag_of_the_answer_confirms_it(
+    client: Client, cycle: Cycle, now: float, if_none_match: str, status: int, why: str
+) -> None:
+    cycle.write([a_state("X", now)])
+    tag = get(client, "/X").headers["ETag"]
+    asked = if_none_match.replace("TAG", tag).replace("BARE", tag.strip('"'))
+    response = get(client, "/X", **{"If-None-Match": asked})
+    assert response.status_code == status, why
+    if status == 304:
+        assert response.headers["ETag"] == tag
+        assert not response.has_header("Content-Length")
+
+
+def test_a_copy_in_an_encoding_that_is_not_accepted_now_is_not_confirmed(
+    client: Client, cycle: Cycle, now: float
+) -> None:
+    cycle.write([a_state("X", now)])
+    tag = get(client, "/X", **{"Accept-Encoding": "gzip"}).headers["ETag"]
+    assert get(client, "/X", **{"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
+    assert get(client, "/X", **{"If-None-Match": tag}).status_code == 200
+
+
 def test_one_tag_is_one_set_of_bytes(client: Client, cycle: Cycle, now: float) -> None:
     cycle.write([a_state("X", now)])
     seen: dict[str, bytes] = {}
@@ -252,8 +278,10 @@ def test_while_another_process_builds_callers_are_told_to_come_again(client: Cli
     ("accepted", "encoding"),
     [
         ("gzip", "gzip"),
-        ("gzip, zstd;q=0.5", "zstd"),
+        ("gzip, zstd;q=0.5", "gzip"),
         ("zstd;q=0, gzip", "gzip"),
+        ("identity;q=1, gzip;q=0.5", None),
+        ("gzip;q=0.", None),
         ("br", None),
         ("", None),
         ("*", "zstd"),

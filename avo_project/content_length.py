@@ -1,0 +1,20 @@
+"""Django's CommonMiddleware without a Content-Length where RFC 9110, 8.6 allows none."""
+
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.common import CommonMiddleware
+
+_WITHOUT_CONTENT = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class ContentLengthMiddleware(CommonMiddleware):
+    """Django gives every response the length of its own body: in a 304 that is 0, while the field would have to tell
+    the length of the answer that is confirmed, and in a 204 it must not stand at all.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response = super().process_response(request, response)
+        if response.status_code in _WITHOUT_CONTENT:
+            del response.headers["Content-Length"]
+        return response
