@@ -3,38 +3,75 @@
 import re
 from typing import Any
 
-_HIDDEN = "[hidden]"
+MAX_LINE, MAX_TEXT = 2_000, 32_000  # characters; a traceback has many lines, an attacker's text long ones
+_HIDDEN, _CUT = "[hidden]", "[cut]"
 _NOT_YET = r"(?!\[hidden\])"
 _NAMES = r"token|secret|passw(?:or)?d|pwd|api[_-]?key|access[_-]?key|signature|sessionid|csrftoken"
 # A local part as in RFC 5322, quoted or not, in any script. What stands in front of one without a space may go too.
-_LOCAL_PART = r'(?:"[^"\n@]*"|(?<![^\s@"<>(),:;\[\]\\])[^\s@"<>(),:;\[\]\\]+)'
+_LOCAL_PART = r'(?:"[^"\n@]*+"|(?<![^\s@"<>(),:;\[\]\\])[^\s@"<>(),:;\[\]\\]++)'
 
-# In this order: a later rule sees what an earlier one left. What repeats in front of a rule's certain part is bounded,
-# or a long line would take time with the square of its length.
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+# In this order: a later rule sees what an earlier one left. Linear in the length of the text: what repeats without
+# bound is possessive (it never backtracks), and it stops where the next try of the rule may begin.
+RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", _HIDDEN),
-        # user:password@ of a URL; a password may hold any sign but a space or what ends a quoted URL
-        (r'(\w://)[^\s"<>]{0,1000}@', rf"\1{_HIDDEN}@"),
-        (rf"""((?:authori[sz]ation|cookie)["']?\s*[:=]\s*["']?){_NOT_YET}[^"'\n]+""", rf"\1{_HIDDEN}"),
-        (rf"""((?:{_NAMES})\w{{0,20}}["']?\s{{0,3}}[:=]\s{{0,3}}b?["']?){_NOT_YET}[^\s"'&,;)}}\]]+""", rf"\1{_HIDDEN}"),
-        (rf"\b(bearer\s+|basic\s+){_NOT_YET}[^\s\"',]+", rf"\1{_HIDDEN}"),
-        (r"(?-i:eyJ)[\w-]{6,}(?:\.[\w-]*)*", _HIDDEN),
-        (r"\b(whsec_|sk_live_|sk_test_|avo_(?=[0-9a-f]{40}))[\w+/=-]+", rf"\1{_HIDDEN}"),
-        (r"\b(ak_|oat_|mt_)\w{16,}", rf"\1{_HIDDEN}"),
-        (r"""(/u/)[^\s"'<>?#/]+""", rf"\1{_HIDDEN}"),
-        (rf"{_LOCAL_PART}@(?:\[[^\]\s]*\]|[\w.-]*\w)", "[address]"),
-        (r"\b[0-9a-f]{40,}\b", _HIDDEN),
+        (
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+            r"(?:[^-]|-(?!----END ))*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?",
+            _HIDDEN,
+        ),
+        (rf"""((?:authori[sz]ation|cookie)["']?\s{{0,9}}[:=]\s{{0,9}}["']?){_NOT_YET}[^"'\n]++""", rf"\1{_HIDDEN}"),
+        (
+            rf"""((?:{_NAMES})\w{{0,20}}["']?\s{{0,3}}[:=]\s{{0,3}}b?["']?){_NOT_YET}[^\s"'&,;)}}\]]++""",
+            rf"\1{_HIDDEN}",
+        ),
+        (rf"\b(bearer\s++|basic\s++){_NOT_YET}[^\s\"',]++", rf"\1{_HIDDEN}"),
+        (r"(?-i:eyJ)[\w-]{6,}+(?:\.[\w-]*+)*+", _HIDDEN),
+        (r"\b(whsec_|sk_live_|sk_test_)[\w+/=-]++", rf"\1{_HIDDEN}"),
+        (r"""(/u/)[^\s"'<>?#/]++""", rf"\1{_HIDDEN}"),
+        (rf"{_LOCAL_PART}@(?:\[[^\[\]\s@]*+\]|[.-]*+\w++(?:[.-]++\w++)*+)", "[address]"),
+        (r"\b[0-9a-f]{40,}+\b", _HIDDEN),
     )
 )
+_WORD = re.compile(r'[^\s"<>]++')
+_SCHEME = re.compile(r"\w://")
 
 
 def redacted(text: str) -> str:
-    """``text`` without secrets and addresses. It rather hides a word too many; doing it twice changes nothing."""
-    for pattern, replacement in _RULES:
+    """``text`` without secrets and addresses. It rather hides a word too many; doing it twice changes nothing.
+
+    Of a line only the words within its first ``MAX_LINE`` characters are kept, of a text the lines within ``MAX_TEXT``.
+    """
+    text = _WORD.sub(_without_password, cut(text))
+    for pattern, replacement in RULES:
         text = pattern.sub(replacement, text)
     return text
+
+
+def cut(text: str) -> str:
+    """``text`` without what is too long to look through. It ends between words: half a secret is not known for one."""
+    if len(text) <= MAX_LINE:
+        return text
+    *lines, last = text[:MAX_TEXT].split("\n")
+    if len(text) > MAX_TEXT and lines:
+        last = _CUT  # it may end within a secret
+    return "\n".join(map(_cut_line, (*lines, last)))
+
+
+def _cut_line(line: str) -> str:
+    if len(line) <= MAX_LINE:
+        return line
+    words = line[: MAX_LINE - len(_CUT)].rsplit(None, 1)
+    return " ".join((*words[:-1], _CUT))
+
+
+def _without_password(match: re.Match[str]) -> str:
+    """user:password@ of a URL; a password may hold any sign but a space or what ends a quoted URL."""
+    word = match[0]
+    scheme, end = _SCHEME.search(word), word.rfind("@")
+    if scheme is None or end < scheme.end():
+        return word
+    return f"{word[: scheme.end()]}{_HIDDEN}{word[end:]}"
 
 
 def redacted_values(value: Any) -> Any:
