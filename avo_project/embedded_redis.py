@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("verb", choices=["status", "stop"])
     parser.add_argument("data_dir", type=Path)
     chosen = parser.parse_args(arguments)
-    server = EmbeddedServer(chosen.data_dir)
+    server = EmbeddedServer(chosen.data_dir.expanduser())
     if chosen.verb == "stop":
         done = server.stop_if_unused()
         print("stopped" if done else "still in use, or not gone yet")

@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 
@@ -30,27 +30,48 @@ class Environment(environ.Env):  # type: ignore[misc]
         except ValueError:
             stop(var, f"must be a {'whole number' if cast is int else getattr(cast, '__name__', 'value')}.")
 
-    def database(self, default: str) -> dict[str, Any]:
-        """``DATABASE_URL`` as Django's settings of one database."""
+    def database(self, default: Path) -> dict[str, Any]:
+        """``DATABASE_URL`` as Django's settings of one database; the SQLite file ``default`` when it is unset."""
         usage = "cannot be used. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
-        settings: dict[str, Any] = self._settings("DATABASE_URL", self.db_url, _DATABASES, default, usage)
+        if "DATABASE_URL" not in self.ENVIRON:
+            return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
+        settings: dict[str, Any] = self._settings("DATABASE_URL", self.db_url, _DATABASES, usage)
+        settings["NAME"] = self._file_path("DATABASE_URL", "sqlite") or settings["NAME"]
         if not settings["NAME"]:
             stop("DATABASE_URL", usage)
         return settings
 
-    def mail(self, default: str) -> dict[str, Any]:
-        """``EMAIL_URL`` as Django's settings of outgoing mail."""
+    def mail(self, default: Path) -> dict[str, Any]:
+        """``EMAIL_URL`` as Django's settings of outgoing mail; files in the folder ``default`` when it is unset."""
         usage = "cannot be used. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
-        settings: dict[str, Any] = self._settings("EMAIL_URL", self.email_url, _MAIL, default, usage)
-        if self.ENVIRON.get("EMAIL_URL", "").startswith("smtp") and not settings["EMAIL_HOST"]:
+        if "EMAIL_URL" not in self.ENVIRON:
+            return {
+                "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+                "EMAIL_FILE_PATH": str(default),
+            }
+        settings: dict[str, Any] = self._settings("EMAIL_URL", self.email_url, _MAIL, usage)
+        settings["EMAIL_FILE_PATH"] = self._file_path("EMAIL_URL", "filemail") or settings["EMAIL_FILE_PATH"]
+        if self.ENVIRON["EMAIL_URL"].startswith("smtp") and not settings["EMAIL_HOST"]:
             stop("EMAIL_URL", usage)
         return settings
 
-    def _settings(self, name: str, read: Any, schemes: set[str], default: str, usage: str) -> Any:
+    def _settings(self, name: str, read: Any, schemes: set[str], usage: str) -> Any:
+        url = self.ENVIRON[name]
+        if "#" in url:  # what follows would be dropped without a word
+            stop(name, "contains a #. Write %23 in its place.")
         with contextlib.suppress(environ.ImproperlyConfigured, ValueError):  # their words may hold a password
-            if urlsplit(self.ENVIRON.get(name, default)).scheme in schemes:
-                return read(name, default=default)
+            if urlsplit(url).scheme in schemes:
+                return read(name)
         return stop(name, usage)
+
+    def _file_path(self, name: str, scheme: str) -> str:
+        """The path in a URL of ``scheme``, where django-environ takes a plus sign for a space; else an empty text."""
+        parts = urlsplit(self.ENVIRON[name])
+        if parts.scheme != scheme:
+            return ""
+        if parts.query:  # these URLs have no options
+            stop(name, "contains a ?. Write %3F in its place.")
+        return unquote(parts.path[1:])
 
     def http_url(self, name: str) -> str:
         """An http(s) URL without the slash at its end, or an empty text when it is unset."""
@@ -63,7 +84,10 @@ class Environment(environ.Env):  # type: ignore[misc]
 
 def data_dir(default: Path) -> Path:
     """The data folder, made if it is missing."""
-    folder = Path(os.environ.get("AVO_DATA_DIR") or default).expanduser().resolve()
+    try:
+        folder = Path(os.environ.get("AVO_DATA_DIR") or default).expanduser().resolve()
+    except RuntimeError:
+        stop("AVO_DATA_DIR", "starts with ~ and the name of no user. Write the whole path.")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

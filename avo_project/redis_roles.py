@@ -19,7 +19,7 @@ from redis.sentinel import Sentinel
 
 from avo_project.embedded_redis import EmbeddedServer, EmbeddedServerConnection
 from avo_project.many_replies import ManyReplies
-from avo_project.redis_urls import RedisTarget, RedisUrlError, parse_redis_url
+from avo_project.redis_urls import RedisTarget, RedisUrlError, parse_redis_url, unix_socket_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _alias(role: RedisRole, environment: Mapping[str, str], data_dir: Path) -> d
             raise RedisUrlError(f"{variable}: {error}") from None
     else:
         options["EMBEDDED_DATA_DIR"] = str(data_dir)
-        url = f"unix://{EmbeddedServer(data_dir).socket_path}"
+        url = unix_socket_url(EmbeddedServer(data_dir).socket_path)
     # A list, because django-redis splits a plain string at its commas.
     return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": [url], "OPTIONS": options, "KEY_PREFIX": "avo"}
 

@@ -1,9 +1,11 @@
 """Redis URLs: every scheme the contract names, parsed into one record, with errors that never show a password."""
 
+import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 Kind = Literal["single", "unix", "sentinel", "cluster"]
 
@@ -41,6 +43,11 @@ def mask_password(url: str) -> str:
     return _CREDENTIALS.sub("//***@", url) if "://" in url else "***"
 
 
+def unix_socket_url(path: Path) -> str:
+    """The URL that ``parse_redis_url`` reads as ``path``, whatever characters or bytes it has."""
+    return f"unix://{quote(os.fsencode(path))}"
+
+
 def parse_redis_url(url: str) -> RedisTarget:
     """The target that ``url`` names.
 
@@ -52,6 +59,8 @@ def parse_redis_url(url: str) -> RedisTarget:
         kind = _KINDS[parts.scheme]
     except (ValueError, KeyError):
         raise _unusable(url, f"the scheme must be one of {', '.join(_KINDS)}") from None
+    if parts.fragment or url.strip().endswith("#"):
+        raise _unusable(url, "write %23 for #")
     credentials, _, address = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     path, service, database = _place(url, kind, parts)
@@ -84,11 +93,14 @@ def _host(url: str, address: str, default_port: int) -> tuple[str, int]:
 def _place(url: str, kind: Kind, parts: SplitResult) -> tuple[str, str, int]:
     """Socket path, Sentinel service and database, of which each kind has some."""
     steps = parts.path.strip("/").split("/")
-    database = dict(parse_qsl(parts.query)).get("db", "0")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    database = options.get("db", "0")
     if kind == "unix":
         if not parts.path.startswith("/") or parts.path == "/":
             raise _unusable(url, "a unix URL must name the socket's absolute path, like unix:///run/redis.sock")
-        return unquote(parts.path), "", _database(url, database)
+        if options.keys() - {"db"}:
+            raise _unusable(url, "write %3F for a ? in the path; the only option of a unix URL is ?db=")
+        return os.fsdecode(unquote_to_bytes(parts.path)), "", _database(url, database)
     if kind == "sentinel":
         if not steps[0] or len(steps) > 2:
             raise _unusable(url, "a Sentinel URL must end in /service or /service/db")

@@ -65,7 +65,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, Any] = {"default": env.database(default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+DATABASES: dict[str, Any] = {"default": env.database(default=DATA_DIR / "db.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -81,7 +81,7 @@ try:
 except RedisUrlError as error:
     raise SystemExit(str(error)) from None
 
-vars().update(env.mail(default=f"filemail:///{DATA_DIR / 'mail'}"))
+vars().update(env.mail(default=DATA_DIR / "mail"))
 
 # HTTPS ends at a proxy. Its word is believed only if THROTTLE_NUM_PROXIES counts it.
 HTTPS = env.bool("DJANGO_HTTPS", default=False)

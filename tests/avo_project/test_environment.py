@@ -43,8 +43,8 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> environment.Envir
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     env = read(monkeypatch, DATABASE_URL="", EMAIL_URL="", THROTTLE_NUM_PROXIES="", DJANGO_DEBUG="", CLERK_ISSUER="")
-    assert env.database(default="sqlite:////data/db.sqlite3")["NAME"] == "/data/db.sqlite3"
-    assert env.mail(default="filemail:////data/mail")["EMAIL_FILE_PATH"] == "/data/mail"
+    assert env.database(default=Path("/data/db.sqlite3"))["NAME"] == "/data/db.sqlite3"
+    assert env.mail(default=Path("/data/mail"))["EMAIL_FILE_PATH"] == "/data/mail"
     assert env.int("THROTTLE_NUM_PROXIES", default=0) == 0
     assert env.bool("DJANGO_DEBUG", default=False) is False
     assert env.http_url("CLERK_ISSUER") == ""
@@ -62,7 +62,7 @@ def test_the_usual_words_for_true_are_read(monkeypatch: pytest.MonkeyPatch, valu
         ("THROTTLE_NUM_PROXIES", "abc", lambda env: env.int("THROTTLE_NUM_PROXIES", default=0)),
         ("CLERK_ISSUER", "notaurl", lambda env: env.http_url("CLERK_ISSUER")),
         *(
-            ("DATABASE_URL", url, lambda env: env.database(default="sqlite:////x"))
+            ("DATABASE_URL", url, lambda env: env.database(default=Path("/x")))
             for url in (
                 "foo",
                 "mysql://u:sesame@h/d",
@@ -72,7 +72,7 @@ def test_the_usual_words_for_true_are_read(monkeypatch: pytest.MonkeyPatch, valu
             )
         ),
         *(
-            ("EMAIL_URL", url, lambda env: env.mail(default="filemail:///x"))
+            ("EMAIL_URL", url, lambda env: env.mail(default=Path("/x")))
             for url in ("foo", "smtp://u:sesame@:25", "smtp://u:sesame@h:abc", "imap://u:sesame@h")
         ),
     ],
