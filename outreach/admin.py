@@ -95,7 +95,7 @@ class InboxAdmin(ReasonedAdmin):
         return redacted(inbox.pause_reason)
 
 
-_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key")
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key", "draft_digest")
 _TOLD = ("told_reason",)
 
 

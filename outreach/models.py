@@ -115,7 +115,11 @@ def _warm_up(inbox: Inbox) -> WarmUp | None:
 
 
 class Touch(models.Model):
-    """One message to one recipient. ``token`` is the fence: only who shows it, or a higher one, may write the state."""
+    """One message to one recipient. ``token`` is the fence: only who shows it, or a higher one, may write the state.
+
+    ``owner`` is the account that queued it, ``user:<id>``, empty for the command line and null from the time when that
+    was not kept. Its idempotency key belongs to it; ``draft_digest`` tells whether the same touch came again.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -135,7 +139,9 @@ class Touch(models.Model):
     subject = models.CharField(max_length=998, blank=True)
     body = models.TextField()
     metadata = models.JSONField(default=dict, blank=True)
-    idempotency_key = models.CharField(max_length=200, null=True, unique=True)
+    owner = models.CharField("account", max_length=160, null=True, blank=True, default="")
+    idempotency_key = models.CharField(max_length=200, null=True)
+    draft_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=500, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)
@@ -153,6 +159,7 @@ class Touch(models.Model):
             ("view_touch_payload", "Can see recipients and contents of touches"),
         ]
         indexes = [models.Index(fields=["status", "inbox"], name="outreach_touch_status")]
+        constraints = [models.UniqueConstraint(fields=["idempotency_key", "owner"], name="outreach_touch_key")]
 
     def __str__(self) -> str:
         return str(self.pk)

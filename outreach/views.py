@@ -6,19 +6,19 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from avo_project.problem_details import Problem, only_methods
+from avo_project.problem_details import MEDIA_TYPE, Problem, only_methods
 from outreach.models import Touch
 from outreach.roles.intake import Intake
 from outreach.roles.suppression import suppress, touch_of_token
 from outreach.roles.waiting import touch_waiting
-from outreach.rules.touch import MAX_BODY_BYTES, TouchError
+from outreach.rules.touch import MAX_BODY_BYTES, KeyReusedError, TouchError
 from outreach.serializers import TouchAccepted, TouchRequest, TouchShown, shown
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -27,8 +27,11 @@ from outreach.store.lanes import Lanes
 _MAX_REQUEST_BYTES = 6 * MAX_BODY_BYTES + 100_000
 
 
+_KEY_REUSED = OpenApiResponse({"type": "object"}, "The account used this idempotency_key for another touch.")
+
+
 class TouchPermission(BasePermission):
-    """Queueing needs ``outreach.add_touch``; that, or ``outreach.view_touch``, lets one ask how it goes."""
+    """Queueing needs ``outreach.add_touch``; that, or ``outreach.view_touch``, lets one ask how any touch goes."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         enough = {"outreach.add_touch"} | ({"outreach.view_touch"} if request.method == "GET" else set())
@@ -36,20 +39,27 @@ class TouchPermission(BasePermission):
 
 
 def may_see_payload(user: Any, touch: Touch) -> bool:
-    """Whether ``user`` may see whom a touch goes to and what it says: by the permission that the admin asks for too."""
-    return bool(user.has_perm("outreach.view_touch_payload"))
+    """Whether ``user`` may see whom a touch goes to and what it says: as the account that queued it, or by the
+    permission that the admin asks for too."""
+    return bool(touch.owner == _owner(user) or user.has_perm("outreach.view_touch_payload"))
+
+
+def _owner(user: Any) -> str:
+    return f"user:{user.pk}"
 
 
 class TouchesView(APIView):
     permission_classes = (TouchPermission,)
 
-    @extend_schema(request=TouchRequest, responses={202: TouchAccepted})
+    @extend_schema(request=TouchRequest, responses={202: TouchAccepted, (422, MEDIA_TYPE): _KEY_REUSED})
     def post(self, request: Request) -> Response:
-        """Queues one touch. A repeated ``idempotency_key`` is answered with the touch that holds it."""
+        """Queues one touch. The same ``idempotency_key`` with the same touch is answered with the one that holds it."""
         if int(request.META.get("CONTENT_LENGTH") or 0) > _MAX_REQUEST_BYTES:
             raise Problem(413, "too-large", f"body: at most {MAX_BODY_BYTES} bytes are allowed.")
         try:
-            accepted = Intake.connect(time.time).accept(request.data)
+            accepted = Intake.connect(time.time).accept(request.data, _owner(request.user))
+        except KeyReusedError as error:
+            raise Problem(422, "idempotency-key-reused", str(error)) from None
         except TouchError as error:
             raise exceptions.ValidationError({error.field: [error.message]}) from None
         return Response({"id": accepted.touch_id, "status": accepted.status}, status=202)

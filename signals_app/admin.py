@@ -24,16 +24,34 @@ class LiveStreamAdmin(LiveStateAdmin):
         return admin_panels.panels(Search.of(request.GET), partial(self.button, request), may_see_payload)
 
 
+_PAYLOAD = ("direction", "confidence")
+
+
+def _hidden(request: HttpRequest) -> tuple[str, ...]:
+    return () if request.user.has_perm("signals_app.view_event_payload") else _PAYLOAD
+
+
 @admin.register(Execution)
 class ExecutionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Read-only: a row is the record of an effect."""
 
-    list_display = ("executed_at", "symbol", "direction", "confidence", "signal_id")
-    list_filter = ("direction",)
     search_fields = ("symbol", "signal_id")
     ordering = ("-executed_at",)
     date_hierarchy = None
     show_full_result_count = False
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("executed_at", "symbol", *(() if _hidden(request) else _PAYLOAD), "signal_id")
+
+    def get_list_filter(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if _hidden(request) else ("direction",)
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return _hidden(request)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """A filter tells of a field by what it finds, so nobody may filter by what they may not see."""
+        return lookup.split("__")[0] not in _hidden(request) and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,6 +4,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +14,7 @@ from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource
 from signals_app.roles.live_feed import LiveFeed
 from signals_app.serializers import FeedQuerySerializer
-from signals_app.views import SignedInView
+from signals_app.views import SignedInView, may_see_payload
 
 _feed = LiveFeed()
 
@@ -27,6 +28,8 @@ class FeedGate(SignedInView):
         given = {"last_event_id": request.headers.get("Last-Event-ID", ""), **request.query_params.dict()}
         asked = FeedQuerySerializer(data=given)
         asked.is_valid(raise_exception=True)
+        if not may_see_payload(request.user):
+            raise PermissionDenied("The live feed needs the permission to see directions and confidences.")
         return Response(asked.validated_data)
 
 

@@ -40,8 +40,8 @@ class EventSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="Entry id in the stream, <Unix ms>-<sequence>")
     signal_id = serializers.UUIDField()
     symbol = serializers.CharField()
-    direction = serializers.ChoiceField(choices=sorted(DIRECTIONS))
-    confidence = serializers.FloatField(min_value=0, max_value=1)
+    direction = serializers.ChoiceField(choices=sorted(DIRECTIONS), allow_null=True)
+    confidence = serializers.FloatField(min_value=0, max_value=1, allow_null=True)
     published_at = serializers.IntegerField(allow_null=True, help_text="Unix milliseconds")
     extra = serializers.DictField(child=serializers.CharField(), help_text="Fields the publisher added")
 

@@ -5,13 +5,14 @@ import itertools
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 import orjson
 from django.db import transaction
+from django.db.models import Q
 
 from avo_project.store_failures import REDIS_FAILURES
 from outreach.models import Inbox, Touch
@@ -20,8 +21,10 @@ from outreach.roles.suppression import suppressed_keys
 from outreach.rules.reservation import Arrivals
 from outreach.rules.touch import (
     Draft,
+    KeyReusedError,
     TouchError,
     check_recipient,
+    draft_digest,
     new_touch_id,
     parse_draft,
     recipient_key,
@@ -30,19 +33,23 @@ from outreach.store.lanes import Lanes
 
 logger = logging.getLogger(__name__)
 BATCH = 500
+COMMAND_LINE = ""
+_LOOKED_AT = ("id", "status", "idempotency_key", "owner", "draft_digest")
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A touch that the ledger holds. ``is_repeat``: it was there before, under the same idempotency key."""
+    """A touch that the ledger holds. ``is_repeat``: it was there before, under the same idempotency key of the same
+    account; ``is_conflict``: and is another one than what came now, which is not queued."""
 
     touch_id: str
     status: str
     is_repeat: bool = False
+    is_conflict: bool = False
 
 
 class Intake:
-    """Takes drafts in; ``now`` gives Unix seconds."""
+    """Takes drafts in for an ``owner`` (see ``Touch``); ``now`` gives Unix seconds."""
 
     def __init__(self, lanes: Lanes, now: Callable[[], float]) -> None:
         self._lanes = lanes
@@ -52,21 +59,23 @@ class Intake:
     def connect(cls, now: Callable[[], float]) -> Self:
         return cls(Lanes.connect(), now)
 
-    def accept(self, data: object) -> Accepted:
-        """One touch from decoded JSON. Raises TouchError."""
-        [accepted] = self.accept_drafts([place(parse_draft(data), InboxNames())])
+    def accept(self, data: object, owner: str = COMMAND_LINE) -> Accepted:
+        """One touch from decoded JSON. Raises TouchError, KeyReusedError."""
+        [accepted] = self.accept_drafts([place(parse_draft(data), InboxNames())], owner)
+        if accepted.is_conflict:
+            raise KeyReusedError
         return accepted
 
-    def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]]) -> list[Accepted]:
+    def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]], owner: str = COMMAND_LINE) -> list[Accepted]:
         """Writes checked drafts in one transaction, pushes them once it is committed; an answer for each, in order."""
         with transaction.atomic():
             suppressed = suppressed_keys(recipient_key(draft.recipient) for draft, _ in drafts)
-            rows = [self._row(draft, inbox, suppressed) for draft, inbox in drafts]
+            rows = [self._row(draft, inbox, owner, suppressed) for draft, inbox in drafts]
             kept = _insert(rows)
             transaction.on_commit(lambda: self._push([row for row in rows if kept.get(row.pk) is row]))
         return [_answer(row, kept[row.pk]) for row in rows]
 
-    def _row(self, draft: Draft, inbox: Inbox, suppressed: set[str]) -> Touch:
+    def _row(self, draft: Draft, inbox: Inbox, owner: str, suppressed: set[str]) -> Touch:
         now = self._now()
         key = recipient_key(draft.recipient)
         is_delayed = draft.not_before is not None and draft.not_before > now
@@ -79,7 +88,9 @@ class Intake:
             subject=draft.subject,
             body=draft.body,
             metadata=draft.metadata,
+            owner=owner,
             idempotency_key=draft.idempotency_key,
+            draft_digest=draft_digest(draft, inbox.pk) if draft.idempotency_key else "",
             status=Touch.Status.SUPPRESSED if key in suppressed else status,
             reason="the recipient is suppressed" if key in suppressed else "",
             due_at=datetime.fromtimestamp(draft.not_before, UTC) if is_delayed and draft.not_before else None,
@@ -133,13 +144,25 @@ def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
     return {row.pk: stored.get(row.idempotency_key or "", first.get(row.idempotency_key or "", row)) for row in rows}
 
 
-def _stored(wanted: Iterable[str]) -> dict[str, Touch]:
-    rows = Touch.objects.filter(idempotency_key__in=list(wanted)).only("id", "status", "idempotency_key")
-    return {row.idempotency_key: row for row in rows if row.idempotency_key}
+def _stored(wanted: Mapping[str, Touch]) -> dict[str, Touch]:
+    """The owner's rows under the keys of the ``wanted`` ones. From the time before owners were kept, the same touch."""
+    owners = Q(owner__in={row.owner for row in wanted.values()}) | Q(owner=None)
+    rows = Touch.objects.filter(owners, idempotency_key__in=list(wanted))
+    named = [(row.idempotency_key or "", row) for row in rows.only(*_LOOKED_AT)]
+    old = {key: row for key, row in named if row.owner is None and _says_the_same(row, wanted[key])}
+    return old | {key: row for key, row in named if row.owner is not None}
+
+
+def _says_the_same(row: Touch, wanted: Touch) -> bool:
+    names = ("inbox_id", "recipient_key", "subject", "body", "metadata")
+    return all(getattr(row, name) == getattr(wanted, name) for name in names)
 
 
 def _answer(row: Touch, holder: Touch) -> Accepted:
-    return Accepted(str(holder.pk), holder.status, is_repeat=holder is not row)
+    """Without a digest a touch is from before, and was found the same, or was forgotten since: nobody can tell."""
+    is_repeat = holder is not row
+    is_conflict = is_repeat and holder.draft_digest not in ("", row.draft_digest)
+    return Accepted(str(holder.pk), holder.status, is_repeat, is_conflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +178,12 @@ def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLi
     counts: Counter[str] = Counter()
     numbered = ((number, line) for number, line in enumerate(_without_mark(lines), 1) if line.strip())
     while chunk := list(itertools.islice(numbered, BATCH)):
-        drafts = list(_checked(chunk, report))
+        drafts = dict(_checked(chunk, report))
         counts["rejected"] += len(chunk) - len(drafts)
-        counts.update(_count_as(accepted) for accepted in intake.accept_drafts(drafts))
+        for number, accepted in zip(drafts, intake.accept_drafts(list(drafts.values())), strict=True):
+            if accepted.is_conflict:
+                report(BadLine(number, KeyReusedError()))
+            counts[_count_as(accepted)] += 1
     return counts
 
 
@@ -168,7 +194,9 @@ def _without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]) -> Iterator[tuple[Draft, Inbox]]:
+def _checked(
+    chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], None]
+) -> Iterator[tuple[int, tuple[Draft, Inbox]]]:
     parsed = [(number, _parsed(line)) for number, line in chunk]
     inboxes = InboxNames()
     inboxes.look_up(draft.inbox for _, draft in parsed if isinstance(draft, Draft))
@@ -177,7 +205,7 @@ def _checked(chunk: Iterable[tuple[int, bytes]], report: Callable[[BadLine], Non
         if isinstance(placed, TouchError):
             report(BadLine(number, placed))
         else:
-            yield placed
+            yield number, placed
 
 
 def _parsed(line: bytes) -> Draft | TouchError:
@@ -197,6 +225,8 @@ def _placed(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox] | TouchErr
 
 
 def _count_as(accepted: Accepted) -> str:
+    if accepted.is_conflict:
+        return "rejected"
     if accepted.is_repeat:
         return "repeated"
     return "suppressed" if accepted.status == Touch.Status.SUPPRESSED else "queued"

@@ -1,6 +1,7 @@
 """What a touch must look like before it is queued: every rule about its fields, with an error that names the field."""
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -33,6 +34,13 @@ class TouchError(ValueError):
         self.message = message
 
 
+class KeyReusedError(TouchError):
+    """The account's idempotency key came before, with another touch."""
+
+    def __init__(self) -> None:
+        super().__init__("idempotency_key", "was used for another touch; give this one a key of its own")
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A checked touch that is not queued yet. ``not_before`` is in Unix seconds."""
@@ -62,6 +70,13 @@ def parse_draft(data: object) -> Draft:
         not_before=_moment(data.get("not_before")),
         idempotency_key=header_text(data, "idempotency_key", MAX_KEY_CHARACTERS, default="") or None,
     )
+
+
+def draft_digest(draft: Draft, inbox_id: int) -> str:
+    """What tells one touch from another under the same idempotency key: a digest (64 hex digits) of all that was asked
+    for, however it was spelled. ``draft`` has its recipient in wire form."""
+    asked = [inbox_id, draft.recipient, draft.subject, draft.body, draft.metadata, draft.not_before]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def header_text(data: Mapping[str, Any], name: str, longest: int, default: str | None = None) -> str:

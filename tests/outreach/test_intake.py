@@ -3,15 +3,17 @@
 import codecs
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outreach.models import Inbox, Touch
 from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.intake import BATCH, BadLine, Intake, accept_lines
+from outreach.roles.intake import BATCH, COMMAND_LINE, BadLine, Intake, accept_lines
+from outreach.roles.remedies import Remedies
 from outreach.roles.suppression import suppress_recipient
-from outreach.rules.touch import TouchError
+from outreach.rules.touch import KeyReusedError, TouchError
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import DownRedis, FixedClock
@@ -49,8 +51,8 @@ def test_a_touch_is_in_the_ledger_and_in_the_queue(inbox: Inbox, take: Any, view
 
 
 def test_a_repeated_key_is_not_queued_twice(inbox: Inbox, take: Any, view: QueueView) -> None:
-    first, _ = take(touch_data(1, idempotency_key="k"), touch_data(2, idempotency_key="k"), touch_data(3))
-    second, _ = take(touch_data(4, idempotency_key="k"))
+    first, _ = take(touch_data(1, idempotency_key="k"), touch_data(1, idempotency_key="k"), touch_data(3))
+    second, _ = take(touch_data(1, idempotency_key="k"))
     assert (first["queued"], first["repeated"], second["repeated"]) == (2, 1, 1)
     assert view.depths([inbox.pk]) == {inbox.pk: 2}
     assert Touch.objects.get(idempotency_key="k").recipient == "r1@example.com"
@@ -61,6 +63,60 @@ def test_a_repeated_key_is_answered_with_the_first_touch(inbox: Inbox, intake: I
     Touch.objects.update(status="sent")
     again = intake.accept(touch_data(idempotency_key="k"))
     assert (again.touch_id, again.status, again.is_repeat) == (first.touch_id, "sent", True)
+
+
+def test_a_repeated_key_with_another_touch_is_a_bad_line(inbox: Inbox, take: Any, view: QueueView) -> None:
+    first, bad = take(touch_data(1, idempotency_key="k"), touch_data(2, idempotency_key="k"), touch_data(3))
+    second, worse = take(touch_data(4), touch_data(5, idempotency_key="k"))
+    assert (first, second) == ({"queued": 2, "rejected": 1}, {"queued": 1, "rejected": 1})
+    assert [(one.number, one.error.field) for one in (*bad, *worse)] == [(2, "idempotency_key")] * 2
+    assert str(bad[0].error) == "idempotency_key: was used for another touch; give this one a key of its own"
+    assert view.depths([inbox.pk]) == {inbox.pk: 3}
+
+
+BODIES = json.loads((Path(__file__).parent / "data" / "repeated_touches.json").read_text())
+
+
+@pytest.mark.parametrize("case", BODIES, ids=[case["name"] for case in BODIES])
+def test_what_is_the_same_touch(inbox: Inbox, intake: Intake, case: dict[str, Any]) -> None:
+    change_inbox("Ben@example.com", {})
+    first = intake.accept(touch_data(**case["first"], idempotency_key="k"), "user:1")
+    again = touch_data(**case["again"], idempotency_key="k")
+    if case["same"]:
+        assert intake.accept(again, "user:1").touch_id == first.touch_id
+    else:
+        with pytest.raises(KeyReusedError):
+            intake.accept(again, "user:1")
+    assert Touch.objects.count() == 1
+
+
+def test_keys_belong_to_their_account(inbox: Inbox, intake: Intake) -> None:
+    owners = ("user:1", "user:2", COMMAND_LINE)
+    made = [intake.accept(touch_data(number, idempotency_key="k"), owner) for number, owner in enumerate(owners)]
+    assert [one.is_repeat for one in made] == [False] * 3
+    assert set(Touch.objects.values_list("owner", flat=True)) == set(owners)
+    again = [intake.accept(touch_data(number, idempotency_key="k"), owner) for number, owner in enumerate(owners)]
+    assert [one.touch_id for one in again] == [one.touch_id for one in made]
+
+
+@pytest.mark.parametrize("owner", ["user:1", COMMAND_LINE])
+def test_a_touch_from_before_owners_were_kept_is_not_sent_again(inbox: Inbox, intake: Intake, owner: str) -> None:
+    """Nobody knows whose it is. The same touch is its repetition; another is somebody else's."""
+    old = intake.accept(touch_data(idempotency_key="k"))
+    Touch.objects.update(owner=None, draft_digest="")
+    assert intake.accept(touch_data(idempotency_key="k"), owner).touch_id == old.touch_id
+    assert not intake.accept(touch_data(2, idempotency_key="k"), owner).is_repeat
+    with pytest.raises(KeyReusedError):
+        intake.accept(touch_data(idempotency_key="k"), owner)
+
+
+def test_a_forgotten_touch_is_repeated_and_not_told_apart(
+    inbox: Inbox, intake: Intake, lanes: Lanes, clock: FixedClock
+) -> None:
+    old = intake.accept(touch_data(idempotency_key="k"))
+    Remedies(lanes, clock).forget("r1@example.com")
+    assert Touch.objects.get().draft_digest == ""
+    assert intake.accept(touch_data(idempotency_key="k")).touch_id == old.touch_id
 
 
 def test_of_two_that_bring_a_key_at_once_the_database_lets_one_in(

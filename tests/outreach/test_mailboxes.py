@@ -1,5 +1,6 @@
 """One mailbox is one inbox, however it is spelled; two from before are both kept, and named."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from outreach.models import Inbox, Touch
 from outreach.roles.inbox_names import InboxNames
@@ -29,6 +31,12 @@ def twins() -> tuple[Inbox, Inbox]:
 def migrated_to(name: str) -> Any:
     """The models as they are after that migration."""
     return MigrationExecutor(connection).migrate([("outreach", name)]).apps
+
+
+def migrated_to_the_newest() -> None:
+    """The tests that follow need the tables as they are now."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("outreach"))
 
 
 def warnings() -> list[str]:
@@ -57,7 +65,7 @@ def test_the_migration_keeps_both_of_a_pair_and_marks_the_newer(transactional_db
         for handle in ("@H", "@h"):
             old.objects.create(address=handle, channel="dm")
     finally:
-        migrated_to("0004_mailboxes")
+        migrated_to_the_newest()
     assert list(Inbox.objects.filter(shares_mailbox=True).values_list("address", flat=True)) == ["b@x.com"]
 
 
@@ -85,3 +93,21 @@ def test_the_check_waits_for_its_migration(twins: tuple[Inbox, Inbox]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'outreach' AND name = '0004_mailboxes'")
     assert warnings() == []
+
+
+def test_touches_from_before_owners_keep_their_keys(transactional_db: None) -> None:
+    now = timezone.now()
+    try:
+        old = migrated_to("0004_mailboxes")
+        inbox = old.get_model("outreach", "Inbox").objects.create(address="anna@example.com")
+        for key in ("k", None, None):
+            old.get_model("outreach", "Touch").objects.create(
+                id=uuid.uuid4(), inbox=inbox, recipient="r@example.com", recipient_key="r", body="b", created_at=now,
+                idempotency_key=key,
+            )  # fmt: skip
+    finally:
+        migrated_to_the_newest()
+    assert set(Touch.objects.values_list("idempotency_key", "owner", "draft_digest")) == {
+        ("k", None, ""),
+        (None, None, ""),
+    }

@@ -208,3 +208,77 @@ def test_json_of_any_depth_is_refused_in_words(client: Any, key: str) -> None:
     headers = {"Authorization": f"Token {key}"}
     answer = client.post(URL, "[" * 50_000, content_type="application/json", headers=headers)
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+@pytest.fixture
+def producer(client: Any, django_user_model: Any, redis_of: Any) -> Callable[..., Any]:
+    """``producer(name, codename …)`` is a call to the API by an account with those permissions."""
+
+    def made(name: str, *codenames: str) -> Any:
+        user = django_user_model.objects.create_user(name)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        headers = {"Authorization": f"Token {Token.objects.create(user=user).key}"}
+
+        def call(method: str, url: str, data: Any = None) -> Any:
+            return getattr(client, method)(
+                url, data and json.dumps(data), content_type="application/json", headers=headers
+            )
+
+        return call
+
+    return made
+
+
+def test_an_account_s_key_is_its_own(producer: Any, inbox: Inbox) -> None:
+    one, two = producer("one", "add_touch"), producer("two", "add_touch")
+    first = one("post", URL, touch_data(1, idempotency_key="order-4711"))
+    second = two("post", URL, touch_data(2, idempotency_key="order-4711"))
+    assert [first.status_code, second.status_code] == [202, 202]
+    assert first.json()["id"] != second.json()["id"]
+    assert set(Touch.objects.values_list("recipient", flat=True)) == {"r1@example.com", "r2@example.com"}
+
+
+def test_the_same_key_with_another_touch_is_422(producer: Any, inbox: Inbox) -> None:
+    one = producer("one", "add_touch")
+    first = one("post", URL, touch_data(1, idempotency_key="k"))
+    answer = one("post", URL, touch_data(2, idempotency_key="k"))
+    assert (answer.status_code, answer["Content-Type"]) == (422, "application/problem+json")
+    assert answer.json()["type"] == "urn:avo:problem:idempotency-key-reused"
+    again = one("post", URL, touch_data(1, idempotency_key="k"))
+    assert (again.status_code, again.json()) == (202, first.json())
+
+
+@pytest.mark.parametrize(
+    ("codenames", "sees"),
+    [
+        (["add_touch"], False),
+        (["view_touch"], False),
+        (["view_touch", "view_touch_payload"], True),
+        (["add_touch", "view_touch_payload"], True),
+    ],
+)
+def test_payload_is_for_its_owner_and_for_who_may_see_it(
+    producer: Any, inbox: Inbox, codenames: list[str], sees: bool
+) -> None:
+    owner, other = producer("owner", "add_touch"), producer("other", *codenames)
+    made = owner("post", URL, touch_data(subject="For you", idempotency_key="order-4711")).json()["id"]
+    Touch.objects.update(reason="450 <r1@example.com> later")
+    touch = Touch.objects.get()
+    touch.attempts.create(
+        inbox=inbox, outcome="retry", detail="450 <r1@example.com> later", worker="w",
+        started_at=touch.created_at, finished_at=touch.created_at,
+    )  # fmt: skip
+    mine, theirs = (who("get", f"{URL}/{made}").json() for who in (owner, other))
+    assert (mine["recipient"], mine["subject"], mine["idempotency_key"]) == ("r1@example.com", "For you", "order-4711")
+    assert theirs["status"] == mine["status"]
+    assert (theirs == mine) is sees
+    if not sees:
+        assert (theirs["recipient"], theirs["subject"], theirs["idempotency_key"]) == (None, None, None)
+        assert not any(secret in json.dumps(theirs) for secret in ("r1@example.com", "For you", "order-4711"))
+
+
+def test_what_the_command_line_queued_is_nobody_s_own(
+    producer: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    [touch] = queue_up(1)
+    assert producer("one", "add_touch")("get", f"{URL}/{touch.pk}").json()["recipient"] is None

@@ -29,6 +29,7 @@ from outreach.roles.worker import Worker
 from outreach.rules.outcome import Outcome
 from outreach.rules.reservation import Outgoing, Shift, Tried
 from outreach.rules.retry import RetryPolicy
+from outreach.rules.touch import KeyReusedError
 from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -129,6 +130,7 @@ class TouchMachine(RuleBasedStateMachine):
         self.ids = {change_inbox(FREE, {}).pk: FREE, change_inbox(LIMITED, {"per_minute": A_MINUTE}).pk: LIMITED}
         self.processes = {name: self.process(name) for name in ("anna", "bert")}
         self.touches: dict[str, ModelTouch] = {}
+        self.first_of_key: dict[str, Any] = {}
         self.suppressed: set[str] = set()
         self.paused: set[str] = set()
 
@@ -152,8 +154,13 @@ class TouchMachine(RuleBasedStateMachine):
     def enqueue(self, inbox: str, recipient: str, delay: float | None, key: str | None) -> None:
         self.clock.advance(0.001)  # ids sort by time, so that an example runs the same way again
         draft = {"inbox": inbox, "recipient": recipient, "subject": "Hi", "body": "Hello", "idempotency_key": key}
+        draft |= {"not_before": delay and self.clock.now + delay}
+        if key and self.first_of_key.setdefault(key, draft) != draft:
+            with pytest.raises(KeyReusedError):
+                self.intake.accept(draft)
+            return
         with COMMITTED(execute=True):
-            accepted = self.intake.accept({**draft, "not_before": delay and self.clock.now + delay})
+            accepted = self.intake.accept(draft)
         assert accepted.is_repeat == (accepted.touch_id in self.touches)
         if not accepted.is_repeat:
             due = self.clock.now + (delay or 0.0)

@@ -1,11 +1,15 @@
 import time
+import uuid
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from signals_app import keys
+from signals_app.models import Execution
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
@@ -131,3 +135,54 @@ def test_the_ends_of_all_ids_are_places_to_look_from(api: Any, stream: SignalStr
 def test_what_is_no_id_is_refused(api: Any, stream: SignalStream, before: str) -> None:
     stream.publish([event(1)], publisher="p", batch=1)
     assert api.get("/api/signals", {"before": before}).status_code == (200 if before == "1\n" else 400)
+
+
+def signed_in(django_user_model: Any, *codenames: str, is_staff: bool = False) -> Client:
+    user = django_user_model.objects.create_user("caller", is_staff=is_staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return Client(headers={"Authorization": f"Token {Token.objects.create(user=user).key}"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("codenames", "is_staff", "sees"),
+    [
+        ([], False, True),
+        ([], True, False),
+        (["view_livestream"], False, False),
+        (["view_livestream"], True, False),
+        (["view_livestream", "view_event_payload"], True, True),
+        (["view_event_payload"], False, True),
+    ],
+)
+def test_who_works_in_the_admin_sees_here_what_the_admin_shows(
+    django_user_model: Any, stream: SignalStream, codenames: list[str], is_staff: bool, sees: bool
+) -> None:
+    stream.publish([event(1, extra={"desk": "long"})], publisher="p", batch=1)
+    api = signed_in(django_user_model, *codenames, is_staff=is_staff)
+    [found] = api.get("/api/signals").json()["results"]
+    assert found["symbol"] == "AAPL"
+    shown = (found["direction"], found["confidence"], found["extra"])
+    assert shown == (("long", 0.5, {"desk": "long"}) if sees else (None, None, {}))
+    for query in ("direction=long", "min_confidence=0.5"):
+        assert api.get(f"/api/signals?{query}").status_code == (200 if sees else 403)
+
+
+@pytest.mark.parametrize("sees", [False, True])
+def test_executions_tell_directions_to_who_may_see_them(
+    django_user_model: Any, client: Client, stream: SignalStream, sees: bool
+) -> None:
+    made = Execution.objects.create(
+        signal_id=uuid.uuid4(), symbol="AAPL", direction="flat", confidence=0.123, executed_at=timezone.now()
+    )
+    user = django_user_model.objects.create_user("viewer", is_staff=True)
+    codenames = ["view_execution", *(["view_event_payload"] if sees else [])]
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client.force_login(user)
+    page = "/admin/signals_app/execution/"
+    for path in (page, f"{page}{made.pk}/change/"):
+        shown = client.get(path).content.decode()
+        assert "AAPL" in shown
+        assert ("0.123" in shown) is sees
+    for query in ("direction__exact=flat", "confidence__gt=0.1"):
+        assert client.get(f"{page}?{query}").status_code == (200 if sees else 400)
