@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
+from avo_project.http.fetch import fetch
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import REDIS_FAILURES, told
 from signals_app.keys import REDIS_ALIAS
@@ -23,8 +24,8 @@ def webhook(url: str) -> Send:
 
     def send(text: str) -> None:
         try:
-            httpx.post(url, json={"text": text}, timeout=_TIMEOUT_SECONDS).raise_for_status()
-        except httpx.HTTPError as failure:
+            fetch("POST", url, seconds=_TIMEOUT_SECONDS, max_bytes=0, json={"text": text})
+        except (httpx.HTTPError, httpx.InvalidURL) as failure:
             logger.warning("the alert webhook failed: %s", type(failure).__name__)
 
     return send

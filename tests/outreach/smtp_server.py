@@ -13,7 +13,8 @@ from aiosmtpd.smtp import SMTP
 
 @dataclass
 class Script:
-    """What the server answers to each command; ``drop`` hangs up, ``hang`` never answers, a text is sent as it is."""
+    """What the server answers to each command; ``drop`` hangs up, ``hang`` never answers, ``drip`` never ends its
+    answer, a text is sent as it is."""
 
     answers: dict[str, str] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)
@@ -25,6 +26,9 @@ class Script:
         if answer == "drop":
             server.transport.abort()
             return "451 gone"
+        while answer == "drip":
+            server.transport.write(b"2")
+            await asyncio.sleep(0.05)
         if answer == "hang":
             await asyncio.sleep(3600)
         return answer

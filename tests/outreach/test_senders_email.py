@@ -94,6 +94,14 @@ def test_each_failure_has_its_outcome(
     assert (outcome.kind, outcome.code) == (kind, code), outcome
 
 
+@pytest.mark.parametrize(
+    ("command", "kind"), [("MAIL", "retry"), ("RCPT", "retry"), ("DATA", "retry"), ("CONTENT", "unknown")]
+)
+def test_a_server_whose_reply_drips_holds_nobody(sender: EmailSender, settings: Any, command: str, kind: str) -> None:
+    with smtp_server(**{command: "drip"}) as (_, settings.EMAIL_PORT):
+        assert sender.send(TOUCH).kind == kind
+
+
 def test_a_server_that_is_not_there_is_tried_again(sender: EmailSender, settings: Any) -> None:
     settings.EMAIL_PORT = free_port()
     outcome = sender.send(TOUCH)

@@ -15,6 +15,7 @@ from outreach.roles.senders import addresses
 from outreach.roles.senders.http import HttpSender, classify, retry_after_seconds
 from outreach.rules.reservation import Outgoing, Reservation
 from outreach.rules.urls_allowed import ForbiddenUrlError, check_url
+from tests.avo_project.slow_server import PIECES, slow_server
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -94,6 +95,13 @@ def test_each_answer_has_its_outcome(server: Any, sender: HttpSender, status: in
     server.status = status
     assert sender.send(touch(url_of(server))).kind == kind
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("what", PIECES)
+def test_a_receiver_that_drips_holds_nobody(sender: HttpSender, what: str) -> None:
+    """What is in the body does not matter: the status says it all."""
+    with slow_server(PIECES[what]()) as url:
+        assert sender.send(touch(url)).kind == ("sent" if "body" in what or "chunks" in what else "unknown")
 
 
 def test_a_redirect_is_not_followed(server: Any, sender: HttpSender) -> None:

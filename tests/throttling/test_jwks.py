@@ -1,5 +1,6 @@
 """The key store in simulated time, and against a real server."""
 
+import itertools
 import json
 import threading
 from itertools import pairwise
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.avo_project.slow_server import HEAD, PIECES, slow_server
 from tests.doubles import DownRedis, FixedClock
 from tests.throttling.clerk import KEY, OTHER_KEY, SigningKey, jwks_server
+from throttling.roles import jwks
 from throttling.roles.jwks import KeyStore, KeysUnavailableError, OneKey
 from throttling.rules.key_set import KeySetError, load_key_set, parse_jwks
 from throttling.store.key_shelf import KeyShelf
@@ -333,3 +336,18 @@ def test_one_fixed_key_has_any_name() -> None:
     keys = OneKey(KEY.public)
     assert keys.find("whatever") == KEY.public
     assert not keys.refresh()
+
+
+@pytest.mark.parametrize("what", PIECES)
+def test_an_address_that_drips_makes_the_keys_unavailable_in_time(
+    redis: DownRedis, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.3)
+    with slow_server(PIECES[what]()) as url, pytest.raises(KeysUnavailableError):
+        KeyStore(url, KeyShelf(redis, url)).find(KEY.kid)
+
+
+def test_a_key_set_of_more_than_a_megabyte_is_not_read(redis: DownRedis) -> None:
+    pieces = itertools.chain([HEAD + b"\r\n"], itertools.repeat(b" " * 100_000))
+    with slow_server(pieces, 0) as url, pytest.raises(KeysUnavailableError):
+        KeyStore(url, KeyShelf(redis, url)).find(KEY.kid)

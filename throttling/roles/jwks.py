@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
+from avo_project.http.fetch import fetch
 from throttling.rules.key_set import KeySet, KeySetError, parse_jwks
 from throttling.store.key_shelf import KeyShelf
 
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_SECONDS = 3.0
+MAX_DOCUMENT_BYTES = 1_000_000
 FETCH_PAUSE_SECONDS = 30.0
 FAILED_PAUSE_SECONDS = 5.0
 SHELF_PAUSE_SECONDS = 0.2
@@ -69,8 +71,9 @@ class OneKey:
 
 def fetch_document(url: str) -> str:
     """The text at ``url``. Raises httpx.HTTPError."""
-    response = httpx.get(url, timeout=FETCH_TIMEOUT_SECONDS, headers={"Accept": "application/json"})
-    return response.raise_for_status().text
+    headers = {"Accept": "application/json"}
+    answer = fetch("GET", url, seconds=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_DOCUMENT_BYTES, headers=headers)
+    return answer.body.decode("utf-8", "replace")
 
 
 def in_background(work: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from avo_project.http.fetch import BoundedClient
 from outreach.conf import OutreachConf
 from outreach.roles.senders.addresses import public_address
 from outreach.rules.outcome import SENT, Outcome
@@ -19,18 +20,15 @@ _INBOX_IS_WRONG = frozenset({401, 403})
 
 
 class HttpSender:
-    """Follows no redirect, trusts no proxy variable and connects only to the address that it checked."""
+    """Follows no redirect, trusts no proxy variable, connects only to the address that it checked and ends in time."""
 
     def __init__(self, conf: OutreachConf) -> None:
         self._allow_private_hosts = conf.allow_private_hosts
-        self._timeout_seconds = conf.http_timeout_seconds
-        self._client: httpx.Client | None = None
+        self._client = BoundedClient(conf.http_timeout_seconds, max_bytes=0, trust_env=False)  # the status says it all
 
     def send(self, touch: Outgoing) -> Outcome:
-        client = self._open()
         try:
-            response = client.send(self._request(client, touch), stream=True)
-            response.close()  # the status says it all, and a body could be endless
+            response = self._client.send(self._request(touch)).response
         except ForbiddenUrlError as error:
             return Outcome("pause", detail=str(error))
         except (*_BEFORE_SENDING, OSError) as error:
@@ -42,16 +40,9 @@ class HttpSender:
         return classify(response, time.time())
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._client.close()
 
-    def _open(self) -> httpx.Client:
-        if self._client is None:
-            self._client = httpx.Client(follow_redirects=False, trust_env=False, timeout=self._timeout_seconds)
-        return self._client
-
-    def _request(self, client: httpx.Client, touch: Outgoing) -> httpx.Request:
+    def _request(self, touch: Outgoing) -> httpx.Request:
         parts = check_url(touch.url)
         host = str(parts.hostname)
         url, extensions = httpx.URL(touch.url), {}
@@ -61,7 +52,7 @@ class HttpSender:
             headers["Host"] = url.netloc.decode("ascii")
             url = url.copy_with(host=public_address(host, port))
             extensions = {"sni_hostname": host}  # TLS still checks the certificate against the name
-        return client.build_request("POST", url, json=_body(touch), headers=headers, extensions=extensions)
+        return self._client.build_request("POST", url, json=_body(touch), headers=headers, extensions=extensions)
 
 
 def classify(response: httpx.Response, now: float) -> Outcome:

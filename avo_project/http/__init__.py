@@ -1,0 +1,1 @@
+"""What the project says and asks over HTTP."""
