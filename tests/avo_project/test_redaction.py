@@ -67,6 +67,10 @@ def test_the_token_of_an_unsubscribe_link_is_hidden(token: str) -> None:
     [
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "avo_b3f55302d2294c600feebd5bf299ecbd3cdd40f6",
+        "ak_2wW7TLnbFDvmmTHCNCqL",
+        "oat_2wW7TLnbFDvmmTHCNCqL",
+        "mt_2wW7TLnbFDvmmTHCNCqL",
         "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
         "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b",
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
