@@ -19,6 +19,7 @@ from avo_project.json_bytes import JSONBytesRenderer, dump_json
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:avo:problem:"
+_LONGEST_SHOWN = 200  # characters of a path that an answer repeats
 
 
 class Problem(exceptions.APIException):
@@ -156,7 +157,9 @@ only_safe_methods = only_methods("GET", "HEAD")
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return defaults.page_not_found(request, exception)
-    return problem_response(404, f"There is nothing at {request.path}. The routes are listed at /api/docs.")
+    return problem_response(
+        404, f"There is nothing at {request.path[:_LONGEST_SHOWN]}. The routes are listed at /api/docs."
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

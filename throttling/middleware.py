@@ -1,4 +1,4 @@
-"""Tells every API caller where it stands, and charges what DRF answered before it came to its throttles."""
+"""Tells every API caller where it stands, and charges what DRF answered before it came to its throttles, and 404s."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,8 @@ from throttling.throttles import PlanThrottle
 
 class RateLimitMiddleware:
     """DRF checks permissions before throttles: a 401, 403 or 406 from there is charged here, or anyone could have
-    them without end. A conditional request is charged here too, unless its answer is a 304, which costs nothing.
+    them without end. So is a 404 of any other route but the admin's, on the account of its address. A conditional
+    request is charged here too, unless its answer is a 304, which costs nothing.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -24,7 +25,7 @@ class RateLimitMiddleware:
         response = self._get_response(request)
         if RECEIPT not in request.META:
             view = request.resolver_match and request.resolver_match.func
-            if not (_is_counted(view) or _is_unrouted(request)):
+            if not (_is_counted(view) or _is_missing(request, response)):
                 return response
             response = _charge_unjudged(request, view, response)
         receipt: Receipt | None = request.META[RECEIPT]
@@ -40,9 +41,12 @@ def _is_counted(view: Any) -> bool:
     return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
 
 
-def _is_unrouted(request: HttpRequest) -> bool:
-    """Whether it asks the API for what it does not have."""
-    return request.resolver_match is None and f"{request.path}/".startswith("/api/")
+def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether it asks for what there is not, or under another host. The admin's 404s are for who signed in."""
+    match = request.resolver_match
+    if match is None:
+        return response.status_code in (400, 404)
+    return response.status_code == 404 and not match.route.startswith("admin/")
 
 
 def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:

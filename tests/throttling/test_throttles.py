@@ -155,12 +155,28 @@ def test_who_came_first_to_the_last_unit_gets_it(client: Any, throttling: Any, m
     assert (answer.status_code, answer.json()["type"]) == (429, "urn:avo:problem:rate-limited")
 
 
-def test_an_unrouted_path_of_the_api_is_charged_and_told(client: Any, throttling: Any) -> None:
+@pytest.mark.parametrize("path", ["/api/nothing/here", "/nothing/here", "/apis", "/u/no-such-token", "/%00"])
+def test_what_is_not_there_is_charged_and_told(client: Any, throttling: Any, path: str) -> None:
     throttling(RATES="anonymous=2/min")
-    answers = [client.get("/api/nothing/here") for _ in range(3)]
+    answers = [client.get(path) for _ in range(3)]
     assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 1), (404, 0), (429, 0)]
-    for elsewhere in ("/nothing/here", "/apis"):
-        assert "RateLimit" not in client.get(elsewhere).headers
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/api/docs", "/admin/login/", "/static/avo/console.css"])
+def test_what_is_there_is_answered_however_many_404s_an_address_got(client: Any, throttling: Any, path: str) -> None:
+    throttling(RATES="anonymous=1/min")
+    assert [client.get("/nothing").status_code for _ in range(2)] == [404, 429]
+    answers = [client.get(path) for _ in range(3)]
+    for answer in answers:
+        answer.close()
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert not any("RateLimit" in answer.headers for answer in answers)
+
+
+def test_the_admins_404_is_not_charged(operator_client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=1/min")
+    answers = [operator_client.get("/admin/auth/user/4711/delete/extra/nothing") for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {404}
 
 
 def test_the_root_of_the_api_is_charged_and_told(client: Any, throttling: Any) -> None:
