@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -146,7 +145,6 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-@lru_cache(maxsize=64)
 def _symbols(text: str) -> bytes:
     count = text.count(",") + 1
     if count > MOST_SYMBOLS:

@@ -10,7 +10,7 @@ import orjson
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from regime.roles.macro_table import history_of, last_periods
+from regime.roles.macro_table import history_of, last_periods, series_exists
 from regime.rules.macro_history import Newest, Observation, Period, as_known, newest
 from regime.store.answer_cache import AnswerCache, KeptAnswer, Taken
 
@@ -37,7 +37,9 @@ class Macro:
 
     def series(self, series_id: str, period: Period, now: float) -> bytes | None:
         """JSON of one series as known then, None when there is no such series. Raises DatabaseError."""
-        history = self._answer(f"series:{series_id}", now, lambda: _history(series_id))
+        if not self._is_known(series_id):
+            return None
+        history = self._answer(_name(series_id), now, lambda: _history(series_id))
         read_from, read = self._read.get((series_id, period), (b"", None))
         if read_from is not history:
             read = _series(series_id, orjson.loads(history), period)
@@ -45,6 +47,13 @@ class Macro:
                 self._read.pop(next(iter(self._read)), None)
             self._read[series_id, period] = history, read
         return read
+
+    def _is_known(self, series_id: str) -> bool:
+        """Asked before anything is kept under the name, since a caller may ask for any; True while nobody can tell."""
+        try:
+            return self._cache.holds(_name(series_id)) or series_exists(series_id)
+        except DatabaseError:
+            return True
 
     def _answer(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         try:
@@ -78,6 +87,10 @@ class Macro:
             self._cache.put(name, made)
         except RedisError as failure:
             logger.warning("macro answer not kept: %s", failure)
+
+
+def _name(series_id: str) -> str:
+    return f"series:{series_id}"
 
 
 def _newest_of_all() -> bytes:

@@ -54,11 +54,15 @@ def _batches(rows: Iterator[MacroRow]) -> Iterator[list[MacroRow]]:
         yield batch
 
 
+def series_exists(series_id: str) -> bool:
+    return MacroSeries.objects.filter(pk=series_id).exists()
+
+
 def history_of(series_id: str) -> list[Observation] | None:
     """All observations of a series in all vintages, by date and vintage; None when there is no such series."""
     rows = MacroObservation.objects.filter(series=series_id).order_by("date", "vintage")
     history = [Observation(*row) for row in rows.values_list("date", "vintage", "value")]
-    return history if history or MacroSeries.objects.filter(pk=series_id).exists() else None
+    return history if history or series_exists(series_id) else None
 
 
 def last_periods(periods: int) -> dict[str, list[Observation]]:

@@ -50,6 +50,10 @@ class AnswerCache:
     def connect(cls) -> Self:
         return cls(get_redis_connection(keys.ANSWERS_ALIAS), regime_conf())
 
+    def holds(self, name: str) -> bool:
+        """Whether this process has an answer of that name, fresh or not."""
+        return name in self._held
+
     def take(self, name: str, now: float) -> Taken:
         """The kept answer at ``now`` (Unix seconds). Of those who find it out of date, one must make it anew."""
         held = self._held.get(name)

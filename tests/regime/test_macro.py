@@ -145,6 +145,20 @@ def test_unknown_series_and_bad_dates_are_told(client: Client) -> None:
     assert set(errors) == {"start", "vintage"}
 
 
+def test_an_unknown_series_leaves_no_key(client: Client, redis_of: Any, tmp_path: Path) -> None:
+    """A caller may ask for any number of names."""
+
+    def kept() -> set[bytes]:
+        return set(redis_of("default").keys("avo:{macro}:*"))
+
+    load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
+    before = kept()
+    assert problem(client.get("/api/macro/NOPE")) == "unknown-series"
+    assert kept() == before
+    assert client.get("/api/macro/X").status_code == 200
+    assert kept() > before
+
+
 @pytest.mark.parametrize("name", ["%00", "A%20B", "%C3%84", "A" * 65])
 def test_a_name_that_no_series_can_have_is_asked_of_no_database(
     client: Client, monkeypatch: pytest.MonkeyPatch, name: str

@@ -1,7 +1,12 @@
+import ipaddress
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from throttling import keys
-from throttling.rules.subjects import is_id, normal, of_address
+from throttling.rules.subjects import address_name, is_id, normal, of_address
 
 
 @pytest.mark.parametrize(
@@ -20,10 +25,21 @@ from throttling.rules.subjects import is_id, normal, of_address
         ("::ffff:192.0.2.7", "", 0, "address:192.0.2.7"),
         ("", "", 0, "address:local"),
         ("", "203.0.113.9", 1, "address:203.0.113.9"),
+        ("192.0.2.7", "9" * 100_000, 1, "address:192.0.2.7"),
+        ("192.0.2.7", "::\0", 1, "address:192.0.2.7"),
+        ("192.0.2.7", "٣.0.113.9", 1, "address:192.0.2.7"),
     ],
 )
 def test_addresses(peer: str, forwarded_for: str, num_proxies: int, subject: str) -> None:
     assert of_address(peer, forwarded_for, num_proxies) == subject
+
+
+@given(st.ip_addresses())
+def test_an_address_is_named_as_the_standard_library_writes_it(address: Any) -> None:
+    if address.version == 4 or address.ipv4_mapped:
+        assert address_name(str(address)) == str(getattr(address, "ipv4_mapped", None) or address)
+    else:
+        assert address_name(str(address)) == str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 def test_what_an_operator_writes() -> None:

@@ -15,7 +15,7 @@ from throttling.roles.callers import ClerkUser
 from throttling.roles.jwks import Keys
 from throttling.rules import clerk_token
 from throttling.rules.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
-from throttling.rules.refused_tokens import RefusedTokens
+from throttling.rules.refused_tokens import RefusedTokens, digest
 from throttling.rules.token_kinds import jwt_kind
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
-        self._remembered: dict[str, _Remembered] = {}
+        self._remembered: dict[bytes, _Remembered] = {}
         self._refused = RefusedTokens()
         self._lock = threading.Lock()
 
     def recall(self, token: str) -> ClerkUser | None:
         """The caller with a token that was checked before and is still good."""
-        kept = self._remembered.get(token)
+        kept = self._remembered.get(digest(token))
         if kept is None or self._clock() >= kept.caller.identity.expires_at + clerk_token.LEEWAY_SECONDS:
             return None
         if self._keys.find(kept.kid) is not kept.key:
@@ -113,7 +113,7 @@ class TokenVerifier:
         with self._lock:
             while len(self._remembered) >= MAX_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
-            self._remembered[token] = kept
+            self._remembered[digest(token)] = kept
 
 
 def _kid(header: Claims) -> str:

@@ -16,7 +16,7 @@ class RefusedTokens:
 
     def check(self, token: str) -> None:
         """Raises BadTokenError for a token on the list."""
-        kept = self._refused.get(_digest(token))
+        kept = self._refused.get(digest(token))
         if kept is not None:
             raise BadTokenError(*kept)
 
@@ -25,8 +25,9 @@ class RefusedTokens:
             return
         if len(self._refused) >= _MAX_TOKENS:
             self._refused.clear()
-        self._refused[_digest(token)] = (bad.reason, str(bad))
+        self._refused[digest(token)] = (bad.reason, str(bad))
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What a token is remembered by: of one size, whatever callers send, and no secret."""
     return hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=16).digest()
