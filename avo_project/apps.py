@@ -19,7 +19,7 @@ class AvoProjectConfig(AppConfig):
 
         from avo_project import checks, redis_checks, redis_servers  # noqa: F401 - registers the system checks
         from avo_project.embedded_database import migrate_on_first_connection
-        from avo_project.log_lines import command_name
+        from avo_project.environment import command_name
         from avo_project.metrics import register_live_source, serve_process_counters
         from avo_project.tracing import start_tracing
 

@@ -25,7 +25,6 @@ from avo_project import embedded_probe as probe
 from avo_project.embedded_folder import FileLock, ServerFolder, wait_until
 from avo_project.embedded_process import server_binary
 from avo_project.embedded_users import claim, give_up
-from avo_project.many_replies import ManyReplies
 
 LINGER_SECONDS = 10.0
 START_SECONDS = 30.0
@@ -126,7 +125,7 @@ class EmbeddedServer:
             return start_lock.try_exclusive() and server_lock.try_exclusive()
 
 
-class EmbeddedServerConnection(ManyReplies, UnixDomainSocketConnection):
+class EmbeddedServerConnection(UnixDomainSocketConnection):
     """A connection to the server of ``data_dir`` that starts it whenever it is not there.
 
     Connecting fails with EmbeddedServerError, which is a redis ConnectionError, and with nothing else.

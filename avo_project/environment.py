@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -80,6 +81,18 @@ class Environment(environ.Env):  # type: ignore[misc]
         if url and (parts.scheme not in {"http", "https"} or not parts.netloc):
             stop(name, "must be a URL like https://clerk.example.com.")
         return url
+
+
+def command_name(arguments: list[str]) -> str:
+    """What this process runs: the management command, or the program."""
+    program = Path(arguments[0]).name if arguments and arguments[0] else "python"
+    return arguments[1] if program in {"manage.py", "django-admin"} and len(arguments) > 1 else program
+
+
+def serves_requests() -> bool:
+    """Whether this process answers requests, whichever server runs it: such a one cannot wait long for a store."""
+    applications = {"avo_project.wsgi", "avo_project.asgi"}  # they load the settings
+    return not applications.isdisjoint(sys.modules) or command_name(sys.argv) == "runserver"
 
 
 def data_dir(default: Path) -> Path:

@@ -1,21 +1,15 @@
-"""Commands packed by hand over connections kept between calls: redis-py's own share of a round trip is a half.
+"""Commands packed by hand: redis-py's own share of a round trip is a half.
 
-The connections come from a client's pool, so TLS, Sentinel and the embedded server stay redis-py's business. Any thread
-may call, and a fork uses none of its parent's. A command whose reply was lost is not sent again: the caller knows
-whether that would do harm. After any failure the next call connects anew.
-
-A connection that has rested is looked at before it is used, for servers close idle ones. One that was used a moment ago
-is not: the look costs a fourteenth of a round trip, and a server that went away in that moment is an error like one
-that goes away during the call.
+The connections come from a client's pool and go back to it, so TLS, Sentinel and the embedded server stay redis-py's
+business. Any thread may call. A command whose reply was lost is not sent again: the caller knows whether that would do
+harm. After any failure the next call connects anew.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 import hiredis
 from redis import Redis, RedisCluster
@@ -24,23 +18,15 @@ from redis.exceptions import (
     ClusterDownError,
     NoScriptError,
     ReadOnlyError,
-    RedisError,
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.many_replies import ManyReplies
+from avo_project.redis_client.pool import GuardedConnection, GuardedPool
 
 Argument = bytes | str | int | float
 Reply = Any  # bytes, int, None, a list of replies, or the ResponseError that the server sent
-
-_Idle = deque[tuple[Any, float]]
-
-_IDLE: WeakKeyDictionary[Any, _Idle] = WeakKeyDictionary()
-"""Connections that nobody uses, and since when by the monotonic clock, by the pool that made them."""
-os.register_at_fork(after_in_child=_IDLE.clear)
-
-_TRUSTED_SECONDS = 0.1  # no server calls a connection idle that soon
 
 _give_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # macOS has no such call
 
@@ -60,28 +46,29 @@ def server_of(client: Any, key: str) -> "Redis":
     return client.get_redis_connection(client.get_node_from_key(key))  # type: ignore[no-untyped-call]
 
 
-def exchange(server: "Redis", packed: bytes, replies: int) -> list[Reply]:
+def exchange(server: "Redis", packed: bytes, replies: int, wait_seconds: float = 0.0) -> list[Reply]:
     """Sends ``packed`` and reads its ``replies`` in one round trip. An error reply is returned, not raised.
 
-    Raises ConnectionError or TimeoutError when a reply does not come: its command may have run.
+    ``wait_seconds`` is how long a blocking command among them waits on the server. Raises ConnectionError or
+    TimeoutError when a reply does not come: its command may have run.
     """
     pool = server.connection_pool
-    idle = _IDLE.setdefault(pool, deque())
-    connection = _usable(pool, idle) or pool.get_connection()
+    connection = _taken_from(pool)
     try:
         connection.send_packed_command([packed], check_health=False)
-        return _read_all(connection, replies)
+        return _read_all(connection, replies, wait_seconds)
     except BaseException:
         connection.disconnect()  # it may be owed a reply
         raise
     finally:
-        idle.append((connection, monotonic()))
+        pool.release(connection)
 
 
-def ask(client: Any, key: str, *commands: tuple[Argument, ...]) -> list[Reply]:
+def ask(client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds: float = 0.0) -> list[Reply]:
     """The replies of commands about ``key``, sent in one go. Raises the first error among them, TryAgainError when a
     cluster's key has moved, and what ``exchange`` raises."""
-    replies = exchange(server_of(client, key), b"".join([pack(*command) for command in commands]), len(commands))
+    packed = b"".join([pack(*command) for command in commands])
+    replies = exchange(server_of(client, key), packed, len(commands), wait_seconds)
     for reply in replies:
         if isinstance(reply, AskError) and isinstance(client, RedisCluster):  # MOVED is one
             client.nodes_manager.initialize()
@@ -102,6 +89,10 @@ def run(client: Any, script: Any, keys: Sequence[str], arguments: Sequence[Argum
     return reply
 
 
+class ConnectionLostError(RedisConnectionError):
+    """The connection of a window is closed, and with it went what was prepared on it."""
+
+
 class Window:
     """One connection to ``server`` with several requests on their way at once.
 
@@ -109,15 +100,17 @@ class Window:
     is let in after each request; they would wait for the end of a time slice, 3 ms, for want of a third processor.
     Left early, the connection is closed, for it may still hold replies. ``len()`` is how many requests are not
     received yet.
+
+    Once the connection was closed, by an error or because the server is no primary any more, ``post`` and ``receive``
+    raise ConnectionLostError until its owner calls ``restart``: a WATCH, and replies on their way, went with it.
     """
 
     def __init__(self, server: "Redis") -> None:
-        self._pool = server.connection_pool
-        self._idle = _IDLE.setdefault(self._pool, deque())
+        self._pool: Any = server.connection_pool
         self._awaited: deque[int] = deque()
 
     def __enter__(self) -> Self:
-        self._connection = _usable(self._pool, self._idle) or self._pool.get_connection()
+        self._connection = _taken_from(self._pool)
         return self
 
     def __exit__(
@@ -125,47 +118,48 @@ class Window:
     ) -> None:
         if error is not None or self._awaited:
             self._connection.disconnect()
-        self._idle.append((self._connection, monotonic()))
+        self._pool.release(self._connection)
 
     def __len__(self) -> int:
         return len(self._awaited)
 
+    def restart(self) -> None:
+        """Goes on over a connection that is open and owed nothing, as far as is known."""
+        if self._awaited:
+            self._connection.disconnect()
+        self._awaited.clear()
+        self._pool.release(self._connection)
+        self._connection = self._pool.get_connection()
+
     def post(self, packed: bytes, replies: int) -> None:
         """Sends a request that will have so many replies."""
+        self._insist_on_connection()
         self._connection.send_packed_command([packed], check_health=False)
         self._awaited.append(replies)
 
     def receive(self) -> list[Reply]:
         """The replies of the oldest request on its way."""
         _give_way()
-        return _read_all(self._connection, self._awaited.popleft())
-
-
-def _usable(pool: Any, idle: _Idle) -> Any:
-    """A connection of ``idle`` that is open, as far as is known, and owed no reply, or None. The others go back to
-    their pool, closed."""
-    while idle:
+        self._insist_on_connection()
         try:
-            connection, rests_since = idle.pop()
-            if connection.is_connected and (_is_trusted(rests_since) or not connection.can_read()):
-                return connection
-        except IndexError:  # another thread took the last one
-            return None
-        except RedisError:  # the server has closed it
-            pass
-        connection.disconnect()
-        pool.release(connection)
-    return None
+            return _read_all(self._connection, self._awaited.popleft())
+        except BaseException:
+            self._connection.disconnect()
+            raise
+
+    def _insist_on_connection(self) -> None:
+        if not self._connection.is_connected:
+            raise ConnectionLostError("The connection was closed, and nothing of what was prepared on it was done.")
 
 
-def _is_trusted(rests_since: float) -> bool:
-    return monotonic() - rests_since < _TRUSTED_SECONDS
+def _taken_from(pool: Any) -> Any:
+    return pool.get_trusted_connection() if isinstance(pool, GuardedPool) else pool.get_connection()
 
 
-def _read_all(connection: Any, count: int) -> list[Reply]:
-    if isinstance(connection, ManyReplies):
-        replies = connection.read_replies(count)
-    else:  # a node of a cluster, a primary behind a Sentinel
+def _read_all(connection: Any, count: int, wait_seconds: float = 0.0) -> list[Reply]:
+    if isinstance(connection, GuardedConnection):
+        replies = connection.read_replies(count, wait_seconds)
+    else:  # of a client that no role made
         replies = [_reply(connection) for _ in range(count)]
     if ReadOnlyError in map(type, replies):
         connection.disconnect()  # its address may lead to another server by now

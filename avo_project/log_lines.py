@@ -3,13 +3,13 @@
 import logging
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from avo_project import environment
+from avo_project.environment import command_name
 from avo_project.redaction import redacted, redacted_values
 from avo_project.request_id import current_request_id
 from avo_project.tracing import current_trace_id
@@ -51,12 +51,6 @@ def logging_settings(line_format: str, level: str) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
         },
     }
-
-
-def command_name(arguments: list[str]) -> str:
-    """What this process runs: the management command, or the program."""
-    program = Path(arguments[0]).name if arguments and arguments[0] else "python"
-    return arguments[1] if program in {"manage.py", "django-admin"} and len(arguments) > 1 else program
 
 
 class Origin(logging.Filter):

@@ -5,7 +5,7 @@ from typing import Any
 
 from avo_project import environment
 from avo_project.log_lines import chosen_format, logging_settings
-from avo_project.redis_roles import cache_settings
+from avo_project.redis_roles import DEFAULT_MAX_CONNECTIONS, cache_settings
 from avo_project.redis_urls import RedisUrlError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -66,6 +66,7 @@ TEMPLATES = [
     }
 ]
 
+SERVES_REQUESTS = environment.serves_requests()
 DATABASES: dict[str, Any] = {"default": env.database(default=DATA_DIR / "db.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -78,7 +79,12 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 try:
-    CACHES = cache_settings(env.ENVIRON, DATA_DIR)
+    CACHES = cache_settings(
+        env.ENVIRON,
+        DATA_DIR,
+        serves_requests=SERVES_REQUESTS,
+        max_connections=env.int("REDIS_MAX_CONNECTIONS", default=DEFAULT_MAX_CONNECTIONS),
+    )
 except RedisUrlError as error:
     raise SystemExit(str(error)) from None
 

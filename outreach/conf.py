@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-
-from outreach.keys import REDIS_ALIAS
 
 _SENDERS = {
     "email": "outreach.roles.senders.email.EmailSender",
@@ -30,19 +28,12 @@ class OutreachConf:
     smtp_timeout_seconds: float = 30.0
     http_timeout_seconds: float = 10.0
     block_seconds: float = 2.0
-    socket_timeout_seconds: float = 15.0
     follow_inboxes_seconds: float = 2.0
     sweep_seconds: float = 30.0
     soon_seconds: float = 5.0
     breaker_failures: int = 5
     breaker_base_seconds: float = 30.0
     breaker_cap_seconds: float = 900.0
-
-    def __post_init__(self) -> None:
-        if self.block_seconds >= self.socket_timeout_seconds:
-            raise ImproperlyConfigured(
-                "OUTREACH: BLOCK_SECONDS must be below the socket timeout, or an idle wait looks like a lost server."
-            )
 
     @classmethod
     def load(cls) -> Self:
@@ -53,7 +44,5 @@ class OutreachConf:
             raise ImproperlyConfigured(
                 f"OUTREACH: {', '.join(sorted(unknown))} is no setting; these are: {', '.join(names)}"
             )
-        role = settings.CACHES[REDIS_ALIAS]["OPTIONS"]["ROLE"]
-        values = {"socket_timeout_seconds": role.socket_timeout_seconds}
-        values |= {names[name]: value for name, value in given.items()}
+        values: dict[str, Any] = {names[name]: value for name, value in given.items()}
         return cls(**values)

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 from django_redis import get_redis_connection
 
+from avo_project.kept_connection import ask
 from avo_project.lua import read_lua
 from outreach import keys
 from outreach.rules.calm import Calm
@@ -171,7 +172,7 @@ class Lanes:
 
     def wait_for_wake(self, seconds: float) -> int | None:
         """Blocks until a lane becomes due, at most ``seconds``; returns its inbox id."""
-        woken = self._client.blpop([keys.WAKE], timeout=seconds)
+        [woken] = ask(self._client, keys.WAKE, ("BLPOP", keys.WAKE, seconds), wait_seconds=seconds)
         return int(woken[1]) if woken else None
 
     def mark_intact(self, newest_token: int) -> None:

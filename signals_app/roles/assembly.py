@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 
 from avo_project.console.sampler import Sampler
-from signals_app.conf import SignalsConf, read_conf
+from signals_app.conf import MAX_BLOCK_MS, read_conf
 from signals_app.roles.consumer import Consumer
 from signals_app.roles.handling import load_handler
 from signals_app.roles.housekeeping import Housekeeper
@@ -40,9 +40,9 @@ class ConsumerOptions:
     max_deliveries: int = 5
     handler: str = ""
 
-    def check(self, conf: SignalsConf) -> None:
+    def check(self) -> None:
         """Raises ValueError that says which option to change, and how."""
-        check_range("--block-ms", self.block_ms, 0, conf.max_block_ms)
+        check_range("--block-ms", self.block_ms, 0, MAX_BLOCK_MS)
         check_range("--count", self.count, 1, _MOST_COUNT)
         check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MOST_CLAIM_IDLE_MS)
         check_range("--max-deliveries", self.max_deliveries, 1, _MOST_DELIVERIES)
@@ -64,7 +64,7 @@ class ConsumerOptions:
 def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consumer:
     """A consumer that has not joined yet. Raises ValueError, ImportError or TypeError on unusable options."""
     conf = read_conf()
-    options.check(conf)
+    options.check()
     handler = load_handler(options.handler or conf.handler)
     ttl_seconds = conf.heartbeat_ttl_ms / 1000
     group = ConsumerGroup.connect(options.group)

@@ -95,7 +95,7 @@ class ConsumerGroup:
             ">",
         )
         commands = [("XACK", keys.LIVE, self._raw_name, *done), read] if done else [read]
-        streams = ask(self._client, keys.LIVE, *commands)[-1]
+        streams = ask(self._client, keys.LIVE, *commands, wait_seconds=block_ms / 1000)[-1]
         return _deliveries(streams[0][1]) if streams else []
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:

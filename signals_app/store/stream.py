@@ -7,7 +7,7 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import Argument, run
+from avo_project.kept_connection import Argument, ask, run
 from avo_project.lua import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
@@ -159,8 +159,12 @@ class SignalStream:
 
     def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
         """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""
-        reply = self._client.xread({keys.LIVE: entry_id}, count=count, block=block_ms)
-        return [entry for _, rows in reply for entry in _entries(rows)]
+        command = ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", keys.LIVE, entry_id)
+        [streams] = ask(self._client, keys.LIVE, command, wait_seconds=block_ms / 1000)
+        return [
+            Entry(row_id.decode(), dict(zip(flat[0::2], flat[1::2], strict=True)))
+            for row_id, flat in (streams[0][1] if streams else ())
+        ]
 
 
 def _entries(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:

@@ -12,8 +12,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from avo_project import kept_connection
-from avo_project.kept_connection import Window, ask, exchange, pack, run
+from avo_project.kept_connection import ConnectionLostError, Window, ask, exchange, pack, run
+from avo_project.redis_client import pool as redis_pool
+from avo_project.redis_client.pool import GuardedPool
 from avo_project.redis_roles import RedisRole, RoleConnectionFactory
 from tests.reply_thief import ReplyThief
 
@@ -43,7 +44,8 @@ def client(redis_of: Any) -> Any:
 def own_client(client: Any) -> Iterator[Any]:
     """With a pool that nobody used yet."""
     settings = {**client.connection_pool.connection_kwargs, "client_name": "own"}
-    pool = type(client.connection_pool)(connection_class=client.connection_pool.connection_class, **settings)
+    connection_class = client.connection_pool.connection_class
+    pool = GuardedPool(role="signals", wait_seconds=10.0, connection_class=connection_class, **settings)
     yield Redis(connection_pool=pool)
     pool.disconnect()
 
@@ -107,7 +109,7 @@ def test_threads_never_hear_each_others_replies(own_client: Any) -> None:
 def test_a_rested_connection_that_the_server_closed_is_made_again(
     client: Any, own_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_connection, "_TRUSTED_SECONDS", 0.0)
+    monkeypatch.setattr(redis_pool, "_TRUSTED_SECONDS", 0.0)
     ask(own_client, "a", ("PING",))
     [before] = connections_of(client)
     client.client_kill_filter(_id=before)
@@ -120,7 +122,7 @@ def test_a_rested_connection_that_the_server_closed_is_made_again(
 def test_one_closed_in_the_moment_since_its_last_use_is_an_error_once(
     client: Any, own_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_connection, "_TRUSTED_SECONDS", 3_600.0)
+    monkeypatch.setattr(redis_pool, "_TRUSTED_SECONDS", 3_600.0)
     ask(own_client, "a", ("SET", "a", 1))
     client.client_kill_filter(_id=connections_of(client).pop())
     with pytest.raises(RedisConnectionError):
@@ -193,3 +195,36 @@ def test_a_window_left_early_leaves_no_reply_behind(own_client: Any) -> None:
         window.post(pack("ECHO", "older"), 1)
         assert len(window) == 2
     assert ask(own_client, "a", ("ECHO", "new")) == [b"new"]
+
+
+@pytest.mark.real_server
+def test_a_window_whose_server_is_no_primary_any_more_refuses_until_it_starts_over(client: Any) -> None:
+    client.set("a", "old")
+    with Window(client) as window:
+        window.post(pack("WATCH", "a") + pack("EVAL", "return redis.error_reply('READONLY a replica')", 0), 2)
+        watched, refused = window.receive()
+        assert (watched, type(refused)) == (b"OK", ReadOnlyError)
+        with pytest.raises(ConnectionLostError):
+            window.post(pack("MULTI") + pack("SET", "a", "new") + pack("EXEC"), 3)
+        with pytest.raises(ConnectionLostError):
+            window.receive()
+        window.restart()
+        window.post(pack("GET", "a"), 1)
+        assert window.receive() == [b"old"]
+
+
+@pytest.mark.real_server
+def test_a_window_whose_connection_is_killed_loses_what_was_on_its_way(client: Any, own_client: Any) -> None:
+    with Window(own_client) as window:
+        window.post(pack("PING"), 1)
+        window.receive()
+        window.post(pack("BLPOP", "nothing", 0), 1)
+        window.post(pack("PING"), 1)
+        client.client_kill_filter(_id=connections_of(client).pop())
+        with pytest.raises(RedisConnectionError):
+            window.receive()
+        with pytest.raises(ConnectionLostError):
+            window.receive()
+        window.restart()
+        window.post(pack("PING"), 1)
+        assert window.receive() == [b"PONG"]

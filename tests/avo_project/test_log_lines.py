@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from avo_project.log_lines import JsonLine, Origin, TextLine, chosen_format, command_name, logging_settings
+from avo_project.environment import command_name
+from avo_project.log_lines import JsonLine, Origin, TextLine, chosen_format, logging_settings
 
 
 def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:

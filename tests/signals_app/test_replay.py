@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.conf import read_conf
 from signals_app.roles.assembly import ConsumerOptions
 from signals_app.roles.replay import start_replay
 from signals_app.rules.entry_id import END
@@ -129,4 +128,4 @@ def test_a_group_that_no_consumer_could_name_is_not_made(
         start_replay(stream, replays, name, entry_ids[0], entry_ids[1])
     assert redis_client.xinfo_groups(keys.LIVE) == []
     with pytest.raises(ValueError, match="--group must be"):
-        ConsumerOptions(group=name).check(read_conf())
+        ConsumerOptions(group=name).check()

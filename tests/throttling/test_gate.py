@@ -5,7 +5,6 @@ import pytest
 
 from tests.doubles import DownRedis, FixedClock
 from throttling.roles.gate import Gate
-from throttling.rules.breaker import Breaker
 from throttling.rules.rates import parse_policies
 from throttling.rules.records import Hit, Outcome
 from throttling.rules.refusal_memo import RefusalMemo
@@ -81,16 +80,6 @@ def test_a_failed_probe_keeps_the_breaker_open(redis: DownRedis, clock: FixedClo
     assert not gate.hit(HIT).exact
     clock.advance(1.0)
     assert gate.hit(HIT).exact
-
-
-def test_the_breaker_lets_one_through_at_a_time() -> None:
-    breaker = Breaker(pause_seconds=1.0)
-    assert breaker.trip(10.0)
-    assert not breaker.trip(10.5)
-    assert [breaker.allows(now) for now in (11.4, 11.5, 11.6, 12.5)] == [False, True, False, True]
-    assert breaker.mend()
-    assert not breaker.mend()
-    assert breaker.allows(12.6)
 
 
 def test_looking_is_never_remembered_as_a_refusal(redis: DownRedis, clock: FixedClock) -> None:

@@ -10,8 +10,8 @@ from typing import Self
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
+from avo_project.lib.circuit_breaker import CircuitBreaker
 from throttling.conf import ThrottlingConf
-from throttling.rules.breaker import Breaker
 from throttling.rules.records import Hit, Outcome
 from throttling.rules.refusal_memo import RefusalMemo
 from throttling.rules.rolling_windows import RollingWindows
@@ -29,7 +29,7 @@ class Gate:
         self, limiter: WindowLimiter, processes: int = 1, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._limiter, self._processes, self._monotonic = limiter, processes, monotonic
-        self._local, self._breaker, self._memo = RollingWindows(), Breaker(), RefusalMemo()
+        self._local, self._breaker, self._memo = RollingWindows(), CircuitBreaker(), RefusalMemo()
 
     @classmethod
     def connect(cls, conf: ThrottlingConf) -> Self:
@@ -58,7 +58,7 @@ class Gate:
         except RedisError as failure:
             self._trip(self._monotonic(), failure)
             return None
-        if self._breaker.mend():
+        if self._breaker.reset():
             logger.warning("the throttling Redis answers again: limits are exact")
         return outcome
 

@@ -1,0 +1,221 @@
+"""Connections to Redis that stay open between calls, at most so many, behind the circuit breaker of their server.
+
+Every call goes through here, packed by hand or by redis-py, to one server, a Sentinel's primary or a node of a cluster.
+"""
+
+import contextlib
+import threading
+from time import monotonic
+from typing import Any
+
+from redis.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.sentinel import SentinelConnectionPool
+
+from avo_project.redis_client.circuit import REJECTED, CallRejectedError, Circuit, circuit_of
+
+_ANSWERS = (AuthenticationError, BusyLoadingError)  # redis-py calls them errors of the connection
+_TRUSTED_SECONDS = 0.1  # no server calls a connection idle that soon
+
+
+class PoolExhaustedError(CallRejectedError):
+    """All connections of the pool are in use, and none came back in time."""
+
+
+class GuardedConnection(AbstractConnection):
+    """Mixed into a class of connections of redis-py: it asks the circuit before it sends anything, and tells it what
+    came of that. An error that the server sends is an answer."""
+
+    rested_since = 0.0
+
+    def __init__(self, *, circuit: Circuit, **options: Any) -> None:
+        self._circuit = circuit
+        self._breaker = circuit.breaker
+        self._is_probe = self._is_connecting = False
+        super().__init__(**options)
+
+    def connect(self) -> None:
+        if not self.is_connected:
+            with self._connecting():
+                super().connect()  # type: ignore[no-untyped-call]
+
+    def connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        if not self.is_connected:
+            with self._connecting():
+                super().connect_check_health(*arguments, **options)
+
+    @contextlib.contextmanager
+    def _connecting(self) -> Any:
+        if self._is_connecting:
+            yield
+            return
+        self._is_probe = self._circuit.admit()
+        self._is_connecting = True
+        try:
+            yield
+        except _ANSWERS:
+            raise
+        except (RedisConnectionError, RedisTimeoutError) as failure:
+            self._failed(failure)
+            raise
+        finally:
+            self._is_connecting = False
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._breaker.is_open and not self._is_probe and self.is_connected:
+            self._is_probe = self._circuit.admit()
+        try:
+            super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+        except RedisTimeoutError as failure:
+            self._failed(failure)
+            raise
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            reply = super().read_response(*arguments, **options)
+        except RedisTimeoutError as failure:
+            self._failed(failure)
+            raise
+        except ResponseError as error:
+            self._answered()
+            if isinstance(error, ReadOnlyError):
+                self.disconnect()  # type: ignore[no-untyped-call] # its address may lead to another server by now
+            raise
+        if self._breaker.is_open:
+            self._answered()
+        return reply
+
+    def read_replies(self, count: int, wait_seconds: float = 0.0) -> list[Any]:
+        """The next ``count`` replies, error replies among them; the server may take ``wait_seconds`` longer than usual.
+        Raises ConnectionError or TimeoutError, and leaves it to the caller to disconnect then.
+
+        redis-py's ``read_response`` takes 0.7 µs a reply, of which its parser takes 0.5.
+        """
+        read = self._parser.read_response
+        try:
+            if wait_seconds and self.socket_timeout:
+                replies = [read(timeout=wait_seconds + self.socket_timeout) for _ in range(count)]
+            else:
+                replies = [read() for _ in range(count)]
+        except RedisTimeoutError as failure:
+            self._failed(failure)
+            raise
+        except OSError as error:
+            raise RedisConnectionError(f"The answer of Redis cannot be read: {error}") from error
+        if self._breaker.is_open:
+            self._answered()
+        return replies
+
+    def _failed(self, failure: Exception) -> None:
+        self._is_probe = False
+        self._circuit.failed(failure)
+
+    def _answered(self) -> None:
+        """A server that greets but does nothing has not answered."""
+        if not self._is_connecting:
+            self._is_probe = False
+            self._circuit.answered()
+
+
+class GuardedPool(ConnectionPool):
+    """At most ``max_connections`` of one role to one server; who finds none waits for one up to ``wait_seconds``.
+
+    A connection is looked at before it is given out, for servers close idle ones.
+    """
+
+    def __init__(self, *arguments: Any, role: str, wait_seconds: float, **options: Any) -> None:
+        self._role, self._wait_seconds = role, wait_seconds
+        self._returned, self._waiting = threading.Condition(), 0
+        longest = options["socket_timeout"] + options["socket_connect_timeout"] + 1.0
+        options["circuit"] = circuit_of(role, self._server(*arguments, **options), longest)
+        super().__init__(*arguments, **options)
+
+    @staticmethod
+    def _server(*arguments: Any, **options: Any) -> str:
+        return str(options.get("path") or (options["host"], options["port"]))
+
+    def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Raises CircuitOpenError, PoolExhaustedError, and what connecting raises."""
+        return self._take(trusted_seconds=0.0)
+
+    def get_trusted_connection(self) -> Any:
+        """As ``get_connection``, but one that was used a moment ago is not looked at: that costs a fourteenth of a
+        round trip, and a server that went away in that moment is an error like one that goes away during the call."""
+        return self._take(_TRUSTED_SECONDS)
+
+    def _take(self, trusted_seconds: float) -> Any:
+        self._checkpid()
+        try:
+            connection = self._available_connections.pop()
+        except IndexError:
+            connection = self._make_or_await()
+        self._in_use_connections.add(connection)
+        try:
+            _make_ready(connection, trusted_seconds)
+        except BaseException:
+            self.release(connection)
+            raise
+        return connection
+
+    def _make_or_await(self) -> Any:
+        until = monotonic() + self._wait_seconds
+        with self._returned:
+            self._waiting += 1
+            try:
+                while True:
+                    with contextlib.suppress(IndexError):
+                        return self._available_connections.pop()
+                    if self._created_connections < self.max_connections:
+                        return self.make_connection()
+                    if not self._returned.wait(until - monotonic()) and monotonic() >= until:
+                        REJECTED.labels(self._role, "pool-exhausted").inc()
+                        raise PoolExhaustedError(
+                            f"All {self.max_connections} connections of the role {self._role} are in use. "
+                            "Raise REDIS_MAX_CONNECTIONS, or run fewer threads in a process."
+                        )
+            finally:
+                self._waiting -= 1
+
+    def release(self, connection: Any) -> None:
+        self._checkpid()
+        try:
+            self._in_use_connections.remove(connection)
+        except KeyError:  # of another pool, or of the process that forked this one
+            return
+        if self.owns_connection(connection):
+            connection.rested_since = monotonic()
+            self._available_connections.append(connection)
+        else:
+            connection.disconnect()
+            with self._returned:
+                self._created_connections -= 1
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        self._checkpid()
+        others = list(self._in_use_connections) if inuse_connections else []  # in one step, for nobody holds a lock
+        for connection in [*self._available_connections, *others]:
+            connection.disconnect()
+
+
+class GuardedSentinelPool(GuardedPool, SentinelConnectionPool):
+    """To whichever server the Sentinels call the primary."""
+
+    @staticmethod
+    def _server(*arguments: Any, **options: Any) -> str:
+        return f"{arguments[0]} of {arguments[1].sentinels}"
+
+
+def _make_ready(connection: Any, trusted_seconds: float) -> None:
+    if connection.is_connected:
+        if monotonic() - connection.rested_since < trusted_seconds:
+            return
+        with contextlib.suppress(RedisError):  # closed by the server
+            if not connection.can_read():
+                return
+        connection.disconnect()  # or it is owed a reply
+    connection.connect()
