@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from avo_project.kept_connection import Window
@@ -35,13 +36,26 @@ class ScriptedWriter:
             lanes: dict[Redis, _Lane] = {}
             for state in states:
                 lane = self._lane_of(state, lanes, stack)
-                lane.window.post(self._script.packed([state], now), 1)
-                lane.sent.append([state])
+                yield from self._send(lane, state, now)
                 if len(lane.sent) >= self._calls_in_flight:
                     yield from self._outcomes(lane, now)
             for lane in lanes.values():
                 while lane.sent:
                     yield from self._outcomes(lane, now)
+
+    def _send(self, lane: _Lane, state: RegimeState, now: float | None) -> Iterable[Put]:
+        lane.sent.append([state])
+        try:
+            lane.window.post(self._script.packed([state], now), 1)
+        except RedisConnectionError:
+            return self._start_over(lane, now)
+        return ()
+
+    def _start_over(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        """What was on its way over a connection that is lost is put again, which does no harm."""
+        lost, lane.sent = lane.sent, deque()
+        lane.window.restart()
+        return [put for states in lost for put in zip(states, self._script.call(states, now), strict=True)]
 
     def _lane_of(self, state: RegimeState, lanes: "dict[Redis, _Lane]", stack: ExitStack) -> _Lane:
         server = self._shards.of(keys.state_key(state.symbol))
@@ -49,9 +63,12 @@ class ScriptedWriter:
             lanes[server] = _Lane(stack.enter_context(Window(server)))
         return lanes[server]
 
-    def _outcomes(self, lane: _Lane, now: float | None) -> Iterator[Put]:
+    def _outcomes(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        try:
+            [codes] = lane.window.receive()
+        except RedisConnectionError:
+            return self._start_over(lane, now)
         states = lane.sent.popleft()
-        [codes] = lane.window.receive()
         if isinstance(codes, ResponseError):  # NOSCRIPT after a restart, MOVED
             codes = self._script.call(states, now)
         return zip(states, map(PutOutcome, codes), strict=True)

@@ -1,16 +1,19 @@
 """Many states to one server, fenced by WATCH: the script costs the server almost twice as much for the same.
 
 A batch takes two round trips. The first watches its keys and reads how old their states are; the second writes, fields
-and expiry in one transaction, which does nothing if anybody touched a key in between. Then the script decides.
+and expiry in one transaction, which does nothing if anybody touched a key in between. Then the script decides, as it
+does for what was on its way over a connection that is lost: it may put a state twice.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from avo_project.kept_connection import Reply, Window, pack
@@ -60,11 +63,13 @@ class WatchedWriter:
         """What became of each state, in their order. ``now`` is in Unix seconds."""
         with ExitStack() as stack:
             lines = deque(_Line(stack.enter_context(Window(self._server))) for _ in range(self._lines))
-            for batch in _batches(states, self._batch):
-                yield from self._turn(lines[0], batch, now)
-                lines.rotate(-1)
-            for _ in range(2 * len(lines)):  # the ages that are asked for, then what became of the states
-                yield from self._turn(lines[0], None, now)
+            rest = [None] * (2 * len(lines))  # the ages that are asked for, then what became of the states
+            for batch in chain(_batches(states, self._batch), rest):
+                try:
+                    puts = self._turn(lines[0], batch, now)
+                except RedisConnectionError:
+                    puts = self._start_over(lines[0], batch, now)
+                yield from puts
                 lines.rotate(-1)
 
     def _turn(self, line: _Line, batch: _Batch | None, now: float | None) -> Iterable[Put]:
@@ -84,8 +89,20 @@ class WatchedWriter:
         line.sent, line.asked = asked, batch
         return self._outcomes(sent, replies[:heard], now) if sent else ()
 
+    def _start_over(self, line: _Line, batch: _Batch | None, now: float | None) -> Iterable[Put]:
+        """The connection went, and the WATCH with it. Raises RedisError when there is no other."""
+        sent, asked = line.sent, line.asked
+        for lost in (sent, asked):
+            if lost is not None:
+                lost.outcomes, lost.replies = None, 0
+        line.window.restart()
+        if batch is not None:
+            line.window.post(_question(batch), 2 + 2 * len(batch.states))
+        line.sent, line.asked = asked, batch
+        return self._outcomes(sent, [], now) if sent else ()
+
     def _outcomes(self, batch: _Batch, replies: list[Reply], now: float | None) -> Iterable[Put]:
-        outcomes, ended = batch.outcomes, replies[-1]
+        outcomes, ended = batch.outcomes, replies[-1] if replies else None
         if outcomes is None or not isinstance(ended, list) or any(isinstance(one, ResponseError) for one in ended):
             outcomes = self._script.call(batch.states, now)
         return zip(batch.states, outcomes, strict=True)

@@ -1,11 +1,13 @@
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regime.conf import regime_conf
 from regime.rules.freshness import LIFE_SECONDS, judge
 from regime.rules.state import FIELDS, RegimeState
 from regime.store.put_script import PutOutcome, PutScript
@@ -62,6 +64,47 @@ def test_a_state_that_another_writer_puts_in_between_is_not_replaced(
     assert set(outcomes.values()) == {PutOutcome.WRITTEN}
     assert redis.hget("argus:regime:S1", "bull:1mo") == b"0.125"
     assert all(redis.hlen(f"argus:regime:{symbol}") == 41 for symbol in outcomes)
+
+
+@pytest.mark.real_server
+def test_a_fence_is_not_lost_with_the_connection_of_a_server_that_was_demoted(redis: Any, server_now: float) -> None:
+    states = StateCache(redis, replace(regime_conf(), write_batch=1, write_calls_in_flight=1))
+
+    def written() -> Iterator[RegimeState]:
+        yield a_state("A", server_now - 20)
+        redis.ping()
+        redis.replicaof("127.0.0.1", "1")  # A is refused, while B is watched over the same connection
+        yield a_state("B", server_now - 20)
+        redis.ping()
+        redis.replicaof("no", "one")
+        plain_hset(redis, "B", {"computed_at": server_now - 10, "bull:1mo": "0.125"})
+        yield from (a_state(symbol, server_now - 20) for symbol in ("C", "D"))
+
+    try:
+        outcomes = {state.symbol: outcome for state, outcome in states.put_many(written())}
+    finally:
+        redis.replicaof("no", "one")
+    assert outcomes.pop("B") is PutOutcome.NEWER_IS_THERE
+    assert redis.hget("argus:regime:B", "bull:1mo") == b"0.125"
+    assert outcomes == dict.fromkeys("ACD", PutOutcome.WRITTEN)
+    assert all(redis.hlen(f"argus:regime:{symbol}") == 41 for symbol in "ACD")
+
+
+@pytest.mark.real_server
+def test_a_writer_whose_connections_are_closed_again_and_again_puts_every_state_in_order(
+    states: StateCache, redis: Any, server_now: float
+) -> None:
+    def written() -> Iterator[RegimeState]:
+        for number in range(40):
+            for connection in redis.client_list() if number % 7 == 0 else ():
+                if connection["name"] == "avo-regime":
+                    redis.client_kill_filter(_id=connection["id"], skipme=True)
+            yield a_state(f"S{number}", server_now - 20, number)
+
+    outcomes = list(states.put_many(written()))
+    assert [state.symbol for state, _ in outcomes] == [f"S{number}" for number in range(40)]
+    assert {outcome for _, outcome in outcomes} == {PutOutcome.WRITTEN}
+    assert all(redis.hlen(f"argus:regime:S{number}") == 41 for number in range(40))
 
 
 def test_the_newer_of_two_states_of_a_symbol_stays_in_any_order(
