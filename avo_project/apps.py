@@ -26,5 +26,5 @@ class AvoProjectConfig(AppConfig):
         start_tracing(os.environ, command_name(sys.argv))
         connection_created.connect(migrate_on_first_connection)
         register_live_source("redis", redis_servers.live_metrics)
-        if settings.METRICS_LISTEN and command_name(sys.argv) not in {"gunicorn", "uvicorn"}:
-            serve_process_counters(settings.METRICS_LISTEN)
+        if settings.METRICS_LISTEN and command_name(sys.argv) != "web_server":
+            serve_process_counters(*settings.METRICS_LISTEN)

@@ -1,8 +1,14 @@
-"""The same application under an ASGI server: for the live feed of signals."""
+"""The whole application for an ASGI server: the API and the admin in threads, the live feed in the event loop."""
 
 import os
 
 from django.core.asgi import get_asgi_application
 
+from avo_project.wsgi import application as wsgi_application
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")
-application = get_asgi_application()
+asgi_application = get_asgi_application()
+
+from avo_project.wsgi_bridge import WSGIBridge  # noqa: E402 - it counts, so the settings must be loaded
+
+application = WSGIBridge(wsgi_application, asgi_application, asgi_paths=frozenset({"/api/signals/stream"}))

@@ -1,6 +1,7 @@
 """Reads the environment for settings.py; whatever is unusable ends the process with one line."""
 
 import contextlib
+import ipaddress
 import os
 import secrets
 import sys
@@ -82,11 +83,32 @@ class Environment(environ.Env):  # type: ignore[misc]
             stop(name, "must be a URL like https://clerk.example.com.")
         return url
 
+    def listen_address(self, name: str) -> tuple[str, int] | None:
+        """``host:port`` to listen on; None when it is unset."""
+        text = str(self.str(name, default=""))
+        if not text:
+            return None
+        host, _, port = text.rpartition(":")
+        if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
+            stop(name, "must be host:port with a port from 1 to 65535, like 127.0.0.1:9101.")
+        address = host.strip("[]") or "127.0.0.1"
+        if address.replace(".", "").isdigit() and not _is_ip(address):
+            stop(name, "must begin with an address or a host name, like 127.0.0.1:9101.")
+        return address, int(port)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
 
 def command_name(arguments: list[str]) -> str:
     """What this process runs: the management command, or the program."""
-    program = Path(arguments[0]).name if arguments and arguments[0] else "python"
-    return arguments[1] if program in {"manage.py", "django-admin"} and len(arguments) > 1 else program
+    program = Path(arguments[0]).name.removesuffix(".py") if arguments and arguments[0] else "python"
+    return arguments[1] if program in {"manage", "django-admin"} and len(arguments) > 1 else program
 
 
 def serves_requests() -> bool:

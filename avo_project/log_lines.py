@@ -14,7 +14,7 @@ from avo_project.redaction import redacted, redacted_values
 from avo_project.request_id import current_request_id
 from avo_project.tracing import current_trace_id
 
-_NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, uvicorn, the standard library
+_NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, the standard library
 
 
 def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
@@ -34,20 +34,27 @@ def logging_settings(line_format: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"origin": {"()": "avo_project.log_lines.Origin"}},
+        "filters": {
+            "origin": {"()": "avo_project.log_lines.Origin"},
+            "callers_fault": {"()": "avo_project.log_lines.CallersFault"},
+        },
         "formatters": {
             "json": {"()": "avo_project.log_lines.JsonLine"},
             "text": {"()": "avo_project.log_lines.TextLine"},
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": line_format, "filters": ["origin"]}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": line_format,
+                "filters": ["callers_fault", "origin"],
+            }
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": through_root,
             "django.server": through_root,
-            "gunicorn.error": through_root,
-            "gunicorn.access": through_root,
-            "uvicorn": through_root,
-            "uvicorn.access": through_root,
+            "_granian": through_root,
+            "granian.access": through_root,
             "httpx": {"level": "WARNING"},
         },
     }
@@ -62,6 +69,20 @@ class Origin(logging.Filter):
         record.trace_id = current_trace_id()
         record.command = command_name(sys.argv)
         return True
+
+
+class CallersFault(logging.Filter):
+    """Lowers to INFO what a caller did wrong, so that a warning or an error is always our own.
+
+    That is a 4xx answer, a 501, and a Host header that is not ours, which Django logs with a traceback.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", 0)
+        if not record.name.startswith("django.") or not (400 <= status < 500 or status == 501):
+            return True
+        record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+        return logging.getLogger(record.name).isEnabledFor(logging.INFO)
 
 
 class TextLine(logging.Formatter):

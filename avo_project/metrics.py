@@ -73,16 +73,15 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)
 
 
-def serve_process_counters(address: str) -> None:
-    """Lets Prometheus read the counters of this process, which has no web server, at ``host:port``.
+def serve_process_counters(host: str, port: int) -> None:
+    """Lets Prometheus read the counters of this process, which has no web server.
 
     A port that is taken costs the figures and not the process.
     """
-    host, _, port = address.rpartition(":")
     try:
-        start_http_server(int(port), host.strip("[]") or "127.0.0.1")
-    except (OSError, ValueError) as failure:
-        logger.warning("METRICS_LISTEN: nobody can read this process's counters at %s: %s", address, failure)
+        start_http_server(port, host)
+    except OSError as failure:
+        logger.warning("METRICS_LISTEN: nobody can read this process's counters at %s:%d: %s", host, port, failure)
 
 
 def _process_registry() -> CollectorRegistry:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
@@ -27,8 +28,13 @@ class RequestMetricsMiddleware:
         response = self._get_response(request)
         taken_seconds = time.perf_counter() - begun
         method = request.method if request.method in _METHODS else "other"
-        REQUESTS.labels(method, route_of(request), f"{response.status_code // 100}xx").observe(taken_seconds)
+        REQUESTS.labels(method, route_of(request), status_class(response.status_code)).observe(taken_seconds)
         return response
+
+
+def status_class(status: int) -> str:
+    """``2xx`` to ``5xx``. A 501 is ``4xx``: the caller wants what this server does not do, and nothing has failed."""
+    return "4xx" if status == HTTPStatus.NOT_IMPLEMENTED else f"{status // 100}xx"
 
 
 def route_of(request: HttpRequest) -> str:

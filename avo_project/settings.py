@@ -137,7 +137,7 @@ SPECTACULAR_SETTINGS = {
 CONSOLE = {"PING_SECONDS": 0.25}  # how long the admin's first page waits for a Redis that hangs
 HEALTH = {"PING_SECONDS": 2.0}  # how long /readyz and /metrics do
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-METRICS_LISTEN = env.str("METRICS_LISTEN", default="")
+METRICS_LISTEN = env.listen_address("METRICS_LISTEN")
 
 # What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
 REGIME: dict[str, Any] = {}
@@ -151,7 +151,7 @@ SIGNALS: dict[str, Any] = {
 }
 OUTREACH: dict[str, Any] = {
     "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),
-    "PUBLIC_URL": env.str("PUBLIC_URL", default="http://localhost:8000"),
+    "PUBLIC_URL": env.str("PUBLIC_URL", default=f"http://localhost:{env.ENVIRON.get('PORT', '8000')}"),
 }
 THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),

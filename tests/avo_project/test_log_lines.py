@@ -87,8 +87,9 @@ def test_an_unknown_format_ends_the_process_with_one_line() -> None:
     ("arguments", "name"),
     [
         (["manage.py", "consume_signals", "--count", "5"], "consume_signals"),
-        (["/srv/avo/manage.py"], "manage.py"),
-        (["/srv/avo/.venv/bin/gunicorn", "avo_project.wsgi"], "gunicorn"),
+        (["/srv/avo/manage.py"], "manage"),
+        (["/srv/avo/avo_project/web_server.py", "--workers", "1"], "web_server"),
+        (["/srv/avo/.venv/bin/uvicorn", "avo_project.asgi:application"], "uvicorn"),
         (["-c"], "-c"),
         ([], "python"),
     ],

@@ -53,7 +53,7 @@ def test_a_line_that_django_logs_after_the_middleware_has_the_id(client: Any, ca
 
     caplog.handler.addFilter(origin := Origin())
     try:
-        with caplog.at_level(logging.WARNING, "django.request"):
+        with caplog.at_level(logging.INFO, "django.request"):
             client.get("/nowhere", HTTP_X_REQUEST_ID="proxy-00000043")
     finally:
         caplog.handler.removeFilter(origin)

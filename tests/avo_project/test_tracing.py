@@ -19,14 +19,14 @@ def without_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_loaded_unless_it_is_asked_for() -> None:
-    assert not start_tracing({}, "gunicorn")
-    assert not start_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, "gunicorn")
+    assert not start_tracing({}, "web_server")
+    assert not start_tracing({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, "web_server")
     assert current_trace_id() == ""
 
 
 def test_a_missing_package_is_said_and_no_error(without_opentelemetry: None, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
-        assert not start_tracing(COLLECTOR, "gunicorn")
+        assert not start_tracing(COLLECTOR, "web_server")
     assert "pip install -r requirements-otel.txt" in caplog.text
 
 

@@ -22,6 +22,7 @@ from avo_project.embedded_redis import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTS_WITHIN_SECONDS = 60
+WEB_SERVER = (sys.executable, "-m", "avo_project.web_server")
 
 
 @dataclass

@@ -14,6 +14,7 @@ from tests.end_to_end.cluster_nodes import cli, free_node_ports, node
 from tests.end_to_end.system import (
     ROOT,
     STARTS_WITHIN_SECONDS,
+    WEB_SERVER,
     data_folder,
     environment_for,
     eventually,
@@ -23,7 +24,7 @@ from tests.end_to_end.system import (
 from tests.signals_app.conftest import fields
 
 LOOPS = (
-    ("gunicorn", "avo_project.wsgi"),
+    WEB_SERVER,
     (sys.executable, "manage.py", "consume_signals"),
     (sys.executable, "manage.py", "outreach_worker"),
     (sys.executable, "manage.py", "refresh_regime_collection", "--watch", "1"),

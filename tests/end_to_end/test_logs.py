@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, free_port, manage
+from tests.end_to_end.system import ROOT, WEB_SERVER, data_folder, environment_for, eventually, free_port, manage
 from tests.throttling.clerk import ISSUER, KEY
 
 BAD_TOKEN = "eyJhbGciOiJub25lIn0.c2VzYW1lLW9wZW4teW91cnNlbGY.bm90LWEtc2lnbmF0dXJl"
@@ -20,7 +20,7 @@ UNSUBSCRIBE_TOKEN = "open-sesame-0123456789:1tZZZZ:signature"
 
 @dataclass
 class LoggedWeb:
-    """A gunicorn that writes its access log too, and the file its standard error goes to."""
+    """A web server that writes its access log too, and the file its standard error goes to."""
 
     port: int
     log: Path
@@ -39,13 +39,13 @@ def web() -> Iterator[LoggedWeb]:
         environment = environment_for(folder, port) | {
             "AVO_LOG_FORMAT": "json",
             "WEB_CONCURRENCY": "1",
-            "GUNICORN_CMD_ARGS": "--access-logfile -",
+            "WEB_ACCESS_LOG": "on",
             "CLERK_ISSUER": ISSUER,
             "CLERK_JWT_KEY": KEY.pem.replace("\n", "\\n"),
         }
         manage(environment, "migrate", "--verbosity", "0")
         with log.open("w") as stderr:
-            process = subprocess.Popen(["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=environment, stderr=stderr)
+            process = subprocess.Popen(WEB_SERVER, cwd=ROOT, env=environment, stderr=stderr)
         running = LoggedWeb(port, log)
         try:
             eventually(lambda: running.get("/livez").status_code == 200)
@@ -66,7 +66,7 @@ def test_a_request_with_a_bad_token_is_logged_with_its_id_and_without_the_token(
 
     [line] = eventually(of_request)
     assert line["message"] == "Unauthorized: /api/signals"
-    assert line["command"] == "gunicorn"
+    assert line["command"] == "web_server"
     assert BAD_TOKEN not in web.log.read_text()
     assert "sesame" not in web.log.read_text()
 
@@ -74,13 +74,13 @@ def test_a_request_with_a_bad_token_is_logged_with_its_id_and_without_the_token(
 def test_no_log_has_the_token_of_an_unsubscribe_link(web: LoggedWeb) -> None:
     web.get(f"/u/{UNSUBSCRIBE_TOKEN}")
     web.get(f"/u/{UNSUBSCRIBE_TOKEN}/more?recipient=bob@example.org")
-    eventually(lambda: web.log.read_text().count("/u/[hidden]") >= 4)  # Django's line and gunicorn's, twice
+    eventually(lambda: web.log.read_text().count("/u/[hidden]") >= 4)  # Django's line and the server's, twice
     assert "sesame" not in web.log.read_text()
     assert "bob" not in web.log.read_text()
 
 
 def test_the_servers_own_lines_are_json_too(web: LoggedWeb) -> None:
-    assert any(line["logger"] == "gunicorn.error" and "Listening" in line["message"] for line in web.lines())
+    assert any(line["logger"] == "_granian" and "Listening" in line["message"] for line in web.lines())
 
 
 def test_a_command_logs_under_its_name_beside_its_json_answer() -> None:

@@ -1,4 +1,4 @@
-"""How figures add up: over the workers of one gunicorn, and of commands that have no web server."""
+"""How figures add up: over the workers of one web server, and of commands that have no web server."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def value_of(sample: str, page: str) -> float:
     return float(next((line.rpartition(" ")[2] for line in page.splitlines() if line.startswith(sample)), "0"))
 
 
-def test_the_workers_of_one_gunicorn_are_counted_together() -> None:
+def test_the_workers_of_one_server_are_counted_together() -> None:
     with data_folder() as folder, web(folder, workers=2) as running:
         for _ in range(20):
             assert running.get("/api/limits").status_code == 200

@@ -1,7 +1,6 @@
 """The live feed under a real ASGI server."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, free_port, manage
+from tests.end_to_end.system import ROOT, WEB_SERVER, data_folder, environment_for, eventually, free_port, manage
 from tests.signals_app.conftest import fields
 
 MAKE_TOKEN = """
@@ -54,19 +53,18 @@ def test_opening_the_feed_counts_against_the_callers_limit(folder: Path) -> None
 
 @contextmanager
 def feed(environment: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The application under uvicorn: the feed's address, and the headers of somebody who may read it."""
+    """The application under the web server: the feed's address, and the headers of somebody who may read it."""
     manage(environment, "consume_signals", "--stop-when-idle")
     token = manage(environment, "shell", "--no-imports", "-c", MAKE_TOKEN).strip()
-    options = ("--port", environment["PORT"], "--lifespan", "off")
-    command = [sys.executable, "-m", "uvicorn", "avo_project.asgi:application", *options]
+    command = [*WEB_SERVER, "--workers", "1"]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         root = f"http://127.0.0.1:{environment['PORT']}"
         eventually(lambda: httpx.get(f"{root}/livez").status_code == 200)
         yield f"{root}/api/signals/stream", {"Authorization": f"Token {token}"}
     finally:
-        server.kill()
-        server.wait()
+        server.terminate()
+        server.wait(timeout=20)
 
 
 def follow(url: str, headers: dict[str, str], once_connected: object) -> dict[str, str]:

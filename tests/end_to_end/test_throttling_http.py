@@ -1,4 +1,4 @@
-"""Limits through the HTTP API under gunicorn with four processes."""
+"""Limits through the HTTP API under the web server with four processes."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_an_override_is_in_force_within_five_seconds_everywhere(running: Web) ->
 
 @pytest.mark.parametrize("name", sorted(bad_tokens().keys() - {"empty"}))  # httpx sends no empty one
 def test_a_bad_token_is_refused(running: Web, name: str) -> None:
-    """Through gunicorn too, which by itself would answer 400 to a header of 100 kB."""
+    """Through the web server too, which refuses other header fields of 100 kB."""
     response = running.get("/api/macro", bad_tokens()[name])
     assert (response.status_code, response.json()["type"]) == (401, "urn:avo:problem:invalid-token")
 

@@ -1,5 +1,6 @@
-"""gunicorn over the project with a Redis that a test may kill, and a Clerk of its own."""
+"""The web server over the project with a Redis that a test may kill, and a Clerk of its own."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from avo_project.embedded_process import server_binary
-from tests.end_to_end.system import ROOT, STARTS_WITHIN_SECONDS, environment_for, eventually, free_port, manage
+from tests.end_to_end.system import (
+    ROOT,
+    STARTS_WITHIN_SECONDS,
+    WEB_SERVER,
+    environment_for,
+    eventually,
+    free_port,
+    manage,
+)
 
 
 @dataclass
@@ -59,10 +68,11 @@ class OwnRedis:
 
 @dataclass
 class Web:
-    """A running gunicorn. A kept-alive connection would stay with one worker, so each request has its own."""
+    """A running web server. A kept-alive connection would stay with one worker, so each request has its own."""
 
     port: int
     environment: dict[str, str]
+    process: subprocess.Popen[bytes]
     statuses: list[int] = field(default_factory=list)
     client: httpx.Client = field(
         default_factory=lambda: httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
@@ -82,19 +92,25 @@ class Web:
         lines = self.get("/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
 
+    def workers(self) -> list[int]:
+        """The processes that serve, now."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def manage(self, *command: str) -> str:
         return manage(self.environment, *command)
 
 
 @contextmanager
-def web(folder: Path, workers: int = 4, **variables: Any) -> Iterator[Web]:
-    """gunicorn with ``workers`` processes; ``variables`` are added to its environment."""
+def web(folder: Path, workers: int = 4, log: Path | None = None, **variables: Any) -> Iterator[Web]:
+    """The web server with ``workers`` processes; ``variables`` are added to its environment."""
     port = free_port()
     given = {name: str(value) for name, value in variables.items()}
     environment = {**environment_for(folder, port), "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "ERROR", **given}
     manage(environment, "migrate", "--verbosity", "0")
-    process = subprocess.Popen(["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    running = Web(port, environment)
+    with (log or Path(os.devnull)).open("w") as stderr:
+        process = subprocess.Popen(WEB_SERVER, cwd=ROOT, env=environment, stderr=stderr)
+    running = Web(port, environment, process)
     try:
         eventually(lambda: running.get("/livez").status_code == 200, STARTS_WITHIN_SECONDS)
         yield running

@@ -59,6 +59,7 @@ class Command(BaseCommand):
             f"  regime   curl {site}/api/intelligence/regime/EURUSD=X\n"
             f"  macro    curl {site}/api/macro\n"
             f'  signals  curl -H "Authorization: Token $(cat {_kept("operator_token")})" {site}/api/signals\n'
+            f'  live     curl -N -H "Authorization: Token $(cat {_kept("operator_token")})" {site}/api/signals/stream\n'
             f"  mail     {settings.DATA_DIR / 'mail'}\n"
             "Ctrl-C stops everything.\n"
         )

@@ -12,6 +12,7 @@ from tests.end_to_end.browser.desk import PATIENT_MS, Desk
 from tests.end_to_end.system import (
     ROOT,
     STARTS_WITHIN_SECONDS,
+    WEB_SERVER,
     System,
     data_folder,
     environment_for,
@@ -38,9 +39,7 @@ def console() -> Iterator[System]:
         manage(environment, "shell", "-c", SEED)
         port = free_port()
         ours = environment | {"PORT": str(port), "AVO_LOG_FORMAT": "text"}
-        process = subprocess.Popen(
-            ["gunicorn", "avo_project.wsgi"], cwd=ROOT, env=ours, stdout=subprocess.DEVNULL, text=True
-        )
+        process = subprocess.Popen(WEB_SERVER, cwd=ROOT, env=ours, stdout=subprocess.DEVNULL, text=True)
         system = System(folder, port, process, ours)
         try:
             eventually(lambda: system.get("/readyz").status_code == 200, STARTS_WITHIN_SECONDS)

@@ -1,0 +1,178 @@
+"""``python -m avo_project.web_server``: Granian over the application, with the sockets, limits and figures we want.
+
+The listening socket is made here, or handed over by systemd, and shared by the workers. So a taken port is told at
+once, and no connection is lost when a worker ends: the next one takes it from the same queue. This process loads no
+code of the application, so that a reload (HUP) starts workers on what is on the disk by then.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+from granian.constants import Interfaces, Loops, RuntimeModes
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server import Server
+
+from avo_project import counter_files
+from avo_project.log_lines import chosen_format, logging_settings
+
+HEADER_SECONDS = 10  # for a head to be sent, and for a kept connection to be used again
+STOP_SECONDS = 5  # for requests in hand when a worker ends
+UNSENT_SECONDS = 30  # for a client to take what it asked for
+BACKLOG = 1024
+_FIRST_INHERITED = 3  # systemd's first socket (sd_listen_fds(3))
+_ACCESS_FORMAT = '%(addr)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).0f ms'
+
+
+class SharedSocketServer(Server):  # type: ignore[misc, valid-type]
+    """Granian whose workers share one listening socket. By itself it gives each its own (SO_REUSEPORT), and the
+    connections that wait at one are reset when its worker ends."""
+
+    def __init__(self, listener: socket.socket, max_memory_mb: int, **options: Any) -> None:
+        super().__init__("avo_project.asgi:application", **options)
+        self._listener = listener
+        self._max_memory_mb = max_memory_mb
+
+    def _init_shared_socket(self) -> None:
+        is_unix = self._listener.family == socket.AF_UNIX
+        self._shd = SocketHolder(self._listener.fileno(), is_unix, BACKLOG)  # type: ignore[call-arg]
+        self._sfd, self._ssp, self._sso = self._listener.fileno(), None, self._listener
+
+    @property
+    def _bind_addr_fmt(self) -> str:
+        return address_of(self._listener)
+
+    def startup(self, spawn_target: Any, target_loader: Any) -> None:
+        # Not given to the constructor, which then warns of the sockets that are not shared.
+        self.workers_rss = self._max_memory_mb * 1024 * 1024
+        super().startup(spawn_target, target_loader)
+
+
+def address_of(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"
+
+
+def load_application() -> Any:
+    """Runs first in each worker."""
+    threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
+    counter_files.claim()
+    from avo_project.asgi import application
+
+    return application
+
+
+def _end_with_the_parent(parent: int) -> None:
+    """A server that was killed leaves no workers behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS)
+    os._exit(1)
+
+
+def inherited_socket() -> socket.socket | None:
+    """The socket that systemd listens on for us (avo-web.socket), if it does."""
+    handed = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "0")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if handed[0] != str(os.getpid()) or handed[1] in {"", "0"}:
+        return None
+    return socket.socket(fileno=_FIRST_INHERITED)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket. Ends the process with one line when the address cannot be had."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as failure:
+        listener.close()
+        why = failure.strerror or failure
+        raise SystemExit(f"PORT: {host}:{port} cannot be used: {why}. Choose another, or stop what uses it.") from None
+    return listener
+
+
+def port_from(text: str) -> int:
+    """A TCP port. Ends the process with one line when it is none."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:
+        raise SystemExit(f"PORT: {text!r} is no port. Write a number from 1 to 65535.")
+    return int(text)
+
+
+def whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise SystemExit(f"{name}: must be a whole number of at least 1.")
+    return int(text)
+
+
+def serve(listener: socket.socket) -> None:
+    """Serves until SIGTERM or SIGINT; HUP starts new workers, then ends the old ones."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_SECONDS * 1000)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard))
+    multiprocessing.set_start_method("spawn")  # a worker of a fork would keep this process's modules
+    level = os.environ.get("LOG_LEVEL") or "INFO"
+    workers = whole_number("WEB_CONCURRENCY", 2)
+    os.environ["WEB_CONCURRENCY"] = str(workers)
+    with counter_files.folder() as counters:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        SharedSocketServer(
+            listener,
+            whole_number("WEB_MAX_MEMORY_MB", 1024),
+            interface=Interfaces.ASGI,
+            workers=workers,
+            loop=Loops.uvloop,
+            runtime_mode=RuntimeModes.st,
+            http="1",
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=4096,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+            log_level=LogLevels(level.lower()),
+            log_dictconfig=logging_settings(chosen_format(os.environ, debug=False), level),
+            log_access=os.environ.get("WEB_ACCESS_LOG", "") == "on",
+            log_access_format=_ACCESS_FORMAT,
+        ).serve(target_loader=load_application, wrap_loader=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m avo_project.web_server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; not used when systemd listens")
+    parser.add_argument("--workers", type=int, help="worker processes (default: WEB_CONCURRENCY, else 2)")
+    parser.add_argument(
+        "--check-ports",
+        nargs="+",
+        metavar="PORT",
+        help="only say whether these ports are free; +N is the first one's Nth",
+    )
+    options = parser.parse_args()
+    if options.check_ports:
+        first = port_from(options.check_ports[0])
+        for text in options.check_ports:
+            port = port_from(str(first + int(text[1:])) if text.startswith("+") else text)
+            bound_socket(options.host, port).close()
+        return
+    if options.workers is not None:
+        os.environ["WEB_CONCURRENCY"] = str(options.workers)
+    serve(inherited_socket() or bound_socket(options.host, port_from(os.environ.get("PORT") or "8000")))
+
+
+if __name__ == "__main__":
+    from avo_project.web_server import main as imported_main  # so that workers find these classes by the module's name
+
+    imported_main()

@@ -1,0 +1,62 @@
+"""How the web server finds the socket it listens on, and what it says when it cannot."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avo_project.web_server import bound_socket, inherited_socket, port_from, whole_number
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def taken() -> socket.socket:
+    with bound_socket("127.0.0.1", 0) as listener:
+        yield listener
+
+
+def test_a_taken_port_is_told_in_one_line(taken: socket.socket) -> None:
+    port = taken.getsockname()[1]
+    with pytest.raises(SystemExit, match=rf"^PORT: 127\.0\.0\.1:{port} cannot be used: Address already in use\."):
+        bound_socket("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("given", ["0", "65536", "-1", "8000x", "", "\u0661", "1e3"])
+def test_what_is_no_port_is_refused_by_name(given: str) -> None:
+    with pytest.raises(SystemExit, match=r"^PORT: "):
+        port_from(given)
+
+
+@pytest.mark.parametrize("given", ["0", "-2", "two", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused_by_name(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", given)
+    with pytest.raises(SystemExit, match=r"^WEB_CONCURRENCY: "):
+        whole_number("WEB_CONCURRENCY", 2)
+
+
+def test_sockets_for_another_process_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    assert inherited_socket() is None
+    assert "LISTEN_FDS" not in os.environ, "or a child would take them for its own"
+
+
+def test_the_ports_of_both_servers_are_looked_at_before_anything_is_loaded(
+    taken: socket.socket, tmp_path: Path
+) -> None:
+    """`make run`: the live feed has the port 100 above that of the API."""
+    port = taken.getsockname()[1]
+    first = port - 100
+    environment = os.environ | {"PORT": str(first), "AVO_DATA_DIR": str(tmp_path / "data")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bin/run"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"PORT: 127.0.0.1:{port} cannot be used")
+    assert done.stdout == ""
