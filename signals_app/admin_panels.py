@@ -7,8 +7,8 @@ from avo_project.durations import duration
 from signals_app.admin_cells import Begin, age, held_words, taken_over_words, time_of
 from signals_app.admin_search import Search, entries_panel, pending_panel
 from signals_app.roles import inspection
-from signals_app.rules.lag import GroupFigures, StreamFigures
-from signals_app.rules.lag_text import lag_words
+from signals_app.rules.lag import ConsumerFigures, GroupFigures, StreamFigures
+from signals_app.rules.lag_text import lag_words, state_word
 
 _SHOWN = 20
 
@@ -20,9 +20,9 @@ def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Pane
         _groups(figures),
         _consumers(figures, begin),
         _deaths(figures),
-        pending_panel(search, begin),
+        pending_panel(search, begin, figures.groups),
         entries_panel(search, figures.length, may_see_payload),
-        _dead_letters(begin),
+        _dead_letters(figures.dead_letters, begin),
     ]
 
 
@@ -50,19 +50,22 @@ def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
         (
             group.name,
             one.name,
-            "alive"
-            if one.alive
-            else "dead"
-            if any(one.name == dead.consumer for dead in group.deaths)
-            else "no heartbeat",
+            _state(group, one),
             one.pending,
-            begin("claim", "Free…", group=group.name, consumer=one.name) if one.pending and not one.alive else "",
+            begin("claim", "Free…", group=group.name, consumer=one.name) if group.may_be_freed(one) else "",
         )
         for group in figures.groups
         for one in group.consumers
     ]
-    note = "What a consumer without a heartbeat holds is claimed by the others once it is idle long enough."
+    note = "What a dead consumer holds is claimed by the others once it is idle long enough."
+    if any(group.kind == "external" for group in figures.groups):
+        note += " A group of a program that sends no heartbeat is judged by lag and age alone."
     return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Mend"), rows, note)
+
+
+def _state(group: GroupFigures, one: ConsumerFigures) -> str:
+    is_dead = not one.alive and any(one.name == dead.consumer for dead in group.deaths)
+    return "dead" if is_dead else state_word(group, one)
 
 
 def _deaths(figures: StreamFigures) -> Panel:
@@ -75,11 +78,11 @@ def _deaths(figures: StreamFigures) -> Panel:
     return Panel("Consumers that died", ("Group", "Consumer", "Died", "Holding", "Then"), rows, note)
 
 
-def _dead_letters(begin: Begin) -> Panel:
+def _dead_letters(count: int, begin: Begin) -> Panel:
     rows = [
         (letter.letter_id, time_of(letter.letter_id), letter.reason, letter.deliveries, letter.shown("symbol"),
          letter.shown("signal_id"), letter.source_id, begin("redrive", "Redrive…", letter_id=letter.letter_id))
         for letter in inspection.newest_dead_letters(_SHOWN)
     ]  # fmt: skip
     columns = ("Letter", "Since", "Reason", "Deliveries", "Symbol", "Signal", "Entry", "Mend")
-    return Panel(f"Newest dead letters of {inspection.dead_letter_count()}", columns, rows)
+    return Panel(f"Newest dead letters of {count}", columns, rows)

@@ -1,5 +1,6 @@
 """Looking through the stream on its admin page: entries by id or symbol, and what a group has in hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from signals_app.admin_cells import HIDDEN, Begin, idle_words, time_of
 from signals_app.roles import inspection
 from signals_app.roles.event_page import EventQuery
 from signals_app.rules.entry_id import order
+from signals_app.rules.lag import GroupFigures
 from signals_app.store.pending import PendingDelivery
 
 _SHOWN = 20
@@ -67,11 +69,12 @@ def entries_panel(search: Search, length: int, may_see_payload: bool) -> Panel:
     return Panel(title, columns, rows, older)
 
 
-def pending_panel(search: Search, begin: Begin) -> Panel:
+def pending_panel(search: Search, begin: Begin, groups: Sequence[GroupFigures]) -> Panel:
     """What the group has in hand, of a page of its deliveries those that are looked for."""
+    group = next((one for one in groups if one.name == search.group), None)
     page = inspection.pending(search.group, after=search.later, count=_LOOKED_AT, consumer=search.consumer)
     found = [one for one in page if search.wants(one)]
-    rows = [_pending_row(search.group, one, begin) for one in found[:_SHOWN]]
+    rows = [_pending_row(search.group, one, begin, group) for one in found[:_SHOWN]]
     if len(found) > _SHOWN:
         later = search.link("Later", later=found[_SHOWN - 1].entry_id)
     else:
@@ -80,11 +83,14 @@ def pending_panel(search: Search, begin: Begin) -> Panel:
     return Panel(f"Pending in {search.group}", columns, rows, later)
 
 
-def _pending_row(group: str, one: PendingDelivery, begin: Begin) -> tuple[object, ...]:
-    given = {"group": group, "entry_id": one.entry_id}
+def _pending_row(group_name: str, one: PendingDelivery, begin: Begin, group: GroupFigures | None) -> tuple[object, ...]:
+    given = {"group": group_name, "entry_id": one.entry_id}
+    actions = ("", "")
+    if group is None or not group.is_in_use_elsewhere(one.consumer):
+        actions = (begin("acknowledge", "Acknowledge…", **given), begin("bury", "Bury…", **given))
     return (
         one.entry_id, time_of(one.entry_id), one.consumer, idle_words(one.idle_seconds), one.deliveries, one.symbol,
-        one.signal_id, begin("acknowledge", "Acknowledge…", **given), begin("bury", "Bury…", **given),
+        one.signal_id, *actions,
     )  # fmt: skip
 
 

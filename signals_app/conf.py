@@ -1,5 +1,6 @@
 """The signals part of the settings, read when it is needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -11,13 +12,15 @@ MAX_BLOCK_MS = 14_000
 @dataclass(frozen=True, slots=True)
 class SignalsConf:
     """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries,
-    ``feed_clients`` the clients of the live feed at a time, in each process."""
+    ``external_groups`` are read by programs that do not send our heartbeat, ``feed_clients`` are the clients of the
+    live feed at a time, in each process."""
 
     handler: str
     changes: str
     alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000
+    external_groups: Sequence[str] = ()
     feed_clients: int = 500
     heartbeat_ttl_ms: int = 4_000
     forget_consumer_after_ms: int = 3_600_000

@@ -22,7 +22,7 @@ def sample() -> Mapping[str, float]:
     now = inspection.glance()
     figures: dict[str, float] = {
         "length": now.length,
-        "dead": inspection.dead_letter_count(),
+        "dead": now.dead_letters,
         "pending": sum(group.pending for group in now.groups),
         "oldest_pending_seconds": max((group.oldest_pending_seconds or 0.0 for group in now.groups), default=0.0),
         "oldest_undelivered_seconds": max(
@@ -39,21 +39,22 @@ def sample() -> Mapping[str, float]:
 
 def verdict(now: float) -> Verdict:
     """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
-    consumer died in the last minutes. Seven commands at most: it looks closely at the group furthest behind alone."""
+    consumer died in the last minutes. It looks closely at the group furthest behind alone."""
     figures = inspection.glance(most_asked=1)
     if not figures.groups:
         return Verdict(Level.AMBER, "no group yet", "Nobody has published or consumed anything.")
     worst = max(figures.groups, key=lambda group: group.oldest_seconds)
     figure, deaths = _figure(figures), _recent_deaths(figures.groups)
-    if idle := [group for group in figures.groups if group.has_work and not group.consumers_alive]:
-        return Verdict(Level.RED, figure, _nobody_works(idle[0]))
+    if abandoned := [group for group in figures.groups if group.is_abandoned]:
+        return Verdict(Level.RED, figure, _nobody_works(abandoned[0]))
     if passed := limits_passed(figures, LagLimits(max_length=read_conf().hard_cap)):
-        return Verdict(Level.RED if "full" in passed[0] else Level.AMBER, figure, f"{passed[0]}.")
+        return Verdict(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")
     if worst.oldest_seconds > _SLOW_SECONDS:
         return Verdict(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
     if deaths:
         return Verdict(Level.AMBER, figure, f"{death_words(deaths[0])}.")
-    if not any(group.consumers_alive for group in figures.groups):
+    watched = [group for group in figures.groups if group.kind != "external"]
+    if watched and not any(group.consumers_alive for group in watched):
         return Verdict(Level.AMBER, figure, "No consumer lives: nothing waits yet.")
     return Verdict(Level.GREEN, figure, "What is published is handled at once.")
 
@@ -72,7 +73,8 @@ def _recent_deaths(groups: Sequence[GroupFigures]) -> list[Death]:
 
 def _nobody_works(group: GroupFigures) -> str:
     last = f"; {death_words(group.deaths[0])}" if group.deaths else ""
-    return f"{group.name} has work and no consumer lives{last}: start consume_signals."
+    remedy = "start consume_signals" if group.kind == "own" else "start its program"
+    return f"{group.name} has work and no consumer lives{last}: {remedy}."
 
 
 def explain(of: str, may: May) -> Iterable[Answer]:

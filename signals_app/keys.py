@@ -21,6 +21,7 @@ MEMBERS = "{signals:live}:members"
 """Hash, read whole at once: ``<group> <consumer>`` -> ``<alive until, Unix ms> <token of the process>``, its heartbeat,
 which it takes out when it leaves; and ``<group> <consumer> died`` -> ``<alive until, Unix ms> <entries held> <taken
 over, Unix ms> <by consumer>`` of the last process of that name that went silent, once another got its name or entries.
+``<group>`` -> ``served``, for a group that ``consume_signals`` works for or has worked for.
 """
 
 

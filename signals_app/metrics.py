@@ -13,7 +13,7 @@ _GROUP_GAUGES = {
     "oldest_pending_seconds": "Age of the oldest entry delivered and not acknowledged",
     "oldest_undelivered_seconds": "Age of the oldest entry not yet delivered",
     "drain_seconds": "Time the group needs for all that waits at its pace of the last minute; absent when not known",
-    "consumers_alive": "Consumers with a current heartbeat",
+    "consumers_alive": "Consumers with a current heartbeat; absent for a group of a program that sends none",
 }
 
 
@@ -21,7 +21,7 @@ def live_metrics() -> Iterator[Metric]:
     """Length of the stream, dead letters, and six gauges a group. Raises RedisError."""
     figures = inspection.figures(count_up_to=1_000)
     yield _single("avo_signals_length", "Entries in the stream", figures.length)
-    yield _single("avo_signals_dead_letters", "Events given up", inspection.dead_letter_count())
+    yield _single("avo_signals_dead_letters", "Events given up", figures.dead_letters)
     for name, help_text in _GROUP_GAUGES.items():
         metric = Metric(f"avo_signals_{name}", help_text, "gauge")
         for group in figures.groups:
@@ -31,6 +31,8 @@ def live_metrics() -> Iterator[Metric]:
 
 
 def _value(group: GroupFigures, name: str) -> float | None:
+    if name == "consumers_alive" and group.kind == "external":
+        return None
     value: float | None = getattr(group, name)
     return 0 if value is None and name.startswith("oldest") else value
 

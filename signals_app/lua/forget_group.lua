@@ -1,5 +1,5 @@
 -- Drops a group and everything that is known of it, unless one of its consumers is alive.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death, '<group>' -> served
 -- KEYS[3] hash of replay group -> last entry id   KEYS[4] hash of group -> notes of its pace
 -- ARGV[1] group
 -- Returns 1 when it is gone, 0 when there was no such group, -1 when a consumer is alive.
@@ -26,6 +26,7 @@ end
 for _, field in ipairs(own) do
   redis.call('HDEL', members, field)
 end
+redis.call('HDEL', members, group)
 redis.call('HDEL', replay_ends, group)
 redis.call('HDEL', paces, group)
 return destroyed

@@ -1,4 +1,5 @@
--- Makes everything a leaving or dead consumer still holds claimable at once; a leaving one is then gone.
+-- Makes everything a leaving or dead consumer still holds claimable at once; a leaving one is then gone, and its name
+-- with it if it held nothing.
 -- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] token, '' for a dead one   ARGV[4...] ids whose handler never began
 -- Returns how many entries were handed back; false when another living process has the name.
@@ -32,5 +33,8 @@ repeat
 until #rows < 500
 if token ~= '' then  -- the heartbeat of a dead one tells when it died
   redis.call('HDEL', members, member)
+  if handed_back == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
+  end
 end
 return handed_back

@@ -1,9 +1,9 @@
 -- Makes a group that gets one range of the stream, or sets one that has finished its range on a new one.
--- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range
+-- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range   KEYS[3] hash where the groups we serve are noted
 -- ARGV[1] group   ARGV[2] id just before the range   ARGV[3] last id of the range   ARGV[4] id that no entry reaches
 -- Returns 'started'; 'other' when the group exists and is no replay group; 'busy' when its last range is not done.
 -- Atomic: a consumer must not see the group without its range's end.
-local stream, ends = KEYS[1], KEYS[2]
+local stream, ends, members = KEYS[1], KEYS[2], KEYS[3]
 local name, before, last, beyond = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local group
@@ -26,4 +26,5 @@ else
   redis.call('XGROUP', 'SETID', stream, name, before)
 end
 redis.call('HSET', ends, name, last)
+redis.call('HSET', members, name, 'served')
 return 'started'

@@ -1,5 +1,5 @@
 -- Gives a consumer the first of some names that no living process has, and makes it known to the group.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death, '<group>' -> served
 -- ARGV[1] group   ARGV[2] token of the process   ARGV[3] life of a heartbeat in ms   ARGV[4...] names, best first
 -- Returns the name, or false when all are taken. Who went silent under it is written down as dead.
 -- Atomic: two processes that start together must not get one name.
@@ -28,7 +28,7 @@ for index = 4, #ARGV do
     if owner and owner ~= token then
       note_death(name, alive_until)
     end
-    redis.call('HSET', members, group .. ' ' .. name, string.format('%.0f %s', now_ms + ttl_ms, token))
+    redis.call('HSET', members, group, 'served', group .. ' ' .. name, string.format('%.0f %s', now_ms + ttl_ms, token))
     return name
   end
 end

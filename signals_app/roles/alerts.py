@@ -39,7 +39,7 @@ class LagAlert:
         self._limits = limits
         self._sends = sends
         self._due = 0.0
-        self._alerted: frozenset[str] = frozenset()
+        self._alerted: frozenset[tuple[str | None, str]] = frozenset()
 
     def step(self, now: float) -> bool:
         """Looks if it is time; says whether something was told."""
@@ -47,11 +47,11 @@ class LagAlert:
             return False
         self._due = now + _EVERY_SECONDS
         passed = limits_passed(self._figures(), self._limits)
-        subjects = frozenset(sentence.partition(":")[0] for sentence in passed)
+        subjects = frozenset(one.subject for one in passed)
         if subjects == self._alerted:
             return False
         self._alerted = subjects
-        text = "; ".join(passed) if passed else "all groups are within their limits again"
+        text = "; ".join(map(str, passed)) if passed else "all groups are within their limits again"
         logger.warning("signals: %s", text)
         for send in self._sends:
             send(f"signals: {text}")

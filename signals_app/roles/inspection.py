@@ -1,7 +1,7 @@
 """The read-only view of the live stream: admin, metrics, the API and ``--json`` see it through this alone."""
 
 from signals_app.roles.event_page import EventPage, EventQuery, find, read_page
-from signals_app.rules.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.rules.lag import GroupFigures, LagLimits, PassedLimit, StreamFigures, limits_passed
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.group_figures import FiguresReader
 from signals_app.store.pending import PendingDeliveries, PendingDelivery
@@ -21,12 +21,12 @@ def figures(*, count_up_to: int = 10_000) -> StreamFigures:
 
 def glance(*, most_asked: int = MOST_ASKED) -> StreamFigures:
     """The same for who looks every few seconds: nothing counted, and only so many groups that have work looked at
-    closely. Five commands, and two for each of those."""
+    closely. Eight commands, and three for each of those."""
     return StreamGlance.connect(most_asked=most_asked).read()
 
 
-def passed(limits: LagLimits) -> tuple[StreamFigures, list[str]]:
-    """The figures, counted as far as the limits need, and a sentence for each limit passed."""
+def passed(limits: LagLimits) -> tuple[StreamFigures, list[PassedLimit]]:
+    """The figures, counted as far as the limits need, and the limits passed."""
     now = figures(count_up_to=max(10_000, (limits.max_lag or 0) + 1))
     return now, limits_passed(now, limits)
 

@@ -5,6 +5,7 @@ from signals_app.conf import read_conf
 from signals_app.roles import inspection
 from signals_app.roles.replay import start_replay
 from signals_app.rules.entry_id import order
+from signals_app.rules.lag import ACTIVE_SECONDS
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups
@@ -34,24 +35,27 @@ def pending_of(group: str, consumer: str) -> int:
 
 
 def free_consumer(group: str, consumer: str) -> str:
-    """Raises NameTakenError when the consumer is alive."""
-    _known(group)
+    """Raises NameTakenError when the consumer is alive, OperationRefusedError when it may be without a heartbeat."""
+    known = _known(group)
+    held = [one for one in known.consumers if one.name == consumer and one.pending and not one.alive]
+    if held and not known.may_be_freed(held[0]):
+        raise OperationRefusedError(
+            f"{consumer} of group {group} sends no heartbeat and Redis heard of it {held[0].idle_seconds:.0f} s ago: "
+            "it may be at work. Its own program claims what it left (XAUTOCLAIM)"
+        )
     freed = ConsumerGroup.connect(group).free(consumer)
     return f"{freed} deliveries of {consumer} can be claimed at once."
 
 
 def describe_delivery(group: str, entry_id: str) -> str:
     """Who holds it, and since how many deliveries. Raises OperationRefusedError when it is not pending."""
-    holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
-    if holder is None:
-        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
-    consumer, deliveries = holder
+    consumer, deliveries = _holder_of(group, entry_id)
     return f"{consumer} of group {group} holds {entry_id}, delivered {deliveries} times."
 
 
 def acknowledge(group: str, entry_id: str) -> str:
     """Takes a delivery off the group's list as if it had been handled."""
-    _known(group)
+    _holder_of(group, entry_id)
     if not ConsumerGroup.connect(group).acknowledge([_checked(entry_id)]):
         raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
     return f"{entry_id} is acknowledged for group {group}."
@@ -59,13 +63,8 @@ def acknowledge(group: str, entry_id: str) -> str:
 
 def bury(group: str, entry_id: str, reason: str) -> str:
     """Moves a delivery to the dead letters."""
-    _known(group)
-    consumer_group = ConsumerGroup.connect(group)
-    holder = consumer_group.holder_of(_checked(entry_id))
-    if holder is None:
-        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
-    consumer, deliveries = holder
-    if not consumer_group.bury(consumer, entry_id, reason=f"by-hand: {reason}", deliveries=deliveries):
+    consumer, deliveries = _holder_of(group, entry_id)
+    if not ConsumerGroup.connect(group).bury(consumer, entry_id, reason=f"by-hand: {reason}", deliveries=deliveries):
         raise OperationRefusedError(f"{entry_id} was finished or claimed at this moment; look again")
     return f"{entry_id} is in the dead letters."
 
@@ -89,6 +88,10 @@ def describe_forgetting(group: str) -> str:
     if group == keys.DEFAULT_GROUP:
         raise OperationRefusedError(f"{group} books the executions and is made again by the next publisher; keep it")
     figures = _known(group)
+    if figures.kind == "external" and (active := [one.name for one in figures.consumers if one.is_active]):
+        raise OperationRefusedError(
+            f"{active[0]} read group {group} less than {ACTIVE_SECONDS:.0f} s ago; stop its program first"
+        )
     lag = "an unknown number" if figures.lag is None else figures.lag
     return f"Group {group} gets neither its {figures.pending} pending deliveries nor the {lag} not delivered yet."
 
@@ -105,6 +108,18 @@ def _known(name: str) -> inspection.GroupFigures:
     if not found:
         raise OperationRefusedError(f"there is no group {name!r}")
     return found[0]
+
+
+def _holder_of(group: str, entry_id: str) -> tuple[str, int]:
+    """The consumer that holds an entry, and how often it was delivered. Raises OperationRefusedError when it is not
+    pending, and when another program may be at work on it."""
+    known = _known(group)
+    holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
+    if holder is None:
+        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+    if known.is_in_use_elsewhere(holder[0]):
+        raise OperationRefusedError(f"{holder[0]} of group {group} belongs to another program, which is at work on it")
+    return holder
 
 
 def _checked(entry_id: str) -> str:

@@ -1,13 +1,21 @@
 """How far the groups are behind, as figures and as limits passed. What is not known is None, never 0."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from signals_app.rules.members import Death
+from signals_app.keys import DEFAULT_GROUP
+from signals_app.rules.members import Death, Members
 from signals_app.rules.option_range import check_range
 
+ACTIVE_SECONDS = 60.0
+"""A consumer without a heartbeat counts as active if Redis heard of it within this time."""
+
 _LARGEST_LIMIT = 10**12
+
+GroupKind = Literal["own", "heartbeat", "external"]
+"""Who reads a group: ``consume_signals``; another program that sends our heartbeat; or one that does not, so that only
+lag and age say how it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,11 @@ class ConsumerFigures:
     pending: int
     idle_seconds: float | None
     alive: bool
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has a heartbeat, or Redis heard of it lately."""
+        return self.alive or (self.idle_seconds is not None and self.idle_seconds < ACTIVE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,25 @@ class GroupFigures:
     consumers: Sequence[ConsumerFigures]
     consumers_alive: int
     deaths: Sequence[Death]
+    kind: GroupKind = "own"
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether work waits and every consumer that should send a heartbeat is silent."""
+        return self.has_work and not self.consumers_alive and self.kind != "external"
+
+    def may_be_freed(self, consumer: ConsumerFigures) -> bool:
+        """Whether what it holds may be made claimable: the holder is dead, not merely without our heartbeat."""
+        if self.kind == "external" or consumer.alive or not consumer.pending:
+            return False
+        return not consumer.is_active or any(death.consumer == consumer.name for death in self.deaths)
+
+    def is_in_use_elsewhere(self, consumer_name: str) -> bool:
+        """Whether another program may be working on what the consumer holds, so that nobody may touch it."""
+        if self.kind != "external":
+            return False
+        idle = [one.idle_seconds for one in self.consumers if one.name == consumer_name]
+        return not idle or idle[0] is None or idle[0] < ACTIVE_SECONDS
 
     @property
     def has_work(self) -> bool:
@@ -60,12 +92,13 @@ class UnaskedGroup(GroupFigures):
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """``added`` counts every entry there ever was, None where the server does not."""
+    """``added`` counts every entry there ever was, None where the server does not.""" ""
 
     stream: str
     length: int
     groups: Sequence[GroupFigures]
     added: int | None = None
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +118,81 @@ class LagLimits:
                 check_range(name, limit, 0, _LARGEST_LIMIT)
 
 
-def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[str]:
-    """One sentence for each limit that is passed; a lag that is not known passes any limit."""
-    passed = []
-    if limits.max_length is not None and figures.length >= limits.max_length:
-        passed.append(f"{figures.stream} is full: {figures.length} entries, publishers are refused")
+LimitName = Literal["length", "pending", "lag", "age"]
+
+
+@dataclass(frozen=True, slots=True)
+class PassedLimit:
+    """One limit that is passed: by a ``group``, or by the stream itself when that is None. ``str`` is the sentence for
+    people; nothing is decided by it."""
+
+    limit: LimitName
+    group: str | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether publishers are refused."""
+        return self.limit == "length"
+
+    @property
+    def subject(self) -> tuple[str | None, str]:
+        """What an alert is about: a group, however many of its limits are passed, or one limit of the stream."""
+        return (self.group, self.limit if self.group is None else "")
+
+
+def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
+    """Those of the stream first; a lag that is not known passes any limit."""
+    passed = _passed_by_stream(figures, limits)
     for group in figures.groups:
         passed += _passed_by(group, limits)
     return passed
 
 
-def _passed_by(group: GroupFigures, limits: LagLimits) -> list[str]:
+def _passed_by_stream(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
     passed = []
+    if limits.max_length is not None and figures.length >= limits.max_length:
+        sentence = f"{figures.stream} is full: {figures.length} entries, publishers are refused"
+        passed.append(PassedLimit("length", None, sentence))
+    return passed
+
+
+def _passed_by(group: GroupFigures, limits: LagLimits) -> list[PassedLimit]:
+    name, passed = group.name, []
     if limits.max_pending is not None and group.pending > limits.max_pending:
-        passed.append(f"{group.name}: {group.pending} pending, {limits.max_pending} at most")
+        sentence = f"{name}: {group.pending} pending, {limits.max_pending} at most"
+        passed.append(PassedLimit("pending", name, sentence))
     if limits.max_lag is not None and (group.lag is None or group.lag > limits.max_lag):
         lag = "an unknown number" if group.lag is None else group.lag
-        passed.append(f"{group.name}: {lag} not delivered, {limits.max_lag} at most")
+        passed.append(PassedLimit("lag", name, f"{name}: {lag} not delivered, {limits.max_lag} at most"))
     if limits.max_age_seconds is not None and group.oldest_seconds > limits.max_age_seconds:
-        passed.append(
-            f"{group.name}: the oldest waits for {group.oldest_seconds:.1f} s, {limits.max_age_seconds:g} s at most"
-        )
+        age, most = group.oldest_seconds, limits.max_age_seconds
+        passed.append(PassedLimit("age", name, f"{name}: the oldest waits for {age:.1f} s, {most:g} s at most"))
     return passed
+
+
+def group_kind(
+    name: str,
+    consumers: Sequence[ConsumerFigures],
+    *,
+    members: Members,
+    external: Collection[str],
+) -> GroupKind:
+    """``external`` are the declared ones.
+
+    Without a declaration a group is external if none of its consumers ever sent a heartbeat, or if one that never did
+    is active while the others are silent. The default group is external by declaration alone.
+    """
+    if name in external:
+        return "external"
+    if name == DEFAULT_GROUP:
+        return "own"
+    is_silent = not any(one.alive for one in consumers)
+    if is_silent and any(one.is_active and not members.knows(name, one.name) for one in consumers):
+        return "external"
+    if members.is_served(name):
+        return "own"
+    return "heartbeat" if members.has_heard_of(name) else "external"

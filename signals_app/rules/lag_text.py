@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from signals_app import keys
-from signals_app.rules.lag import GroupFigures, StreamFigures
+from signals_app.rules.lag import ACTIVE_SECONDS, ConsumerFigures, GroupFigures, StreamFigures
 
 _OLD_SECONDS = 60.0  # the age at which watch_signals alerts when nobody told it another
 
@@ -24,24 +24,44 @@ def _lines(figures: StreamFigures) -> Iterator[str]:
             f"{drain_words(group)}"
         )
         for consumer in group.consumers:
-            state = "alive" if consumer.alive else "no heartbeat"
-            yield f"    {consumer.name}: {consumer.pending} pending, idle {_seconds(consumer.idle_seconds)}, {state}"
+            idle = _seconds(consumer.idle_seconds)
+            yield f"    {consumer.name}: {consumer.pending} pending, idle {idle}, {state_word(group, consumer)}"
         if hint := hint_for(group):
             yield f"    {hint}"
+
+
+def state_word(group: GroupFigures, consumer: ConsumerFigures) -> str:
+    """``alive`` or ``no heartbeat``; a consumer of an external group is ``active`` or ``inactive``."""
+    if consumer.alive:
+        return "alive"
+    if group.kind == "external" and consumer.idle_seconds is not None:
+        return "active" if consumer.is_active else "inactive"
+    return "no heartbeat"
 
 
 def hint_for(group: GroupFigures) -> str:
     """What an operator may do about a group that nobody works for, or that is behind; empty when it is well.
 
-    A foreign client has no heartbeat: it counts as at work if Redis heard of it lately.
+    A foreign client has no heartbeat: it counts as at work if Redis heard of it lately. Only a group that
+    ``consume_signals`` works for is ever told to start it: elsewhere it would take the other program's signals.
     """
     if not group.has_work:
         return ""
-    start = f"consume_signals --group {group.name}"
-    if not any(one.alive or (one.idle_seconds or 0.0) < _OLD_SECONDS for one in group.consumers):
-        forget = f"; if nobody needs it: signal_groups --forget {group.name}"
-        return f"nobody works for it: start {start}{'' if group.name == keys.DEFAULT_GROUP else forget}"
-    return f"it is behind: start one more {start}" if group.oldest_seconds > _OLD_SECONDS else ""
+    forget = "" if group.name == keys.DEFAULT_GROUP else f"; if nobody needs it: signal_groups --forget {group.name}"
+    is_old = group.oldest_seconds > _OLD_SECONDS
+    if any(one.is_active for one in group.consumers):
+        return _behind(group) if is_old else ""
+    if group.kind == "own":
+        return f"nobody works for it: start consume_signals --group {group.name}{forget}"
+    if group.kind == "heartbeat":
+        return f"none of its consumers sends a heartbeat: start its program{forget}"
+    return f"its program has not read for {ACTIVE_SECONDS:.0f} s: start it{forget}" if is_old else ""
+
+
+def _behind(group: GroupFigures) -> str:
+    if group.kind == "own":
+        return f"it is behind: start one more consume_signals --group {group.name}"
+    return "it is behind: another program reads it, so look there"
 
 
 def lag_words(group: GroupFigures) -> str:

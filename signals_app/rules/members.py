@@ -28,6 +28,7 @@ class Members:
         named = {tuple(escaped(field).split(" ")): escaped(value).split(" ") for field, value in kept.items()}
         self._alive_until = {(name[0], name[1]): int(value[0]) for name, value in named.items() if len(name) == 2}
         self._notes = {(name[0], name[1]): value for name, value in named.items() if name[2:] == (_DIED,)}
+        self._served = {name[0] for name in named if len(name) == 1}
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._now_ms = now_ms
 
@@ -37,6 +38,18 @@ class Members:
     def of(self, group: str) -> list[str]:
         """All that have a heartbeat, be it over or not."""
         return sorted(consumer for of_group, consumer in self._alive_until if of_group == group)
+
+    def is_served(self, group: str) -> bool:
+        """Whether ``consume_signals`` works for the group, or has, or is to after a replay was started."""
+        return group in self._served
+
+    def knows(self, group: str, consumer: str) -> bool:
+        """Whether it ever sent a heartbeat and did not leave since."""
+        return (group, consumer) in self._alive_until or (group, consumer) in self._notes
+
+    def has_heard_of(self, group: str) -> bool:
+        """Whether any consumer of the group did."""
+        return any(of_group == group for of_group, _ in (*self._alive_until, *self._notes))
 
     def deaths(self, group: str, held: Mapping[str, int] | None) -> Sequence[Death]:
         """Newest first; ``held`` is what each consumer has in hand now, None when that is not known."""

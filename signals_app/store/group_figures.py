@@ -1,6 +1,6 @@
 """Reads the figures of the stream and its groups out of Redis, in three round trips, one a group, some counting."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from django_redis import get_redis_connection
@@ -11,7 +11,15 @@ from signals_app.conf import read_conf
 from signals_app.rules.drain import drain_seconds
 from signals_app.rules.escaped_text import escaped
 from signals_app.rules.lag import ConsumerFigures, GroupFigures, StreamFigures
-from signals_app.store.stream_state import StreamState, delivered, first_id, read_state
+from signals_app.store.stream_state import (
+    StreamState,
+    delivered,
+    first_id,
+    idle_seconds,
+    no_stream,
+    read_state,
+    stream_figures,
+)
 
 _PAGE = 500
 
@@ -19,8 +27,11 @@ _PAGE = 500
 class FiguresReader:
     """Lag is counted exactly up to ``count_up_to`` entries; beyond that the server's estimate has to do."""
 
-    def __init__(self, client: Any, *, heartbeat_ttl_ms: int, count_up_to: int = 10_000) -> None:
+    def __init__(
+        self, client: Any, *, heartbeat_ttl_ms: int, count_up_to: int = 10_000, external: Collection[str] = ()
+    ) -> None:
         self._client = client
+        self._external = external
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._count_up_to = count_up_to
         self._now = client.register_script(read_lua("signals_app", "now"))
@@ -29,15 +40,20 @@ class FiguresReader:
     @classmethod
     def connect(cls, *, count_up_to: int = 10_000) -> Self:
         client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
-        return cls(client, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, count_up_to=count_up_to)
+        return cls(
+            client,
+            heartbeat_ttl_ms=conf.heartbeat_ttl_ms,
+            count_up_to=count_up_to,
+            external=conf.external_groups,
+        )
 
     def read(self) -> StreamFigures:
         """A stream that does not exist has no entries and no groups."""
-        state = read_state(self._client, self._now, self._heartbeat_ttl_ms)
+        state = read_state(self._client, self._now, self._heartbeat_ttl_ms, self._external)
         if state is None:
-            return StreamFigures(keys.LIVE, 0, ())
+            return no_stream(self._client)
         groups = [self._group(group, state) for group in state.groups]
-        return StreamFigures(keys.LIVE, state.length, groups, state.added)
+        return stream_figures(state, groups)
 
     def _group(self, group: Mapping[str, Any], state: StreamState) -> GroupFigures:
         name, after = escaped(group["name"]), delivered(group)
@@ -66,6 +82,7 @@ class FiguresReader:
             consumers=consumers,
             consumers_alive=sum(one.alive for one in consumers),
             deaths=state.members.deaths(name, {one.name: one.pending for one in consumers}),
+            kind=state.kind(name, consumers),
         )
 
     def _lag(self, group: Mapping[str, Any], state: StreamState) -> tuple[int | None, bool]:
@@ -90,4 +107,4 @@ class FiguresReader:
 
 def _consumer(row: Mapping[str, Any], group: str, state: StreamState) -> ConsumerFigures:
     name = escaped(row["name"])
-    return ConsumerFigures(name, row["pending"], row["idle"] / 1000, state.members.is_alive(group, name))
+    return ConsumerFigures(name, row["pending"], idle_seconds(row), state.members.is_alive(group, name))

@@ -31,7 +31,7 @@ class ReplayGroups:
     def start(self, group: str, first: str, last: str) -> None:
         """The group is to get the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
         arguments = [unescaped(group), just_before(first), last, END]
-        outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS], args=arguments)
+        outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS, keys.MEMBERS], args=arguments)
         if outcome == b"other":
             raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
         if outcome == b"busy":

@@ -110,6 +110,31 @@ class TestSignals:
         redis.hset("{signals:live}:members", "apex-group one died", "1000 2 5000 one")
         assert verdict("signals").level is Level.GREEN, "that was long ago"
 
+    def test_a_group_without_our_heartbeat_is_judged_by_lag_and_age_alone(self, redis_of: Any) -> None:
+        redis = redis_of("signals")
+        old = (int(time.time()) - 59) * 1000
+        redis.xadd("signals:live", {"signal_id": "x"}, id=f"{old}-0")
+        redis.xgroup_create("signals:live", "desk", id="0")
+        redis.xreadgroup("desk", "node-1", {"signals:live": ">"})
+        assert verdict("signals").level is Level.GREEN
+        redis.delete("signals:live")
+        redis.xadd("signals:live", {"signal_id": "x"}, id=f"{old - 60_000}-0")
+        redis.xgroup_create("signals:live", "desk", id="0")
+        told = verdict("signals")
+        assert told.level is Level.AMBER
+        assert told.why.startswith("desk is ")
+
+    def test_the_name_of_a_group_decides_nothing(self, redis_of: Any) -> None:
+        group = ConsumerGroup.connect("full")
+        group.make()
+        group.take_name(["one"], "token")
+        redis = redis_of("signals")
+        for _ in range(1_001):
+            redis.xadd("signals:live", {"signal_id": "x"})
+        group.read("one", count=2_000, block_ms=0)
+        told = verdict("signals")
+        assert (told.level, told.why) == (Level.AMBER, "full: 1001 pending, 1000 at most.")
+
 
 class TestOutreach:
     @pytest.fixture

@@ -104,3 +104,17 @@ def test_the_index_lists_the_stream_and_the_executions(operator_client: Any, red
     index = operator_client.get("/admin/").content.decode()
     assert PAGE in index
     assert "/admin/signals_app/execution/" in index
+
+
+def test_no_action_is_offered_on_what_another_program_works_on(operator_client: Any, redis_client: Any) -> None:
+    redis_client.xadd(keys.LIVE, {"symbol": "AAPL"})
+    redis_client.xgroup_create(keys.LIVE, "desk", id="0")
+    redis_client.xreadgroup("desk", "node-1", {keys.LIVE: ">"})
+    page = operator_client.get(f"{PAGE}?group=desk").content.decode()
+    assert "Pending in desk" in page
+    assert "active" in page
+    for button in ("Free…", "Acknowledge…", "Bury…"):
+        assert button not in page
+    redis_client.xgroup_create(keys.LIVE, keys.DEFAULT_GROUP, id="0")
+    redis_client.xreadgroup(keys.DEFAULT_GROUP, "node-1", {keys.LIVE: ">"})
+    assert "Acknowledge…" in operator_client.get(PAGE).content.decode()

@@ -8,7 +8,7 @@ from redis.exceptions import RedisClusterException
 
 from avo_project.stop_flag import StopFlag
 from signals_app.roles.alerts import LagAlert, webhook
-from signals_app.rules.lag import LagLimits
+from signals_app.rules.lag import LagLimits, StreamFigures
 from tests.signals_app.test_lag import figures
 
 BEHIND = figures(pending=1_001)
@@ -24,6 +24,17 @@ def test_an_alert_is_given_when_it_begins_and_when_it_is_over() -> None:
         steps.append(alert.step(second))
     assert steps == [False, True, False, False, True, False]
     assert told == ["signals: g: 1001 pending, 1000 at most", "signals: all groups are within their limits again"]
+
+
+def test_two_groups_that_begin_alike_are_two_alerts() -> None:
+    first = figures(name="desk:a", pending=1_001)
+    both = StreamFigures("signals:live", 5, [*first.groups, *figures(name="desk:b", pending=1_001).groups])
+    now, told = [first], list[str]()
+    alert = LagAlert(lambda: now[0], LagLimits(), [told.append])
+    assert alert.step(10)
+    now[0] = both
+    assert alert.step(20)
+    assert told[1] == "signals: desk:a: 1001 pending, 1000 at most; desk:b: 1001 pending, 1000 at most"
 
 
 def test_no_failure_of_redis_ends_it(caplog: pytest.LogCaptureFixture) -> None:

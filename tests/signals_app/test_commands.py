@@ -88,7 +88,7 @@ def test_without_any_data_every_command_answers(redis_client: Any) -> None:
     redis_client.flushall()
     assert "0 entries" in run("signal_lag")
     assert json.loads(run("signal_lag", "--json")) == {
-        "stream": "signals:live", "length": 0, "groups": [], "added": None,
+        "stream": "signals:live", "length": 0, "groups": [], "added": None, "dead_letters": 0,
     }  # fmt: skip
     assert run("replay_signals", "--from", "2020-01-01", "--to", "2020-01-02", "--group", "g") == "group=g entries=0\n"
 
@@ -166,7 +166,7 @@ def test_lag_passes_its_limits_with_exit_status_one(redis_client: Any, signal_fi
     (group,) = now["groups"]
     assert set(group) == {
         "name", "pending", "lag", "lag_exact", "oldest_pending_seconds", "oldest_undelivered_seconds",
-        "drain_seconds", "consumers", "consumers_alive", "deaths",
+        "drain_seconds", "consumers", "consumers_alive", "deaths", "kind",
     }  # fmt: skip
     assert (now["length"], group["lag"], group["lag_exact"]) == (20, 20, True)
     with pytest.raises(CommandError, match="apex-group: 20 not delivered, 19 at most"):

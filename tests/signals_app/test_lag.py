@@ -2,8 +2,16 @@ import math
 
 import pytest
 
-from signals_app.rules.lag import ConsumerFigures, GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.rules.lag import (
+    ConsumerFigures,
+    GroupFigures,
+    LagLimits,
+    StreamFigures,
+    group_kind,
+    limits_passed,
+)
 from signals_app.rules.lag_text import hint_for, lag_text
+from signals_app.rules.members import Death, Members
 
 
 def figures(length: int = 5, **changes: object) -> StreamFigures:
@@ -33,7 +41,7 @@ def figures(length: int = 5, **changes: object) -> StreamFigures:
     ],
 )
 def test_each_limit_passed_is_one_sentence(now: StreamFigures, limits: LagLimits, passed: list[str]) -> None:
-    assert limits_passed(now, limits) == passed
+    assert list(map(str, limits_passed(now, limits))) == passed
 
 
 def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
@@ -92,3 +100,71 @@ def test_a_limit_that_could_never_be_right_is_refused(limit: float) -> None:
         LagLimits(max_age_seconds=limit)
     with pytest.raises(ValueError, match="--max-pending must be"):
         LagLimits(max_pending=-1)
+
+
+SILENT = ConsumerFigures("theirs", 1, 300.0, alive=False)
+FRESH = ConsumerFigures("theirs", 1, 3.0, alive=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "consumers", "kept", "kind"),
+    [
+        ("desk", [FRESH], {}, "external"),
+        ("desk", [SILENT], {}, "external"),
+        ("desk", [], {}, "external"),
+        ("desk", [SILENT], {b"desk": b"served"}, "own"),
+        ("desk", [FRESH], {b"desk": b"served"}, "external"),
+        ("desk", [FRESH], {b"desk": b"served", b"desk theirs": b"1 token"}, "own"),
+        ("desk", [ConsumerFigures("theirs", 1, 3.0, alive=True)], {b"desk theirs": b"9 token"}, "heartbeat"),
+        ("desk", [SILENT], {b"desk theirs": b"1 token"}, "heartbeat"),
+        ("desk", [SILENT], {b"desk theirs died": b"1 0 2 other"}, "heartbeat"),
+        ("declared", [SILENT], {b"declared": b"served"}, "external"),
+        ("apex-group", [FRESH], {}, "own"),
+    ],
+)
+def test_who_reads_a_group_is_told_by_what_it_leaves(
+    name: str, consumers: list[ConsumerFigures], kept: dict[bytes, bytes], kind: str
+) -> None:
+    members = Members(kept, heartbeat_ttl_ms=4_000, now_ms=5)
+    assert group_kind(name, consumers, members=members, external=("declared",)) == kind
+
+
+@pytest.mark.parametrize(
+    ("group", "hint"),
+    [
+        ({"consumers": [FRESH]}, ""),
+        ({"consumers": [SILENT], "oldest_undelivered_seconds": 59.0}, ""),
+        (
+            {"consumers": [FRESH], "oldest_undelivered_seconds": 61.0},
+            "it is behind: another program reads it, so look there",
+        ),
+        (
+            {"consumers": [SILENT], "oldest_undelivered_seconds": 61.0},
+            "its program has not read for 60 s: start it; if nobody needs it: signal_groups --forget g",
+        ),
+        (
+            {"consumers": [SILENT], "kind": "heartbeat"},
+            "none of its consumers sends a heartbeat: start its program; if nobody needs it: signal_groups --forget g",
+        ),
+    ],
+)
+def test_nobody_is_told_to_run_our_handler_on_a_group_of_another_program(group: dict[str, object], hint: str) -> None:
+    now = figures(lag=3, **({"kind": "external"} | group))
+    assert hint_for(now.groups[0]) == hint
+    assert not now.groups[0].is_abandoned or now.groups[0].kind == "heartbeat"
+    assert "consume_signals" not in lag_text(now)
+
+
+def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
+    [external] = figures(kind="external", consumers=[SILENT]).groups
+    [own] = figures(consumers=[SILENT, FRESH]).groups
+    [dead] = figures(consumers=[FRESH], deaths=[Death("theirs", 3.0, 1)]).groups
+    assert not external.may_be_freed(SILENT)
+    assert (own.may_be_freed(SILENT), own.may_be_freed(FRESH)) == (True, False)
+    assert dead.may_be_freed(FRESH)
+    assert not dead.may_be_freed(ConsumerFigures("theirs", 1, 0.0, alive=True))
+
+
+def test_limits_of_the_stream_itself_are_told_without_a_group() -> None:
+    [passed] = limits_passed(StreamFigures("signals:live", 9, ()), LagLimits(max_length=9))
+    assert (passed.limit, passed.group, passed.is_refusal) == ("length", None, True)

@@ -44,3 +44,11 @@ def test_they_are_on_the_metrics_page(redis_client: Any, group: ConsumerGroup, d
 
     page = Client().get("/metrics").content.decode()
     assert 'avo_signals_pending{group="apex-group"} 0.0' in page
+
+
+def test_a_group_of_another_program_has_no_count_of_heartbeats(redis_client: Any, group: ConsumerGroup) -> None:
+    redis_client.xgroup_create(keys.LIVE, "desk", id="0")
+    now = samples()
+    assert now["avo_signals_consumers_aliveapex-group"] == 0
+    assert "avo_signals_consumers_alivedesk" not in now
+    assert now["avo_signals_pendingdesk"] == 0

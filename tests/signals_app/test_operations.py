@@ -10,8 +10,9 @@ from tests.signals_app.conftest import fields
 
 
 @pytest.fixture
-def held(redis_client: Any, group: ConsumerGroup) -> str:
-    """One entry that consumer ``one``, which has no heartbeat, was given."""
+def held(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> str:
+    """One entry that consumer ``one``, which died, was given."""
+    dying_group.take_name(["one"], "gone")
     entry_id: bytes = redis_client.xadd(keys.LIVE, fields(1))
     group.read("one", count=1, block_ms=0)
     return entry_id.decode()
@@ -76,7 +77,7 @@ def test_a_forgotten_group_holds_back_nothing(redis_client: Any, group: Consumer
     assert "neither its 0 pending deliveries nor the 1 not delivered" in operations.describe_forgetting("slow")
     assert operations.forget_group("slow") == "Group slow is forgotten."
     assert [row["name"] for row in redis_client.xinfo_groups(keys.LIVE)] == [b"apex-group"]
-    assert redis_client.exists(keys.MEMBERS) == 0
+    assert not [field for field in redis_client.hkeys(keys.MEMBERS) if b"slow" in field]
 
 
 def test_a_group_whose_name_is_no_text_is_the_one_that_is_forgotten(redis_client: Any, group: ConsumerGroup) -> None:
@@ -89,6 +90,7 @@ def test_a_group_whose_name_is_no_text_is_the_one_that_is_forgotten(redis_client
 def test_a_consumer_whose_name_is_no_text_can_be_helped(redis_client: Any, group: ConsumerGroup) -> None:
     redis_client.xgroup_create(keys.LIVE, b"\xff", id="0")
     first, second = (redis_client.xadd(keys.LIVE, fields(number)).decode() for number in (1, 2))
+    redis_client.hset(keys.MEMBERS, mapping={b"\xff": "served", b"\xff \xfe": "1 token"})
     redis_client.xreadgroup(b"\xff", b"\xfe", {keys.LIVE: ">"})
     assert operations.pending_of("\\xff", "\\xfe") == 2
     assert operations.free_consumer("\\xff", "\\xfe") == "2 deliveries of \\xfe can be claimed at once."
@@ -101,3 +103,42 @@ def test_a_consumer_whose_name_is_no_text_can_be_helped(redis_client: Any, group
 def test_the_default_group_is_kept(group: ConsumerGroup) -> None:
     with pytest.raises(OperationRefusedError, match="keep it"):
         operations.forget_group("apex-group")
+
+
+@pytest.fixture
+def theirs(redis_client: Any, group: ConsumerGroup) -> str:
+    """One entry that consumer ``node-1`` of group ``desk``, a program without our heartbeat, has just been given."""
+    entry_id: bytes = redis_client.xadd(keys.LIVE, fields(1))
+    redis_client.xgroup_create(keys.LIVE, "desk", id="0")
+    redis_client.xreadgroup("desk", "node-1", {keys.LIVE: ">"})
+    return entry_id.decode()
+
+
+@pytest.mark.parametrize(
+    ("do", "refusal"),
+    [
+        (
+            lambda entry_id: operations.free_consumer("desk", "node-1"),
+            "sends no heartbeat and Redis heard of it 0 s ago",
+        ),
+        (lambda entry_id: operations.describe_delivery("desk", entry_id), "belongs to another program"),
+        (lambda entry_id: operations.acknowledge("desk", entry_id), "belongs to another program"),
+        (lambda entry_id: operations.bury("desk", entry_id, "wrong"), "belongs to another program"),
+        (lambda entry_id: operations.forget_group("desk"), "node-1 read group desk less than 60 s ago"),
+    ],
+)
+def test_nothing_is_done_to_what_another_program_works_on(
+    redis_client: Any, theirs: str, do: Any, refusal: str
+) -> None:
+    with pytest.raises(OperationRefusedError, match=refusal):
+        do(theirs)
+    assert redis_client.xpending(keys.LIVE, "desk")["pending"] == 1
+
+
+def test_a_member_without_a_heartbeat_in_a_group_of_ours_is_not_freed_while_active(
+    redis_client: Any, group: ConsumerGroup
+) -> None:
+    redis_client.xadd(keys.LIVE, fields(1))
+    redis_client.xreadgroup("apex-group", "tool", {keys.LIVE: ">"})
+    with pytest.raises(OperationRefusedError, match="it may be at work"):
+        operations.free_consumer("apex-group", "tool")

@@ -31,4 +31,4 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(dump_json(dataclasses.asdict(figures)).decode() if as_json else lag_text(figures))
         if passed:
-            raise CommandError("; ".join(passed))
+            raise CommandError("; ".join(map(str, passed)))
