@@ -19,8 +19,8 @@ def process_of(folder: Path, word: str) -> int:
 
 def consumer_of(system: System) -> str:
     """The name that the first consumer has in its group, empty before it has one."""
-    fields = system.redis().hkeys("{signals:live}:members")
-    return fields[0].decode().removeprefix("apex-group ") if fields else ""
+    fields = [field.decode().split(" ") for field in system.redis().hkeys("{signals:live}:members")]
+    return next((field[1] for field in fields if field[0] == "apex-group" and len(field) == 2), "")
 
 
 def panel(browser: httpx.Client, title: str) -> str:

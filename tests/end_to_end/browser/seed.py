@@ -50,11 +50,12 @@ def regime() -> None:
 
 
 def signals() -> None:
-    """Thirty events, of which a consumer without heartbeat holds ten; two dead letters; a group nobody needs."""
+    """Thirty events, of which a consumer that died holds ten; two dead letters; a group nobody needs."""
     stream = SignalStream.connect()
     stream.make_default_group()
     stream.publish([event(number) for number in range(30)], publisher="seed", batch=0)
     group = ConsumerGroup.connect("apex-group")
+    group.take_name(["gone"], "a-process-that-died")
     held = group.read("gone", count=12, block_ms=0)
     for delivery in held[:2]:
         group.bury("gone", delivery.entry_id, reason="no-handler", deliveries=3)
