@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.embedded_redis import EmbeddedServer
 
@@ -114,7 +115,7 @@ def eventually(what: Callable[[], Any], seconds: float = 30, pause_seconds: floa
         try:
             if result := what():
                 return result
-        except (httpx.TransportError, ConnectionError) as failure:
+        except (httpx.TransportError, ConnectionError, RedisConnectionError) as failure:
             result = failure
         assert time.monotonic() < until, f"not within {seconds} s: {result!r}"
         time.sleep(pause_seconds)
