@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
+from throttling.roles.answers import limit_field
 from throttling.roles.gate import Gate
 from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit, Outcome
+from throttling.rules.records import Hit, Outcome, Standing
 from throttling.rules.refusal_memo import RefusalMemo
 from throttling.store.window_limiter import WindowLimiter
 
@@ -30,6 +31,30 @@ def test_hot_refusals_ask_nobody(redis: DownRedis, clock: FixedClock) -> None:
     again = gate.hit(HIT)
     assert (again.allowed, again.exact) == (False, True)
     assert again.wait_ms <= 62_400 - 900
+
+
+def test_a_remembered_refusal_tells_one_wait(redis: DownRedis, clock: FixedClock) -> None:
+    """Retry-After and RateLimit are read at the same moment, so they name the same second."""
+    gate = gate_over(redis, clock)
+    for _ in range(4):
+        gate.hit(HIT)
+    redis.is_down = True
+    for _ in range(9):
+        clock.advance(0.1)
+        again = gate.hit(HIT)
+        assert [standing.frees_ms for standing in again.standings] == [again.wait_ms]
+        assert limit_field(again) == f'"minute";r=0;t={again.retry_after_seconds}'
+
+
+def test_a_refusal_is_asked_for_again_once_a_shorter_window_gives_units_back(clock: FixedClock) -> None:
+    memo, policies = RefusalMemo(), parse_policies("5/s,5000/day")
+    memo.keep(Outcome(Hit("user:a", policies), 9_000, (Standing(2, 400), Standing(5_000, 9_000))), clock())
+    clock.advance(0.3)
+    known = memo.recall(Hit("user:a", policies), clock())
+    assert known is not None
+    assert limit_field(known) == '"second";r=3;t=1, "day";r=0;t=9'
+    clock.advance(0.2)
+    assert memo.recall(Hit("user:a", policies), clock()) is None
 
 
 def test_a_refusal_is_asked_for_again_after_a_second(redis: DownRedis, clock: FixedClock) -> None:

@@ -1,11 +1,10 @@
 """What an answer says about limits: the fields of draft-ietf-httpapi-ratelimit-headers-11, and the 429 itself."""
 
 from functools import lru_cache
-from math import ceil
 
 from avo_project.problem_details import Problem
 from throttling.roles.toll import Receipt
-from throttling.rules.records import Outcome, Policy
+from throttling.rules.records import Outcome, Policy, whole_seconds
 
 EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
 
@@ -37,7 +36,7 @@ def limit_field(outcome: Outcome) -> str:
 
 def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
     """Whole seconds until more is left than now; for an untouched window, its length."""
-    return ceil(frees_ms / 1000) if used else policy.window_seconds
+    return whole_seconds(frees_ms) if used else policy.window_seconds
 
 
 def refusal(receipt: Receipt) -> Problem:

@@ -1,11 +1,17 @@
 """The words of the limiter: a policy, a hit on it, and what came of it. Pure values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+from typing import Self
 
 BUCKETS = 25
 """Sub-buckets a window. A unit is given back when its whole bucket has left the window, so at most one bucket
 (1/25 of the window) later than ideal: a client that takes all it can gets 25/26 = 96.2 % of its limit."""
+
+
+def whole_seconds(ms: int) -> int:
+    """A wait as callers are told it, in every field and text alike: rounded up, so that waiting it is enough."""
+    return ceil(ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,15 @@ class Outcome:
 
     @property
     def retry_after_seconds(self) -> int:
-        return ceil(self.wait_ms / 1000)
+        return whole_seconds(self.wait_ms)
+
+    def after(self, elapsed_ms: int) -> Self | None:
+        """The same refusal ``elapsed_ms`` later; None once units may have come back."""
+        later = tuple(replace(standing, frees_ms=standing.frees_ms - elapsed_ms) for standing in self.standings)
+        wait_ms = self.wait_ms - elapsed_ms
+        if wait_ms <= 0 or any(standing.used and standing.frees_ms <= 0 for standing in later):
+            return None
+        return replace(self, wait_ms=wait_ms, standings=later)
 
     def remaining(self) -> list[int]:
         """Units left under each policy."""

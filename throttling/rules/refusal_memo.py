@@ -1,7 +1,5 @@
 """Remembers refusals for a moment, so that a caller who hammers costs this process's memory and no round trip."""
 
-from dataclasses import replace
-
 from throttling.rules.records import Hit, Outcome
 
 MEMO_SECONDS = 1.0  # an operator's reset is seen after this long
@@ -20,15 +18,9 @@ class RefusalMemo:
         if kept is None:
             return None
         outcome, at = kept
-        wait_ms = outcome.wait_ms - int((now - at) * 1000)
-        if (
-            wait_ms <= 0
-            or now - at >= MEMO_SECONDS
-            or hit.cost < outcome.hit.cost
-            or hit.policies != outcome.hit.policies
-        ):
+        if now - at >= MEMO_SECONDS or hit.cost < outcome.hit.cost or hit.policies != outcome.hit.policies:
             return None
-        return replace(outcome, wait_ms=wait_ms)
+        return outcome.after(int((now - at) * 1000))
 
     def keep(self, outcome: Outcome, now: float) -> None:
         if len(self._refusals) >= _MAX_SUBJECTS:
