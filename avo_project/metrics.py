@@ -66,7 +66,7 @@ def _read(source: LiveSource) -> tuple[list[Metric], str]:
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """``GET /metrics``, for callers on the loopback interface or with the bearer token in METRICS_TOKEN."""
     if not _may_read(request):
-        return problem_response(403, "Metrics are for loopback callers or for the bearer token in METRICS_TOKEN.")
+        return problem_response(403, "Metrics require a bearer token.")
     registry = CollectorRegistry()
     registry.register(LiveCollector())
     page = generate_latest(_process_registry()) + generate_latest(registry)

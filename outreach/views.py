@@ -18,7 +18,7 @@ from outreach.models import Touch
 from outreach.roles.intake import Intake
 from outreach.roles.suppression import suppress, touch_of_token
 from outreach.roles.waiting import touch_waiting
-from outreach.rules.touch import MAX_BODY_BYTES, KeyReusedError, TouchError
+from outreach.rules.touch import MAX_BODY_BYTES, KeyReusedError, TouchError, UnknownInboxError
 from outreach.serializers import TouchAccepted, TouchRequest, TouchShown, shown
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -58,6 +58,9 @@ class TouchesView(APIView):
             raise Problem(413, "too-large", f"body: at most {MAX_BODY_BYTES} bytes are allowed.")
         try:
             accepted = Intake.connect(time.time).accept(request.data, _owner(request.user))
+        except UnknownInboxError as error:
+            advice = f"{error.message}; check its spelling, or ask the operator of this service to create it"
+            raise exceptions.ValidationError({error.field: [advice]}) from None
         except KeyReusedError as error:
             raise Problem(422, "idempotency-key-reused", str(error)) from None
         except TouchError as error:

@@ -146,7 +146,7 @@ STATE = extend_schema(
     responses=_answers(
         _STATE,
         _EXAMPLE_STATE,
-        _400="The symbol or max_age is none.",
+        _400="Invalid symbol or max_age; see `errors`.",
         _404="`unknown-symbol`: no state is kept. `stale-regime`: there is one, and it is not current.",
     ),
 )
@@ -171,8 +171,8 @@ COLLECTION = extend_schema(
     responses=_answers(
         _COLLECTION,
         _EXAMPLE_COLLECTION,
-        _400="A parameter is none; `errors` names it.",
-        _503="`collection-not-ready`: it is being built, come again after Retry-After.",
+        _400="Invalid parameter; see `errors`.",
+        _503="`collection-not-ready`: it is being built, try again after Retry-After.",
     ),
 )
 MACRO = extend_schema(
@@ -187,5 +187,5 @@ MACRO_SERIES = extend_schema(
         _asked("end", OpenApiTypes.DATE, "Last date"),
         _asked("vintage", OpenApiTypes.DATE, "As known on that day; default: as known now"),
     ],
-    responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="A date is none.", _404="`unknown-series`"),
+    responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="Invalid date; see `errors`.", _404="`unknown-series`"),
 )

@@ -39,7 +39,9 @@ _gate = sync_to_async(FeedGate.as_view())
 async def live_feed(request: HttpRequest) -> HttpResponseBase:
     """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream, 503 where it is full."""
     if not isinstance(request, ASGIRequest):
-        return problem_response(501, "The live feed needs the ASGI server. Poll /api/signals here.", "no-live-feed")
+        return problem_response(
+            501, "The live feed is not served at this address. Poll /api/signals instead.", "no-live-feed"
+        )
     answer: Response = await _gate(request)
     if answer.status_code != 200:
         return answer

@@ -28,7 +28,6 @@ class PlanThrottle(BaseThrottle):
         if not receipt.outcome.allowed:
             raise refusal(receipt)
         if not receipt.outcome.exact and request.method not in _SAFE_METHODS:
-            raise Problem(
-                503, "limits-unavailable", "Writes wait until they can be counted.", headers={"Retry-After": "5"}
-            )
+            detail = "The rate limiter is unavailable, so writes are temporarily rejected. Try again."
+            raise Problem(503, "limits-unavailable", detail, headers={"Retry-After": "5"})
         return True

@@ -51,8 +51,10 @@ def _verified(request: Request) -> tuple[str, float, Any]:
     try:
         event = webhook.verify(request.body, signed)
         return _kept_id(signed["webhook-id"]), float(signed["webhook-timestamp"]), event
-    except (WebhookVerificationError, ValueError, RecursionError) as error:
+    except WebhookVerificationError as error:
         raise Problem(400, "bad-signature", f"The message is not from Clerk or too old: {error}") from None
+    except (ValueError, RecursionError):  # what the parser says of it is for nobody outside
+        raise Problem(400, "bad-signature", "The body is not JSON text.") from None
 
 
 def _kept_id(message_id: str) -> str:

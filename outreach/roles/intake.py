@@ -23,6 +23,7 @@ from outreach.rules.touch import (
     Draft,
     KeyReusedError,
     TouchError,
+    UnknownInboxError,
     check_recipient,
     draft_digest,
     new_touch_id,
@@ -109,7 +110,7 @@ def place(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
     """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
     inbox = inboxes[draft.inbox]
     if inbox is None:
-        raise TouchError("inbox", "there is no such inbox; make it with: python manage.py set_inbox ADDRESS")
+        raise UnknownInboxError
     return replace(draft, recipient=check_recipient(draft.recipient, inbox.channel)), inbox
 
 

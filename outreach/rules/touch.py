@@ -34,6 +34,13 @@ class TouchError(ValueError):
         self.message = message
 
 
+class UnknownInboxError(TouchError):
+    """The touch names an inbox that is not there."""
+
+    def __init__(self) -> None:
+        super().__init__("inbox", "no inbox has this address")
+
+
 class KeyReusedError(TouchError):
     """The account's idempotency key came before, with another touch."""
 
@@ -155,12 +162,21 @@ def _text(name: str, value: object) -> str:
     if value is None:
         raise TouchError(name, "is missing")
     if not isinstance(value, str):
-        raise TouchError(name, f"must be text, not {type(value).__name__}")
+        raise TouchError(name, f"must be text, not {_json_type(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise TouchError(name, "holds half of a surrogate pair, which is no text") from None
     return value
+
+
+def _json_type(value: object) -> str:
+    """What JSON calls it."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    return "an array" if isinstance(value, list) else "an object"
 
 
 def _body(data: Mapping[str, Any]) -> str:

@@ -42,5 +42,5 @@ def decode_cursor(text: str) -> Cursor:
         if isinstance(version, str) and type(score) is int and len(version) <= 64 and isinstance(question, str):
             return Cursor(version, Place(score, valid_symbol(symbol)), question)
     except (binascii.Error, ValueError, TypeError, AttributeError, SymbolError) as error:
-        raise CursorError("This is no cursor that a page gave out. Start without one.") from error
-    raise CursorError("This is no cursor that a page gave out. Start without one.")
+        raise CursorError("Invalid cursor. Omit it to start from the first page.") from error
+    raise CursorError("Invalid cursor. Omit it to start from the first page.")

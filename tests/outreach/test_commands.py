@@ -91,7 +91,7 @@ def test_a_bad_line_makes_the_exit_status_1(redis_of: Any, tmp_path: Path, capsy
     with pytest.raises(SystemExit) as ended:
         run("enqueue_touches", str(source))
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "line 1: inbox: must be text, not int\n"
+    assert capsys.readouterr().err == "line 1: inbox: must be text, not a number\n"
 
 
 def test_a_missing_file_is_said(redis_of: Any) -> None:

@@ -212,7 +212,7 @@ def test_handles_of_other_channels_are_told_apart_by_case(db: None, intake: Inta
 def test_a_handle_is_a_recipient_on_other_channels(db: None, intake: Intake) -> None:
     change_inbox("@avo", {"channel": "dm", "url": "https://dm.example/in"})
     assert intake.accept(touch_data(inbox="@avo", recipient="@reader")).status == "queued"
-    with pytest.raises(TouchError, match="no such inbox"):
+    with pytest.raises(TouchError, match="no inbox has this address"):
         intake.accept(touch_data(inbox="@nobody", recipient="@reader"))
 
 

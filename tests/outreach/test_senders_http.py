@@ -149,7 +149,7 @@ def test_our_own_network_is_not_called(url: str) -> None:
     sender = HttpSender(OutreachConf())
     outcome = sender.send(touch(url))
     assert outcome.kind == "pause"
-    assert "OUTREACH_ALLOW_PRIVATE_HOSTS" in outcome.detail
+    assert "private or link-local" in outcome.detail
     sender.close()
 
 

@@ -89,6 +89,11 @@ class TestWebhook:
         post(client, event("subscriptionItem.ended", 1_790_000_300.0, **item("institutional", "ended")), "msg_4")
         assert current_plan("user:user_alice") is None
 
+    @pytest.mark.parametrize("body", ["no JSON", "[" * 100_000, "NaN,"])
+    def test_a_signed_body_that_is_not_json_is_told_in_plain_words(self, client: Any, body: str) -> None:
+        response = post(client, body)
+        assert (response.status_code, response.json()["detail"]) == (400, "The body is not JSON text.")
+
     @pytest.mark.parametrize("minutes", [-6, 6])
     def test_a_message_out_of_its_five_minutes_is_refused(self, client: Any, minutes: int) -> None:
         response = post(client, event(), sent=timezone.now() + timedelta(minutes=minutes))

@@ -11,6 +11,7 @@ from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
 from outreach.roles.intake import BadLine, Intake, accept_lines
 from outreach.rules.line_source import UnreadableError, open_lines
+from outreach.rules.touch import UnknownInboxError
 
 _ADVICE = "What came before is queued; run it again with all lines: those with an idempotency_key are not queued twice."
 
@@ -35,4 +36,5 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _report(self, bad: BadLine) -> None:
-        self.stderr.write(f"line {bad.number}: {bad.error}")
+        advice = "; create it with set_inbox" if isinstance(bad.error, UnknownInboxError) else ""
+        self.stderr.write(f"line {bad.number}: {bad.error}{advice}")

@@ -17,9 +17,7 @@ def public_address(host: str, port: int) -> str:
         raise ForbiddenUrlError("the URL's host is malformed") from None
     for address in found:
         if not is_public(address):
-            raise ForbiddenUrlError(
-                "the URL leads to a loopback, private or link-local address (OUTREACH_ALLOW_PRIVATE_HOSTS is off)"
-            )
+            raise ForbiddenUrlError("the URL leads to a loopback, private or link-local address, which is not allowed")
     return min(found, key=lambda address: (":" in address, address))
 
 
