@@ -1,13 +1,15 @@
 """The query strings of the regime routes, checked by hand: a serializer costs more than the whole answer."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
+from avo_project.lib.decimals import decimal_of
 from regime.rules.cursor import Cursor, CursorError, decode_cursor, question_of
 from regime.rules.listing import Order, Query
 from regime.rules.macro_history import Period
@@ -19,7 +21,6 @@ _SYMBOLS = re.compile(r"[!-+\--~]{1,64}(?:,[!-+\--~]{1,64})*")
 _ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
 
 T = TypeVar("T")
-Params = Mapping[str, str]
 
 
 def checked_symbol(text: str) -> str:
@@ -30,34 +31,34 @@ def checked_symbol(text: str) -> str:
         raise ValidationError({"symbol": [str(error)]}) from error
 
 
-def max_age_of(params: Params) -> float | None:
+def max_age_of(params: QueryDict) -> float | None:
     """``max_age`` in seconds. Raises ValidationError."""
     with _Reading(params) as reading:
         max_age: float | None = reading.field("max_age", _seconds, None)
     return max_age
 
 
-def query_of(params: Params) -> tuple[Query, Cursor | None]:
+def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
     """The question of a listing and where it goes on. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
         query = Query(
             timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), "1mo"),
             regime=reading.field("regime", _one_of(REGIMES), None),
             min_score=reading.field("min_score", _score, None),
-            symbols=reading.field("symbols", _symbols, None),
+            symbols=reading.field("symbols", _symbols, None, joined=True),
             order=reading.field("order", _one_of(_ORDERS), "symbol"),
             limit=reading.field("limit", _limit, 50),
         )
         return query, reading.field("cursor", lambda text: _cursor_of(text, query), None)
 
 
-def period_of(params: Params) -> Period:
+def period_of(params: QueryDict) -> Period:
     """``vintage``, ``start`` and ``end``. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
         return Period(*(reading.field(name, _date, None) for name in ("vintage", "start", "end")))
 
 
-def no_params(params: Params) -> None:
+def no_params(params: QueryDict) -> None:
     """For a route that takes none. Raises ValidationError."""
     with _Reading(params):
         pass
@@ -73,7 +74,7 @@ def _cursor_of(text: str, query: Query) -> Cursor:
 class _Reading:
     """Reads fields one by one and, at the end, refuses all bad and unknown ones at once."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: QueryDict) -> None:
         self._params = params
         self._errors: dict[str, list[str]] = {}
         self._known: list[str] = []
@@ -92,14 +93,18 @@ class _Reading:
         if self._errors:
             raise ValidationError(self._errors)
 
-    def field(self, name: str, read: Callable[[str], Any], default: Any) -> Any:
-        """The field as ``read`` makes it of its text; ``default`` when it is missing, empty or bad."""
+    def field(self, name: str, read: Callable[[str], Any], default: Any, *, joined: bool = False) -> Any:
+        """The field as ``read`` makes it of its text; ``default`` when it is missing, empty or bad. Given several
+        times it is bad, or, ``joined``, one list."""
         self._known.append(name)
-        text = self._params.get(name)
-        if not text:
+        texts = [text for text in self._params.getlist(name) if text]
+        if not texts:
+            return default
+        if len(texts) > 1 and not joined:
+            self._errors[name] = [f"This is given {len(texts)} times; give it once."]
             return default
         try:
-            return read(text)
+            return read(",".join(texts))
         except ValueError as error:  # SymbolError and CursorError too
             self._errors[name] = [str(error)]
             return default
@@ -116,11 +121,8 @@ def _one_of(names: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("This must be a number.") from None
-    if number != number:
+    number = decimal_of(text.encode(errors="replace"))
+    if number is None:
         raise ValueError("This must be a number.")
     return number
 

@@ -25,7 +25,8 @@ class FeedGate(SignedInView):
     @extend_schema(parameters=[FeedQuerySerializer], responses={(200, "text/event-stream"): str})
     def get(self, request: Request) -> Response:
         """Signals as Server-Sent Events. Send Last-Event-ID to go on where you were."""
-        given = {"last_event_id": request.headers.get("Last-Event-ID", ""), **request.query_params.dict()}
+        given = request.query_params.copy()
+        given.setdefault("last_event_id", request.headers.get("Last-Event-ID", ""))
         asked = FeedQuerySerializer(data=given)
         asked.is_valid(raise_exception=True)
         if not may_see_payload(request.user):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from regime.rules.decimals import decimal_of
+from avo_project.lib.decimals import decimal_of
 from regime.rules.macro_history import Observation
 from regime.rules.text_file import opened_text
 

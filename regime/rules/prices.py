@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regime.rules.decimals import decimal_of
+from avo_project.lib.decimals import decimal_of
 from regime.rules.state import SymbolError, valid_symbol
 from regime.rules.text_file import opened_text
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from regime.rules.decimals import decimal_of
+from avo_project.lib.decimals import decimal_of
 
 REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
 TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")

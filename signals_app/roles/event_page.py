@@ -15,8 +15,8 @@ _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """What to look for; None or an empty text means any. ``before`` is an entry id, itself left out; ``most_read`` is
-    how many entries a page may read."""
+    """What to look for; None or an empty text means any. ``symbol`` is in upper case and found in any;
+    ``before`` is an entry id, itself left out; ``most_read`` is how many entries a page may read."""
 
     limit: int = 50
     signal_id: str = ""
@@ -28,7 +28,7 @@ class EventQuery:
 
     def wants(self, event: Event) -> bool:
         return (
-            (not self.symbol or event.symbol == self.symbol)
+            (not self.symbol or event.symbol.upper() == self.symbol)
             and (not self.direction or event.direction == self.direction)
             and event.confidence >= self.min_confidence
             and (not self.signal_id or event.signal_id == self.signal_id)

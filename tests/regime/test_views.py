@@ -20,6 +20,7 @@ from tests.regime.web_process import fresh_web_process
 
 URL = "/api/intelligence/regime"
 _IF_NONE_MATCH = json.loads((Path(__file__).parent / "data" / "if_none_match.json").read_text())
+_QUERY_STRINGS = json.loads((Path(__file__).parent / "data" / "query_strings.json").read_text())["cases"]
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +221,7 @@ def test_filters_and_orders(client: Client, cycle: Cycle, now: float) -> None:
     assert found("?regime=bull&min_score=0.7&order=-score") == ["S9", "S8", "S7"]
     assert found("?order=score&limit=2") == ["S0", "S1"]
     assert found("?symbols=s3,S1,NOBODY") == ["S1", "S3"]
+    assert found("?symbols=s3&symbols=&symbols=S1,NOBODY") == ["S1", "S3"]
     assert found("?regime=bear") == []
 
 
@@ -254,6 +256,14 @@ def test_a_parameter_that_does_not_exist_is_named(client: Client, url: str) -> N
     response = client.get(url)
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["min_scroe"]
+
+
+@pytest.mark.parametrize(("query", "refused"), _QUERY_STRINGS)
+def test_what_a_query_string_may_say(client: Client, cycle: Cycle, now: float, query: str, refused: list[str]) -> None:
+    cycle.write([only("A", now, bull_1mo=0.5)])
+    response = client.get(f"{URL}{query}")
+    assert response.status_code == (400 if refused else 200)
+    assert sorted(response.json().get("errors", {})) == refused
 
 
 def test_every_bad_field_is_named(client: Client) -> None:
