@@ -36,9 +36,9 @@ def _preview_dry_run(request: HttpRequest) -> Effect:
 
 
 def _preview_backfill(request: HttpRequest) -> Effect:
-    without_ttl = RegimeInspection.connect().overview().sample.without_ttl_estimated
-    text = "Gives every state without expiry its remaining life and deletes those past it; the count is an estimate."
-    return Effect(text, without_ttl)
+    sample = RegimeInspection.connect().overview().sample
+    text = "Gives every state without expiry its remaining life and deletes those past it"
+    return Effect(f"{text}." if sample.is_exact else f"{text}; the count is an estimate.", sample.without_ttl_estimated)
 
 
 def _refresh(request: HttpRequest) -> str:

@@ -45,24 +45,28 @@ def panels(inspection: RegimeInspection, begin: Callable[[str, str], str]) -> li
 
 def _states_panel(standing: Standing, begin: Callable[[str, str], str]) -> Panel:
     figures = recent_figures()
+    is_exact = bool(figures.get("is_exact"))
+    kind = "" if is_exact else ", estimated"
     rows = [
-        ("States, estimated", _count(figures.get("states")), ""),
+        (f"States{kind}", _count(figures.get("states")), ""),
         (
-            "States without expiry, estimated",
+            f"States without expiry{kind}",
             _count(figures.get("without_ttl")),
             begin("backfill", "Backfill TTLs…") if figures.get("without_ttl") else "",
         ),
         (
             "Counted",
-            f"{_moment(figures['sampled_at'])}, from random keys" if figures else "not yet: no sampler runs",
+            f"{_moment(figures['sampled_at'])}, {'all keys' if is_exact else 'from random keys'}"
+            if figures
+            else "not yet: no sampler runs",
             "",
         ),
         ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
         ("Age of the collection", _age(standing.collection_age_seconds), ""),
     ]
-    note = (
-        "A state without expiry is never right. The first two figures are means over a minute, so they follow slowly."
-    )
+    note = "A state without expiry is never right."
+    if not is_exact:
+        note += " The first two figures are means over a minute, so they follow slowly."
     return Panel("States", (), rows, note)
 
 

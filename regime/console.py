@@ -27,11 +27,12 @@ _RULES = {
 
 
 def sample() -> Mapping[str, float]:
-    """Estimates from random keys, and ages of what our own writers did last."""
+    """Counts of a small key space or estimates from random keys, and ages of what our own writers did last."""
     overview = RegimeInspection.connect().overview()
     figures = {
         "states": overview.sample.states_estimated,
         "without_ttl": overview.sample.without_ttl_estimated,
+        "is_exact": float(overview.sample.is_exact),
         "collected": overview.pointer.symbols,
         "cycle_age_seconds": overview.cycle_age_seconds,
         "collection_age_seconds": overview.collection_age_seconds,

@@ -14,13 +14,17 @@ def live_metrics() -> Iterator[Metric]:
     """The gauges of the role. Raises RedisError."""
     overview = RegimeInspection.connect().overview()
     pointer, sample = overview.pointer, overview.sample
-    yield _gauge("avo_regime_states_estimated", "States, estimated from random keys", sample.states_estimated)
+    yield _gauge(
+        "avo_regime_states_estimated",
+        "States; estimated from random keys where there are many",
+        sample.states_estimated,
+    )
     yield _gauge(
         "avo_regime_keys_without_ttl",
-        "States without expiry, from random keys; 0 is right",
+        "States without expiry, estimated in the same way; 0 is right",
         sample.without_ttl_estimated,
     )
-    yield _gauge("avo_regime_sampled_states", "States among the random keys of this scrape", sample.states)
+    yield _gauge("avo_regime_sampled_states", "States among the keys that this scrape looked at", sample.states)
     yield _gauge("avo_regime_collection_symbols", "Symbols in the collection", pointer.symbols)
     yield _gauge("avo_regime_collection_age_seconds", "Age of the collection", overview.collection_age_seconds)
     yield _gauge("avo_regime_cycle_age_seconds", "Time since a cycle of our writers ended", overview.cycle_age_seconds)

@@ -85,7 +85,8 @@ class RegimeInspection:
         )
 
     def overview(self) -> Overview:
-        """Some hundred small commands in three round trips: for a sampler, not for a page that refreshes itself."""
+        """Some hundred to two thousand small commands in at most twelve round trips: for a sampler, not for a page that
+        refreshes itself."""
         standing = self.standing()
         return Overview(
             pointer=standing.pointer,

@@ -1,4 +1,4 @@
-"""A look at random keys: how many states there are and how many lack an expiry, without walking over all."""
+"""How many states there are and how many have no expiry: counted where there are few keys, else estimated from some."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,24 +10,20 @@ from regime import keys
 from regime.store.shards import Shards
 
 _PREFIX = keys.STATE_PATTERN[:-1].encode()
+_MOST_DRAWS = 10  # to see each of 200 keys, all but once in a hundred times
+_NO_EXPIRY, _NO_KEY = -1, -2  # for PTTL
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What ``looked_at`` random keys of ``all_keys`` were. Estimates are for all servers together."""
+    """What was found among all keys, or among some at random. The estimates are for all keys of all servers, and counts
+    where the sample is exact."""
 
-    all_keys: int
-    looked_at: int
     states: int
     without_ttl: int
-
-    @property
-    def states_estimated(self) -> int:
-        return round(self.all_keys * self.states / self.looked_at) if self.looked_at else 0
-
-    @property
-    def without_ttl_estimated(self) -> int:
-        return round(self.all_keys * self.without_ttl / self.looked_at) if self.looked_at else 0
+    states_estimated: int
+    without_ttl_estimated: int
+    is_exact: bool
 
 
 class KeySample:
@@ -41,25 +37,47 @@ class KeySample:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def take(self, size: int) -> Sample:
-        """Looks at ``size`` random keys of every server, in two round trips each."""
+        """Looks at ``size`` random keys of every server, and where it has no more than that, draws on until all of them
+        are seen. A page may ask, so there is no SCAN."""
         samples = [_sample_of(server, size) for server in self._shards.all()]
         return Sample(
-            all_keys=sum(sample.all_keys for sample in samples),
-            looked_at=sum(sample.looked_at for sample in samples),
             states=sum(sample.states for sample in samples),
             without_ttl=sum(sample.without_ttl for sample in samples),
+            states_estimated=sum(sample.states_estimated for sample in samples),
+            without_ttl_estimated=sum(sample.without_ttl_estimated for sample in samples),
+            is_exact=all(sample.is_exact for sample in samples),
         )
 
 
 def _sample_of(server: "Redis", size: int) -> Sample:
+    all_keys, drawn = _drawn(server, size)
+    seen = set(drawn)
+    for _ in range(_MOST_DRAWS - 1):
+        if all_keys > size or len(seen) >= all_keys:
+            break
+        all_keys, more = _drawn(server, size)
+        seen.update(more)
+    is_exact = not drawn or len(seen) >= all_keys  # none drawn: all had expired
+    states = [name for name in (sorted(seen) if is_exact else drawn) if name.startswith(_PREFIX)]
+    lives = [life for life in _lives(server, states) if life != _NO_KEY]
+    share = 1.0 if is_exact else all_keys / len(drawn)
+    without_ttl = lives.count(_NO_EXPIRY)
+    return Sample(len(lives), without_ttl, round(share * len(lives)), round(share * without_ttl), is_exact)
+
+
+def _drawn(server: "Redis", size: int) -> tuple[int, list[bytes]]:
+    """How many keys there are, and random ones of them, some more than once."""
     pipeline = server.pipeline(transaction=False)
     pipeline.dbsize()
     for _ in range(size):
         pipeline.randomkey()
     all_keys, *found = pipeline.execute()
-    names = [name for name in found if name]
-    states = [name for name in names if name.startswith(_PREFIX)]
-    for name in states:
+    return all_keys, [name for name in found if name]
+
+
+def _lives(server: "Redis", names: list[bytes]) -> list[int]:
+    pipeline = server.pipeline(transaction=False)
+    for name in names:
         pipeline.pttl(name)
-    lives = pipeline.execute() if states else []
-    return Sample(all_keys, len(names), len(states), sum(life == -1 for life in lives))
+    lives: list[int] = pipeline.execute() if names else []
+    return lives
