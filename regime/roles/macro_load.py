@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from avo_project.store_failures import REDIS_FAILURES
@@ -22,15 +23,16 @@ class LoadReport:
     is_announced: bool = True
 
 
-def load_macro_file(path: Path, on_bad: Callable[[int, str], None]) -> LoadReport:
-    """Loads the good rows of ``path``; each bad one is told to ``on_bad`` with its line number.
+def load_macro_file(path: Path, today: date, on_bad: Callable[[int, str], None]) -> LoadReport:
+    """Loads the good rows of ``path``; each bad one, also of a vintage after ``today``, is told to ``on_bad`` with its
+    line number.
 
     Raises MacroFileError, TextFileError, OSError, and then nothing is loaded.
     """
     report = LoadReport()
 
     def good_rows() -> Iterator[MacroRow]:
-        for number, row in rows_of(path):
+        for number, row in rows_of(path, today):
             if isinstance(row, MacroFileError):
                 report.bad += 1
                 on_bad(number, str(row))

@@ -1,4 +1,7 @@
-"""Daily closes from a file: first column ``date``, one column a symbol."""
+"""Daily closes from a CSV file: first column ``date``, one column a symbol, one row a day in any order.
+
+A byte order mark, CRLF and quotes are fine; ``.``, ``ND``, ``NA``, ``N/A``, ``null`` and nothing stand for no close.
+"""
 
 import csv
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from avo_project.lib.decimals import decimal_of
 from regime.rules.state import SymbolError, valid_symbol
-from regime.rules.text_file import opened_text
+from regime.rules.text_file import is_no_figure, opened_text
 
 ECB_SAMPLE = Path(__file__).parent.parent / "sample_data" / "ecb_fx_daily.csv.gz"
 
@@ -33,15 +36,16 @@ class Closes:
         return Closes(self.symbols, self.days[:count], self.table[:count])
 
 
-def read_closes(path: Path) -> Closes:
-    """All closes of a file, gzipped or not. Raises PriceFileError, TextFileError, OSError."""
+def read_closes(path: Path, today: date = date.max) -> Closes:
+    """All closes of a file, gzipped or not. Raises PriceFileError, also for a row after ``today``, TextFileError,
+    OSError."""
     with opened_text(path) as lines:
         reader = csv.reader(lines)
         symbols = _symbols(next(reader, []))
         rows = [(reader.line_num, fields) for fields in reader if fields]
-    days = [_day(number, fields, len(symbols)) for number, fields in rows]
-    if not days:
+    if not rows:
         raise PriceFileError("there is no row of closes below the header")
+    days = _days(rows, len(symbols), today)
     table = np.array([[_close(number, text) for text in fields[1:]] for number, fields in rows], dtype=np.float64)
     order = np.argsort(np.array(days, dtype="datetime64[D]"), kind="stable")
     return Closes(symbols, tuple(days[place] for place in order), table[order])
@@ -65,6 +69,18 @@ def _symbols(header: list[str]) -> tuple[str, ...]:
     return symbols
 
 
+def _days(rows: list[tuple[int, list[str]]], symbols: int, today: date) -> list[date]:
+    lines: dict[date, int] = {}  # the line of each day
+    for number, fields in rows:
+        day = _day(number, fields, symbols)
+        if day in lines:
+            raise PriceFileError(f"line {number}: {day} stands on line {lines[day]} already; keep one row a day")
+        if day > today:
+            raise PriceFileError(f"line {number}: {day} is in the future; there is no close of that day yet")
+        lines[day] = number
+    return list(lines)
+
+
 def _day(number: int, fields: list[str], symbols: int) -> date:
     if len(fields) != symbols + 1:
         raise PriceFileError(f"line {number}: {len(fields)} columns instead of {symbols + 1}")
@@ -75,7 +91,7 @@ def _day(number: int, fields: list[str], symbols: int) -> date:
 
 
 def _close(number: int, text: str) -> float:
-    if not text or text.isspace():
+    if is_no_figure(text):
         return np.nan
     close = decimal_of(text.strip().encode())
     if close is None or close < 0.0:

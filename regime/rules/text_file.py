@@ -1,4 +1,4 @@
-"""Opens a text file, gzipped or not."""
+"""Opens a text file of figures, gzipped or not."""
 
 import csv
 import gzip
@@ -8,9 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, cast
 
+_NO_FIGURE = {"", ".", "NA", "N/A", "ND", "NULL"}  # of a spreadsheet, FRED, R, the ECB, the Federal Reserve, Yahoo
+
 
 class TextFileError(ValueError):
     """A file that cannot be read to its end; the message says why."""
+
+
+def is_no_figure(text: str) -> bool:
+    """Whether ``text`` is what the usual sources write where they have no figure, in any letter case."""
+    return text.strip().upper() in _NO_FIGURE
 
 
 @contextmanager

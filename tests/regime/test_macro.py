@@ -86,11 +86,16 @@ def test_a_corrected_row_replaces_the_one_of_its_vintage(tmp_path: Path) -> None
 
 def test_a_bad_row_is_told_by_number_and_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        load(tmp_path, "X,2016-01-01,2016-02-01,1\nX,y,2016-02-01,1\nX,2016-01-01\nX,2016-02-01,2016-03-01,nan\n")
+        load(
+            tmp_path,
+            "X,2016-01-01,2016-02-01,1\nX,y,2016-02-01,1\nX,2016-01-01\nX,2016-02-01,2016-03-01,nan\n"
+            "X,2016-02-01,2999-01-01,1\n",
+        )
     assert ended.value.code == 1
     told = capsys.readouterr()
-    assert "rows=1 bad_lines=3" in told.out
-    assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 3", "line 4", "line 5"]
+    assert "rows=1 bad_lines=4" in told.out
+    assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 3", "line 4", "line 5", "line 6"]
+    assert "2999-01-01 is in the future" in told.err
 
 
 def test_empty_lines_are_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
 import gzip
+import json
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
 from regime.rules.state import FIELDS
 from tests.regime.states import NOW
 
+_FILES = json.loads((Path(__file__).parent / "data" / "price_files.json").read_text())
 NO_CLOSES = ("inf", "-inf", "nan", "1e999", "-5", "1_000", "0x1f")
 
 
@@ -31,6 +33,24 @@ def test_a_gzipped_file_is_read_too(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv.gz"
     file.write_bytes(gzip.compress(b"date,AAPL\n2026-01-05,1\n"))
     assert read_closes(file).symbols == ("AAPL",)
+
+
+@pytest.mark.parametrize(("name", "text", "table"), _FILES["read"])
+def test_a_file_as_its_source_writes_it_is_read(
+    file: Path, name: str, text: str, table: list[list[float | None]]
+) -> None:
+    file.write_text(text, newline="")
+    closes = read_closes(file, date(2026, 1, 6))
+    assert [[None if np.isnan(close) else close for close in row] for row in closes.table.tolist()] == table, name
+    assert closes.days == (date(2026, 1, 5), date(2026, 1, 6))[: len(table)]
+
+
+@pytest.mark.parametrize(("text", "why"), _FILES["refused"])
+def test_a_row_that_cannot_be_meant_is_refused_with_its_line(file: Path, text: str, why: str) -> None:
+    file.write_text(text, newline="")
+    with pytest.raises(PriceFileError) as refused:
+        read_closes(file, date(2026, 1, 6))
+    assert str(refused.value).startswith(why)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import time
 from argparse import ArgumentParser
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, prices: Path | None, as_of: date, **options: Any) -> None:
         try:
-            closes = (read_closes(prices) if prices else read_euro_pairs()).up_to(as_of)
+            today = datetime.now(UTC).date()
+            closes = (read_closes(prices, today) if prices else read_euro_pairs()).up_to(as_of)
         except (PriceFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
             with failures_told(ANSWERS_ALIAS, "No row was loaded; run it again once it can be written."):
-                report = load_macro_file(file, lambda number, why: self.stderr.write(f"line {number}: {why}"))
+                today = datetime.now(UTC).date()
+                report = load_macro_file(file, today, lambda number, why: self.stderr.write(f"line {number}: {why}"))
         except (MacroFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {file}: {error}") from error
         self.stdout.write(f"rows={report.rows} bad_lines={report.bad}")
