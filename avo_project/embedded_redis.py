@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project import embedded_guardian
 from avo_project import embedded_probe as probe
+from avo_project.closed_pipe import exit_on_closed_pipe
 from avo_project.embedded_folder import FileLock, ServerFolder, wait_until
 from avo_project.embedded_process import BINARY_VARIABLE, ServerBinaryError, server_binary
 from avo_project.embedded_users import claim, give_up
@@ -185,4 +186,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with exit_on_closed_pipe():
+        sys.exit(main())
