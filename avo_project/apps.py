@@ -17,7 +17,12 @@ class AvoProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
 
-        from avo_project import checks, redis_checks, redis_servers  # noqa: F401 - registers the system checks
+        from avo_project import (  # noqa: F401 - registers the system checks
+            checks,
+            redis_checks,
+            redis_servers,
+            transport_checks,
+        )
         from avo_project.embedded_database import migrate_on_first_connection
         from avo_project.environment import command_name
         from avo_project.metrics import register_live_source, serve_process_counters

@@ -36,6 +36,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         """``DATABASE_URL`` as Django's settings of one database; the SQLite file ``default`` when it is unset."""
         usage = "cannot be used. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
         if "DATABASE_URL" not in self.ENVIRON:
+            _keep_private(default)
             return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
         settings: dict[str, Any] = self._settings("DATABASE_URL", self.db_url, _DATABASES, usage)
         settings["NAME"] = self._file_path("DATABASE_URL", "sqlite") or settings["NAME"]
@@ -47,6 +48,8 @@ class Environment(environ.Env):  # type: ignore[misc]
         """``EMAIL_URL`` as Django's settings of outgoing mail; files in the folder ``default`` when it is unset."""
         usage = "cannot be used. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
         if "EMAIL_URL" not in self.ENVIRON:
+            with contextlib.suppress(OSError):  # told by the first mail
+                default.mkdir(mode=0o700, exist_ok=True)  # mails hold addresses and unsubscribe tokens
             return {
                 "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
                 "EMAIL_FILE_PATH": str(default),
@@ -148,6 +151,18 @@ def kept_secret_key(folder: Path) -> str:
                 f"cannot write to {folder}: {error.strerror}. Name a folder that this user may write to.",
             )
     return kept.read_text(encoding="ascii")
+
+
+def _keep_private(database: Path) -> None:
+    """Makes the SQLite file before SQLite does, which lets every user read it; its journals take its mode.
+
+    A file that cannot be made or changed is told by the first connection to it.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(database, os.O_CREAT | os.O_RDONLY, 0o600))
+        for file in (database, *(Path(f"{database}{suffix}") for suffix in ("-wal", "-shm"))):
+            if file.exists() and file.stat().st_mode & 0o077:
+                file.chmod(0o600)
 
 
 def is_kept_secret_key(key: str, folder: Path) -> bool:

@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from avo_project.redis_roles import ROLES, RedisRole
 from avo_project.redis_servers import ServerFacts, facts_of
 from avo_project.redis_urls import RedisTarget, parse_redis_url
+from avo_project.transport_checks import is_loopback
 
 _QUEUES = frozenset({"signals", "outreach"})
-_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 # What a role survives. A cache may lose anything; the others are told what they would lose.
 _BAD_POLICIES = {
     "regime": ("allkeys", "the collection and the ledger of the last cycle"),
@@ -39,7 +39,7 @@ def _target(role: RedisRole) -> RedisTarget:
 
 
 def _reached(role: RedisRole, target: RedisTarget) -> Iterator[CheckMessage]:
-    if all(host.startswith(_LOOPBACK) for host, _ in target.hosts):  # a unix socket has no hosts
+    if all(is_loopback(host) for host, _ in target.hosts):  # a unix socket has no hosts
         return
     if not target.tls:
         hint = f"Write {role.variable} with rediss://, or let nobody else onto the network between them."

@@ -12,7 +12,7 @@ class ThrottlingConfig(AppConfig):
 
         from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
-        from throttling import conf, console, openapi  # noqa: F401 - openapi registers itself
+        from throttling import checks, conf, console, openapi  # noqa: F401 - checks and openapi register themselves
         from throttling.roles import api_keys, inspection, process
 
         try:

@@ -1,5 +1,6 @@
 """The deployment files name commands, variables, folders and users that exist."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -89,7 +90,7 @@ def test_each_role_has_a_user_and_a_fitting_server() -> None:
     for role in ("SIGNALS", "OUTREACH"):
         assert f"redis://{role.lower()}:" in environment[f"{role}_REDIS_URL"]
         assert "@redis-queues:" in environment[f"{role}_REDIS_URL"]
-    assert services["redis-queues"]["image"].startswith("redis:7.2")
+    assert "redis:7.2" in services["redis-queues"]["image"]
 
 
 def test_the_image_holds_the_packages_and_runs_as_nobody_special() -> None:
@@ -103,7 +104,65 @@ def test_the_image_holds_the_packages_and_runs_as_nobody_special() -> None:
     assert re.search(r"^USER (?!0|root)", final, re.MULTILINE)
     assert "HEALTHCHECK" in final
     assert "pip install" not in final
-    assert all(re.fullmatch(r"\S+:(?!latest)\S+", image) for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+
+
+def foreign_images() -> dict[str, str]:
+    """Variable to image: what the files pull when the variable is not set."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+    found = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", text, re.MULTILINE))
+    images = [service["image"] for service in compose()["services"].values() if service["image"] != "avo"]
+    images.append(compose()["services"]["redis-users"]["build"]["args"]["PYTHON_IMAGE"])
+    for image in images:
+        variable = re.fullmatch(r"\$\{(\w+_IMAGE):-(\S+)\}", image)
+        assert variable, image
+        assert found.setdefault(variable[1], variable[2]) == variable[2]
+    return found
+
+
+def test_every_foreign_image_has_a_version_and_a_variable_for_its_digest() -> None:
+    assert foreign_images().keys() == {"PYTHON_IMAGE", "REDIS_IMAGE", "POSTGRES_IMAGE"}
+    for variable, image in foreign_images().items():
+        assert re.fullmatch(r"\w+:\d[\w.-]+", image), image
+        assert f"\n{variable}={image}\n" in (DEPLOY / "env.sample").read_text()
+
+
+class TestPinImages:
+    """``bin/pin_images`` with a docker that answers as a registry would."""
+
+    @pytest.fixture
+    def variables(self, tmp_path: Path) -> Path:
+        path = tmp_path / ".env"
+        path.write_text(
+            "SECRET=a b\\n#c\nPYTHON_IMAGE=python:3.14\nREDIS_IMAGE=redis:7.2@sha256:old\nNO_IMAGE=\nLAST=1"
+        )
+        path.chmod(0o600)
+        return path
+
+    def pin(self, variables: Path, digest: str) -> subprocess.CompletedProcess[str]:
+        docker = variables.parent / "docker"
+        docker.write_text(f'#!/bin/sh\n[ "$1 $2" = "buildx imagetools" ] && echo "{digest}"\n')
+        docker.chmod(0o755)
+        command = [ROOT / "bin" / "pin_images", variables]
+        environment = {**os.environ, "PATH": f"{variables.parent}:{os.environ['PATH']}"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def test_it_puts_the_digest_behind_each_tag_and_touches_nothing_else(self, variables: Path) -> None:
+        digest = "sha256:" + "0123456789abcdef" * 4
+        done = self.pin(variables, digest)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"PYTHON_IMAGE=python:3.14@{digest}\nREDIS_IMAGE=redis:7.2@{digest}\n"
+        assert variables.read_text() == f"SECRET=a b\\n#c\n{done.stdout}NO_IMAGE=\nLAST=1\n"
+        assert variables.stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize("answer", ["", "unauthorized", "sha256:0123"])
+    def test_without_every_digest_nothing_changes(self, variables: Path, answer: str) -> None:
+        before = variables.read_text()
+        done = self.pin(variables, answer)
+        assert done.returncode == 1
+        assert "python:3.14" in done.stderr
+        assert variables.read_text() == before
+        assert {path.name for path in variables.parent.iterdir()} == {".env", "docker"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")

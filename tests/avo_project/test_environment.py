@@ -1,5 +1,7 @@
 """The data folder and what is kept in it."""
 
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from avo_project import environment
+from avo_project.environment import Environment
 
 
 def test_the_secret_key_is_made_once_even_by_processes_that_start_together(tmp_path: Path) -> None:
@@ -85,3 +88,31 @@ def test_what_cannot_be_read_is_named_in_one_line_without_its_password(
         reader(env)
     assert "sesame" not in str(stopped.value)
     assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "made by an older version"])
+def test_the_database_is_readable_by_its_owner_alone(there: bool, tmp_path: Path) -> None:
+    database, journal = tmp_path / "db.sqlite3", tmp_path / "db.sqlite3-wal"
+    if there:
+        for file in (database, journal):
+            file.touch()
+            file.chmod(0o644)
+    Environment().database(default=database)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE kept (number)")
+        connection.commit()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert {"db.sqlite3", "db.sqlite3-wal"} <= modes.keys()
+
+
+def test_the_folder_of_mail_files_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    Environment().mail(default=tmp_path / "mail")
+    assert (tmp_path / "mail").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_database_that_cannot_be_made_is_told_by_its_first_connection(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Environment().database(default=tmp_path / "file" / "db.sqlite3")
+    assert settings["NAME"] == str(tmp_path / "file" / "db.sqlite3")

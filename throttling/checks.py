@@ -1,0 +1,29 @@
+"""System checks of what callers may sign in with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, register
+from django.core.checks import Warning as Caution
+
+from throttling.rules.token_kinds import TokenKind
+
+
+@register(Tags.security)
+def accepted_tokens_can_be_verified(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A kind that is listed and that nothing can verify looks accepted, and every caller who sends it gets a 401."""
+    listed, has_clerk = settings.THROTTLING["CLERK_ACCEPTED_TOKENS"], settings.THROTTLING["CLERK_ISSUER"]
+    verified = {*TokenKind} - {TokenKind.API_KEY} if has_clerk else {TokenKind.SESSION}  # without Clerk nobody signs in
+    return [
+        Caution(
+            f"CLERK_ACCEPTED_TOKENS lists {kind}, but nothing can verify {TokenKind(kind).label}: each is a 401.",
+            hint="Take it out of the list, and give programs API keys of this server (create_api_key)."
+            if has_clerk
+            else "Set CLERK_ISSUER, or unset CLERK_ACCEPTED_TOKENS.",
+            id="avo.W014",
+        )
+        for kind in listed
+        if kind not in verified
+    ]
