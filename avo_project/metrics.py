@@ -92,11 +92,16 @@ def _process_registry() -> CollectorRegistry:
     return registry
 
 
-def _may_read(request: HttpRequest) -> bool:
+def has_metrics_token(request: HttpRequest) -> bool:
+    """Whether METRICS_TOKEN is set and the request carries it."""
     token: str = settings.METRICS_TOKEN
     scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
     is_bearer = scheme.lower() == "bearer"  # in any letter case (RFC 9110, section 11.1)
-    if token and is_bearer and hmac.compare_digest(given.lstrip(" ").encode(), token.encode()):
+    return bool(token) and is_bearer and hmac.compare_digest(given.lstrip(" ").encode(), token.encode())
+
+
+def _may_read(request: HttpRequest) -> bool:
+    if has_metrics_token(request):
         return True
     # A forwarded request comes from a proxy on this host, not from this host.
     return "X-Forwarded-For" not in request.headers and _is_loopback(request.META.get("REMOTE_ADDR", ""))

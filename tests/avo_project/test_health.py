@@ -19,6 +19,17 @@ def test_livez_needs_nothing(client: Any) -> None:
     assert client.get("/livez").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(("token", "status"), [("known", 200), ("wrong", 400), ("", 400)])
+def test_only_metrics_with_the_token_are_read_under_any_host(
+    client: Any, redis_of: Any, settings: Any, token: str, status: int
+) -> None:
+    """Prometheus asks each replica by its address (``deploy/prometheus/prometheus.yml``)."""
+    settings.METRICS_TOKEN = "known"
+    by_address = {"HTTP_HOST": "172.18.0.5:8000", "HTTP_AUTHORIZATION": f"Bearer {token}"}
+    assert client.get("/metrics", **by_address).status_code == status
+    assert client.get("/api/schema", **by_address).status_code == 400
+
+
 def test_readyz_names_every_dependency(client: Any, redis_of: Any) -> None:
     assert client.get("/readyz").json()["checks"] == {
         "database": "ok",
