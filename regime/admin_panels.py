@@ -9,6 +9,7 @@ from avo_project.console.live_state_admin import Panel
 from avo_project.durations import duration
 from regime.roles.inspection import RegimeInspection, Sighting, Standing
 from regime.roles.recent_samples import recent_figures
+from regime.rules.data_through import OLD_DAYS
 from regime.rules.state import REGIMES, TIMEFRAMES
 from regime.store.backfill_log import BackfillNote
 
@@ -63,6 +64,8 @@ def _states_panel(standing: Standing, begin: Callable[[str, str], str]) -> Panel
         ),
         ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
         ("Age of the collection", _age(standing.collection_age_seconds), ""),
+        ("Newest data", standing.pointer.newest_data or "unknown", ""),
+        (f"States with data older than {OLD_DAYS} days", f"{standing.pointer.old_data:,}", ""),
     ]
     note = "A state without expiry is never right."
     if not is_exact:
@@ -116,6 +119,7 @@ def heat_map(sighting: Sighting | None) -> HeatMap | None:
     facts = [
         ("Computed", _moment(verdict.computed_at)),
         ("Age", _age(verdict.age_seconds)),
+        ("Data through", state.data_through.decode() or "unknown"),
         ("Key expires", _moment(state.expires_at) if state.expires_at else "never: no expiry"),
         ("Unusable fields", str(state.bad_fields)),
     ]

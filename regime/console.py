@@ -9,8 +9,10 @@ from avo_project.durations import duration
 from regime import keys
 from regime.roles.inspection import RegimeInspection, Sighting
 from regime.roles.recent_samples import ROLE, recent_figures
+from regime.rules.data_through import OLD_DAYS
 from regime.rules.freshness import LIFE_SECONDS, Freshness
 from regime.rules.state import SymbolError, valid_symbol
+from regime.store.collection_store import Pointer
 
 _SILENT_SECONDS = 120.0
 _PREFIX = "symbol:"
@@ -55,9 +57,18 @@ def verdict(now: float) -> Verdict:
         return Verdict(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
     if standing.is_cycle_overdue:
         return Verdict(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
+    if standing.has_old_data:
+        return Verdict(Level.AMBER, figure, _old_data_words(standing.pointer))
     if not is_sampled:
         return Verdict(Level.AMBER, figure, "No sampler runs: start a refresher or sample_history --watch.")
     return Verdict(Level.GREEN, figure, "Every state that was looked at expires in time.")
+
+
+def _old_data_words(pointer: Pointer) -> str:
+    return (
+        f"The data of {pointer.old_data:,} of {pointer.symbols:,} states ended more than {OLD_DAYS} days ago "
+        f"(the newest reaches {pointer.newest_data}): compute them from newer data."
+    )
 
 
 def _cycle_words(age_seconds: float | None) -> str:
@@ -84,6 +95,7 @@ def _answer(sighting: Sighting) -> Answer:
     facts = {
         "computed": _moment(judged.computed_at),
         "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
+        "data through": state.data_through.decode() or "unknown",
         "key expires": _moment(state.expires_at) if state.expires_at else "never: no expiry",
         "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
         "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",

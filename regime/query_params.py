@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
@@ -23,6 +23,13 @@ _ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
 T = TypeVar("T")
 
 
+class MaxAges(NamedTuple):
+    """The oldest state and the oldest data that will do, in seconds; None for any."""
+
+    state: float | None
+    data: float | None
+
+
 def checked_symbol(text: str) -> str:
     """A symbol of a route in upper case. Raises ValidationError."""
     try:
@@ -31,11 +38,10 @@ def checked_symbol(text: str) -> str:
         raise ValidationError({"symbol": [str(error)]}) from error
 
 
-def max_age_of(params: QueryDict) -> float | None:
-    """``max_age`` in seconds. Raises ValidationError."""
+def max_ages_of(params: QueryDict) -> MaxAges:
+    """``max_age`` and ``max_data_age``. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
-        max_age: float | None = reading.field("max_age", _seconds, None)
-    return max_age
+        return MaxAges(*(reading.field(name, _seconds, None) for name in ("max_age", "max_data_age")))
 
 
 def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
@@ -48,6 +54,7 @@ def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
             symbols=reading.field("symbols", _symbols, None, joined=True),
             order=reading.field("order", _one_of(_ORDERS), "symbol"),
             limit=reading.field("limit", _limit, 50),
+            max_data_age=reading.field("max_data_age", _seconds, None),
         )
         return query, reading.field("cursor", lambda text: _cursor_of(text, query), None)
 

@@ -16,6 +16,10 @@ _WHOLE: Shape = {"type": "integer"}
 _SECONDS: Shape = {"type": "number", "description": "Unix seconds"}
 _TEXT: Shape = {"type": "string"}
 _DAY: Shape = {"type": "string", "format": "date"}
+_THROUGH: Shape = {
+    "type": ["string", "number", "null"],
+    "description": "Until when the data behind the scores reaches, as its writer says: an ISO date or Unix seconds",
+}
 _SCORE: Shape = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _REGIME: Shape = {"type": ["string", "null"], "enum": [*REGIMES, None]}
 
@@ -37,10 +41,11 @@ _STATE = _object(
     computed_at=_SECONDS,
     age_seconds=_WHOLE,
     expires_at=_SECONDS,
+    data_through=_THROUGH,
     scores=_by_timeframe(_object(**dict.fromkeys(REGIMES, _SCORE))),
     dominant=_by_timeframe(_REGIME),
 )
-_ROW = _object(symbol=_TEXT, computed_at=_SECONDS, timeframe=_TEXT, regime=_TEXT, score=_NUMBER)
+_ROW = _object(symbol=_TEXT, computed_at=_SECONDS, data_through=_THROUGH, timeframe=_TEXT, regime=_TEXT, score=_NUMBER)
 _COLLECTION = _object(
     as_of=_SECONDS,
     age_seconds=_WHOLE,
@@ -76,6 +81,7 @@ _EXAMPLE_STATE = {
     "computed_at": 1_790_000_000,
     "age_seconds": 512,
     "expires_at": 1_790_086_400,
+    "data_through": "2026-09-21",
     "scores": {"1mo": _EXAMPLE_SCORES},
     "dominant": {"1mo": "bull"},
 }
@@ -92,7 +98,14 @@ _EXAMPLE_COLLECTION = {
     "count": 209_033,
     "next": "WyI0ZjFjIiw0OTI3OCwiQlRDL1VTRFQiXQ",
     "results": [
-        {"symbol": "AAPL", "computed_at": 1_790_000_000, "timeframe": "1mo", "regime": "bull", "score": 0.8213}
+        {
+            "symbol": "AAPL",
+            "computed_at": 1_790_000_000,
+            "data_through": "2026-09-21",
+            "timeframe": "1mo",
+            "regime": "bull",
+            "score": 0.8213,
+        }
     ],
 }
 
@@ -142,11 +155,16 @@ STATE = extend_schema(
             "symbol", str, OpenApiParameter.PATH, description="In any letter case, such as AAPL or BTC/USDT"
         ),
         _asked("max_age", OpenApiTypes.DOUBLE, "Seconds: only a state at most that old will do"),
+        _asked(
+            "max_data_age",
+            OpenApiTypes.DOUBLE,
+            "Seconds: only a state that says that its data is at most that old will do; a date ends at midnight UTC",
+        ),
     ],
     responses=_answers(
         _STATE,
         _EXAMPLE_STATE,
-        _400="Invalid symbol or max_age; see `errors`.",
+        _400="Invalid symbol, max_age or max_data_age; see `errors`.",
         _404="`unknown-symbol`: no state is kept. `stale-regime`: there is one, and it is not current.",
     ),
 )
@@ -166,6 +184,7 @@ COLLECTION = extend_schema(
             default="symbol",
         ),
         _asked("limit", int, f"Rows on a page, 1 to {MOST_ROWS}", default=50),
+        _asked("max_data_age", OpenApiTypes.DOUBLE, "Seconds: only rows that say that their data is at most that old"),
         _asked("cursor", str, "`next` of the page before; pages walk through one version of the collection"),
     ],
     responses=_answers(

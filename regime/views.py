@@ -15,7 +15,7 @@ from avo_project.problem_details import Problem
 from regime import schema
 from regime.conf import RegimeConf, regime_conf
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
-from regime.query_params import checked_symbol, max_age_of, no_params, period_of, query_of
+from regime.query_params import MaxAges, checked_symbol, max_ages_of, no_params, period_of, query_of
 from regime.roles.collection import Collection, CollectionMissingError, Version
 from regime.roles.collection_answer import CollectionAnswers
 from regime.roles.macro import Macro
@@ -23,6 +23,7 @@ from regime.roles.macro_answer import MacroAnswers
 from regime.roles.representation import answer
 from regime.roles.state_answer import state_answer
 from regime.rules.cursor import Cursor
+from regime.rules.data_through import data_age, data_through_value
 from regime.rules.freshness import Freshness, Judgement, judge
 from regime.rules.macro_file import is_series_id
 from regime.rules.state import StoredState
@@ -60,15 +61,18 @@ class RegimeStateView(APIView):
     def get(self, request: Request, symbol: str) -> HttpResponse:
         """The current regime state of one symbol."""
         symbol = checked_symbol(symbol)
-        max_age_seconds = max_age_of(request.query_params)
+        max_ages = max_ages_of(request.query_params)
         state = connected_states().get(symbol)
         if state is None:
             raise _missing(symbol)
-        verdict = judge(state, time.time())
-        _refuse_stale(state, verdict, max_age_seconds)
+        now = time.time()
+        verdict = judge(state, now)
+        _refuse_stale(state, verdict, max_ages.state)
+        if max_ages.data is not None:
+            _refuse_old_data(state, verdict, max_ages.data, now)
         if state.bad_fields:
             BAD_FIELDS.inc(state.bad_fields)
-        return answer(request, state_answer(state, verdict), _CONFIRM, _confirm_seconds(verdict, max_age_seconds))
+        return answer(request, state_answer(state, verdict), _CONFIRM, _confirm_seconds(max_ages))
 
 
 class RegimeCollectionView(APIView):
@@ -79,7 +83,7 @@ class RegimeCollectionView(APIView):
         now = time.time()
         version = _version(cursor, now)
         given = collection_answers().answer(version, query, cursor.place if cursor else None, now)
-        return answer(request, given, _CONFIRM, conf().confirm_seconds)
+        return answer(request, given, _CONFIRM, conf().confirm_seconds if query.max_data_age is None else 0)
 
 
 class MacroView(APIView):
@@ -140,8 +144,19 @@ def _refuse_stale(state: StoredState, verdict: Judgement, max_age_seconds: float
         raise _stale(state.symbol, verdict.freshness, why, age_seconds=int(age_seconds))
 
 
-def _confirm_seconds(verdict: Judgement, max_age_seconds: float | None) -> int:
-    return conf().confirm_seconds if max_age_seconds is None else 0
+def _refuse_old_data(state: StoredState, verdict: Judgement, max_data_age_seconds: float, now: float) -> None:
+    age_seconds = data_age(state.data_through, now)
+    if age_seconds is not None and age_seconds <= max_data_age_seconds:
+        return
+    why = "it does not tell until when its data reaches"
+    if age_seconds is not None:
+        why = f"its data is {age_seconds:.0f} s old"
+    why += f" and max_data_age asks for {max_data_age_seconds:g} s"
+    raise _stale(state.symbol, verdict.freshness, why, data_through=data_through_value(state.data_through))
+
+
+def _confirm_seconds(max_ages: MaxAges) -> int:
+    return conf().confirm_seconds if max_ages == (None, None) else 0
 
 
 def _version(cursor: Cursor | None, now: float) -> Version:

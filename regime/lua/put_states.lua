@@ -1,8 +1,8 @@
 -- Writes states and their expiry.
 -- KEYS  the state hashes
 -- ARGV  1 now in ms, '' for the server's time; 2 life in ms; 3 how far in the future a stamp may be, in ms;
---       4 field names, separated by commas; then for each key its computed_at in Unix seconds and its scores
---       in the order of 4, separated by commas, empty for none
+--       4 field names, separated by commas; then for each key its computed_at in Unix seconds, its scores
+--       in the order of 4, separated by commas, empty for none, and its data_through, empty for none
 -- Returns for each key 1 written, 0 a newer state is there, -1 the state is past its life
 -- Atomic, so that no key is ever without its expiry and of two writers the newer state wins.
 local now_ms, life_ms, future_ms, names = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -39,19 +39,24 @@ local function known_ms(key, stamp, marked) -- when the state there was computed
   return made_ms
 end
 
-local function put(key, stamp, scores)
+local function write(key, hash, through)
+  redis.call('HSET', key, unpack(hash))
+  if through ~= '' then redis.call('HSET', key, 'data_through', through) end
+end
+
+local function put(key, stamp, scores, through)
   local stamp_ms, held = tonumber(stamp) * 1000, redis.pcall('HMGET', key, 'computed_at', 'backfilled_at')
   if stamp_ms + life_ms <= now_ms then return -1 end
   if held.err then redis.call('DEL', key); held = {} end -- no hash
   local held_ms = known_ms(key, held[1], held[2])
   if held_ms > stamp_ms and held_ms <= now_ms + future_ms then return 0 end -- a stamp far ahead protects nothing
   local hash = hash_of(stamp, scores)
-  redis.call('HSET', key, unpack(hash))
-  if redis.call('HLEN', key) * 2 ~= #hash then redis.call('DEL', key); redis.call('HSET', key, unpack(hash)) end
+  write(key, hash, through)
+  if redis.call('HLEN', key) ~= #hash / 2 + (through == '' and 0 or 1) then redis.call('DEL', key); write(key, hash, through) end
   redis.call('PEXPIREAT', key, string.format('%.0f', math.min(stamp_ms, now_ms) + life_ms))
   return 1
 end
 
 local outcomes = {}
-for i, key in ipairs(KEYS) do outcomes[i] = put(key, ARGV[3 + 2 * i], ARGV[4 + 2 * i]) end
+for i, key in ipairs(KEYS) do outcomes[i] = put(key, ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i]) end
 return outcomes

@@ -28,7 +28,7 @@ class CollectionAnswers:
         kept = self._kept.get(key)
         if kept is None or kept.tag.second != age_seconds:
             tag = Tag(blake2b(repr(key).encode(), digest_size=9).hexdigest(), age_seconds)
-            kept = Representation(_body(version, universe, query, after, age_seconds), tag)
+            kept = Representation(_body(version, universe, query, after, age_seconds, now), tag)
             self._keep(key, kept)
         return kept
 
@@ -38,8 +38,10 @@ class CollectionAnswers:
         self._kept[key] = made
 
 
-def _body(version: Version, universe: Universe, query: Query, after: Place | None, age_seconds: int) -> bytes:
-    page = universe.page(query, after)
+def _body(
+    version: Version, universe: Universe, query: Query, after: Place | None, age_seconds: int, now: float
+) -> bytes:
+    page = universe.page(query, after, now)
     ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at, question_of(query)))
     return b'{"as_of":%b,"age_seconds":%d,"symbols":%d,"timeframes":%b,"count":%d,"next":%b,"results":[%b]}' % (
         orjson.dumps(plain(version.built_at)),

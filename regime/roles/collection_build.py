@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,8 @@ from regime.store.state_scan import StateScan
 
 _BATCHES_A_PART = 16  # columns cost numpy 40 µs, however short
 
-_Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64]]  # symbols, stamps and (n, 40) scores
+# symbols, stamps, (n, 40) scores and data_through
+_Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64], list[bytes]]
 
 
 @dataclass(slots=True)
@@ -63,11 +64,11 @@ class CollectionBuild:
         current = are_current(decoded.stamps, now)
         census.freshness[Freshness.CURRENT] += int(current.sum())
         if current.all():
-            return [(decoded.symbols, decoded.stamps, decoded.scores), *odd]
+            return [(decoded.symbols, decoded.stamps, decoded.scores, decoded.through), *odd]
         for stamp in decoded.stamps[~current].tolist():
             census.freshness[freshness_at(stamp, now)] += 1
-        symbols = [symbol for symbol, is_current in zip(decoded.symbols, current.tolist(), strict=True) if is_current]
-        return [(symbols, decoded.stamps[current], decoded.scores[current]), *odd]
+        symbols, through = list(compress(decoded.symbols, current)), list(compress(decoded.through, current))
+        return [(symbols, decoded.stamps[current], decoded.scores[current], through), *odd]
 
     def _odd(self, symbols: list[bytes], now: float, census: Census) -> _Rows:
         held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
@@ -78,9 +79,11 @@ class CollectionBuild:
         current = [(state, verdict) for state, verdict in judged if verdict.is_current]
         stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
         scores = score_matrix([state.scores for state, _ in current])
-        return [state.symbol.encode() for state, _ in current], stamps, scores
+        symbols, through = [state.symbol.encode() for state, _ in current], [state.data_through for state, _ in current]
+        return symbols, stamps, scores, through
 
 
 def _part(rows: Sequence[_Rows]) -> Columns:
-    symbols, stamps, scores = zip(*rows, strict=True)
-    return part_of(list(chain.from_iterable(symbols)), np.concatenate(stamps), np.concatenate(scores))
+    symbols, stamps, scores, through = zip(*rows, strict=True)
+    named, told = list(chain.from_iterable(symbols)), list(chain.from_iterable(through))
+    return part_of(named, np.concatenate(stamps), np.concatenate(scores), told)

@@ -13,8 +13,9 @@ _DECIMALS = 4
 
 def states_of_closes(closes: Closes, computed_at: float) -> Iterator[RegimeState]:
     """A state for each symbol with enough history for a score; ``computed_at`` in Unix seconds."""
-    for symbol, scores in zip(closes.symbols, scores_of_closes(closes.table).round(_DECIMALS), strict=True):
+    all_scores = scores_of_closes(closes.table).round(_DECIMALS)
+    for symbol, last_day, scores in zip(closes.symbols, closes.last_days(), all_scores, strict=True):
         known = ~np.isnan(scores)
         if known.any():
             values = tuple(value if is_known else None for value, is_known in zip(scores.tolist(), known, strict=True))
-            yield RegimeState(symbol, computed_at, values)
+            yield RegimeState(symbol, computed_at, values, b"" if last_day is None else last_day.isoformat().encode())

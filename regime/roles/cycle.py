@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 
 from regime.roles.collection_build import CollectionBuild
-from regime.rules.columns import Columns, are_current, columns_of, merged, no_columns, score_matrix
+from regime.rules.columns import Columns, are_current, columns_of, merged, no_columns, old_data, score_matrix
+from regime.rules.data_through import OLD_DAYS
 from regime.rules.ledger import after_cycle
 from regime.rules.state import RegimeState
 from regime.store.collection_store import CollectionStore, Pointer
@@ -20,10 +21,12 @@ _MERGE_EVERY = 32  # parts
 
 @dataclass(slots=True)
 class CycleReport:
-    """What became of the states of a cycle; ``cycle_id`` is None when not one was written and so no cycle ended."""
+    """What became of the states of a cycle; ``cycle_id`` is None when not one was written and so no cycle ended;
+    ``old_data`` counts those written whose data is old."""
 
     outcomes: dict[PutOutcome, int] = field(default_factory=lambda: dict.fromkeys(PutOutcome, 0))
     cycle_id: str | None = None
+    old_data: int = 0
 
     @property
     def written(self) -> int:
@@ -31,6 +34,15 @@ class CycleReport:
 
     def summary(self) -> str:
         return " ".join(f"{outcome.name.lower()}={count}" for outcome, count in self.outcomes.items())
+
+    def warning(self) -> str | None:
+        """What the operator should know about the data, None for nothing."""
+        if not self.old_data:
+            return None
+        return (
+            f"warning: the data of {self.old_data} of {self.written} states ended more than {OLD_DAYS} days ago; "
+            "they are served as current, with their data_through. Compute them from newer data."
+        )
 
 
 class Cycle:
@@ -61,7 +73,9 @@ class Cycle:
                 rows.add(state)
             on_put()
         if report.written:
-            report.cycle_id = self._end(rows.columns(), report.written).cycle_id
+            columns = rows.columns()
+            report.cycle_id = self._end(columns, report.written).cycle_id
+            report.old_data = old_data(columns, self._clock())
         return report
 
     def _end(self, written: Columns, states: int) -> Pointer:
@@ -98,7 +112,8 @@ class _Rows:  # the states of a cycle so far, as columns
     def _pack(self) -> None:
         symbols = [state.symbol.encode() for state in self._states]
         stamps = np.array([state.computed_at for state in self._states], dtype=np.float64)
-        self._parts.append(columns_of(symbols, stamps, score_matrix([state.scores for state in self._states])))
+        scores, through = score_matrix([one.scores for one in self._states]), [one.data_through for one in self._states]
+        self._parts.append(columns_of(symbols, stamps, scores, through))
         self._states.clear()
         if len(self._parts) >= _MERGE_EVERY:
             self._parts = [merged(self._parts)]

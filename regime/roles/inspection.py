@@ -39,6 +39,11 @@ class Standing:
     cycle_age_seconds: float | None
     is_cycle_overdue: bool
 
+    @property
+    def has_old_data(self) -> bool:
+        """Whether more than a hundredth of the collection has: a few symbols that are quoted no more are no cause."""
+        return self.pointer.old_data * 100 > self.pointer.symbols
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:

@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 from avo_project.stop_flag import StopFlag
 from regime.conf import RegimeConf, regime_conf
 from regime.roles.collection_build import Census, CollectionBuild
-from regime.rules.columns import same_states
+from regime.rules.columns import old_data, same_states
+from regime.rules.data_through import OLD_DAYS
 from regime.rules.freshness import Freshness
 from regime.store.collection_store import CollectionStore, Pointer
 
@@ -41,6 +42,7 @@ class Refresher:
         self._build = build
         self._conf = conf
         self._clock = clock
+        self._old_data_warned = 0
 
     @classmethod
     def connect(cls, clock: Callable[[], float]) -> Self:
@@ -54,9 +56,10 @@ class Refresher:
         columns, census = self._build.build(started)
         held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):
-            swapped = self._store.confirm(made_from, started)
+            swapped = self._store.confirm(columns, made_from, started)
         else:
             swapped = self._store.publish(columns, made_from, started)
+        self._watch_data(old_data(columns, started), len(columns))
         return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
@@ -73,3 +76,8 @@ class Refresher:
         silent_seconds = now - pointer.cycle_ended_at
         if pointer.cycle and silent_seconds > self._conf.cycle_overdue_seconds:
             logger.warning("no cycle of our writers for %.1f h: states die 24 h after theirs", silent_seconds / 3600)
+
+    def _watch_data(self, old: int, symbols: int) -> None:
+        if old and old != self._old_data_warned:  # said again when it changes, not at each step
+            logger.warning("the data of %d of %d states ended more than %d days ago", old, symbols, OLD_DAYS)
+        self._old_data_warned = old

@@ -4,6 +4,7 @@ from hashlib import blake2b
 
 from avo_project.json_bytes import dump_json
 from regime.roles.representation import Representation, Tag
+from regime.rules.data_through import data_through_value
 from regime.rules.freshness import Judgement
 from regime.rules.state import REGIMES, TIMEFRAMES, StoredState, dominant_regimes
 
@@ -19,6 +20,7 @@ def state_answer(state: StoredState, verdict: Judgement) -> Representation:
         "computed_at": plain(verdict.computed_at),
         "age_seconds": age_seconds,
         "expires_at": plain(verdict.expires_at),
+        "data_through": data_through_value(state.data_through),
         "scores": {
             timeframe: dict(zip(REGIMES, state.scores[start : start + len(REGIMES)], strict=True))
             for timeframe, start in _STARTS
@@ -28,7 +30,7 @@ def state_answer(state: StoredState, verdict: Judgement) -> Representation:
             for timeframe, place in zip(TIMEFRAMES, dominants, strict=True)
         },
     }
-    said = repr((state.scores, verdict.computed_at, verdict.expires_at)).encode()
+    said = repr((state.scores, verdict.computed_at, verdict.expires_at, state.data_through)).encode()
     return Representation(dump_json(fields), Tag(blake2b(said, digest_size=9).hexdigest(), age_seconds))
 
 

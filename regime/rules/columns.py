@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from regime.rules.data_through import OLD_SECONDS, data_ends
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
 from regime.rules.state import FIELDS, REGIMES, TIMEFRAMES, Scores
 
@@ -21,20 +22,22 @@ class Columns:
 
     ``symbols`` is (n,) of ASCII bytes; ``stamps`` (n,) float64, when each was computed in Unix seconds; ``scores``
     (40, n) uint16 in the order of FIELDS, score x SCORE_SCALE or NO_SCORE; ``dominants`` (8, n) uint8, for each
-    timeframe the index of the dominant regime or NO_REGIME, taken from the unrounded scores.
+    timeframe the index of the dominant regime or NO_REGIME, taken from the unrounded scores; ``through`` (n,) of ASCII
+    bytes, until when the data reaches, as ``known_data_through`` gives it.
     """
 
     symbols: NDArray[np.bytes_]
     stamps: NDArray[np.float64]
     scores: NDArray[np.uint16]
     dominants: NDArray[np.uint8]
+    through: NDArray[np.bytes_]
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def take(self, where: NDArray[np.intp] | NDArray[np.bool_]) -> "Columns":
         """The states at these positions, which must keep the order."""
-        return Columns(self.symbols[where], self.stamps[where], self.scores[:, where], self.dominants[:, where])
+        return Columns(*(getattr(self, name)[..., where] for name in Columns.__slots__))
 
 
 def same_states(one: Columns, other: Columns) -> bool:
@@ -43,21 +46,26 @@ def same_states(one: Columns, other: Columns) -> bool:
 
 
 def no_columns() -> Columns:
-    return columns_of([], np.empty(0), np.empty((0, len(FIELDS))))
+    return columns_of([], np.empty(0), np.empty((0, len(FIELDS))), [])
 
 
-def columns_of(symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64]) -> Columns:
+def columns_of(
+    symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64], through: Sequence[bytes]
+) -> Columns:
     """Columns of states in any order; ``scores`` is (n, 40), NaN for none. Of a repeated symbol the newest stays."""
-    return _newest_of_each(part_of(symbols, stamps, scores))
+    return _newest_of_each(part_of(symbols, stamps, scores, through))
 
 
-def part_of(symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64]) -> Columns:
+def part_of(
+    symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64], through: Sequence[bytes]
+) -> Columns:
     """The same as they come, neither sorted nor each once: only ``merged`` makes true columns of such parts."""
     return Columns(
         np.array(symbols, dtype=np.bytes_) if len(symbols) else np.empty(0, "S1"),
         np.asarray(stamps, dtype=np.float64),
         _packed(scores),
         _dominants(scores),
+        np.array(through, dtype=np.bytes_) if len(through) else np.empty(0, "S1"),
     )
 
 
@@ -71,12 +79,7 @@ def merged(parts: Sequence[Columns]) -> Columns:
     if not parts:
         return no_columns()
     return _newest_of_each(
-        Columns(
-            np.concatenate([part.symbols for part in parts]),
-            np.concatenate([part.stamps for part in parts]),
-            np.concatenate([part.scores for part in parts], axis=1),
-            np.concatenate([part.dominants for part in parts], axis=1),
-        )
+        Columns(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in Columns.__slots__))
     )
 
 
@@ -96,6 +99,17 @@ def are_current(stamps: NDArray[np.float64], now: float) -> NDArray[np.bool_]:
     """Which of these moments of computation make a state current at ``now``: ``freshness_at`` for many at once."""
     ages = now - stamps
     return (ages < LIFE_SECONDS) & (ages >= -FUTURE_TOLERANCE_SECONDS)
+
+
+def old_data(columns: Columns, now: float) -> int:
+    """How many states say that their data ends more than OLD_SECONDS before ``now`` (Unix seconds)."""
+    return int((data_ends(columns.through) < now - OLD_SECONDS).sum())
+
+
+def newest_data(columns: Columns) -> bytes:
+    """The ``through`` that reaches furthest, ``b""`` where no state has one."""
+    ends = data_ends(columns.through)
+    return b"" if np.isnan(ends).all() else bytes(columns.through[np.nanargmax(ends)])
 
 
 def _newest_of_each(columns: Columns) -> Columns:

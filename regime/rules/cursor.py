@@ -26,7 +26,7 @@ class Cursor:
 
 def question_of(query: Query) -> str:
     """A digest of all that decides which rows there are and in which order, so all but the size of a page."""
-    asked = (query.timeframe, query.regime, query.min_score, query.symbols, query.order)
+    asked = (query.timeframe, query.regime, query.min_score, query.symbols, query.order, query.max_data_age)
     return blake2b(repr(asked).encode(), digest_size=6).hexdigest()
 
 

@@ -16,7 +16,8 @@ _FALLING = np.int32  # a number of another kind, searched for, would have all of
 class Query:
     """One question to the universe.
 
-    ``regime`` None stands for each symbol's dominant one; ``symbols`` are separated by commas, None for all.
+    ``regime`` None stands for each symbol's dominant one; ``symbols`` are separated by commas, None for all;
+    ``max_data_age`` is in seconds, None for data of any age and for states that do not tell it.
     """
 
     timeframe: str = "1mo"
@@ -25,6 +26,7 @@ class Query:
     symbols: bytes | None = None
     order: Order = "symbol"
     limit: int = 50
+    max_data_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ class Ranking:
         """Those with at least the packed score ``least``."""
         end = np.searchsorted(self.falling, _FALLING(-least), side="right")
         return Ranking(self.positions[:end], self.falling[:end])
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Ranking":
+        return Ranking(self.positions[chosen], self.falling[chosen])
 
     def up_to(self, score: int, bound: int) -> int:
         """How many rank before a state of packed ``score`` at the position ``bound``."""

@@ -46,7 +46,8 @@ def pack_columns(columns: Columns) -> dict[str, bytes]:
     """The scores go by timeframe, so that no single value is large."""
     per_timeframe = np.split(columns.scores, len(TIMEFRAMES))
     scores = {f"scores:{timeframe}": part for timeframe, part in zip(TIMEFRAMES, per_timeframe, strict=True)}
-    return pack_arrays({"symbols": columns.symbols, "stamps": columns.stamps, "dominants": columns.dominants, **scores})
+    whole = {name: getattr(columns, name) for name in Columns.__slots__ if name != "scores"}
+    return pack_arrays({**whole, **scores})
 
 
 def unpack_columns(packed: Mapping[bytes, bytes]) -> Columns:
@@ -56,6 +57,6 @@ def unpack_columns(packed: Mapping[bytes, bytes]) -> Columns:
         scores = np.empty((len(FIELDS), len(arrays["symbols"])), dtype=np.uint16)
         for place, timeframe in enumerate(TIMEFRAMES):
             scores[place * 5 : place * 5 + 5] = arrays[f"scores:{timeframe}"]
-        return Columns(arrays["symbols"], arrays["stamps"], scores, arrays["dominants"])
+        return Columns(arrays["symbols"], arrays["stamps"], scores, arrays["dominants"], arrays["through"])
     except (KeyError, ValueError) as error:
         raise PackingError(f"these are no packed columns: {error!r}") from error

@@ -30,6 +30,12 @@ class Closes:
     days: tuple[date, ...]
     table: NDArray[np.float64]
 
+    def last_days(self) -> list[date | None]:
+        """The day of the last close of each symbol, None where there is none. A close of zero is none."""
+        is_known = np.nan_to_num(self.table[::-1]) > 0.0
+        places = np.where(is_known.any(axis=0), is_known.argmax(axis=0), -1).tolist()
+        return [None if place < 0 else self.days[-1 - place] for place in places]
+
     def up_to(self, as_of: date) -> "Closes":
         """The rows up to and with that day."""
         count = sum(day <= as_of for day in self.days)

@@ -10,6 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from regime.rules.columns import SCORE_SCALE
+from regime.rules.data_through import data_through_value
 from regime.rules.state import REGIMES, TIMEFRAMES
 
 Texts = NDArray[np.bytes_]  # (n,)
@@ -18,10 +19,18 @@ _TENS = 10_000
 
 
 class RowText:
-    """Writes rows about ``symbols`` (n,), which were computed at ``stamps`` (n,), in Unix seconds."""
+    """Writes rows about ``symbols`` (n,), which were computed at ``stamps`` (n,), in Unix seconds, from data that
+    reaches ``through`` (n,), as ``known_data_through`` gives it."""
 
-    def __init__(self, symbols: Texts, stamps: NDArray[np.float64]) -> None:
-        self._heads = _joined(b'{"symbol":"', _escaped(symbols), b'","computed_at":', stamp_texts(stamps))
+    def __init__(self, symbols: Texts, stamps: NDArray[np.float64], through: Texts) -> None:
+        self._heads = _joined(
+            b'{"symbol":"',
+            _escaped(symbols),
+            b'","computed_at":',
+            stamp_texts(stamps),
+            b',"data_through":',
+            _through_texts(through),
+        )
 
     def rows(
         self, where: NDArray[np.intp], timeframe: str, regimes: NDArray[np.uint8], scores: NDArray[np.uint16]
@@ -47,6 +56,14 @@ def stamp_texts(stamps: NDArray[np.float64]) -> Texts:
     high, middle = np.divmod(upper, _TENS)
     leading, following = _fours()
     return _joined(leading[high], following[middle], following[low])
+
+
+def _through_texts(through: Texts) -> Texts | bytes:
+    if len(through) and (through == through[0]).all():  # as a rule
+        return orjson.dumps(data_through_value(bytes(through[0])))
+    texts = through.tolist()
+    json = {text: orjson.dumps(data_through_value(text)) for text in set(texts)}
+    return np.array([json[text] for text in texts], dtype=np.bytes_) if texts else through
 
 
 def _escaped(symbols: Texts) -> Texts:

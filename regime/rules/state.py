@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from avo_project.lib.decimals import decimal_of
+from regime.rules.data_through import known_data_through
 
 REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
 TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
@@ -18,7 +19,10 @@ Scores = tuple[float | None, ...]
 _SYMBOL = re.compile(r"[!-`{-~]{1,64}")
 _SYMBOLS = re.compile(rb"[!-`{-~]{1,64}(?:\n[!-`{-~]{1,64})*")
 _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
-_AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
+AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
+DATA_THROUGH = b"data_through"  # comes last, where it is known
+_LAST_NAME = [DATA_THROUGH]
+_SCORES = slice(3, 2 * len(AS_WE_WRITE), 2)
 _PLAIN = b"0123456789.,"
 
 
@@ -28,11 +32,13 @@ class SymbolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RegimeState:
-    """A state as a writer makes it: ``scores`` follow FIELDS, each in 0..1 or None; ``computed_at`` is Unix seconds."""
+    """A state as a writer makes it: ``scores`` follow FIELDS, each in 0..1 or None; ``computed_at`` is Unix seconds;
+    ``data_through`` as ``known_data_through`` gives it."""
 
     symbol: str
     computed_at: float
     scores: Scores
+    data_through: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class StoredState:
     backfilled_at: float | None
     scores: Scores
     bad_fields: int
+    data_through: bytes = b""
 
 
 def valid_symbol(text: str) -> str:
@@ -101,8 +108,9 @@ def decode_stamp(text: bytes | None) -> float | None:
 
 def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -> StoredState:
     """The state in ``flat``, the field, value, field, value, … of HGETALL. Unknown fields are ignored."""
-    if flat[0::2] == _AS_WE_WRITE and (scores := _all_plain(flat[3::2])) is not None:
-        return StoredState(symbol, decode_stamp(flat[1]), expires_at, None, scores, 0)
+    through = known_data_through(flat[-1]) if flat[-2:-1] == _LAST_NAME else b""
+    if (flat[:-2:2] if through else flat[0::2]) == AS_WE_WRITE and (scores := _all_plain(flat[_SCORES])) is not None:
+        return StoredState(symbol, decode_stamp(flat[1]), expires_at, None, scores, 0, through)
     held = dict(zip(flat[0::2], flat[1::2], strict=True))
     scores = tuple(_score(held.get(field)) for field in _FIELD_BYTES)
     bad_fields = sum(field in held for field in _FIELD_BYTES) - sum(score is not None for score in scores)
@@ -113,6 +121,7 @@ def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -
         decode_stamp(held.get(b"backfilled_at")),
         scores,
         bad_fields,
+        known_data_through(held.get(DATA_THROUGH)),
     )
 
 

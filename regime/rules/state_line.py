@@ -1,10 +1,12 @@
-"""One line of NDJSON to one state: ``{"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, …}, …}}``."""
+"""One line of NDJSON to one state: ``{"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, …}, …}}``, and if its
+writer knows it ``"data_through"``."""
 
 import math
 from typing import Any
 
 import orjson
 
+from regime.rules.data_through import data_age, known_data_through
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS
 from regime.rules.state import REGIMES, TIMEFRAMES, RegimeState, Scores, SymbolError, valid_symbol
 
@@ -24,7 +26,10 @@ def state_of_line(line: bytes, now: float) -> RegimeState:
     if not isinstance(fields, dict):
         raise BadLineError("not a JSON object")
     return RegimeState(
-        _symbol(fields.get("symbol")), _stamp(fields.get("computed_at"), now), _scores(fields.get("scores"))
+        _symbol(fields.get("symbol")),
+        _stamp(fields.get("computed_at"), now),
+        _scores(fields.get("scores")),
+        _through(fields.get("data_through"), now),
     )
 
 
@@ -43,6 +48,18 @@ def _stamp(value: Any, now: float) -> float:
     if value > now + FUTURE_TOLERANCE_SECONDS:
         raise BadLineError(f"computed_at is {value - now:.0f} s in the future; it is in Unix seconds")
     return float(value)
+
+
+def _through(value: Any, now: float) -> bytes:
+    if value is None:
+        return b""
+    is_text = type(value) in (str, int, float)
+    known = known_data_through(str(value).encode(errors="replace")) if is_text else b""
+    if not known:
+        raise BadLineError("data_through is no ISO date like 2026-01-31 and no number of Unix seconds")
+    if data_age(known, now) is None:
+        raise BadLineError(f"data_through is {value}, which is still to come")
+    return known
 
 
 def _scores(value: Any) -> Scores:

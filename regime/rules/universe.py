@@ -10,6 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from regime.rules.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
+from regime.rules.data_through import are_young, data_ends
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
 from regime.rules.listing import Page, Place, Positions, Query, Ranking
 from regime.rules.row_text import RowText
@@ -37,7 +38,7 @@ class Universe:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._text = RowText(columns.symbols, columns.stamps)
+        self._text = RowText(columns.symbols, columns.stamps, columns.through)
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
         self._found: dict[tuple[str, str | None, int], Positions] = {}
@@ -55,15 +56,19 @@ class Universe:
     def summary_json(self) -> bytes:
         return orjson.dumps(self.summary)
 
-    def page(self, query: Query, after: Place | None = None) -> Page:
-        """The matches of ``query`` that come after ``after``, at most ``query.limit`` of them."""
+    def page(self, query: Query, after: Place | None = None, now: float = 0.0) -> Page:
+        """The matches of ``query`` at ``now`` (Unix seconds) that come after ``after``, at most ``query.limit``."""
         choice = self._choice(query.timeframe, query.regime)
         least = 0 if query.min_score is None else int(np.ceil(query.min_score * SCORE_SCALE - 1e-6))
         if query.order == "symbol":
             found = self._in_symbol_order(query, choice, least)
+            if query.max_data_age is not None:
+                found = found[are_young(self._data_ends[found], now, query.max_data_age)]
             count, start = len(found), int(np.searchsorted(found, self._past(after.symbol))) if after else 0
         else:
             ranking = self._ranked(query, choice).at_least(least)
+            if query.max_data_age is not None:
+                ranking = ranking.only(are_young(self._data_ends[ranking.positions], now, query.max_data_age))
             count, start = len(ranking.positions), self._ranked_start(ranking, query, after) if after else 0
             found = ranking.positions if query.order == "-score" else ranking.positions[::-1]
         here = found[start : start + query.limit]
@@ -71,6 +76,10 @@ class Universe:
         rows = self._text.rows(here, query.timeframe, choice.regimes[here], scores)
         is_last = start + len(here) >= count
         return Page(count, rows, None if is_last else Place(int(scores[-1]), self._columns.symbols[here[-1]].decode()))
+
+    @cached_property
+    def _data_ends(self) -> NDArray[np.float64]:
+        return data_ends(self._columns.through)
 
     def _ranked_start(self, ranking: Ranking, query: Query, after: Place) -> int:
         if query.order == "-score":

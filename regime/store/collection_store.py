@@ -10,7 +10,7 @@ from django_redis import get_redis_connection
 from avo_project.lua import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.rules.columns import Columns
+from regime.rules.columns import Columns, newest_data, old_data
 from regime.rules.freshness import LIFE_SECONDS
 from regime.rules.ledger import Ledger, no_ledger
 from regime.rules.packing import pack_arrays, pack_columns, unpack_arrays, unpack_columns
@@ -20,7 +20,11 @@ _COLLECTION_LIFE_SECONDS = LIFE_SECONDS + 3600  # by then no state in it is curr
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What is valid now; ``""`` and 0 where there is nothing yet. Times are Unix seconds."""
+    """What is valid now; ``""`` and 0 where there is nothing yet. Times are Unix seconds.
+
+    ``old_data`` is how many states of the collection had old data when it was built, ``newest_data`` the
+    ``data_through`` that reaches furthest.
+    """
 
     collection: str = ""
     built_at: float = 0.0
@@ -30,6 +34,8 @@ class Pointer:
     cycle_id: str = ""
     cycle_ended_at: float = 0.0
     cycle_states: int = 0
+    old_data: int = 0
+    newest_data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +113,13 @@ class CollectionStore:
     def publish(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
         """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid."""
         version = self._stored_columns(columns, built_at)
-        new = replace(made_from, collection=version, built_at=built_at, symbols=len(columns))
+        new = replace(made_from, collection=version, **_told_of(columns, built_at))
         return self._swapped(new, made_from)
 
-    def confirm(self, made_from: Pointer, built_at: float) -> Pointer | None:
-        """Says that the valid collection was still right at ``built_at``. None as in ``publish``."""
+    def confirm(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
+        """Says that the valid collection, ``columns``, was still right at ``built_at``. None as in ``publish``."""
         self._client.expire(keys.collection(made_from.collection), _COLLECTION_LIFE_SECONDS)
-        return self._swapped(replace(made_from, built_at=built_at), made_from)
+        return self._swapped(replace(made_from, **_told_of(columns, built_at)), made_from)
 
     def end_cycle(
         self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
@@ -123,13 +129,12 @@ class CollectionStore:
         new = replace(
             made_from,
             collection=self._stored_columns(columns, ended_at),
-            built_at=ended_at,
-            symbols=len(columns),
             ledger=self._stored(keys.ledger, packed, self._conf.ledger_life_seconds),
             cycle=made_from.cycle + 1,
             cycle_id=f"{made_from.cycle + 1}-{self._new_token()}",
             cycle_ended_at=ended_at,
             cycle_states=states,
+            **_told_of(columns, ended_at),
         )
         return self._swapped(new, made_from)
 
@@ -175,6 +180,16 @@ class CollectionStore:
             self._client.unlink(keys.ledger(new.ledger))
 
 
+def _told_of(columns: Columns, built_at: float) -> dict[str, Any]:
+    """The fields of the pointer that tell of the collection."""
+    return {
+        "built_at": built_at,
+        "symbols": len(columns),
+        "old_data": old_data(columns, built_at),
+        "newest_data": newest_data(columns).decode(),
+    }
+
+
 _READERS: dict[str, Callable[[bytes], Any]] = {
     "collection": bytes.decode,
     "built_at": float,
@@ -184,4 +199,6 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "cycle_id": bytes.decode,
     "cycle_ended_at": float,
     "cycle_states": int,
+    "old_data": int,
+    "newest_data": bytes.decode,
 }

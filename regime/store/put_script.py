@@ -53,5 +53,5 @@ def _names(states: Sequence[RegimeState]) -> list[str]:
 def _arguments(states: Sequence[RegimeState], now: float | None) -> list[bytes | str | int]:
     arguments: list[bytes | str | int] = ["" if now is None else int(now * 1000), LIFE_MS, FUTURE_MS, _NAMES]
     for state in states:
-        arguments += encode_stamp(state.computed_at), encode_scores(state.scores)
+        arguments += encode_stamp(state.computed_at), encode_scores(state.scores), state.data_through
     return arguments

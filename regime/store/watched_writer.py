@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from avo_project.kept_connection import Reply, Window, pack
 from regime import keys
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, known_computed_at
-from regime.rules.state import FIELDS, RegimeState, decode_stamp, encode_scores, encode_stamp
+from regime.rules.state import DATA_THROUGH, FIELDS, RegimeState, decode_stamp, encode_scores, encode_stamp
 from regime.store.put_script import LIFE_MS, Put, PutOutcome, PutScript
 
 _TIME, _BEGIN, _END = pack(b"TIME"), pack(b"MULTI"), pack(b"EXEC")
@@ -168,14 +168,17 @@ def _put(name: bytes, state: RegimeState, now_ms: int, is_there: bool) -> list[b
 
 
 def _hash(name: bytes, state: RegimeState) -> bytes:
-    texts = encode_scores(state.scores).split(b",")
+    texts, through = encode_scores(state.scores).split(b","), state.data_through
     if b"" in texts:
         known = [part for pair in zip(FIELDS, texts, strict=True) if pair[1] for part in pair]
+        if through:
+            known += DATA_THROUGH, through
         return pack(b"HSET", name, b"computed_at", encode_stamp(state.computed_at), *known)
     parts = [b""] * (3 * len(texts))  # by hand, for packing 84 arguments costs more than all the rest
     parts[0::3] = _FIELD_NAMES
     parts[1::3] = [_LENGTHS[len(text)] for text in texts]
     parts[2::3] = texts
     stamp = encode_stamp(state.computed_at)
-    head = b"*84\r\n$4\r\nHSET\r\n$%d\r\n%b\r\n$11\r\ncomputed_at\r\n$%d\r\n%b" % (len(name), name, len(stamp), stamp)
-    return b"".join([head, *parts, b"\r\n"])
+    last = b"\r\n$12\r\ndata_through\r\n$%d\r\n%b\r\n" % (len(through), through) if through else b"\r\n"
+    head = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b\r\n$11\r\ncomputed_at\r\n$%d\r\n%b"
+    return b"".join([head % (86 if through else 84, len(name), name, len(stamp), stamp), *parts, last])

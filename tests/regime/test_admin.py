@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils.html import escape
 
+from avo_project.console.role_console import Level
+from regime.console import verdict
 from regime.metrics import live_metrics
 from regime.roles.cycle import Cycle
 from regime.roles.inspection import RegimeInspection
+from regime.roles.refresher import Refresher
 from regime.store.backfill_log import BackfillLog
 from tests.regime.states import a_state, plain_hset
 
@@ -140,6 +144,27 @@ def test_the_gauges_tell_of_immortal_states_and_late_cycles(cycle: Cycle, redis:
     assert gauges()["avo_regime_keys_without_ttl"] == 20
     redis.hset("avo:{regime}:pointer", "cycle_ended_at", server_now - 13 * 3600)
     assert gauges()["avo_regime_cycle_overdue"] == 1
+
+
+def test_old_data_turns_the_card_amber(
+    operator_client: Client, cycle: Cycle, redis: Any, server_now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    cycle.write([replace(a_state(f"S{n}", server_now), data_through=b"2026-01-05") for n in range(3)])
+    assert gauges()["avo_regime_old_data_states"] == 3
+    page = operator_client.get(PAGE, {"symbol": "S1"}).content.decode()
+    assert "States with data older than 4 days" in page
+    assert page.count("2026-01-05") == 2
+    card = verdict(server_now)
+    assert card.level is Level.AMBER
+    assert "3 of 3 states ended more than 4 days ago (the newest reaches 2026-01-05)" in card.why
+    refresher = Refresher.connect(lambda: server_now)
+    for _ in range(2):
+        refresher.step()
+    assert [record.message for record in caplog.records if "ended more than" in record.message] == [
+        "the data of 3 of 3 states ended more than 4 days ago"
+    ]
+    cycle.write([a_state(f"S{n}", server_now) for n in range(3)])
+    assert verdict(server_now).level is Level.GREEN
 
 
 def test_ages_are_counted_by_hour(cycle: Cycle, server_now: float) -> None:

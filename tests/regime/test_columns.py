@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from tests.regime.states import NOW, a_state, only
 
 def columns(states: Sequence[RegimeState]) -> Columns:
     stamps = np.array([state.computed_at for state in states])
-    return columns_of([state.symbol.encode() for state in states], stamps, score_matrix([s.scores for s in states]))
+    names, through = [state.symbol.encode() for state in states], [state.data_through for state in states]
+    return columns_of(names, stamps, score_matrix([s.scores for s in states]), through)
 
 
 def test_states_are_sorted_and_their_scores_kept_to_four_decimals() -> None:
@@ -62,7 +64,8 @@ def test_of_two_states_the_newer_and_of_equals_the_later_stays(
 
 
 def test_packed_columns_come_back() -> None:
-    for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), no_columns()):
+    dated = replace(a_state("C"), data_through=b"2026-10-30")
+    for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), columns([a_state("A"), dated]), no_columns()):
         assert same_states(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,12 +68,16 @@ def test_write_regimes_without_a_file_says_so(redis: Any) -> None:
         run("write_regimes", "nowhere.ndjson")
 
 
-def test_compute_regimes_scores_the_bundled_sample(redis: Any, server_now: float) -> None:
+def test_compute_regimes_scores_the_bundled_sample(
+    redis: Any, server_now: float, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = run("compute_regimes")
     assert said.startswith("written=29")
+    assert "the data of 29 of 29 states ended more than 4 days ago" in capsys.readouterr().err
     assert "closes_up_to=2026-10-30" in said
     held = redis.hgetall("argus:regime:EURUSD=X")
-    assert len(held) == 41
+    assert len(held) == 42
+    assert held[b"data_through"] == b"2026-10-30"
     assert float(held[b"computed_at"]) == pytest.approx(server_now, abs=60)
     assert all(0 < redis.ttl(key) <= LIFE_SECONDS for key in redis.scan_iter("argus:regime:*"))
 
@@ -85,6 +90,42 @@ def test_compute_regimes_takes_other_prices_up_to_a_day(redis: Any, tmp_path: Pa
     assert float(redis.hget("argus:regime:UP", "bull:1w")) > 0.9
     assert float(redis.hget("argus:regime:DOWN", "bear:1w")) > 0.9
     assert redis.hget("argus:regime:UP", "bull:1mo") is None
+
+
+def test_compute_regimes_tells_until_when_the_data_of_each_symbol_reaches(
+    redis: Any, tmp_path: Path, server_now: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, last = tmp_path / "prices.csv", datetime.fromtimestamp(server_now, UTC).date()
+    days = [last - timedelta(ago) for ago in range(30, -1, -1)]
+    rows = [f"{day},{n + 100},{n + 50 if n < 29 else '.'}" for n, day in enumerate(days)]
+    file.write_text("date,A,B\n" + "\n".join(rows))
+    run("compute_regimes", "--prices", str(file))
+    assert redis.hget("argus:regime:A", "data_through").decode() == last.isoformat()
+    assert redis.hget("argus:regime:B", "data_through").decode() == (last - timedelta(2)).isoformat()
+    assert capsys.readouterr().err == ""
+
+
+def test_write_regimes_takes_what_a_state_says_of_its_data(
+    redis: Any, server_now: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, old = tmp_path / "states.ndjson", {"data_through": "2026-01-05"}
+    ours = [
+        {**state(symbol, server_now), **more}
+        for symbol, more in (("A", old), ("B", {"data_through": 1_767_000_000}), ("C", {}))
+    ]
+    bad = [{**state("D", server_now), "data_through": through} for through in ("soon", True, [], "2999-01-01")]
+    file.write_bytes(lines(*ours, *bad))
+    with pytest.raises(SystemExit):
+        run("write_regimes", str(file))
+    assert [redis.hget(f"argus:regime:{name}", "data_through") for name in "ABC"] == [
+        b"2026-01-05",
+        b"1767000000",
+        None,
+    ]
+    err = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in err] == ["line 4", "line 5", "line 6", "line 7", "warning"]
+    assert "still to come" in err[3]
+    assert "2 of 3 states" in err[4]
 
 
 def test_compute_regimes_refuses_what_it_cannot_use(redis: Any, tmp_path: Path) -> None:

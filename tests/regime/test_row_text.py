@@ -6,8 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from regime.rules.data_through import data_through_value
 from regime.rules.row_text import RowText, stamp_texts
 from regime.rules.state import REGIMES
+
+THROUGH = [b"2026-10-30", b"", b"1790000000", b"1790000000.25"]
 
 symbols = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
 stamps = st.sampled_from([1_790_000_000.0, 1_790_000_000.25, 0.0, 99_999_999.0, 1e8, 1e12 - 1, 1e12, 1_700_000_001.0])
@@ -19,17 +22,21 @@ rows = st.lists(st.tuples(symbols, stamps, st.integers(0, 4), st.integers(0, 60_
 @given(rows, st.sampled_from(["1w", "2y"]))
 def test_rows_are_the_json_of_what_they_say(rows: list[tuple[str, float, int, int]], timeframe: str) -> None:
     names, when, regimes, scores = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
-    text = RowText(np.array([name.encode() for name in names], dtype=np.bytes_), np.array(when, dtype=np.float64))
+    through = np.array([THROUGH[place % len(THROUGH)] for place in range(len(rows))], dtype=np.bytes_)
+    text = RowText(
+        np.array([name.encode() for name in names], dtype=np.bytes_), np.array(when, dtype=np.float64), through
+    )
     made = text.rows(np.arange(len(rows)), timeframe, np.array(regimes, np.uint8), np.array(scores, np.uint16))
     assert orjson.loads(b"[" + made + b"]") == [
         {
             "symbol": name,
             "computed_at": stamp,
+            "data_through": data_through_value(bytes(one_through)),
             "timeframe": timeframe,
             "regime": REGIMES[regime],
             "score": round(score / 60_000, 5),
         }
-        for name, stamp, regime, score in rows
+        for (name, stamp, regime, score), one_through in zip(rows, through, strict=True)
     ]
 
 
@@ -40,6 +47,6 @@ def test_whole_seconds_have_no_fraction(other: str) -> None:
 
 
 def test_what_is_no_timeframe_is_refused() -> None:
-    text, first = RowText(np.array([b"A"]), np.zeros(1)), np.zeros(1, np.uint16)
+    text, first = RowText(np.array([b"A"]), np.zeros(1), np.array([b""])), np.zeros(1, np.uint16)
     with pytest.raises(ValueError, match="no timeframe: 1d"):
         text.rows(first.astype(int), "1d", first.astype(np.uint8), first)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regime.rules.bulk_decode import RawStates, decode_in_bulk
 from regime.rules.state import (
     FIELDS,
     SymbolError,
@@ -79,6 +80,26 @@ def test_fields_may_come_in_any_order_and_with_strangers_among_them() -> None:
     assert decoded.expires_at == 5.0
     assert decoded.scores[-1] == 1.0
     assert decoded.bad_fields == 0
+
+
+@given(
+    st.lists(st.sampled_from([b"", b"2026-10-30", b"1790000000", b"1.79e9", b"soon"]), max_size=6), st.integers(0, 5)
+)
+def test_many_hashes_say_what_each_of_them_says(told: list[bytes], broken: int) -> None:
+    raw = RawStates(
+        [b"S%d" % n for n in range(len(told))], [as_redis(NOW, a_state(seed=n).scores) for n in range(len(told))]
+    )
+    for n, (flat, text) in enumerate(zip(raw.hashes, told, strict=True)):
+        assert isinstance(flat, list)
+        flat += [b"data_through", text] if text else []
+        if n == broken:
+            flat[3] = b"2"
+    decoded = decode_in_bulk(raw)
+    assert sorted([*decoded.symbols, *decoded.odd]) == sorted(raw.symbols)
+    assert not decoded.symbols or len({len(raw.hashes[int(symbol[1:])]) for symbol in decoded.symbols}) == 1
+    for symbol, scores, through in zip(decoded.symbols, decoded.scores, decoded.through, strict=True):
+        one = decode_state("X", raw.hashes[int(symbol[1:])], None)
+        assert (tuple(scores.tolist()), through, one.bad_fields) == (one.scores, one.data_through, 0)
 
 
 @pytest.mark.parametrize("text", [b"soon", b"", b"nan", b"1e999"])

@@ -205,6 +205,19 @@ def test_writers_take_for_newer_what_readers_do(
     )
 
 
+def test_until_when_the_data_reaches_goes_with_the_state(
+    put_one: PutOne, states: StateCache, redis: Any, server_now: float
+) -> None:
+    full, some = a_state(computed_at=server_now - 20), only("EURUSD=X", server_now - 10, bull_1mo=0.5)
+    for state in (full, some):
+        for through in (b"2026-10-30", b"1790000000.5", b""):
+            put_one(replace(state, data_through=through), None)
+            held = states.get("EURUSD=X")
+            assert held is not None
+            assert (held.data_through, held.scores, held.bad_fields) == (through, state.scores, 0)
+            assert redis.hlen(KEY) == 1 + sum(score is not None for score in state.scores) + bool(through)
+
+
 def test_old_fields_do_not_stay(states: StateCache, redis: Any, server_now: float) -> None:
     plain_hset(redis, "EURUSD=X", {"backfilled_at": "1", "bear:2y": "0.3", "note": "x"})
     put(states, only("EURUSD=X", server_now, bull_1mo=0.5))

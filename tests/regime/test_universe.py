@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from regime.rules.columns import columns_of, score_matrix
 from regime.rules.cursor import Cursor, CursorError, decode_cursor, encode_cursor, question_of
+from regime.rules.data_through import data_age, data_through_value
 from regime.rules.freshness import LIFE_SECONDS
 from regime.rules.listing import Place, Query
 from regime.rules.state import FIELDS, REGIMES, RegimeState, dominant_regimes
@@ -24,7 +25,9 @@ queries = st.builds(
     symbols=st.none() | st.just(b"S3,S1,S1,NOBODY,S20,S" + b"1" * 63),
     order=st.sampled_from(["score", "-score", "symbol"]),
     limit=st.integers(1, 9),
+    max_data_age=st.none() | st.sampled_from([0.0, 3_600.0, 20 * 86_400.0]),
 )
+THROUGH = [b"", b"2026-09-01", b"1789999000", b"1789999000.5", b"2999-01-01"]  # NOW is on 2026-09-21
 
 
 def universe_of(states: Sequence[RegimeState]) -> Universe:
@@ -32,22 +35,21 @@ def universe_of(states: Sequence[RegimeState]) -> Universe:
 
 
 def columns(states: Sequence[RegimeState]):  # type: ignore[no-untyped-def]
-    stamps = [state.computed_at for state in states]
+    stamps, through = [state.computed_at for state in states], [state.data_through for state in states]
     return columns_of(
-        [state.symbol.encode() for state in states], stamps, score_matrix([state.scores for state in states])
+        [state.symbol.encode() for state in states], stamps, score_matrix([state.scores for state in states]), through
     )
 
 
 def states_of(rows: Sequence[tuple[float | None, ...]]) -> list[RegimeState]:
     names = ("bull_1mo", "bear_1mo", "calm_1mo")
     return [
-        only(f"S{n}", **{name: score for name, score in zip(names, row, strict=True) if score is not None})
+        replace(
+            only(f"S{n}", **{name: score for name, score in zip(names, row, strict=True) if score is not None}),
+            data_through=THROUGH[n % len(THROUGH)],
+        )
         for n, row in enumerate(rows)
     ]
-
-
-def a_row(symbol: str, regime: str, score: float) -> Row:
-    return {"symbol": symbol, "computed_at": NOW, "timeframe": "1mo", "regime": regime, "score": score}
 
 
 def expected(states: Sequence[RegimeState], query: Query) -> list[Row]:
@@ -59,10 +61,13 @@ def expected(states: Sequence[RegimeState], query: Query) -> list[Row]:
             regime = None if dominant is None else REGIMES[dominant]
         score = None if regime is None else state.scores[FIELDS.index(f"{regime}:1mo")]
         is_wanted = query.symbols is None or state.symbol.encode() in query.symbols.split(b",")
-        if regime is not None and score is not None and score >= (query.min_score or 0.0) and is_wanted:
+        age_seconds = data_age(state.data_through, NOW)
+        is_young = query.max_data_age is None or (age_seconds is not None and age_seconds <= query.max_data_age)
+        if regime is not None and score is not None and score >= (query.min_score or 0.0) and is_wanted and is_young:
             row: Row = {
                 "symbol": state.symbol,
                 "computed_at": NOW,
+                "data_through": data_through_value(state.data_through),
                 "timeframe": "1mo",
                 "regime": regime,
                 "score": score,
@@ -81,7 +86,7 @@ def test_walking_all_pages_gives_what_the_model_gives(rows: list[tuple[float | N
     walked: list[Row] = []
     place = None
     for _ in range(len(states) + 2):
-        page = universe.page(query, place)
+        page = universe.page(query, place, NOW)
         assert page.count == len(wanted)
         assert len(rows_of(page)) <= query.limit
         walked += rows_of(page)
@@ -102,7 +107,7 @@ def test_a_place_whose_symbol_is_gone_is_still_a_place(
         return
     place = Place(round(wanted[gone]["score"] * 60_000), wanted[gone]["symbol"])
     left = universe_of([state for state in states if state.symbol != place.symbol])
-    assert rows_of(left.page(replace(query, limit=100), place)) == wanted[gone + 1 :]
+    assert rows_of(left.page(replace(query, limit=100), place, NOW)) == wanted[gone + 1 :]
 
 
 def test_the_summary_counts_dominants_and_means_scores() -> None:

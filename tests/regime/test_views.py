@@ -3,6 +3,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +15,7 @@ import zstandard
 from django.test import Client
 
 from regime.roles.cycle import Cycle
+from regime.roles.refresher import Refresher
 from regime.rules.freshness import LIFE_SECONDS
 from regime.rules.state import FIELDS, REGIMES, TIMEFRAMES
 from tests.regime.states import a_state, only, plain_hset
@@ -52,7 +55,7 @@ def test_a_current_state_is_answered_in_full(client: Client, cycle: Cycle, now: 
     response = get(client, "/eurusd=x")
     answer = response.json()
     assert response.status_code == 200
-    assert list(answer) == ["symbol", "computed_at", "age_seconds", "expires_at", "scores", "dominant"]
+    assert list(answer) == ["symbol", "computed_at", "age_seconds", "expires_at", "data_through", "scores", "dominant"]
     assert (answer["symbol"], answer["computed_at"]) == ("EURUSD=X", now - 100)
     assert 100 <= answer["age_seconds"] <= 110
     assert answer["expires_at"] == now - 100 + LIFE_SECONDS
@@ -134,6 +137,36 @@ def test_max_age_asks_for_a_younger_state(client: Client, cycle: Cycle, now: flo
     assert get(client, "/X?max_age=nan").status_code == 400
 
 
+def test_answers_tell_until_when_the_data_reaches(client: Client, cycle: Cycle, redis: Any, now: float) -> None:
+    today = datetime.fromtimestamp(now, UTC).date()
+    old = (today - timedelta(10)).isoformat()
+    cycle.write([replace(a_state("OURS", now), data_through=old.encode())])
+    plain_hset(redis, "TODAY", {"computed_at": now, "bull:1mo": "0.5", "data_through": today.isoformat()})
+    plain_hset(redis, "SECONDS", {"computed_at": now, "bull:1mo": "0.5", "data_through": now - 7_200})
+    plain_hset(redis, "SILENT", {"computed_at": now, "bull:1mo": "0.5"})
+    plain_hset(redis, "BROKEN", {"computed_at": now, "bull:1mo": "0.5", "data_through": "yesterday"})
+    Refresher.connect(lambda: now).step()
+    told = {"OURS": old, "TODAY": today.isoformat(), "SECONDS": now - 7_200, "SILENT": None, "BROKEN": None}
+    assert {row["symbol"]: row["data_through"] for row in get(client).json()["results"]} == told
+    assert {symbol: get(client, f"/{symbol}").json()["data_through"] for symbol in told} == told
+
+    def young(max_data_age: int) -> set[str]:
+        listed = get(client, f"?order=score&max_data_age={max_data_age}").json()
+        one_by_one = {one for one in told if get(client, f"/{one}?max_data_age={max_data_age}").status_code == 200}
+        assert {row["symbol"] for row in listed["results"]} == one_by_one
+        assert listed["count"] == len(one_by_one)
+        return one_by_one
+
+    assert young(3_600) == {"TODAY"}
+    assert young(8_000) == {"TODAY", "SECONDS"}
+    assert young(20 * 86_400) == {"TODAY", "SECONDS", "OURS"}
+    refused = get(client, "/OURS?max_data_age=345600")
+    assert (problem(refused), refused.json()["data_through"]) == ("stale-regime", old)
+    assert "does not tell" in get(client, "/SILENT?max_data_age=1").json()["detail"]
+    tag = get(client, "?max_data_age=8000").headers["ETag"]
+    assert get(client, "?max_data_age=1", **{"If-None-Match": tag}).status_code == 200
+
+
 def test_an_unchanged_state_is_confirmed_and_a_changed_one_is_not(client: Client, cycle: Cycle, now: float) -> None:
     cycle.write([a_state("X", now)])
     tag = get(client, "/X").headers["ETag"]
@@ -206,8 +239,8 @@ def test_the_collection_has_a_summary_and_a_page(client: Client, cycle: Cycle, n
     assert answer["timeframes"]["1mo"]["counts"] == {"bull": 1, "bear": 1, "sideways": 0, "volatile": 0, "calm": 0}
     assert answer["timeframes"]["1mo"]["mean_scores"]["bull"] == 0.5
     assert answer["results"] == [
-        {"symbol": "A", "computed_at": now, "timeframe": "1mo", "regime": "bull", "score": 0.8},
-        {"symbol": "B", "computed_at": now, "timeframe": "1mo", "regime": "bear", "score": 0.6},
+        {"symbol": "A", "computed_at": now, "data_through": None, "timeframe": "1mo", "regime": "bull", "score": 0.8},
+        {"symbol": "B", "computed_at": now, "data_through": None, "timeframe": "1mo", "regime": "bear", "score": 0.6},
     ]
 
 

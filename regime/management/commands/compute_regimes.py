@@ -35,4 +35,6 @@ class Command(BaseCommand):
             raise CommandError(f"there is no close up to {as_of}")
         with failures_told(REDIS_ALIAS, "What is written stays; run it again once Redis answers."):
             report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
+        if warning := report.warning():
+            self.stderr.write(warning)
         self.stdout.write(f"{report.summary()} symbols={len(closes.symbols)} closes_up_to={closes.days[-1]}")

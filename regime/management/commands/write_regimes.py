@@ -15,7 +15,8 @@ from regime.rules.state_lines import StateLines
 
 class Command(BaseCommand):
     help = (
-        'Writes regime states from NDJSON: {"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, ...}, ...}} a line.'
+        'Writes regime states from NDJSON: {"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, ...}, ...}} a '
+        'line, with "data_through" (ISO date or Unix seconds) where it is known.'
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,6 +31,8 @@ class Command(BaseCommand):
             lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
             with failures_told(REDIS_ALIAS, "What is written stays; run it again with all states once Redis answers."):
                 report = Cycle.connect(time.time).write(lines, progress.advance)
+        if warning := report.warning():
+            self.stderr.write(warning)
         self.stdout.write(f"{report.summary()} bad_lines={lines.bad} {progress.summary()}")
         if lines.bad:
             raise SystemExit(1)
