@@ -8,6 +8,11 @@ def window(subject: str, window_seconds: int) -> str:
     return f"throttle:{{{subject}}}:{window_seconds}"
 
 
+def conditional_window(subject: str, window_seconds: int) -> str:
+    """Hash: as ``window``, of the conditional requests that were answered without charge."""
+    return f"throttle:{{{subject}}}:{window_seconds}:conditional"
+
+
 def refusals(hour: int) -> str:
     """Hash: ``<minute>|<tier>`` -> requests refused in that minute since 1970. Lives 26 h."""
     return f"throttle:refusals:{hour}"

@@ -10,12 +10,16 @@ from throttling.roles import process
 from throttling.roles.answers import refusal
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_CONDITIONS = frozenset(("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"))
+_ANY = "*"
 
 
 def _may_be_unchanged(request: Request) -> bool:
-    """Whether the answer may be a 304, which costs nothing: the middleware charges it once it is known not to be."""
-    return request.method in ("GET", "HEAD") and not _CONDITIONS.isdisjoint(request.META)
+    """Whether the answer may be a 304, which costs nothing: the middleware charges it once it is known not to be.
+
+    Who asks for any copy at all (``*``) has none, so that is charged; and no route answers 304 by a date.
+    """
+    tags = request.META.get("HTTP_IF_NONE_MATCH", _ANY).strip()
+    return request.method in ("GET", "HEAD") and tags != _ANY
 
 
 class PlanThrottle(BaseThrottle):

@@ -26,6 +26,11 @@ class Unchanged(Plain):
         return Response(status=304 if request.headers.get("If-None-Match") == '"1"' else 200)
 
 
+class UnchangedForAny(Plain):
+    def get(self, request: Request) -> Response:
+        return Response(status=304)
+
+
 class SignedIn(Plain):
     permission_classes = (IsAuthenticated,)
 
@@ -43,6 +48,7 @@ urlpatterns = [
     path("t/plain", Plain.as_view()),
     path("t/dear", Dear.as_view()),
     path("t/unchanged", Unchanged.as_view()),
+    path("t/unchanged-for-any", UnchangedForAny.as_view()),
     path("t/signed-in", SignedIn.as_view()),
     path("t/free", Free.as_view()),
     path("t/free-as-view", Plain.as_view(throttle_classes=[])),

@@ -14,6 +14,7 @@ from tests.throttling.api import Unchanged
 from tests.throttling.clerk import bearer, claims_v1, token
 from throttling.models import PlanChange, TierOverride
 from throttling.roles import process
+from throttling.rules.records import CONDITIONAL_MULTIPLE
 from throttling.store.window_limiter import WindowLimiter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.throttling.api"), pytest.mark.usefixtures("redis_of")]
@@ -120,6 +121,28 @@ def test_a_304_costs_nothing(client: Any, throttling: Any) -> None:
     for _ in range(5):
         response = client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"')
         assert (response.status_code, left(response)) == (304, 2)
+
+
+@pytest.mark.parametrize("field", ["*", " * "])
+def test_a_request_for_any_copy_at_all_is_charged(client: Any, throttling: Any, field: str) -> None:
+    throttling(RATES="anonymous=2/min")
+    answers = [client.get("/t/unchanged-for-any", HTTP_IF_NONE_MATCH=field) for _ in range(3)]
+    assert [(answer.status_code, left(answer)) for answer in answers] == [(304, 1), (304, 0), (429, 0)]
+
+
+def test_free_304s_have_a_limit_of_their_own_and_then_they_are_charged(client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=2/min")
+    free = [client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"') for _ in range(2 * CONDITIONAL_MULTIPLE)]
+    assert {(answer.status_code, left(answer)) for answer in free} == {(304, 2)}
+    charged = [client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"') for _ in range(3)]
+    assert [(answer.status_code, left(answer)) for answer in charged] == [(304, 1), (304, 0), (429, 0)]
+    assert client.get("/t/unchanged", HTTP_IF_NONE_MATCH='"1"', REMOTE_ADDR="192.0.2.2").status_code == 304
+
+
+def test_a_date_makes_no_answer_free(client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=2/min")
+    answer = client.get("/t/unchanged", HTTP_IF_MODIFIED_SINCE="Sat, 01 Jan 2050 00:00:00 GMT")
+    assert (answer.status_code, left(answer)) == (200, 1)
 
 
 def test_a_conditional_request_pays_when_its_answer_is_new(client: Any, throttling: Any) -> None:

@@ -88,6 +88,27 @@ def test_a_look_answers_as_the_charge_would_and_charges_nothing(limiter: WindowL
     assert limiter.peek("user:a", MINUTE, NOW_MS).remaining() == [1]
 
 
+def test_a_look_is_charged_to_its_allowance_alone(limiter: WindowLimiter, redis_of: Any) -> None:
+    look = Hit("user:a", MINUTE, 2, is_look=True, allowance=parse_policies("5/min"))
+    outcomes = [limiter.hit(look, NOW_MS) for _ in range(3)]
+    assert [(outcome.allowed, outcome.is_allowance_used_up) for outcome in outcomes] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    assert all(outcome.remaining() == [3] for outcome in outcomes)
+    assert limiter.hit(look, NOW_MS + outcomes[-1].wait_ms).allowed
+    assert redis_of("throttling").keys() == [keys.conditional_window("user:a", 60).encode()]
+    assert limiter.reset("user:a", MINUTE) == 1
+
+
+def test_a_look_that_the_limit_refuses_leaves_its_allowance(limiter: WindowLimiter, redis_of: Any) -> None:
+    limiter.hit(hit(cost=3), NOW_MS)
+    refused = limiter.hit(Hit("user:a", MINUTE, is_look=True, allowance=parse_policies("5/min")), NOW_MS)
+    assert (refused.allowed, refused.is_allowance_used_up) == (False, False)
+    assert redis_of("throttling").dbsize() == 1
+
+
 def test_shadow_counts_but_refuses_nothing(limiter: WindowLimiter) -> None:
     policies = parse_policies("2/min:shadow,4/hour")
     outcomes = [limiter.hit(hit(policies), NOW_MS) for _ in range(5)]
@@ -199,7 +220,8 @@ def test_the_script_does_what_the_model_does(limiter: WindowLimiter, redis_of: A
             outcome = both(limiter, model, hit(policies, cost), now_ms)
             assert outcome.allowed
         elif again:
-            both(limiter, model, replace(hit(policies, cost), is_look=True), now_ms)
+            allowance = parse_policies("4/2s")
+            both(limiter, model, replace(hit(policies, cost), is_look=True, allowance=allowance), now_ms)
         if outcome.allowed:
             log.append((now_ms, cost))
     for policy in policies:

@@ -1,11 +1,11 @@
 -- Charges a request to all windows of its subject, or to none of them; or only looks whether it could.
 -- KEYS  per policy: the hash of that window. Fields: bucket number -> units charged in it; and `state`: the latest
 --       bucket, the units in all others that are in the window, the oldest bucket of all, the units in the latest
--- ARGV  cost, 1 to charge it or 0 to look, buckets a window, now in ms ("" is the server's clock),
---       then per policy: limit, length of a bucket in ms, 1 if in shadow (counts, refuses nothing)
+-- ARGV  cost, the first policy to be charged (those before it are only checked), buckets a window, now in ms ("" is the
+--       server's clock), then per policy: limit, length of a bucket in ms, 1 if in shadow (counts, refuses nothing)
 -- Returns ms to wait (0: it can be charged), then per policy: units used, ms until the oldest comes back
 -- Atomic, because another caller could take the same unit between the check and the charge.
-local windows, cost, charges, buckets, now = KEYS, tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+local windows, cost, first, buckets, now = KEYS, tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local call, reply, states, rolls, wait, STATE = redis.call, {}, {}, {}, 0, '((%d+) (%d+) (%d+)) (%d+)'
 if not now then
   local time = call('TIME')
@@ -45,10 +45,10 @@ for i, window in ipairs(windows) do
   reply[2 * i], reply[2 * i + 1] = others + charged, (oldest + buckets + 1) * length - now
 end
 reply[1] = wait
-if wait > 0 or not charges then return reply end
+if wait > 0 then return reply end
 
-for i, window in ipairs(windows) do
-  local limit, length, roll = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), rolls[i]
+for i = first, #windows do
+  local window, limit, length, roll = windows[i], tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), rolls[i]
   call('HSET', window, 'state', states[i])
   if roll then
     call('HSET', window, roll.last, roll.units[roll.last] or 0)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from avo_project.lib.circuit_breaker import CircuitBreaker
 from throttling.conf import ThrottlingConf
-from throttling.rules.records import Hit, Outcome
+from throttling.rules.records import Hit, Outcome, Policy
 from throttling.rules.refusal_memo import RefusalMemo
 from throttling.rules.rolling_windows import RollingWindows
 from throttling.store.window_limiter import WindowLimiter
@@ -40,12 +40,14 @@ class Gate:
         return self._memo.recall(hit, self._monotonic())
 
     def hit(self, hit: Hit) -> Outcome:
-        """Charges ``hit`` or refuses it; never raises."""
+        """Charges ``hit`` or refuses it; never raises. A look beyond its allowance is charged."""
         now = self._monotonic()
         outcome = self._memo.recall(hit, now)
         if outcome is not None:
             return outcome
         outcome = self._exactly(hit, now) or self._locally(hit, now)
+        if outcome.is_allowance_used_up:
+            return self.hit(replace(hit, is_look=False, allowance=()))
         if not outcome.allowed and hit.cost:
             self._memo.keep(outcome, now)
         return outcome
@@ -64,8 +66,11 @@ class Gate:
 
     def _locally(self, hit: Hit, now: float) -> Outcome:
         DEGRADED.inc()
-        shares = tuple(replace(policy, limit=ceil(policy.limit / self._processes)) for policy in hit.policies)
-        return replace(self._local.hit(replace(hit, policies=shares), int(now * 1000)), hit=hit)
+        share = replace(hit, policies=self._shares(hit.policies), allowance=self._shares(hit.allowance))
+        return replace(self._local.hit(share, int(now * 1000)), hit=hit)
+
+    def _shares(self, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+        return tuple(replace(policy, limit=ceil(policy.limit / self._processes)) for policy in policies)
 
     def _trip(self, now: float, failure: RedisError) -> None:
         if self._breaker.trip(now):

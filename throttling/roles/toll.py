@@ -13,7 +13,7 @@ from throttling.roles.overrides import Overrides
 from throttling.roles.tally_buffer import TallyBuffer
 from throttling.rules import subjects
 from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, INSTITUTIONAL
-from throttling.rules.records import Hit, Outcome
+from throttling.rules.records import Hit, Outcome, conditional_allowance
 
 REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
 RECEIPT = "avo.rate_limit"
@@ -51,18 +51,20 @@ class Toll:
 
     def charge(self, meta: Meta, user: Any, cost: int) -> Receipt:
         """Charges a request or refuses it."""
-        return self._settle(meta, self.quota(meta, user), cost)
+        return self._charge(meta, self.quota(meta, user), cost)
 
     def look(self, meta: Meta, user: Any, cost: int) -> Receipt:
-        """Refuses what ``charge`` would refuse, and charges nothing yet; ``charge_late`` or ``waive`` follows."""
-        receipt = self._keep(meta, self._receipt(self.quota(meta, user), cost, is_look=True))
-        if not receipt.outcome.allowed:
-            self._count(receipt)
-        return receipt
+        """Refuses what ``charge`` would refuse, and charges nothing yet; ``charge_late`` or ``waive`` follows while
+        the outcome is open. A caller who has asked too often without charge is charged at once.
+        """
+        quota = self.quota(meta, user)
+        looked = Hit(quota.subject, quota.policies, cost, is_look=True, allowance=conditional_allowance(quota.policies))
+        receipt = self._keep(meta, Receipt(quota, self._gate.hit(looked)))
+        return receipt if receipt.outcome.is_open else self._settle(receipt)
 
     def charge_late(self, meta: Meta, looked: Receipt) -> Receipt:
         """Charges what was only looked at, or refuses it now: others may have taken what was left."""
-        return self._settle(meta, looked.quota, looked.outcome.hit.cost)
+        return self._charge(meta, looked.quota, looked.outcome.hit.cost)
 
     def waive(self, looked: Receipt) -> None:
         """Lets go what was only looked at."""
@@ -70,7 +72,7 @@ class Toll:
 
     def charge_bad_token(self, meta: Meta) -> Receipt:
         """Charges the address that sent a bad token."""
-        return self._settle(meta, self._bad_token_quota(meta), 1)
+        return self._charge(meta, self._bad_token_quota(meta), 1)
 
     def barred(self, meta: Meta) -> Receipt | None:
         """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
@@ -80,22 +82,23 @@ class Toll:
 
     def peek(self, meta: Meta, user: Any) -> Receipt:
         """Where the caller stands; costs nothing."""
-        return self._keep(meta, self._receipt(self.quota(meta, user), 0, is_look=True))
+        quota = self.quota(meta, user)
+        return self._keep(meta, Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, 0, is_look=True))))
 
-    def _settle(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
-        receipt = self._keep(meta, self._receipt(quota, cost))
+    def _charge(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
+        receipt = Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost)))
+        return self._settle(self._keep(meta, receipt))
+
+    def _settle(self, receipt: Receipt) -> Receipt:
         self._count(receipt)
         for policy in receipt.outcome.passed() if receipt.outcome.allowed else ():
-            SHADOW_REFUSALS.labels(quota.tier, policy.name).inc()
+            SHADOW_REFUSALS.labels(receipt.quota.tier, policy.name).inc()
         return receipt
 
     def _count(self, receipt: Receipt) -> None:
         tier, allowed = receipt.quota.tier, receipt.outcome.allowed
         (self._allowed if allowed else self._refused)[tier].inc()
         self._buffer.count(tier, receipt.quota.subject, not allowed)
-
-    def _receipt(self, quota: Quota, cost: int, is_look: bool = False) -> Receipt:
-        return Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost, is_look)))
 
     def _keep(self, meta: Meta, receipt: Receipt) -> Receipt:
         meta[RECEIPT] = receipt

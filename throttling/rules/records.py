@@ -1,12 +1,16 @@
 """The words of the limiter: a policy, a hit on it, and what came of it. Pure values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from typing import Self
 
 BUCKETS = 25
 """Sub-buckets a window. A unit is given back when its whole bucket has left the window, so at most one bucket
 (1/25 of the window) later than ideal: a client that takes all it can gets 25/26 = 96.2 % of its limit."""
+CONDITIONAL_MULTIPLE = 10
+"""Conditional requests that a subject may make without charge, as a multiple of each of its limits."""
 
 
 def whole_seconds(ms: int) -> int:
@@ -32,14 +36,29 @@ class Policy:
         return min(cost, self.limit)
 
 
+@lru_cache(maxsize=1024)
+def conditional_allowance(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """How many conditional requests are free beside ``policies``, in the same windows."""
+    return tuple(replace(policy, limit=policy.limit * CONDITIONAL_MULTIPLE) for policy in policies)
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request of ``subject`` that wants ``cost`` units of every policy; a look wants only to know if it could."""
+    """One request of ``subject`` that wants ``cost`` units of every policy; a look wants only to know if it could.
+
+    What a look costs in the windows of its ``allowance`` is charged at once.
+    """
 
     subject: str
     policies: tuple[Policy, ...]
     cost: int = 1
     is_look: bool = False
+    allowance: tuple[Policy, ...] = ()
+
+    @property
+    def checked_only(self) -> int:
+        """How many policies are not charged: none, or those before the allowance, which comes last."""
+        return len(self.policies) if self.is_look or not self.cost else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +71,25 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a hit: ``wait_ms`` 0 lets it through; else nothing was charged. ``exact`` is false for a guess."""
+    """The answer to a hit: ``wait_ms`` 0 lets it through; else nothing was charged. ``exact`` is false for a guess,
+    and ``is_allowance_used_up`` true for a look that was refused for its allowance.
+    """
 
     hit: Hit
     wait_ms: int
     standings: tuple[Standing, ...]
     exact: bool = True
+    is_allowance_used_up: bool = False
+
+    @classmethod
+    def of(cls, hit: Hit, wait_ms: int, standings: Sequence[Standing], exact: bool = True) -> Self:
+        """``standings`` are those under the policies, then those under the allowance."""
+        own = len(hit.policies)
+        is_used_up = wait_ms > 0 and any(
+            standing.used + policy.units(hit.cost) > policy.limit and not policy.shadow
+            for policy, standing in zip(hit.allowance, standings[own:], strict=True)
+        )
+        return cls(hit, wait_ms, tuple(standings[:own]), exact, is_used_up)
 
     @property
     def allowed(self) -> bool:

@@ -3,6 +3,7 @@
 from throttling.rules.records import BUCKETS, Hit, Outcome, Policy, Standing
 
 _Charges = dict[int, int]  # bucket number -> units
+_Window = tuple[int, bool]  # its length in seconds, and whether it is of the allowance
 
 
 class RollingWindows:
@@ -10,27 +11,30 @@ class RollingWindows:
 
     def __init__(self, max_subjects: int = 10_000) -> None:
         self._max_subjects = max_subjects
-        self._charges: dict[str, dict[int, _Charges]] = {}
+        self._charges: dict[str, dict[_Window, _Charges]] = {}
 
     def hit(self, hit: Hit, now_ms: int) -> Outcome:
         """Charges ``hit`` at ``now_ms`` (any clock) or refuses it."""
-        windows = self._windows_of(hit.subject)
-        live = [_live(windows.setdefault(policy.window_seconds, {}), policy, now_ms) for policy in hit.policies]
+        windows, policies = self._windows_of(hit.subject), hit.policies + hit.allowance
+        names = [(policy.window_seconds, place >= len(hit.policies)) for place, policy in enumerate(policies)]
+        live = [
+            _live(windows.setdefault(name, {}), policy, now_ms) for name, policy in zip(names, policies, strict=True)
+        ]
         wait_ms = max(
-            (_wait_ms(charges, policy, hit.cost, now_ms) for charges, policy in zip(live, hit.policies, strict=True)),
+            (_wait_ms(charges, policy, hit.cost, now_ms) for charges, policy in zip(live, policies, strict=True)),
             default=0,
         )
         standings = []
-        for charges, policy in zip(live, hit.policies, strict=True):
+        for place, (charges, policy) in enumerate(zip(live, policies, strict=True)):
             bucket = now_ms // policy.bucket_ms
             oldest = min(charges, default=bucket)
-            if wait_ms == 0 and hit.cost and not hit.is_look:
+            if wait_ms == 0 and place >= hit.checked_only:
                 charges[bucket] = charges.get(bucket, 0) + policy.units(hit.cost)
-                windows[policy.window_seconds] = charges
+                windows[names[place]] = charges
             standings.append(Standing(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms))
-        return Outcome(hit, wait_ms, tuple(standings), exact=False)
+        return Outcome.of(hit, wait_ms, standings, exact=False)
 
-    def _windows_of(self, subject: str) -> dict[int, _Charges]:
+    def _windows_of(self, subject: str) -> dict[_Window, _Charges]:
         windows = self._charges.setdefault(subject, {})
         while len(self._charges) > self._max_subjects:
             self._charges.pop(next(iter(self._charges)), None)

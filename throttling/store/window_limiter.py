@@ -29,9 +29,13 @@ class WindowLimiter:
 
     def hit(self, hit: Hit, now_ms: int | str = "") -> Outcome:
         """Charges ``hit`` or refuses it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
-        arguments = (hit.cost, 1 if hit.cost and not hit.is_look else 0, BUCKETS, now_ms, *_limits(hit.policies))
-        wait_ms, *figures = run(self._client, self._hit, _windows(hit.subject, hit.policies), arguments)
-        return Outcome(hit, wait_ms, tuple(map(Standing, figures[::2], figures[1::2])))
+        windows, limits = _windows(hit.subject, hit.policies), _limits(hit.policies)
+        if hit.allowance:
+            windows += _conditional_windows(hit.subject, hit.allowance)
+            limits += _limits(hit.allowance)
+        arguments = (hit.cost, hit.checked_only + 1, BUCKETS, now_ms, *limits)
+        wait_ms, *figures = run(self._client, self._hit, windows, arguments)
+        return Outcome.of(hit, wait_ms, tuple(map(Standing, figures[::2], figures[1::2])))
 
     def peek(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
         """Where ``subject`` stands; charges nothing."""
@@ -39,11 +43,15 @@ class WindowLimiter:
 
     def reset(self, subject: str, policies: Sequence[Policy]) -> int:
         """Forgets all charges of ``subject``; returns how many windows had any."""
-        return int(self._client.delete(*_windows(subject, policies)))
+        return int(self._client.delete(*_windows(subject, policies), *_conditional_windows(subject, policies)))
 
 
 def _windows(subject: str, policies: Sequence[Policy]) -> tuple[str, ...]:
     return tuple([keys.window(subject, policy.window_seconds) for policy in policies])
+
+
+def _conditional_windows(subject: str, policies: Sequence[Policy]) -> tuple[str, ...]:
+    return tuple([keys.conditional_window(subject, policy.window_seconds) for policy in policies])
 
 
 @lru_cache(maxsize=1024)
