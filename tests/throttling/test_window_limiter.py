@@ -190,6 +190,24 @@ def test_a_clock_that_steps_back_gives_nothing_away(limiter: WindowLimiter) -> N
     assert not limiter.hit(hit(), NOW_MS).allowed
 
 
+@pytest.mark.parametrize("rates", ["3/min", "2/s,3/min", "3/min:shadow,3/hour"])
+@pytest.mark.parametrize("is_look", [False, True])
+def test_a_clock_that_steps_back_an_hour_refuses_for_one_window_at_most(
+    limiter: WindowLimiter, rates: str, is_look: bool
+) -> None:
+    policies, model = parse_policies(rates), RollingWindows()
+    for back_ms in (0, 1_000, 30_000):
+        both(limiter, model, hit(policies), NOW_MS + back_ms)
+    [*_, longest] = policies
+    now_ms = NOW_MS + 30_000 - 3_600_000
+    refused = both(limiter, model, hit(policies), now_ms)
+    assert 0 < refused.wait_ms <= longest.window_seconds * 1000 + longest.bucket_ms
+    for part in (0.3, 0.9):  # asking again and again makes it no longer
+        again = replace(hit(policies), is_look=is_look)
+        assert not both(limiter, model, again, now_ms + int(refused.wait_ms * part)).allowed
+    assert both(limiter, model, hit(policies), now_ms + refused.wait_ms).allowed
+
+
 def test_a_clock_that_steps_back_and_forth_counts_nothing_twice(limiter: WindowLimiter) -> None:
     ten = parse_policies("10/min")
     for at_ms, remaining in ((0, 9), (0, 8), (-30_000, 7), (0, 6), (0, 5)):

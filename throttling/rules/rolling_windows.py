@@ -17,9 +17,9 @@ class RollingWindows:
         """Charges ``hit`` at ``now_ms`` (any clock) or refuses it."""
         windows, policies = self._windows_of(hit.subject), hit.policies + hit.allowance
         names = [(policy.window_seconds, place >= len(hit.policies)) for place, policy in enumerate(policies)]
-        live = [
-            _live(windows.setdefault(name, {}), policy, now_ms) for name, policy in zip(names, policies, strict=True)
-        ]
+        for name, policy in zip(names, policies, strict=True):
+            windows[name] = _none_ahead(windows.get(name, {}), now_ms // policy.bucket_ms)
+        live = [_live(windows[name], policy, now_ms) for name, policy in zip(names, policies, strict=True)]
         wait_ms = max(
             (_wait_ms(charges, policy, hit.cost, now_ms) for charges, policy in zip(live, policies, strict=True)),
             default=0,
@@ -39,6 +39,15 @@ class RollingWindows:
         while len(self._charges) > self._max_subjects:
             self._charges.pop(next(iter(self._charges)), None)
         return windows
+
+
+def _none_ahead(charges: _Charges, current: int) -> _Charges:
+    """``charges``; after the clock stepped back, those ahead of it count as made now."""
+    ahead = sum(units for bucket, units in charges.items() if bucket > current)
+    if not ahead:
+        return charges
+    past = {bucket: units for bucket, units in charges.items() if bucket <= current}
+    return past | {current: past.get(current, 0) + ahead}
 
 
 def _live(charges: _Charges, policy: Policy, now_ms: int) -> _Charges:
