@@ -15,6 +15,7 @@ from throttling import conf
 from throttling.limits_page import RateLimitsAdmin
 from throttling.models import APIKey, PlanChange, RateLimits, TierOverride
 from throttling.roles import api_keys
+from throttling.rules import subjects
 
 admin.site.register(RateLimits, RateLimitsAdmin)
 
@@ -24,10 +25,20 @@ class TierOverrideAdmin(ReasonedAdmin):
     """Who, why, until when. In force everywhere within 5 seconds."""
 
     rows_say_why = True
-    list_display = ("subject", "tier", "rates", "reason", "created_by", "expires_at")
+    list_display = ("subject", "applies_to", "tier", "rates", "reason", "created_by", "expires_at")
     list_filter = (("tier", admin.EmptyFieldListFilter), "expires_at")  # by its values, one link would have no words
     search_fields = ("subject", "reason")
-    readonly_fields = ("created_by", "created_at")
+    readonly_fields = ("applies_to", "created_by", "created_at")
+    fields = ("subject", "applies_to", "tier", "rates", "reason", "expires_at", "created_by", "created_at")
+
+    @admin.display(description="applies to")
+    def applies_to(self, obj: TierOverride) -> str:
+        if not obj.subject:
+            return "shown once it is saved"
+        try:
+            return subjects.applies_to(subjects.normal(obj.subject))
+        except ValueError as error:
+            return f"nobody: {error}"
 
     def save_model(self, request: HttpRequest, obj: TierOverride, form: Any, change: bool) -> None:
         obj.created_by_id = request.user.pk

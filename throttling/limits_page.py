@@ -16,8 +16,9 @@ from avo_project.durations import duration
 from throttling import conf
 from throttling.models import TierOverride
 from throttling.roles.inspection import Inspection, SubjectView, standings
+from throttling.roles.overrides import override_row
 from throttling.rules.records import Policy
-from throttling.rules.subjects import normal
+from throttling.rules.subjects import applies_to, normal
 from throttling.store.window_limiter import WindowLimiter
 
 
@@ -46,17 +47,20 @@ def _own_policies(subject: str) -> tuple[Policy, ...]:
 
 
 def preview_override(request: HttpRequest) -> Effect:
+    """Raises ValueError for what no caller is counted as."""
     form = request.POST
+    subject = normal(form["subject"])
     instead = form.get("rates") or f"the tier {form.get('tier')}"
     how_long = f"for {form['hours']} hours" if form.get("hours") else "without end"
-    return Effect(f"{form['subject']} gets {instead} {how_long}.", 1)
+    return Effect(f"{subject} gets {instead} {how_long}. It applies to {applies_to(subject)}.", 1)
 
 
 def override(request: HttpRequest) -> Effect:
     """Writes the override row. Raises ValueError with what is wrong in the form."""
     form = request.POST
     subject = normal(form.get("subject", ""))
-    row = TierOverride.objects.filter(subject=subject).first() or TierOverride(subject=subject)
+    row = override_row(subject) or TierOverride()
+    row.subject = subject
     row.tier, row.rates, row.reason = form.get("tier", ""), form.get("rates", ""), form.get("reason", "")
     row.expires_at = _until(form.get("hours", ""))
     row.created_by_id = request.user.pk
@@ -150,4 +154,5 @@ def _subject_panel(view: SubjectView) -> Panel:
         for entry in standings(view.outcome)
     ]
     columns = ("Window", "Limit", "Left", "More in", "Shadow")
-    return Panel(view.subject, columns, rows, f"Tier {view.tier}: {view.why}.")
+    note = f"Tier {view.tier}: {view.why}. This counts {applies_to(view.subject)}."
+    return Panel(view.subject, columns, rows, note)

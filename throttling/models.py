@@ -34,6 +34,8 @@ class TierOverride(models.Model):
             self.subject = subjects.normal(self.subject)
         except ValueError as error:
             errors["subject"] = str(error)
+        if self.subject.startswith("bad_token:"):
+            errors["subject"] = "Bad tokens have one limit for every address: bad_token in THROTTLE_RATES."
         known = conf.load().rates
         if not (self.tier or self.rates):
             errors["tier"] = "Give a tier, or rates."

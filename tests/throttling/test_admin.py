@@ -136,6 +136,36 @@ def test_an_override_that_would_not_work_is_refused(
     assert not TierOverride.objects.exists()
 
 
+@pytest.mark.parametrize("subject", ["10.0.0.0/8", "address:2001:db8::/32", "user:alice", "bad_token:address:9.9.9.9"])
+def test_an_override_that_would_apply_to_nobody_is_refused(operator_client: Any, redis_of: Any, subject: str) -> None:
+    fields = {"subject": subject, "tier": "pro", "reason": "r"}
+    do(operator_client, "override", confirmed="yes", **fields)
+    added = {**fields, "rates": "", "expires_at_0": "", "expires_at_1": ""}
+    assert operator_client.post("/admin/throttling/tieroverride/add/", added).status_code == 200
+    assert not TierOverride.objects.exists()
+
+
+def test_an_override_says_to_whom_it_applies(operator_client: Any, redis_of: Any) -> None:
+    fields = {"subject": "2001:db8:1:2::1", "rates": "7/min", "reason": "load test"}
+    words = "callers without a credential from 2001:db8:1:2::/64, all addresses together"
+    assert f"It applies to {words}." in do(operator_client, "override", **fields).content.decode()
+    do(operator_client, "override", confirmed="yes", **fields)
+    row = TierOverride.objects.get()
+    for page in ("", f"{row.pk}/change/"):
+        assert words in operator_client.get(f"/admin/throttling/tieroverride/{page}").content.decode()
+    assert words in operator_client.get(PAGE, {"subject": "address:2001:db8:1:2::7"}).content.decode()
+
+
+def test_a_row_that_was_written_otherwise_is_found_and_kept(operator_client: Any, redis_of: Any) -> None:
+    TierOverride.objects.create(subject="address:::ffff:9.9.9.9", rates="7/min", reason="trial")
+    TierOverride.objects.create(subject="address:10.0.0.0/8", rates="7/min", reason="of no use")
+    assert "override: trial" in operator_client.get(PAGE, {"subject": "9.9.9.9"}).content.decode()
+    assert "nobody: " in operator_client.get("/admin/throttling/tieroverride/").content.decode()
+    do(operator_client, "override", confirmed="yes", subject="9.9.9.9", rates="8/min", reason="more")
+    assert TierOverride.objects.get(subject="address:9.9.9.9").rates == "8/min"
+    assert TierOverride.objects.count() == 2
+
+
 def test_actions_need_their_own_permission(client: Any, django_user_model: Any, redis_of: Any) -> None:
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_ratelimits"))

@@ -1,4 +1,6 @@
 import ipaddress
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throttling import keys
-from throttling.rules.subjects import address_name, is_id, normal, of_address
+from throttling.rules.subjects import address_name, applies_to, is_id, normal, of_address
+
+CASES = json.loads((Path(__file__).parent / "data" / "override_subjects.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +46,21 @@ def test_an_address_is_named_as_the_standard_library_writes_it(address: Any) -> 
         assert address_name(str(address)) == str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
-def test_what_an_operator_writes() -> None:
-    assert normal(" user_2abc ") == "user:user_2abc"
-    assert normal("org_2abc") == "org:org_2abc"
-    assert normal("address:192.0.2.7") == "address:192.0.2.7"
-    for text in ("", "user:", "somebody@example.com", "team:x"):
-        with pytest.raises(ValueError, match="Write user:<id>"):
-            normal(text)
+@pytest.mark.parametrize(("text", "subject", "words"), CASES["accepted"])
+def test_what_an_operator_writes_is_counted_as_callers_are(text: str, subject: str, words: str) -> None:
+    assert normal(text) == subject == normal(subject)
+    assert applies_to(subject) == words
+
+
+@pytest.mark.parametrize(("text", "why"), CASES["refused"])
+def test_what_no_caller_is_counted_as_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        normal(text)
+
+
+@given(st.ip_addresses())
+def test_an_operators_address_is_the_callers(address: Any) -> None:
+    assert normal(str(address)) == normal(f"address:{address}") == of_address(str(address), "", 0)
 
 
 def test_ids_cannot_leave_their_hash_tag() -> None:

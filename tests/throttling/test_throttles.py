@@ -270,6 +270,22 @@ def test_an_override_wins_and_ends(client: Any, with_clerk: Any) -> None:
     assert client.get("/t/plain", **me).headers["RateLimit-Policy"] == '"minute";q=60;w=60'
 
 
+@pytest.mark.parametrize(
+    ("subject", "callers"),
+    [
+        ("address:2001:db8:1:2::1", ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9"]),
+        ("::ffff:9.9.9.9", ["9.9.9.9", "::ffff:9.9.9.9"]),
+    ],
+)
+def test_an_override_of_an_address_applies_however_it_is_written(
+    client: Any, throttling: Any, subject: str, callers: list[str]
+) -> None:
+    TierOverride.objects.create(subject=subject, rates="7/hour", reason="trial")
+    for caller in callers:
+        answer = client.get("/t/plain", REMOTE_ADDR=caller)
+        assert answer.headers["RateLimit-Policy"] == '"hour";q=7;w=3600'
+
+
 def test_an_override_that_cannot_be_used_is_left_out(client: Any, with_clerk: Any, caplog: Any) -> None:
     TierOverride.objects.create(subject="user_alice", tier="pro", reason="a bare Clerk id will do")
     TierOverride.objects.create(subject="user:user_bob", tier="platinum", reason="no such tier")

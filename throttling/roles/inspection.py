@@ -9,8 +9,8 @@ from django.utils import timezone
 from prometheus_client import Metric
 
 from throttling import conf
-from throttling.models import TierOverride
 from throttling.roles.answers import reset_seconds
+from throttling.roles.overrides import override_row
 from throttling.roles.plans import current_plan
 from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, FREE, INSTITUTIONAL, RatesError, parse_policies
 from throttling.rules.records import Outcome, Policy
@@ -75,7 +75,7 @@ class Inspection:
     def _account(self, subject: str) -> tuple[str, str, tuple[Policy, ...]]:
         rates = conf.load().rates
         tier, why = self._tier(subject, list(rates))
-        override = TierOverride.objects.filter(subject=subject).first()
+        override = override_row(subject)
         if override is None or (override.expires_at and override.expires_at <= timezone.now()):
             return tier, why, rates[tier]
         try:

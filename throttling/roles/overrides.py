@@ -29,6 +29,19 @@ class Override:
     expires_at: datetime | None
 
 
+def override_row(subject: str) -> TierOverride | None:
+    """The row that counts for ``subject``, however its own is written."""
+    found = [row for row in TierOverride.objects.all() if _subject(row) == subject]
+    return found[-1] if found else None
+
+
+def _subject(row: TierOverride) -> str | None:
+    try:
+        return normal(row.subject)
+    except ValueError:
+        return None
+
+
 class Overrides:
     """The overrides in force. While the database does not answer, the last known ones stay.
 

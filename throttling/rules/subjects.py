@@ -5,9 +5,18 @@ import socket
 
 _ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}")
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[\d.]+):\d+")
+_SHOWN = 64  # characters of a refused text
 _LONGEST_ADDRESS = 64  # of an IPv6 address with zone, brackets and port
 _IPV6_BYTES, _MAPPED = 16, bytes(10) + b"\xff\xff"
-_KINDS = ("user", "org", "actor", "machine", "address", "bad_token")
+_ADDRESS, _BAD_TOKEN, _LOCAL = "address:", "bad_token:", "local"
+_COUNTED = {4: "32", 6: "64"}  # length of the network that is counted as one caller
+_IDS = {
+    "user": re.compile(r"\d+|user_[A-Za-z0-9_.:|@-]{1,123}"),
+    "org": _ID,
+    "actor": _ID,
+    "machine": _ID,
+}
+_HOW_TO_WRITE = "Write user:<id>, org:<id> or address:<address>."
 
 
 def is_id(text: object) -> bool:
@@ -16,14 +25,57 @@ def is_id(text: object) -> bool:
 
 
 def normal(text: str) -> str:
-    """The subject that an operator means: a bare Clerk id gets its kind. Raises ValueError for anything else."""
+    """The subject that an operator means, written as callers are counted: a bare Clerk id gets its kind, an address the
+    form of ``address_name``. Raises ValueError for what no caller is counted as.
+    """
     text = text.strip()
+    if text.startswith(_BAD_TOKEN):
+        return f"{_BAD_TOKEN}{_address_subject(text.removeprefix(_BAD_TOKEN))}"
+    if text.startswith(_ADDRESS) or _is_network(text):
+        return _address_subject(text)
     kind, _, rest = text.partition(":")
-    if kind in _KINDS and rest:
+    if kind in _IDS and _IDS[kind].fullmatch(rest):
         return text
     if is_id(text) and text.startswith(("user_", "org_")):
         return f"{text.partition('_')[0]}:{text}"
-    raise ValueError(f"{text!r} is not a subject. Write user:<id>, org:<id> or address:<address>.")
+    if kind == "user" and rest:
+        raise ValueError(
+            f"{rest!r} is not the id of a user. Write the id of Clerk (user_…) or of the account (a number)."
+        )
+    raise ValueError(f"{text[:_SHOWN]!r} is not a subject. {_HOW_TO_WRITE}")
+
+
+def applies_to(subject: str) -> str:
+    """Who is counted as ``subject``, in words."""
+    kind, _, rest = subject.partition(":")
+    if kind == "address":
+        if rest == _LOCAL:
+            return "callers without a credential that come over a unix socket"
+        return f"callers without a credential from {rest}" + (", all addresses together" if "/" in rest else "")
+    if kind == "user":
+        return f"the service account {rest}, with any of its API keys" if rest.isdigit() else f"Clerk's user {rest}"
+    words = {"org": "all users of the organisation", "actor": "staff acting for a customer:", "machine": "the machine"}
+    return f"{words[kind]} {rest}" if kind in words else f"bad tokens from {rest.removeprefix(_ADDRESS)}"
+
+
+def _is_network(text: str) -> bool:
+    return address_name(text.partition("/")[0]) is not None
+
+
+def _address_subject(text: str) -> str:
+    """Raises ValueError."""
+    address, _, length = text.removeprefix(_ADDRESS).partition("/")
+    if address == _LOCAL and not length:
+        return f"{_ADDRESS}{_LOCAL}"
+    name = address_name(address)
+    if name is None:
+        raise ValueError(f"{address[:_SHOWN]!r} is not an address. {_HOW_TO_WRITE}")
+    if length and length != _COUNTED[6 if "/" in name else 4]:
+        raise ValueError(
+            f"{address}/{length[:_SHOWN]} is not counted as one caller: IPv4 is counted by address and IPv6 by /64. "
+            "Write an override for each of them."
+        )
+    return f"{_ADDRESS}{name}"
 
 
 def of_address(peer: str, forwarded_for: str, num_proxies: int) -> str:
@@ -37,7 +89,7 @@ def of_address(peer: str, forwarded_for: str, num_proxies: int) -> str:
     if num_proxies and forwarded_for:
         entries = forwarded_for.rsplit(",", num_proxies)
         named = address_name(entries[-num_proxies].strip()) if num_proxies <= len(entries) else None
-    return f"address:{named or address_name(peer) or 'local'}"
+    return f"{_ADDRESS}{named or address_name(peer) or _LOCAL}"
 
 
 def address_name(text: str) -> str | None:
