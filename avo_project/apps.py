@@ -26,10 +26,14 @@ class AvoProjectConfig(AppConfig):
         from avo_project.embedded_database import migrate_on_first_connection
         from avo_project.environment import command_name
         from avo_project.metrics import register_live_source, serve_process_counters
+        from avo_project.redis_client.circuit import count_from_zero
+        from avo_project.redis_roles import ROLES
         from avo_project.tracing import start_tracing
 
         start_tracing(os.environ, command_name(sys.argv))
         connection_created.connect(migrate_on_first_connection)
         register_live_source("redis", redis_servers.live_metrics)
+        for role in ROLES:
+            count_from_zero(role.alias)
         if settings.METRICS_LISTEN and command_name(sys.argv) != "web_server":
             serve_process_counters(*settings.METRICS_LISTEN)

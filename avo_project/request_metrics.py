@@ -1,12 +1,14 @@
 """Counts and times requests, by route and kind of answer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, get_resolver
 from prometheus_client import Histogram
 
+_FAILURES = ("4xx", "5xx")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 REQUESTS = Histogram(
@@ -22,13 +24,22 @@ class RequestMetricsMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
+        self._seen: set[tuple[str, str]] = set()
+        for route in routes():
+            for status in _FAILURES:
+                REQUESTS.labels("GET", route, status)  # a rate would miss what comes before a counter is shown
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begun = time.perf_counter()
         response = self._get_response(request)
         taken_seconds = time.perf_counter() - begun
         method = request.method if request.method in _METHODS else "other"
-        REQUESTS.labels(method, route_of(request), status_class(response.status_code)).observe(taken_seconds)
+        route = route_of(request)
+        if (method, route) not in self._seen:
+            self._seen.add((method, route))
+            for status in ("2xx", *_FAILURES):
+                REQUESTS.labels(method, route, status)
+        REQUESTS.labels(method, route, status_class(response.status_code)).observe(taken_seconds)
         return response
 
 
@@ -39,7 +50,21 @@ def status_class(status: int) -> str:
 
 def route_of(request: HttpRequest) -> str:
     """The pattern that the request's path matched; all of the admin is one, and so is what matched nothing."""
-    match = request.resolver_match
-    if match is None:
-        return "none"
-    return "admin" if match.route.startswith("admin/") else match.route or "root"
+    return "none" if request.resolver_match is None else _named(request.resolver_match.route)
+
+
+def routes() -> set[str]:
+    """Every route that ``route_of`` may name."""
+    return {"none", *_walked(get_resolver().url_patterns)}
+
+
+def _walked(patterns: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _walked(pattern.url_patterns, f"{prefix}{pattern.pattern}")
+        else:
+            yield _named(f"{prefix}{pattern.pattern}")
+
+
+def _named(route: str) -> str:
+    return "admin" if route.startswith("admin/") else route or "root"

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from prometheus_client import Counter, Metric
 
 from regime.roles.inspection import RegimeInspection
+from regime.rules.freshness import Freshness
 
 BAD_FIELDS = Counter("avo_regime_bad_fields", "Scores left out of an answer because they were no number in 0..1")
 NOT_CURRENT = Counter("avo_regime_not_current", "Reads of a state that was not current", ["freshness"])
+for _freshness in Freshness:
+    if _freshness is not Freshness.CURRENT:
+        NOT_CURRENT.labels(_freshness.value)  # shown before the first one, which a rate would miss otherwise
 
 
 def live_metrics() -> Iterator[Metric]:

@@ -13,10 +13,10 @@ class ThrottlingConfig(AppConfig):
         from avo_project.console.role_console import register_console
         from avo_project.metrics import register_live_source
         from throttling import checks, conf, console, openapi  # noqa: F401 - checks and openapi register themselves
-        from throttling.roles import api_keys, inspection, process
+        from throttling.roles import api_keys, inspection, process, toll
 
         try:
-            conf.load()
+            toll.count_from_zero(conf.load().rates)
         except conf.ConfError as error:
             raise SystemExit(str(error)) from None
         setting_changed.connect(process.forget, dispatch_uid="throttling")

@@ -19,12 +19,14 @@ from throttling.roles.callers import ClerkUser
 from throttling.roles.jwks import KeysUnavailableError
 from throttling.roles.toll import RECEIPT
 from throttling.rules.api_keys import is_key
-from throttling.rules.clerk_token import BadTokenError, Identity, not_accepted
+from throttling.rules.clerk_token import REASONS, BadTokenError, Identity, not_accepted
 from throttling.rules.scopes import EVERY_TOKEN
 from throttling.rules.token_kinds import TokenKind, opaque_kind
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
+for _reason in REASONS:
+    BAD_TOKENS.labels(_reason)  # a rate would miss what comes before a counter is shown
 _CREDENTIAL = re.compile(r"(?P<scheme>[^ ]*) *(?P<token>.*)", re.DOTALL)
 Found = tuple[Any, VerifiedKey | Identity]
 

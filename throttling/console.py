@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from avo_project.console.role_console import Answer, Chart, Level, Line, May, RoleConsole, Verdict
 from avo_project.durations import duration
-from throttling import keys
+from throttling import conf, keys
 from throttling.roles.inspection import Inspection, standings
 from throttling.rules.subjects import normal
 
@@ -15,11 +15,13 @@ _MANY_REFUSED = 0.2
 
 
 def sample() -> Mapping[str, float]:
-    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began."""
+    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began, 0 before the
+    first request of a tier: else its rate would miss that one."""
     totals = Inspection.connect().totals()
     named = {field.partition("|"): count for field, count in totals.items()}
+    none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in conf.load().rates}
     told = {f"{word}_total:{tier}" if tier else f"{word}_total": count for (word, _, tier), count in named.items()}
-    return {"degraded_total": 0, **told}
+    return {"degraded_total": 0, **none, **told}
 
 
 def verdict(now: float) -> Verdict:

@@ -24,6 +24,17 @@ REJECTED = Counter(
 )
 
 
+REJECTIONS = ("circuit-open", "pool-exhausted")
+
+
+def count_from_zero(role: str) -> None:
+    """Shows the counters of a role before their first event, which a rate would miss otherwise."""
+    OPEN.labels(role)
+    OPENED.labels(role)
+    for reason in REJECTIONS:
+        REJECTED.labels(role, reason)
+
+
 class CallRejectedError(MaxConnectionsError):
     """Nothing was sent. To a cluster's client this class is no fault of the node, after which it would read the map."""
 

@@ -108,5 +108,5 @@ def stream_figures(state: StreamState, groups: Sequence[GroupFigures]) -> Stream
 
 
 def no_stream(client: Any) -> StreamFigures:
-    """A stream that does not exist has no entries and no groups; its dead letters stay."""
-    return StreamFigures(keys.LIVE, 0, (), dead_letters=client.xlen(keys.DEAD))
+    """A stream that does not exist has no entries and no groups; its dead letters stay. Nothing was added yet."""
+    return StreamFigures(keys.LIVE, 0, (), added=0, dead_letters=client.xlen(keys.DEAD))

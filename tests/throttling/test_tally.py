@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from avo_project.console.samples import Sample, line
 from tests.doubles import DownRedis, FixedClock
 from throttling.console import sample
 from throttling.roles.tally_buffer import TallyBuffer
@@ -86,4 +87,13 @@ def test_totals_tell_allowed_refused_and_what_was_judged_without_redis(
         buffer.count("free", "user:b", is_refused=is_refused)
     buffer.flush()
     assert tally.totals() == {"allowed|free": 2, "refused|free": 1, "degraded": 1}
-    assert sample() == {"allowed_total:free": 2, "refused_total:free": 1, "degraded_total": 1}
+    figures = {name: value for name, value in sample().items() if value}
+    assert figures == {"allowed_total:free": 2, "refused_total:free": 1, "degraded_total": 1}
+
+
+def test_the_charts_show_the_first_refusals_of_a_tier(tally: Tally, clock: FixedClock) -> None:
+    samples = [Sample(0, sample())]
+    tally.add({("pro", "user:a"): 34}, {("pro", "user:a"): 34}, clock())
+    samples.append(Sample(10, sample()))
+    assert line(samples, "refused_total:pro", [0, 10]) == [None, 3.4]
+    assert line(samples, "allowed_total:bad_token", [0, 10]) == [None, 0.0]

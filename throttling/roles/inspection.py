@@ -106,7 +106,7 @@ def metrics() -> Iterator[Metric]:
     refusals = Metric(
         "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
     )
-    for tier, series in inspection.refusals().items():
+    for tier, series in ({tier: [0] for tier in conf.load().rates} | inspection.refusals()).items():
         refusals.add_sample(refusals.name, {"tier": tier}, sum(series))
     subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
     subjects.add_sample(subjects.name, {}, len(inspection.busiest()))

@@ -29,6 +29,8 @@ TURN_PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
 FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of Clerk's key set", ["outcome"])
+for _outcome in ("fetched", "failed"):
+    FETCHES.labels(_outcome)  # shown before the first one, which a rate would miss otherwise
 
 
 class KeysUnavailableError(Exception):

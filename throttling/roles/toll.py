@@ -1,6 +1,6 @@
 """What a request pays: finds its quota, asks the gate, keeps the receipt for the answer's headers."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from throttling.roles.overrides import Overrides
 from throttling.roles.tally_buffer import TallyBuffer
 from throttling.rules import subjects
 from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, INSTITUTIONAL
-from throttling.rules.records import Hit, Outcome, conditional_allowance
+from throttling.rules.records import Hit, Outcome, Policy, conditional_allowance
 
 REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
 RECEIPT = "avo.rate_limit"
@@ -22,6 +22,16 @@ Meta = MutableMapping[str, Any]
 SHADOW_REFUSALS = Counter(
     "avo_throttle_shadow_refusals", "Requests that a policy in shadow would have refused", ["tier", "policy"]
 )
+
+
+def count_from_zero(rates: Mapping[str, tuple[Policy, ...]]) -> None:
+    """Shows every counter before the first request, without which a rate would miss it."""
+    for tier, policies in rates.items():
+        for word in ("allowed", "refused"):
+            REQUESTS.labels(tier, word)
+        for policy in policies:
+            if policy.shadow:
+                SHADOW_REFUSALS.labels(tier, policy.name)
 
 
 @dataclass(frozen=True, slots=True)

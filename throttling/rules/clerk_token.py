@@ -24,6 +24,14 @@ _COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)  # PyJWT would skip w
 _SIGNATURES = jwt.PyJWS(algorithms=["RS256"])
 
 
+REASONS = (
+    "algorithm", "authorized-party", "expired", "inactive", "issuer", "kind", "lifetime", "malformed", "not-yet-valid",
+    "pending", "revoked", "scheme", "signature", "too-long", "unknown",
+    "unknown-key",
+)  # fmt: skip
+"""Why a credential is refused, as the metric counts it."""
+
+
 class BadTokenError(Exception):
     """A token that proves nothing. ``reason`` is a short word for metrics; the text is safe to show to its bearer."""
 

@@ -14,6 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from rest_framework.authtoken.models import Token
 
+from avo_project.console.sampler import Sampler
+
 OPERATOR = "operator"
 INBOXES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("anna@example.com", {"channel": "email", "per_minute": 30, "per_day": 2000}),
@@ -29,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="the web server's port, for the addresses printed")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        Sampler.of().step(time.monotonic())  # charts begin before the first event
         self._step(
             "US macro series, two vintages",
             lambda: call_command("load_macro", _sample("regime", "us_macro_vintages.csv.gz")),
