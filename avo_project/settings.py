@@ -134,7 +134,10 @@ SPECTACULAR_SETTINGS = {
         "deepLinking": False
     },  # its links lie inside buttons, where nobody can reach them by keyboard
 }
-CONSOLE = {"PING_SECONDS": 0.25}  # how long the admin's first page waits for a Redis that hangs
+CONSOLE: dict[str, Any] = {
+    "PING_SECONDS": 0.25,  # how long the admin's first page waits for a Redis that hangs
+    "PASSWORD_GUARD": "throttling.login_guard.guarded",
+}
 HEALTH = {"PING_SECONDS": 2.0}  # how long /readyz and /metrics do
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_LISTEN = env.listen_address("METRICS_LISTEN")

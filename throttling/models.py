@@ -34,8 +34,8 @@ class TierOverride(models.Model):
             self.subject = subjects.normal(self.subject)
         except ValueError as error:
             errors["subject"] = str(error)
-        if self.subject.startswith("bad_token:"):
-            errors["subject"] = "Bad tokens have one limit for every address: bad_token in THROTTLE_RATES."
+        if self.subject.startswith(("bad_token:", "login:")):
+            errors["subject"] = "Bad tokens and failed log-ins have one limit for all: see THROTTLE_RATES."
         known = conf.load().rates
         if not (self.tier or self.rates):
             errors["tier"] = "Give a tier, or rates."

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
+from django.utils.module_loading import import_string
 
 from avo_project.console.explaining import WHAT_TO_ASK, Explanation, explain
 from avo_project.console.home import strip, visible_roles
@@ -44,6 +47,14 @@ class ConsoleSite(AdminSite):
 
         return with_policy
 
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        username = request.POST.get("username", "")
+        return _guarded(request, username, partial(super().login, request, extra_context))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        username = request.user.get_username()
+        return _guarded(request, username, partial(super().password_change, request, extra_context))
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         ours = {"parts": strip(visible_roles(request.user), time.time()), "as_of": datetime.now(UTC)}
         return super().index(request, {**ours, **_search(""), **(extra_context or {})})
@@ -68,6 +79,11 @@ class ConsoleSite(AdminSite):
             "complaint": complaint,
         }
         return TemplateResponse(request, "admin/explain.html", context)
+
+
+def _guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse]) -> Any:
+    """The answer of ``view``, unless the guard that settings name refuses to have one more password checked."""
+    return import_string(settings.CONSOLE["PASSWORD_GUARD"])(request, username, view)
 
 
 def _search(of: str) -> dict[str, str]:

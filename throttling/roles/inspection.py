@@ -12,7 +12,7 @@ from throttling import conf
 from throttling.roles.answers import reset_seconds
 from throttling.roles.overrides import override_row
 from throttling.roles.plans import current_plan
-from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, FREE, INSTITUTIONAL, RatesError, parse_policies
+from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, FAILED_LOGIN, FREE, INSTITUTIONAL, RatesError, parse_policies
 from throttling.rules.records import Outcome, Policy
 from throttling.rules.tiers import tier_of
 from throttling.store.tally import Busy, Tally
@@ -91,6 +91,8 @@ class Inspection:
             return ANONYMOUS, "not signed in"
         if kind == "bad_token":
             return BAD_TOKEN, "sent bad tokens"
+        if kind == "login":
+            return FAILED_LOGIN, "failed log-ins"
         if subject.removeprefix("user:").isdigit():
             return INSTITUTIONAL, "service account"
         if seen := self._tally.seen_tier(subject, tiers, self._clock()):

@@ -12,7 +12,7 @@ from throttling.roles.gate import Gate
 from throttling.roles.overrides import Overrides
 from throttling.roles.tally_buffer import TallyBuffer
 from throttling.rules import subjects
-from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, INSTITUTIONAL
+from throttling.rules.rates import ANONYMOUS, BAD_TOKEN, FAILED_LOGIN, INSTITUTIONAL
 from throttling.rules.records import Hit, Outcome, Policy, conditional_allowance
 
 REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
@@ -90,6 +90,24 @@ class Toll:
         outcome = self._gate.recall(Hit(quota.subject, quota.policies))
         return None if outcome is None else self._keep(meta, Receipt(quota, outcome))
 
+    def blocked_login(self, meta: Meta, account: str) -> Receipt | None:
+        """The refusal of an account or an address with too many failed log-ins, known before its next one is tried."""
+        looks = [
+            Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, is_look=True)))
+            for quota in self._failed_login_quotas(meta, account)
+        ]
+        refused = [receipt for receipt in looks if not receipt.outcome.allowed]
+        for receipt in refused:
+            self._count(receipt)
+        return max(refused, key=lambda receipt: receipt.outcome.wait_ms, default=None)
+
+    def charge_failed_login(self, meta: Meta, account: str) -> list[Receipt]:
+        """Charges a failed log-in to ``account`` and to its address, each as far as its limit goes."""
+        return [
+            self._settle(Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies))))
+            for quota in self._failed_login_quotas(meta, account)
+        ]
+
     def peek(self, meta: Meta, user: Any) -> Receipt:
         """Where the caller stands; costs nothing."""
         quota = self.quota(meta, user)
@@ -123,6 +141,11 @@ class Toll:
 
     def _bad_token_quota(self, meta: Meta) -> Quota:
         return Quota(f"bad_token:{self._address(meta)}", BAD_TOKEN, self._conf.rates[BAD_TOKEN], "bad token")
+
+    def _failed_login_quotas(self, meta: Meta, account: str) -> list[Quota]:
+        policies = self._conf.rates[FAILED_LOGIN]
+        subjects = (f"login:{account}", f"login:{self._address(meta)}")
+        return [Quota(subject, FAILED_LOGIN, policies, "failed log-ins") for subject in subjects]
 
     def _address(self, meta: Meta) -> str:
         return subjects.of_address(

@@ -8,7 +8,10 @@ from itertools import pairwise
 from throttling.rules.records import Policy
 
 ANONYMOUS, FREE, INSTITUTIONAL, BAD_TOKEN = "anonymous", "free", "institutional", "bad_token"
-DEFAULT_RATES = "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min;bad_token=30/min"
+FAILED_LOGIN = "failed_login"
+DEFAULT_RATES = (
+    "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min;bad_token=30/min;failed_login=5/min,20/h"
+)
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _UNITS = {

@@ -8,13 +8,14 @@ _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[\d.]+):\d+")
 _SHOWN = 64  # characters of a refused text
 _LONGEST_ADDRESS = 64  # of an IPv6 address with zone, brackets and port
 _IPV6_BYTES, _MAPPED = 16, bytes(10) + b"\xff\xff"
-_ADDRESS, _BAD_TOKEN, _LOCAL = "address:", "bad_token:", "local"
+_ADDRESS, _BAD_TOKEN, _LOGIN, _LOCAL = "address:", "bad_token:", "login:", "local"
 _COUNTED = {4: "32", 6: "64"}  # length of the network that is counted as one caller
 _IDS = {
     "user": re.compile(r"\d+|user_[A-Za-z0-9_.:|@-]{1,123}"),
     "org": _ID,
     "actor": _ID,
     "machine": _ID,
+    "login": re.compile(r"user:\d+|name:[0-9a-f]{32}"),
 }
 _HOW_TO_WRITE = "Write user:<id>, org:<id> or address:<address>."
 
@@ -29,8 +30,9 @@ def normal(text: str) -> str:
     form of ``address_name``. Raises ValueError for what no caller is counted as.
     """
     text = text.strip()
-    if text.startswith(_BAD_TOKEN):
-        return f"{_BAD_TOKEN}{_address_subject(text.removeprefix(_BAD_TOKEN))}"
+    if text.startswith((_BAD_TOKEN, f"{_LOGIN}{_ADDRESS}")):
+        kind, _, rest = text.partition(":")
+        return f"{kind}:{_address_subject(rest)}"
     if text.startswith(_ADDRESS) or _is_network(text):
         return _address_subject(text)
     kind, _, rest = text.partition(":")
@@ -54,6 +56,10 @@ def applies_to(subject: str) -> str:
         return f"callers without a credential from {rest}" + (", all addresses together" if "/" in rest else "")
     if kind == "user":
         return f"the service account {rest}, with any of its API keys" if rest.isdigit() else f"Clerk's user {rest}"
+    if kind == "login":
+        return "failed log-ins " + (
+            f"from {rest.removeprefix(_ADDRESS)}" if rest.startswith(_ADDRESS) else f"of {rest}"
+        )
     words = {"org": "all users of the organisation", "actor": "staff acting for a customer:", "machine": "the machine"}
     return f"{words[kind]} {rest}" if kind in words else f"bad tokens from {rest.removeprefix(_ADDRESS)}"
 

@@ -1,0 +1,105 @@
+"""Slows down who guesses passwords, and keeps the checking of passwords from taking the whole server."""
+
+import hashlib
+import logging
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+from django.db.models.options import Options
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from avo_project.console.operator_actions import Deed, Effect, write_down
+from avo_project.durations import duration
+from throttling.models import RateLimits
+from throttling.roles import process
+from throttling.roles.toll import Receipt
+
+logger = logging.getLogger(__name__)
+
+_WRONG = frozenset(("invalid_login", "inactive", "password_incorrect"))
+_BUSY_SECONDS = 2
+_one_at_a_time = threading.Lock()  # a password takes a core for a good part of a second
+_at_most_waiting = threading.BoundedSemaphore(3)  # of the threads that serve requests
+
+
+def guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse]) -> HttpResponse:
+    """The answer of ``view``, which checks a password of ``username`` on a POST.
+
+    An account or an address with too many wrong passwords gets 429 before its next one is checked, and who finds too
+    many others waiting 503. A wrong password counts once its answer is known: a right one costs nothing.
+    """
+    if request.method != "POST":
+        return view()
+    account = _account(username)
+    if blocked := process.toll().blocked_login(request.META, account):
+        return _refused(request, blocked)
+    with _turn() as has_turn:
+        if not has_turn:
+            text = "Other passwords are being checked. Try again in a few seconds."
+            return _page(request, 503, text, _BUSY_SECONDS)
+        if blocked := process.toll().blocked_login(request.META, account):
+            return _refused(request, blocked)
+        response = view()
+        if _is_wrong(response):
+            for receipt in process.toll().charge_failed_login(request.META, account):
+                _tell_if_used_up(request, receipt)
+    return response
+
+
+@contextmanager
+def _turn() -> Iterator[bool]:
+    if not _at_most_waiting.acquire(blocking=False):
+        yield False
+        return
+    try:
+        with _one_at_a_time:
+            yield True
+    finally:
+        _at_most_waiting.release()
+
+
+def _account(username: str) -> str:
+    """How an account is counted: by its row, and a name without one by its digest, alike in any case and spelling."""
+    name = unicodedata.normalize("NFKC", username.strip())  # as the form does before it looks for the account
+    users = get_user_model().objects.filter(username=name) if "\0" not in name else get_user_model().objects.none()
+    if (pk := users.values_list("pk", flat=True).first()) is not None:
+        return f"user:{pk}"
+    digest = hashlib.blake2b(name.casefold().encode("utf-8", "surrogatepass"), digest_size=16)
+    return f"name:{digest.hexdigest()}"
+
+
+def _is_wrong(response: HttpResponse) -> bool:
+    form = (getattr(response, "context_data", None) or {}).get("form")
+    errors = form.errors.as_data().values() if form is not None else ()
+    return any(error.code in _WRONG for found in errors for error in found)
+
+
+def _tell_if_used_up(request: HttpRequest, receipt: Receipt) -> None:
+    """One audit row each time that a limit is used up, so at most as many as there are failures."""
+    outcome = receipt.outcome
+    full = [policy for policy, left in zip(outcome.hit.policies, outcome.remaining(), strict=True) if not left]
+    if not full or not outcome.charged:
+        return
+    longest = full[-1]
+    text = f"{longest.limit} failed log-ins within {duration(longest.window_seconds)}: the next ones are refused."
+    deed = Deed("Block log-ins", receipt.quota.subject, "Too many failed log-ins", Effect(text, longest.limit), True)
+    write_down(request, cast("Options[Model]", RateLimits._meta), deed)  # noqa: SLF001 - Django's documented API
+    logger.warning("log-ins are blocked: %s", text)
+
+
+def _refused(request: HttpRequest, blocked: Receipt) -> HttpResponse:
+    seconds = blocked.outcome.retry_after_seconds
+    return _page(request, 429, f"Too many failed log-ins. Try again in {duration(seconds)}.", seconds)
+
+
+def _page(request: HttpRequest, status: int, text: str, retry_after: int) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": "Log in later", "text": text}
+    headers = {"Retry-After": str(retry_after), "Cache-Control": "no-store"}
+    return TemplateResponse(request, "admin/login_refused.html", context, status=status, headers=headers)
