@@ -27,10 +27,11 @@ def main(socket: str, rounds: int, limit: int) -> None:
     for strategy in strategies:
         calls[strategy.__name__] = by_turns(strategy(storage), item)
     took = timed_by_turns(calls, rounds)
-    floor, _ = took["PING"]
-    for name, (p50, p99) in took.items():
+    floor, _, _ = took["PING"]
+    for name, (p50, p99, used) in took.items():
         print(
-            f"limits: {name:<40} p50 {p50:6.0f} µs  p99 {p99:6.0f} µs  {1e6 / p50:7,.0f}/s  {p50 / floor:5.2f} x PING"
+            f"limits: {name:<40} p50 {p50:6.0f} µs  p99 {p99:6.0f} µs  processor {used:6.0f} µs"
+            f"  {1e6 / p50:7,.0f}/s  {p50 / floor:5.2f} x PING"
         )
 
 
