@@ -27,7 +27,7 @@ def server() -> Iterator[HangingServer]:
         yield running
 
 
-def client_of(url: str, max_connections: int = 64, seconds: float = 0.2) -> Any:
+def client_of(url: str, max_connections: int = 64, seconds: float = 1.0) -> Any:
     role = RedisRole("regime", "-", socket_timeout_seconds=seconds, connect_timeout_seconds=seconds)
     return RoleConnectionFactory({"ROLE": role, "MAX_CONNECTIONS": max_connections}).connect(url)
 
