@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ _TRUE = {"1", "true", "yes", "on", "y", "t", "ok"}
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
@@ -85,6 +87,13 @@ class Environment(environ.Env):  # type: ignore[misc]
         if url and (parts.scheme not in {"http", "https"} or not parts.netloc):
             stop(name, "must be a URL like https://clerk.example.com.")
         return url
+
+    def origins(self, name: str) -> list[str]:
+        """A comma list of web origins (RFC 6454); a slash at the end is left out."""
+        origins = [origin.strip().rstrip("/").lower() for origin in self.list(name, default=[])]
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            stop(name, "must be a comma list of origins like https://app.example.com, without paths and wildcards.")
+        return origins
 
     def listen_address(self, name: str) -> tuple[str, int] | None:
         """``host:port`` to listen on; None when it is unset."""

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -38,6 +39,7 @@ MIDDLEWARE = [
     "avo_project.request_id.RequestIdMiddleware",
     "avo_project.request_metrics.RequestMetricsMiddleware",
     "avo_project.request_limits.RequestLimitsMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # answers a preflight before it is charged
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "throttling.middleware.RateLimitMiddleware",
@@ -98,6 +100,21 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host != "*"] if HTTPS else []
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other subdomains is not ours to decide
+
+# Which pages of other origins may read the API's answers. Callers show a token, so no cookie is taken from them.
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (
+    "accept",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "if-modified-since",
+    "if-none-match",
+    "last-event-id",
+    "x-request-id",
+)
+CORS_EXPOSE_HEADERS = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True

@@ -1,14 +1,14 @@
 """``GET /api/signals/stream``: the live feed, under an ASGI server."""
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from avo_project.problem_details import problem_response
+from avo_project.problem_details import Problem
 from signals_app.conf import read_conf
 from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource
@@ -16,45 +16,85 @@ from signals_app.roles.live_feed import LiveFeed
 from signals_app.serializers import FeedQuerySerializer
 from signals_app.views import SignedInView, may_see_payload
 
+_MEDIA_TYPE = "text/event-stream"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_DESCRIPTION = """\
+Signals as Server-Sent Events, as they come. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`; the
+header wins) continues behind that entry.
+
+| event | meaning |
+|---|---|
+| `signal` | `id` is the entry id, `data` the signal as in `/api/signals` |
+| `gap` | entries behind the given id were trimmed before they could be sent |
+| `dropped` | the client reads too slowly; the stream ends |
+
+`new EventSource(url)` of a browser cannot send an `Authorization` header, and a token does not belong into a URL, where
+logs keep it. Use a client that is based on `fetch`, such as the npm package `eventsource`. It asks for a token at each
+connection and reconnects by itself:
+
+```js
+import { EventSource } from "eventsource";
+
+const source = new EventSource("/api/signals/stream?symbol=EURUSD%3DX", {
+  fetch: async (url, init) =>
+    fetch(url, { ...init, headers: { ...init.headers, Authorization: `Bearer ${await getToken()}` } }),
+});
+source.addEventListener("signal", (event) => console.log(event.lastEventId, JSON.parse(event.data)));
+```
+
+`getToken` is `() => Clerk.session.getToken()` with Clerk. A page of another origin needs the whole address of this API,
+and its origin in `CORS_ALLOWED_ORIGINS`. Whoever is signed in to the admin can use the browser's own `EventSource` on
+the same site: it sends the session cookie.
+"""
+
+
+class EventStreamRenderer(BaseRenderer):
+    """Lets content negotiation accept the media type of the stream, which renders itself."""
+
+    media_type = _MEDIA_TYPE
+    format = "event-stream"
+
+
 _feed = LiveFeed()
 
 
-class FeedGate(SignedInView):
-    """Lets a caller in, or answers why not, before the stream begins."""
-
-    @extend_schema(parameters=[FeedQuerySerializer], responses={(200, "text/event-stream"): str})
-    def get(self, request: Request) -> Response:
-        """Signals as Server-Sent Events. Send Last-Event-ID to go on where you were."""
-        given = request.query_params.copy()
-        given.setdefault("last_event_id", request.headers.get("Last-Event-ID", ""))
-        asked = FeedQuerySerializer(data=given)
-        asked.is_valid(raise_exception=True)
-        if not may_see_payload(request.user):
-            raise PermissionDenied("The live feed needs the permission to see directions and confidences.")
-        return Response(asked.validated_data)
-
-
-_gate = sync_to_async(FeedGate.as_view())
-
-
-async def live_feed(request: HttpRequest) -> HttpResponseBase:
+class FeedView(SignedInView):
     """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream, 503 where it is full."""
-    if not isinstance(request, ASGIRequest):
-        return problem_response(
-            501, "The live feed is not served at this address. Poll /api/signals instead.", "no-live-feed"
-        )
-    answer: Response = await _gate(request)
-    if answer.status_code != 200:
-        return answer
-    asked = dict(answer.data)
-    last_id = asked.pop("last_event_id")
-    source = EventSource(_feed, EventQuery(**asked), last_id)
-    if not _feed.admit(source, read_conf().feed_clients):
-        detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
-        return problem_response(503, detail, "feed-full", headers={"Retry-After": "10"})
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingHttpResponse(source.messages(), content_type="text/event-stream", headers=headers)
+
+    renderer_classes = (EventStreamRenderer,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(request, "scope"):  # every request of an ASGI server has it
+            raise Problem(
+                501, "no-live-feed", "The live feed is not served at this address. Poll /api/signals instead."
+            )
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(parameters=[FeedQuerySerializer], responses={(200, _MEDIA_TYPE): str}, description=_DESCRIPTION)
+    def get(self, request: Request) -> HttpResponseBase:
+        asked = _asked(request)
+        last_id = asked.pop("last_event_id")
+        source = EventSource(_feed, EventQuery(**asked), last_id)
+        if not _feed.admit(source, read_conf().feed_clients):
+            detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
+            raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
+        return StreamingHttpResponse(source.messages(), content_type=_MEDIA_TYPE, headers=_HEADERS)
+
+    @extend_schema(exclude=True)
+    def head(self, request: Request) -> HttpResponse:
+        """The head of the answer, without a place in the feed."""
+        _asked(request)
+        return HttpResponse(content_type=_MEDIA_TYPE, headers=_HEADERS)
 
 
-live_feed.cls = FeedGate  # type: ignore[attr-defined]  # it counts as this view, so its refusals are charged and tell limits
-live_feed.initkwargs = {}  # type: ignore[attr-defined]
+def _asked(request: Request) -> dict[str, Any]:
+    """The checked question. The header wins over the query: a browser that reconnects sends both, the header with the
+    newer id."""
+    given = request.query_params.copy()
+    if header := request.headers.get("Last-Event-ID"):
+        given["last_event_id"] = header
+    asked = FeedQuerySerializer(data=given)
+    asked.is_valid(raise_exception=True)
+    if not may_see_payload(request.user):
+        raise PermissionDenied("The live feed needs the permission to see directions and confidences.")
+    return dict(asked.validated_data)

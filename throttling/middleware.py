@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from avo_project.problem_details import problem_response
 from throttling.roles import process
-from throttling.roles.answers import EXPOSED, fields, refusal
+from throttling.roles.answers import fields, refusal
 from throttling.roles.toll import RECEIPT, Receipt
 from throttling.throttles import PlanThrottle
 
@@ -72,4 +72,3 @@ def _tell(receipt: Receipt | None, response: HttpResponse) -> None:
     """Without a receipt nobody paid, and there is no limit to tell of."""
     for name, value in fields(receipt.outcome).items() if receipt else ():
         response.headers[name] = value
-    response.headers.setdefault("Access-Control-Expose-Headers", EXPOSED)

@@ -63,10 +63,11 @@ class LiveFeed:
 
     def admit(self, client: object, most: int) -> bool:
         """Whether one more may come in; until ``dismiss`` it is one of the ``most``."""
-        if len(self._clients) >= most:
-            return False
-        self._clients.add(client)
-        return True
+        with self._lock:
+            if len(self._clients) >= most:
+                return False
+            self._clients.add(client)
+            return True
 
     def dismiss(self, client: object) -> None:
         self._clients.discard(client)

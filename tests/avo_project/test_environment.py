@@ -53,6 +53,12 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert env.http_url("CLERK_ISSUER") == ""
 
 
+def test_origins_are_read_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = read(monkeypatch, CORS_ALLOWED_ORIGINS="https://App.avo.test/, http://localhost:5173,http://[::1]:80")
+    assert env.origins("CORS_ALLOWED_ORIGINS") == ["https://app.avo.test", "http://localhost:5173", "http://[::1]:80"]
+    assert env.origins("UNSET") == []
+
+
 @pytest.mark.parametrize("value", ["yes", "True", "1", "on"])
 def test_the_usual_words_for_true_are_read(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert read(monkeypatch, DJANGO_DEBUG=value).bool("DJANGO_DEBUG", default=False) is True
@@ -64,6 +70,17 @@ def test_the_usual_words_for_true_are_read(monkeypatch: pytest.MonkeyPatch, valu
         ("DJANGO_DEBUG", "maybe", lambda env: env.bool("DJANGO_DEBUG", default=False)),
         ("THROTTLE_NUM_PROXIES", "abc", lambda env: env.int("THROTTLE_NUM_PROXIES", default=0)),
         ("CLERK_ISSUER", "notaurl", lambda env: env.http_url("CLERK_ISSUER")),
+        *(
+            ("CORS_ALLOWED_ORIGINS", origins, lambda env: env.origins("CORS_ALLOWED_ORIGINS"))
+            for origins in (
+                "*",
+                "null",
+                "app.avo.test",
+                "https://avo.test/app",
+                "https://u:sesame@avo.test",
+                "https://*.avo.test",
+            )
+        ),
         *(
             ("DATABASE_URL", url, lambda env: env.database(default=Path("/x")))
             for url in (

@@ -152,6 +152,51 @@ def test_refusals_tell_the_limits_under_any_server(redis_of: Any, redis_client: 
         assert answer.headers["RateLimit"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [("text/event-stream", 200), ("text/event-stream, */*;q=0.1", 200), ("*/*", 200), ("text/html", 406)],
+)
+def test_the_media_type_of_event_sources_is_accepted(
+    redis_of: Any, reader: dict[str, str], accept: str, status: int
+) -> None:
+    redis_of("throttling")
+
+    async def ask() -> Any:
+        return await AsyncClient().get("/api/signals/stream", headers=reader | {"Accept": accept})
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == ("text/event-stream" if status == 200 else "application/problem+json")
+
+
+def test_head_takes_no_place(redis_of: Any, reader: dict[str, str], settings: Any) -> None:
+    redis_of("throttling")
+    settings.SIGNALS = settings.SIGNALS | {"FEED_CLIENTS": 0}
+
+    async def ask() -> Any:
+        return await AsyncClient().head("/api/signals/stream", headers=reader)
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, "text/event-stream", b"")
+
+
+def test_the_header_with_the_last_id_wins_over_the_query(
+    redis_of: Any, reader: dict[str, str], stream: SignalStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser that reconnects sends both: the address that it was given, and the id that it has reached."""
+    redis_of("throttling")
+    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
+    ids = stream.publish([event(1), event(2)], publisher="p", batch=1).entry_ids
+
+    async def first() -> str:
+        headers = reader | {"Last-Event-ID": ids[0]}
+        answer = await AsyncClient().get("/api/signals/stream?last_event_id=0-0", headers=headers)
+        taken = await take(aiter(answer.streaming_content), 1)
+        return taken[0]
+
+    assert asyncio.run(first()).startswith(f"id: {ids[1]}\n")
+
+
 @pytest.fixture
 def reader(django_user_model: Any, transactional_db: None) -> dict[str, str]:
     """The headers of somebody who may read signals."""

@@ -6,8 +6,6 @@ from avo_project.problem_details import Problem
 from throttling.roles.toll import Receipt
 from throttling.rules.records import Outcome, Policy, whole_seconds
 
-EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-ID"
-
 
 def fields(outcome: Outcome) -> dict[str, str]:
     """``RateLimit-Policy`` and ``RateLimit``; none while limits are local guesses. A policy in shadow is not told."""
