@@ -1,20 +1,28 @@
 """``GET /api/signals/stream``: the live feed, under an ASGI server."""
 
+import logging
+from copy import copy
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.contrib.auth import get_user
+from django.db import DatabaseError, connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.functional import SimpleLazyObject
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import PermissionDenied
+from redis.exceptions import RedisError
+from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from avo_project.problem_details import Problem
 from signals_app.conf import read_conf
 from signals_app.roles.event_page import EventQuery
-from signals_app.roles.event_source import EventSource
+from signals_app.roles.event_source import EventSource, StreamEnd
 from signals_app.roles.live_feed import LiveFeed
 from signals_app.serializers import FeedQuerySerializer
 from signals_app.views import SignedInView, may_see_payload
+
+logger = logging.getLogger(__name__)
 
 _MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -26,6 +34,7 @@ header wins) continues behind that entry.
 |---|---|
 | `signal` | `id` is the entry id, `data` the signal as in `/api/signals` |
 | `gap` | entries behind the given id were trimmed before they could be sent |
+| `reauthenticate` | the credential has ended; the stream ends. A client that reconnects with a new one continues |
 | `dropped` | the client reads too slowly; the stream ends |
 
 `new EventSource(url)` of a browser cannot send an `Authorization` header, and a token does not belong into a URL, where
@@ -63,6 +72,10 @@ class FeedView(SignedInView):
 
     renderer_classes = (EventStreamRenderer,)
 
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self._http_request = request
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if not hasattr(request, "scope"):  # every request of an ASGI server has it
             raise Problem(
@@ -74,7 +87,14 @@ class FeedView(SignedInView):
     def get(self, request: Request) -> HttpResponseBase:
         asked = _asked(request)
         last_id = asked.pop("last_event_id")
-        source = EventSource(_feed, EventQuery(**asked), last_id)
+        source = EventSource(
+            _feed,
+            EventQuery(**asked),
+            last_id,
+            valid_until=getattr(request.auth, "valid_until", None),
+            check_credential=self._check_credential,
+        )
+        connections.close_all()  # a stream lives for hours, and its thread would keep them
         if not _feed.admit(source, read_conf().feed_clients):
             detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
             raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
@@ -86,6 +106,29 @@ class FeedView(SignedInView):
         _asked(request)
         return HttpResponse(content_type=_MEDIA_TYPE, headers=_HEADERS)
 
+    def _check_credential(self) -> None:
+        """Raises StreamEnd when the same request would be refused now. A fault of ours ends no stream."""
+        request = self.initialize_request(_renewed(self._http_request))
+        try:
+            self.perform_authentication(request)
+            self.check_permissions(request)
+            _check_payload(request)
+        except APIException as refused:
+            if refused.status_code in (401, 403):
+                raise StreamEnd("reauthenticate", str(refused.detail)) from None
+            logger.warning("a credential of the live feed cannot be checked now: %s", refused.detail)
+        except (DatabaseError, RedisError) as failure:
+            logger.warning("a credential of the live feed cannot be checked now: %s", failure)
+
+
+def _renewed(request: HttpRequest) -> HttpRequest:
+    """The request as if it came again: its session and its user are read anew."""
+    again = copy(request)
+    again.META = dict(request.META)
+    again.session = type(request.session)(request.session.session_key)
+    again.user = SimpleLazyObject(lambda: get_user(again))  # type: ignore[assignment]
+    return again
+
 
 def _asked(request: Request) -> dict[str, Any]:
     """The checked question. The header wins over the query: a browser that reconnects sends both, the header with the
@@ -95,6 +138,10 @@ def _asked(request: Request) -> dict[str, Any]:
         given["last_event_id"] = header
     asked = FeedQuerySerializer(data=given)
     asked.is_valid(raise_exception=True)
+    _check_payload(request)
+    return dict(asked.validated_data)
+
+
+def _check_payload(request: Request) -> None:
     if not may_see_payload(request.user):
         raise PermissionDenied("The live feed needs the permission to see directions and confidences.")
-    return dict(asked.validated_data)

@@ -35,7 +35,7 @@ class CredentialAuthentication(BaseAuthentication):
     """The Authorization field makes a caller, or 401: a bad credential never falls back to anonymous.
 
     ``Bearer`` takes Clerk's tokens and the API's own keys, ``Token`` its own keys. ``request.auth`` says until when
-    the caller may be served (``expires_at``: Unix seconds, or None) and with which ``scopes``.
+    the caller may be served (``valid_until``: Unix seconds, or None) and with which ``scopes``.
     """
 
     def authenticate(self, request: Request) -> Found | None:

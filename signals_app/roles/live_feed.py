@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from redis.exceptions import RedisError
 
 from signals_app.roles.connection_loss import back_off_seconds, passes
-from signals_app.rules.entry import Entry
+from signals_app.roles.feed_entry import FeedEntry, rendered
 from signals_app.store.stream import SignalStream
 
 logger = logging.getLogger(__name__)
 
 BUFFERED_ENTRIES = 1_000
 _BLOCK_MS = 1_000
-_PAGE = 500
+PAGE = 500
 
 
 class Subscription:
@@ -25,27 +25,30 @@ class Subscription:
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int = BUFFERED_ENTRIES) -> None:
         self.has_overflowed = False
         self._loop = loop
-        self._queue: asyncio.Queue[Entry] = asyncio.Queue(most)
+        self._queue: asyncio.Queue[FeedEntry] = asyncio.Queue(most)
 
-    def offer(self, entries: list[Entry]) -> None:
+    def offer(self, entries: list[FeedEntry]) -> None:
         """Called by the reader's thread."""
         self._loop.call_soon_threadsafe(self._put, entries)
 
-    def _put(self, entries: list[Entry]) -> None:
+    def _put(self, entries: list[FeedEntry]) -> None:
         for entry in entries:
             if self._queue.full():
                 self.has_overflowed = True
             if not self.has_overflowed:
                 self._queue.put_nowait(entry)
 
-    async def next(self, seconds: float) -> Entry | None:
-        """The next entry, None when there was none for so long, or when none will come."""
+    async def next(self, seconds: float) -> list[FeedEntry]:
+        """All entries that have come, after waiting up to ``seconds`` for the first; empty too when none will come."""
         if self.has_overflowed and self._queue.empty():
-            return None
+            return []
         try:
-            return await asyncio.wait_for(self._queue.get(), seconds)
+            entries = [await asyncio.wait_for(self._queue.get(), seconds)]
         except TimeoutError:
-            return None
+            return []
+        while not self._queue.empty():
+            entries.append(self._queue.get_nowait())
+        return entries
 
 
 class LiveFeed:
@@ -72,16 +75,25 @@ class LiveFeed:
     def dismiss(self, client: object) -> None:
         self._clients.discard(client)
 
-    def subscribe(self, subscription: Subscription) -> None:
-        """It gets every entry added from now on. Raises RedisError."""
+    def was_cut_after(self, entry_id: str) -> bool:
+        """Whether entries behind the id may be gone. Raises RedisError."""
+        return self._connect().was_cut_after(entry_id)
+
+    def entries_after(self, entry_id: str) -> Sequence[FeedEntry]:
+        """The next page of entries behind the id, none at the end of the stream. Raises RedisError."""
+        return rendered(self._connect().between(f"({entry_id}", "+", PAGE))
+
+    def subscribe(self, subscription: Subscription) -> str:
+        """It gets every entry added from now on; returns the id of the newest one before. Raises RedisError."""
         newest = self._connect().newest_first(before=None, count=1)
+        after = newest[0].entry_id if newest else "0-0"
         with self._lock:
             self._subscriptions.add(subscription)
             if len(self._subscriptions) == 1:
                 self._ended = threading.Event()
-                after = newest[0].entry_id if newest else "0-0"
                 arguments = (after, self._ended)
                 threading.Thread(target=self._run, args=arguments, name="live-feed", daemon=True).start()
+        return after
 
     def unsubscribe(self, subscription: Subscription) -> None:
         with self._lock:
@@ -104,11 +116,12 @@ class LiveFeed:
 
     def step(self, after: str, block_ms: int = _BLOCK_MS) -> str:
         """Hands out what came after an id; returns the id to go on from."""
-        entries = self._connect().read_after(after, count=_PAGE, block_ms=block_ms)
+        entries = self._connect().read_after(after, count=PAGE, block_ms=block_ms)
         if not entries:
             return after
+        messages = rendered(entries)
         with self._lock:
             subscriptions = list(self._subscriptions)
         for subscription in subscriptions:
-            subscription.offer(entries)
+            subscription.offer(messages)
         return entries[-1].entry_id

@@ -1,14 +1,18 @@
 """The live feed under a real ASGI server."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import httpx_sse
 import orjson
 import pytest
 
 from tests.end_to_end.feed_server import feed_server
 from tests.end_to_end.system import data_folder
+from tests.throttling.clerk import ISSUER, KEY, token
+from throttling.rules.clerk_token import LEEWAY_SECONDS
 
 
 @pytest.fixture
@@ -39,6 +43,27 @@ def test_opening_the_feed_counts_against_the_callers_limit(folder: Path) -> None
         assert int(refused.headers["Retry-After"]) > 0
         page = httpx.get(server.url.removesuffix("/stream"), headers=server.headers, timeout=30)
         assert page.status_code == 429, "one limit for the feed and the other routes"
+
+
+def test_a_stream_ends_with_its_token_and_another_token_resumes(folder: Path) -> None:
+    with feed_server(folder, CLERK_ISSUER=ISSUER, CLERK_JWT_KEY=KEY.pem) as server:
+
+        def events(lives_seconds: float, **last: str) -> Iterator[httpx_sse.ServerSentEvent]:
+            """From a stream whose token ends in so many seconds, leeway included."""
+            headers = {"Authorization": f"Bearer {token(exp=time.time() + lives_seconds - LEEWAY_SECONDS)}", **last}
+            with (
+                httpx.Client(timeout=30) as client,
+                httpx_sse.connect_sse(client, "GET", server.url, headers=headers) as source,
+            ):
+                assert source.response.status_code == 200
+                yield from source.iter_sse()
+
+        server.publish(1)
+        signal, end = events(6, **{"Last-Event-ID": "0-0"})
+        assert (signal.event, end.event, end.id) == ("signal", "reauthenticate", signal.id)
+        server.publish(2)
+        resumed = next(events(60, **{"Last-Event-ID": end.id}))
+        assert resumed.json()["signal_id"][-1] == "2"
 
 
 def follow(url: str, headers: dict[str, str], once_connected: Callable[[], None]) -> dict[str, str]:

@@ -1,11 +1,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connections
 from django.test import AsyncClient, Client
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from signals_app import keys
@@ -25,13 +29,17 @@ def no_open_connection_is_left() -> Iterator[None]:
     asyncio.run(sync_to_async(connections.close_all)())
 
 
+def without_comments(piece: bytes) -> list[str]:
+    messages = piece.decode().removesuffix("\n\n").split("\n\n")
+    return [f"{message}\n\n" for message in messages if not message.startswith(":")]
+
+
 async def take(messages: AsyncIterator[bytes], number: int) -> list[str]:
     """So many messages that are no comments."""
     taken: list[str] = []
     while len(taken) < number:
-        message = (await anext(messages)).decode()
-        if not message.startswith(":"):
-            taken.append(message)
+        taken += without_comments(await anext(messages))
+    assert len(taken) == number
     return taken
 
 
@@ -39,7 +47,9 @@ async def take(messages: AsyncIterator[bytes], number: int) -> list[str]:
 def source(stream: SignalStream) -> Callable[..., EventSource]:
     def build(last_id: str = "", **options: Any) -> EventSource:
         feed = LiveFeed(lambda: stream)
-        return EventSource(feed, EventQuery(**options), last_id, connect=lambda: stream, heartbeat_seconds=0.2)
+        return EventSource(
+            feed, EventQuery(symbol=options.pop("symbol", "")), last_id, heartbeat_seconds=0.2, **options
+        )
 
     return build
 
@@ -97,18 +107,19 @@ def test_a_slow_client_is_dropped_with_a_word(stream: SignalStream) -> None:
     feed = LiveFeed(lambda: stream)
 
     async def follow() -> list[str]:
-        messages = EventSource(feed, EventQuery(), "", connect=lambda: stream, heartbeat_seconds=0.2).messages()
+        messages = EventSource(feed, EventQuery(), "", heartbeat_seconds=0.2).messages()
         await anext(messages)
         await anext(messages)
         for batch in range(3):
             stream.publish([event(number) for number in range(500)], publisher="p", batch=batch + 1)
         while not any(one.has_overflowed for one in feed._subscriptions):  # it reads nothing meanwhile
             await asyncio.sleep(0.01)
-        return [message.decode() async for message in messages]
+        return [message async for piece in messages for message in without_comments(piece)]
 
     *signals, last = asyncio.run(follow())
     assert len([message for message in signals if "event: signal" in message]) == 1_000
-    assert last.startswith('event: dropped\ndata: {"last":')
+    newest = signals[-1].partition("\n")[0]
+    assert last.startswith(f"{newest}\nevent: dropped\ndata: {{")
 
 
 def test_the_reader_ends_with_its_last_subscriber(stream: SignalStream) -> None:
@@ -254,3 +265,115 @@ def test_the_last_of_all_ids_is_a_place_to_wait_at(stream: SignalStream, source:
         return [await anext(messages), await anext(messages)]
 
     assert asyncio.run(follow()) == [b": connected\n\n", b": heartbeat\n\n"]
+
+
+def test_the_stream_ends_with_its_credential_and_resumes_by_id(
+    stream: SignalStream, source: Callable[..., EventSource]
+) -> None:
+    now = [0.0]
+
+    async def follow() -> tuple[list[str], str]:
+        messages = source(valid_until=60.0, clock=lambda: now[0]).messages()
+        assert [await anext(messages), await anext(messages)] == [b": connected\n\n", b": heartbeat\n\n"]
+        stream.publish([event(1)], publisher="p", batch=1)
+        taken = await take(messages, 1)
+        now[0] = 60.0
+        taken += [message async for piece in messages for message in without_comments(piece)]
+        stream.publish([event(2)], publisher="p", batch=2)
+        last_id = taken[-1].partition("\n")[0].removeprefix("id: ")
+        return taken, (await take(source(last_id).messages(), 1))[0]
+
+    (signal, end), resumed = asyncio.run(follow())
+    first, second = [entry.entry_id for entry in stream.between("-", "+", 10)]
+    assert signal.startswith(f"id: {first}\nevent: signal\n")
+    assert end.startswith(
+        f'id: {first}\nevent: reauthenticate\ndata: {{"last":"{first}","why":"the credential has expired'
+    )
+    assert resumed.startswith(f"id: {second}\n")
+
+
+def test_a_stream_that_ends_before_its_first_event_has_an_id_to_resume_from(
+    stream: SignalStream, source: Callable[..., EventSource]
+) -> None:
+    before = stream.publish([event(1)], publisher="p", batch=1).entry_ids[0]
+    now = [0.0]
+
+    async def follow() -> list[str]:
+        messages = source(valid_until=60.0, clock=lambda: now[0]).messages()
+        assert [await anext(messages), await anext(messages)] == [b": connected\n\n", b": heartbeat\n\n"]
+        now[0] = 60.0
+        return [message async for piece in messages for message in without_comments(piece)]
+
+    assert asyncio.run(follow())[0].startswith(f"id: {before}\nevent: reauthenticate\n")
+
+
+def test_a_backlog_ends_with_the_credential_too(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    stream.publish([event(number) for number in range(501)], publisher="p", batch=1)
+    now = [0.0]
+
+    async def follow() -> list[str]:
+        messages = source("0-0", valid_until=60.0, clock=lambda: now[0]).messages()
+        await take(messages, 500)
+        now[0] = 60.0
+        return [message async for piece in messages for message in without_comments(piece)]
+
+    assert ["event: reauthenticate" in message for message in asyncio.run(follow())] == [True]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, redis_of: Any) -> None:
+    """Streams of the view check their credential at once."""
+    redis_of("throttling")
+    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
+    monkeypatch.setattr("signals_app.feed_view.EventSource", partial(EventSource, heartbeat_seconds=0.05))
+
+
+def ending(client: AsyncClient, happens: Callable[[], object], headers: dict[str, str] | None = None) -> list[str]:
+    """The messages of a stream during which something happens."""
+
+    async def follow() -> list[str]:
+        answer = await client.get("/api/signals/stream", headers=headers)
+        pieces = aiter(answer.streaming_content)
+        assert await anext(pieces) == b": connected\n\n"
+        await sync_to_async(happens)()
+        return [message async for piece in pieces for message in without_comments(piece)]
+
+    return asyncio.run(follow())
+
+
+@pytest.mark.parametrize("change", ["key revoked", "account disabled", "works in the admin now"])
+def test_a_stream_ends_when_its_key_would_be_refused(quick: None, reader: dict[str, str], change: str) -> None:
+    def happens() -> None:
+        if change == "key revoked":
+            apps.get_model("throttling", "APIKey").objects.update(revoked_at=timezone.now())
+        else:
+            User.objects.update(**{"is_active": False} if change == "account disabled" else {"is_staff": True})
+
+    assert ["event: reauthenticate" in message for message in ending(AsyncClient(), happens, reader)] == [True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stream_ends_when_its_session_does(quick: None, operator_client: Any) -> None:
+    client = AsyncClient()
+    client.cookies = operator_client.cookies
+    assert ["event: reauthenticate" in message for message in ending(client, operator_client.session.flush)] == [True]
+
+
+def test_a_database_that_fails_ends_no_stream(
+    quick: None, reader: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = []
+
+    def fail(*_: Any) -> None:
+        failures.append(1)
+        raise DatabaseError("locked")
+
+    async def follow() -> bytes:
+        answer = await AsyncClient().get("/api/signals/stream", headers=reader)
+        pieces = aiter(answer.streaming_content)
+        monkeypatch.setattr("signals_app.feed_view.FeedView.perform_authentication", fail)
+        while len(failures) < 2:
+            piece = await anext(pieces)
+        return bytes(piece)
+
+    assert asyncio.run(follow()) == b": heartbeat\n\n"

@@ -32,6 +32,11 @@ class VerifiedKey:
     expires_at: float | None
     scopes: frozenset[str] | None
 
+    @property
+    def valid_until(self) -> float | None:
+        """From then on the key is refused."""
+        return self.expires_at
+
 
 class APIKeys:
     """Checks keys by one indexed query, and remembers the good ones for ``refresh_seconds``: so long at most a revoked

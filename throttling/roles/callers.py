@@ -31,7 +31,7 @@ class Quota:
 class ClerkUser:
     """A caller with a checked token. It has no row in the user table and no permission of Django's.
 
-    DRF's ``request.auth`` is its identity; whoever serves it for long ends at ``request.auth.expires_at``.
+    DRF's ``request.auth`` is its identity; whoever serves it for long ends at ``request.auth.valid_until``.
     """
 
     identity: Identity

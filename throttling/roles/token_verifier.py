@@ -53,7 +53,7 @@ class TokenVerifier:
     def recall(self, token: str) -> ClerkUser | None:
         """The caller with a token that was checked before and is still good."""
         kept = self._remembered.get(digest(token))
-        if kept is None or self._clock() >= kept.caller.identity.expires_at + clerk_token.LEEWAY_SECONDS:
+        if kept is None or self._clock() >= kept.caller.identity.valid_until:
             return None
         if self._keys.find(kept.kid) is not kept.key:
             return None

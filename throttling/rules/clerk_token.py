@@ -65,6 +65,11 @@ class Identity:
     kind: TokenKind = TokenKind.SESSION
     scopes: frozenset[str] | None = None
 
+    @property
+    def valid_until(self) -> float:
+        """From then on the token is refused (Unix seconds)."""
+        return self.expires_at + LEEWAY_SECONDS
+
 
 def read_header(token: str) -> dict[str, Any]:
     """What ``token`` says of itself; ``kid`` names the key that it is signed with. Raises BadTokenError."""
