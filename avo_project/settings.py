@@ -167,6 +167,7 @@ SIGNALS: dict[str, Any] = {
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
     "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
     "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),
+    "DEAD_CAP": env.int("SIGNALS_DEAD_CAP", default=100_000),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.int("SIGNALS_FEED_CLIENTS", default=500),
 }

@@ -12,14 +12,15 @@ MAX_BLOCK_MS = 14_000
 @dataclass(frozen=True, slots=True)
 class SignalsConf:
     """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries,
-    ``external_groups`` are read by programs that do not send our heartbeat, ``feed_clients`` are the clients of the
-    live feed at a time, in each process."""
+    ``dead_cap`` dead letters; ``external_groups`` are read by programs that do not send our heartbeat,
+    ``feed_clients`` are the clients of the live feed at a time, in each process."""
 
     handler: str
     changes: str
     alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000
+    dead_cap: int = 100_000
     external_groups: Sequence[str] = ()
     feed_clients: int = 500
     heartbeat_ttl_ms: int = 4_000

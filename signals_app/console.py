@@ -47,7 +47,9 @@ def verdict(now: float) -> Verdict:
     figure, deaths = _figure(figures), _recent_deaths(figures.groups)
     if abandoned := [group for group in figures.groups if group.is_abandoned]:
         return Verdict(Level.RED, figure, _nobody_works(abandoned[0]))
-    if passed := limits_passed(figures, LagLimits(max_length=read_conf().hard_cap)):
+    conf = read_conf()
+    passed = limits_passed(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
+    if passed:
         return Verdict(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")
     if worst.oldest_seconds > _SLOW_SECONDS:
         return Verdict(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")

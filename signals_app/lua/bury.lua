@@ -1,12 +1,13 @@
--- Moves one entry that a consumer holds to the dead letters and acknowledges it.
+-- Moves one entry that a consumer holds to the dead letters and acknowledges it. Beyond the cap the oldest letters go.
 -- KEYS[1] stream   KEYS[2] stream of dead letters
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3] entry id   ARGV[4] reason   ARGV[5] number of deliveries
+-- ARGV[6] cap of the dead letters, kept to whole nodes of the stream (about 100 letters)
 -- The letter's own fields come last, so that a namesake among the entry's is told from them.
 -- An entry of more than 3,500 fields has the others in one more: dead_rest, a JSON array of field, value, ...
 -- Returns the id of the dead letter, or false when the consumer no longer holds the entry.
 -- Atomic: killed between the two, an entry would be lost or buried twice.
 local stream, dead = KEYS[1], KEYS[2]
-local group, consumer, id, reason, deliveries = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local group, consumer, id, reason, deliveries, cap = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local most_values = 7000  -- unpack() takes fewer than 8,000
 
 if #redis.call('XPENDING', stream, group, id, id, 1, consumer) == 0 then
@@ -30,6 +31,6 @@ if #rest > 0 then  -- cjson leaves bytes that are no text as they are, so nothin
   fields[#fields + 1] = cjson.encode(rest)
 end
 -- Added first: if memory is short, the add fails and the entry stays pending.
-local letter = redis.call('XADD', dead, '*', unpack(fields))
+local letter = redis.call('XADD', dead, 'MAXLEN', '~', cap, '*', unpack(fields))
 redis.call('XACK', stream, group, id)
 return letter

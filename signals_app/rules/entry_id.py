@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 MAX_PART = 2**64 - 1
 END = f"{MAX_PART}-0"
 """No entry will come after it: a group that stands here gets nothing new and holds no entry back."""
+LAST = f"{MAX_PART}-{MAX_PART}"
+"""The largest id there is: a stream that holds it can take no entry more."""
 _FIRST, _LAST = (0, 0), (MAX_PART, MAX_PART)
 
 _ENTRY_ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)

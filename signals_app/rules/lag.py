@@ -92,24 +92,28 @@ class UnaskedGroup(GroupFigures):
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """``added`` counts every entry there ever was, None where the server does not.""" ""
+    """``added`` counts every entry there ever was, None where the server does not. An ``is_exhausted`` stream holds
+    the last possible entry id: nothing can be added after it."""
 
     stream: str
     length: int
     groups: Sequence[GroupFigures]
     added: int | None = None
     dead_letters: int = 0
+    is_exhausted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LagLimits:
-    """None means no limit. ``max_length`` is the stream's hard cap. Raises ValueError for a limit that would never, or
-    always, be passed: a negative one, or no finite number."""
+    """None means no limit. ``max_length`` is the stream's hard cap, ``max_dead`` that of the dead letters, told from
+    four fifths of it on. Raises ValueError for a limit that would never, or always, be passed: a negative one, or no
+    finite number."""
 
     max_pending: int | None = 1_000
     max_lag: int | None = None
     max_age_seconds: float | None = None
     max_length: int | None = None
+    max_dead: int | None = None
 
     def __post_init__(self) -> None:
         named = {"--max-pending": self.max_pending, "--max-lag": self.max_lag, "--max-age": self.max_age_seconds}
@@ -118,7 +122,7 @@ class LagLimits:
                 check_range(name, limit, 0, _LARGEST_LIMIT)
 
 
-LimitName = Literal["length", "pending", "lag", "age"]
+LimitName = Literal["exhausted", "length", "dead", "pending", "lag", "age"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class PassedLimit:
     @property
     def is_refusal(self) -> bool:
         """Whether publishers are refused."""
-        return self.limit == "length"
+        return self.limit in ("exhausted", "length")
 
     @property
     def subject(self) -> tuple[str | None, str]:
@@ -154,9 +158,18 @@ def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit
 
 def _passed_by_stream(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
     passed = []
+    stream, dead = figures.stream, figures.dead_letters
+    if figures.is_exhausted:
+        sentence = f"{stream} holds the last possible entry id, publishers are refused"
+        passed.append(PassedLimit("exhausted", None, sentence))
     if limits.max_length is not None and figures.length >= limits.max_length:
-        sentence = f"{figures.stream} is full: {figures.length} entries, publishers are refused"
+        sentence = f"{stream} is full: {figures.length} entries, publishers are refused"
         passed.append(PassedLimit("length", None, sentence))
+    if limits.max_dead is not None and dead * 5 >= limits.max_dead * 4:
+        sentence = (
+            f"{dead} dead letters of at most {limits.max_dead}, then the oldest are deleted: see signal_dead_letters"
+        )
+        passed.append(PassedLimit("dead", None, sentence))
     return passed
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django_redis import get_redis_connection
+from redis.exceptions import ResponseError
 
 from avo_project.kept_connection import ask
 from avo_project.lua import read_lua
@@ -12,7 +13,7 @@ from signals_app import keys
 from signals_app.conf import read_conf
 from signals_app.rules.entry_id import is_nothing_after
 from signals_app.rules.escaped_text import escaped
-from signals_app.store.stream import StreamFullError
+from signals_app.store.stream import StreamExhaustedError, StreamFullError, is_exhausted
 
 _OWN = frozenset({b"dead_reason", b"dead_source_id", b"dead_deliveries", b"dead_at"})
 
@@ -46,7 +47,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """Nothing ever trims it: a letter goes when an operator redrives or removes it."""
+    """A letter goes when an operator redrives or removes it, or as the oldest of more than ``SIGNALS_DEAD_CAP``."""
 
     def __init__(self, client: Any, *, hard_cap: int) -> None:
         self._client = client
@@ -71,7 +72,12 @@ class DeadLetters:
         """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the
         letter is gone already, or has so many fields (``dead_rest``) that it never was an event. Raises
         StreamFullError."""
-        outcome: bytes = self._redrive(keys=[keys.LIVE, keys.DEAD], args=[letter_id, self._hard_cap])
+        try:
+            outcome: bytes = self._redrive(keys=[keys.LIVE, keys.DEAD], args=[letter_id, self._hard_cap])
+        except ResponseError as error:
+            if is_exhausted(error):
+                raise StreamExhaustedError from error
+            raise
         if outcome == b"full":
             raise StreamFullError(self._hard_cap, self._hard_cap)
         return None if outcome == b"gone" else outcome.decode()

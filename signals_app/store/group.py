@@ -46,17 +46,19 @@ def is_group_missing(error: Exception) -> bool:
 class ConsumerGroup:
     """One group; what is done by or to one consumer names it first. Names are ``escaped`` where they are no text."""
 
-    def __init__(self, client: Any, name: str, *, heartbeat_ttl_ms: int) -> None:
+    def __init__(self, client: Any, name: str, *, heartbeat_ttl_ms: int, dead_cap: int = 100_000) -> None:
         self.name = name
         self._raw_name = unescaped(name)
         self._client = client
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
+        self._dead_cap = dead_cap
         self._forget = client.register_script(read_lua("signals_app", "forget_group"))
         self._scripts = {verb: client.register_script(read_lua("signals_app", verb)) for verb in _VERBS}
 
     @classmethod
     def connect(cls, name: str) -> Self:
-        return cls(get_redis_connection(keys.REDIS_ALIAS), name, heartbeat_ttl_ms=read_conf().heartbeat_ttl_ms)
+        client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
+        return cls(client, name, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, dead_cap=conf.dead_cap)
 
     def take_name(self, names: Sequence[str], token: str) -> str:
         """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
@@ -130,8 +132,9 @@ class ConsumerGroup:
         return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count)]
 
     def bury(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
-        """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held."""
-        letter = self._run("bury", consumer, entry_id, reason, deliveries, second_key=keys.DEAD)
+        """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held. The oldest dead
+        letters beyond ``dead_cap`` are deleted."""
+        letter = self._run("bury", consumer, entry_id, reason, deliveries, self._dead_cap, second_key=keys.DEAD)
         return letter is not None
 
     def hand_back(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:

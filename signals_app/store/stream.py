@@ -33,6 +33,18 @@ class StreamFullError(Exception):
         self.room = max(0, hard_cap - length)
 
 
+class StreamExhaustedError(StreamFullError):
+    """The stream holds the last possible entry id, so that nothing can be added after it."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            f"{keys.LIVE} holds the last possible entry id, so nothing can be added. "
+            'See "Publishers refused" in docs/operations.md.',
+        )
+        self.room = 0
+
+
 class MarkMovedError(Exception):
     """Another process has published under the same mark; ``mark`` is what is in place now."""
 
@@ -90,7 +102,12 @@ class SignalStream:
             fields = event.as_fields()
             arguments.append(len(fields))
             arguments += fields
-        outcome, length, *rest = run(self._client, self._publish, (keys.LIVE, key), arguments)
+        try:
+            outcome, length, *rest = run(self._client, self._publish, (keys.LIVE, key), arguments)
+        except ResponseError as error:
+            if is_exhausted(error):
+                raise StreamExhaustedError from error
+            raise
         if outcome == b"full":
             raise StreamFullError(length, self._hard_cap)
         if outcome == b"moved":
@@ -165,6 +182,11 @@ class SignalStream:
             Entry(row_id.decode(), dict(zip(flat[0::2], flat[1::2], strict=True)))
             for row_id, flat in (streams[0][1] if streams else ())
         ]
+
+
+def is_exhausted(error: ResponseError) -> bool:
+    """Whether a script's XADD failed because no entry id is left."""
+    return "exhausted the last possible ID" in str(error)
 
 
 def _entries(rows: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:

@@ -8,7 +8,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from signals_app import keys
-from signals_app.rules.entry_id import age_seconds, order
+from signals_app.rules.entry_id import LAST, age_seconds, order
 from signals_app.rules.lag import ConsumerFigures, GroupFigures, GroupKind, StreamFigures, group_kind
 from signals_app.rules.members import Members
 
@@ -28,6 +28,10 @@ class StreamState:
     now_ms: int
     dead_letters: int
     external: Collection[str]
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.newest == LAST
 
     def kind(self, group: str, consumers: Sequence[ConsumerFigures]) -> GroupKind:
         return group_kind(group, consumers, members=self.members, external=self.external)
@@ -104,6 +108,7 @@ def stream_figures(state: StreamState, groups: Sequence[GroupFigures]) -> Stream
         groups=groups,
         added=state.added,
         dead_letters=state.dead_letters,
+        is_exhausted=state.is_exhausted,
     )
 
 

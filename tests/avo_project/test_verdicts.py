@@ -10,6 +10,7 @@ from avo_project.console.role_console import Level, Verdict, consoles
 from avo_project.console.sampler import Sampler
 from outreach.models import Inbox, Touch
 from regime.store.state_cache import StateCache
+from signals_app.rules.entry_id import LAST
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.regime.states import a_state
@@ -134,6 +135,13 @@ class TestSignals:
         group.read("one", count=2_000, block_ms=0)
         told = verdict("signals")
         assert (told.level, told.why) == (Level.AMBER, "full: 1001 pending, 1000 at most.")
+
+    def test_a_stream_without_a_free_id_is_red(self, redis_of: Any) -> None:
+        redis = redis_of("signals")
+        redis.xgroup_create("signals:live", "apex-group", id="$", mkstream=True)
+        redis.xadd("signals:live", {"signal_id": "x"}, id=LAST)
+        redis.xgroup_setid("signals:live", "apex-group", LAST)
+        assert verdict("signals").level is Level.RED
 
 
 class TestOutreach:

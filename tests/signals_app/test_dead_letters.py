@@ -121,3 +121,18 @@ def test_what_is_no_text_can_be_shown(letters: DeadLetters, redis_client: Any) -
     shown = letters.newest_first(1)[0].as_json()
     assert shown["fields"] == {"\\xff": "\x00" * 80}
     assert shown["dead_deliveries"] == 0
+
+
+def test_beyond_the_cap_the_oldest_letters_go(redis_client: Any, group: ConsumerGroup) -> None:
+    capped = ConsumerGroup(redis_client, group.name, heartbeat_ttl_ms=60_000, dead_cap=100)
+    with redis_client.pipeline(transaction=False) as pipeline:
+        for number in range(1, 401):
+            pipeline.xadd(keys.DEAD, fields(number), id=f"{number}-0")
+        pipeline.execute()
+    entry_id = redis_client.xadd(keys.LIVE, fields(401)).decode()
+    group.read("one", count=1, block_ms=0)
+    assert capped.bury("one", entry_id, reason="rejected", deliveries=1)
+    kept = redis_client.xrange(keys.DEAD)
+    assert 100 <= len(kept) < 300
+    assert kept[0][0] > b"1-0"
+    assert kept[-1][1][b"dead_source_id"].decode() == entry_id

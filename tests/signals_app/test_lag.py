@@ -166,5 +166,9 @@ def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
 
 
 def test_limits_of_the_stream_itself_are_told_without_a_group() -> None:
-    [passed] = limits_passed(StreamFigures("signals:live", 9, ()), LagLimits(max_length=9))
-    assert (passed.limit, passed.group, passed.is_refusal) == ("length", None, True)
+    full = StreamFigures("signals:live", 9, (), dead_letters=80, is_exhausted=True)
+    passed = limits_passed(full, LagLimits(max_length=9, max_dead=100))
+    assert [(one.limit, one.group, one.is_refusal) for one in passed] == [
+        ("exhausted", None, True), ("length", None, True), ("dead", None, False),
+    ]  # fmt: skip
+    assert limits_passed(StreamFigures("signals:live", 9, (), dead_letters=79), LagLimits(max_dead=100)) == []

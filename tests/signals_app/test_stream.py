@@ -1,10 +1,15 @@
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from signals_app import keys
+from signals_app.rules.entry_id import LAST
+from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
+from signals_app.store.stream import MarkMovedError, SignalStream, StreamExhaustedError, StreamFullError
 from tests.signals_app.conftest import event, fields
 
 
@@ -129,3 +134,30 @@ def test_groups_are_named_whatever_their_bytes_are(
 ) -> None:
     redis_client.xgroup_create(keys.LIVE, b"\xff\xfe", id="0")
     assert sorted(stream.groups()) == [("\\xff\\xfe", "0-0"), ("apex-group", "0-0")]
+
+
+def test_a_stream_without_a_free_id_is_named_and_can_be_repaired(
+    redis_client: Any, stream: SignalStream, group: ConsumerGroup
+) -> None:
+    [kept] = stream.publish([event(1)], publisher="p", batch=1).entry_ids
+    redis_client.xadd(keys.LIVE, fields(2), id=LAST)
+    letter_id = redis_client.xadd(keys.DEAD, fields(3) | {"dead_reason": "x"})
+    assert len(group.read("one", count=10, block_ms=0)) == 2
+    with pytest.raises(StreamExhaustedError, match="Publishers refused") as exhausted:
+        stream.publish([event(4)], publisher="p", batch=2)
+    assert exhausted.value.room == 0
+    with pytest.raises(StreamExhaustedError):
+        DeadLetters(redis_client, hard_cap=100).redrive(letter_id.decode())
+    with pytest.raises(CommandError, match="holds the last possible entry id, publishers are refused"):
+        call_command("signal_lag", stdout=StringIO())
+
+    for command in (
+        f"XDEL signals:live {LAST}",
+        f"XSETID signals:live {LAST} ENTRIESADDED 2 MAXDELETEDID {kept}",
+        f"XSETID signals:live {kept}",
+        f"XGROUP SETID signals:live apex-group {kept}",
+    ):
+        redis_client.execute_command(*command.split())
+    stream.publish([event(4)], publisher="p", batch=2)
+    assert numbers(stream) == [1, 4]
+    assert len(group.read("one", count=10, block_ms=0)) == 1

@@ -24,7 +24,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
         try:
-            limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], read_conf().hard_cap)
+            conf = read_conf()
+            named = (options["max_pending"], options["max_lag"], options["max_age"])
+            limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)
             with failures_told(REDIS_ALIAS, "How far the groups are behind is not known."):
                 figures, passed = inspection.passed(limits)
         except ValueError as error:

@@ -22,7 +22,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         conf = read_conf()
         try:
-            limits = LagLimits(options["max_pending"], options["max_lag"], options["max_age"], conf.hard_cap)
+            named = (options["max_pending"], options["max_lag"], options["max_age"])
+            limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)
         except ValueError as error:
             raise CommandError(str(error)) from error
         url = options["url"] or conf.alert_url
