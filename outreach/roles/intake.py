@@ -1,6 +1,5 @@
 """How touches come in: checked, written to the ledger, pushed to their lanes once that is committed."""
 
-import codecs
 import itertools
 import logging
 import secrets
@@ -14,6 +13,7 @@ import orjson
 from django.db import transaction
 from django.db.models import Q
 
+from avo_project.lib.ndjson import numbered_lines
 from avo_project.store_failures import REDIS_FAILURES
 from outreach.models import Inbox, Touch
 from outreach.roles.inbox_names import InboxNames
@@ -177,7 +177,7 @@ class BadLine:
 def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLine], None]) -> Counter[str]:
     """Takes NDJSON in, ``BATCH`` lines a transaction; counts ``queued``, ``repeated``, ``suppressed``, ``rejected``."""
     counts: Counter[str] = Counter()
-    numbered = ((number, line) for number, line in enumerate(_without_mark(lines), 1) if line.strip())
+    numbered = numbered_lines(lines)
     while chunk := list(itertools.islice(numbered, BATCH)):
         drafts = dict(_checked(chunk, report))
         counts["rejected"] += len(chunk) - len(drafts)
@@ -186,13 +186,6 @@ def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLi
                 report(BadLine(number, KeyReusedError()))
             counts[_count_as(accepted)] += 1
     return counts
-
-
-def _without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Some programs begin a file in UTF-8 with a byte order mark, which is no part of the first line."""
-    rest = iter(lines)
-    yield next(rest, b"").removeprefix(codecs.BOM_UTF8)
-    yield from rest
 
 
 def _checked(

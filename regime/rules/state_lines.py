@@ -1,8 +1,8 @@
 """Reads states from NDJSON as they come; a bad line is told and skipped."""
 
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 
+from avo_project.lib.ndjson import numbered_lines
 from regime.rules.state import RegimeState
 from regime.rules.state_line import BadLineError, state_of_line
 
@@ -20,12 +20,9 @@ class StateLines:
         self.bad = 0
 
     def __iter__(self) -> Iterator[RegimeState]:
-        for number, line in enumerate(self._lines, start=1):
-            text = line.removeprefix(BOM_UTF8) if number == 1 else line
-            if not text.strip():
-                continue
+        for number, line in numbered_lines(self._lines):
             try:
-                yield state_of_line(text, self._clock())
+                yield state_of_line(line, self._clock())
             except BadLineError as error:
                 self.bad += 1
                 self._on_bad(number, str(error))

@@ -1,15 +1,13 @@
 """Events as lines of NDJSON, the form in which people and other programs hand them to ``publish_signals``."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
+from avo_project.lib.ndjson import numbered_lines
 from signals_app.roles.publisher import Publisher
 from signals_app.rules.event import MAX_BYTES, OWN_FIELDS, BadEventError, Event, parse_fields
 from signals_app.rules.json_members import json_members
@@ -18,16 +16,6 @@ _READ_BYTES = 1 << 20
 
 Lines = Iterable[Sequence[bytes]]
 """Lines as they come: those that are there already, in one go."""
-
-
-@contextmanager
-def open_lines(name: str) -> Iterator[Lines]:
-    """The file's lines, or those of standard input for ``-``. Raises OSError."""
-    if name == "-":
-        yield lines_as_they_come(sys.stdin.buffer)
-    else:
-        with Path(name).open("rb") as file:
-            yield lines_as_they_come(file)
 
 
 def lines_as_they_come(file: BinaryIO) -> Iterator[Sequence[bytes]]:
@@ -94,6 +82,7 @@ class SignalFile:
                 self.published += len(entry_ids)
                 for _ in entry_ids:
                     self._taken.popleft()
+            self._read += len(lines)
 
     @property
     def next_line(self) -> int | None:
@@ -106,17 +95,14 @@ class SignalFile:
         return f"{self.published} were published before.{rest}"
 
     def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
-        for line in lines:
-            self._read += 1
-            if not line.strip():
-                continue
+        for number, line in numbered_lines(lines, self._read + 1):
             try:
                 event = parse_line(line)
             except BadEventError as bad:
                 self.bad += 1
-                self._on_bad_line(f"line {self._read}: {bad}")
+                self._on_bad_line(f"line {number}: {bad}")
             else:
-                self._taken.append(self._read)
+                self._taken.append(number)
                 yield event if event.published_at_ms is not None else self._stamped(event)
 
     def _stamped(self, event: Event) -> Event:

@@ -1,4 +1,3 @@
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -8,7 +7,7 @@ import orjson
 import pytest
 
 from signals_app.roles.publisher import Publisher
-from signals_app.roles.signal_file import SignalFile, lines_as_they_come, open_lines, parse_line
+from signals_app.roles.signal_file import SignalFile, lines_as_they_come, parse_line
 from signals_app.rules.event import BadEventError
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields, no_pause
@@ -68,12 +67,6 @@ def test_good_lines_are_published_and_bad_ones_reported_by_number(stream: Signal
     newest, oldest = stream.newest_first(before=None, count=10)
     assert newest.fields[b"published_at"] == b"17"
     assert oldest.fields[b"published_at"] == b"2500"
-
-
-def test_a_dash_means_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
-    with open_lines("-") as lines:
-        assert [line for some in lines for line in some] == [b"1", b"2", b""]
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 import sys
 import time
 from argparse import ArgumentParser
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from avo_project.lib.ndjson import UnreadableError, open_source
 from avo_project.store_failures import failures_told
 from regime.keys import REDIS_ALIAS
 from regime.roles.cycle import Cycle
 from regime.roles.progress import Progress
 from regime.rules.state_lines import StateLines
+
+_ADVICE = "What is written stays; run it again with all states once Redis answers."
 
 
 class Command(BaseCommand):
@@ -24,19 +26,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         try:
-            source = _opened(file)
-        except OSError as error:
-            raise CommandError(f"cannot read {file}: {error.strerror}") from error
-        with source as stream, Progress("states", sys.stderr) as progress:
-            lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
-            with failures_told(REDIS_ALIAS, "What is written stays; run it again with all states once Redis answers."):
-                report = Cycle.connect(time.time).write(lines, progress.advance)
+            with open_source(file) as stream, Progress("states", sys.stderr) as progress:
+                lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
+                with failures_told(REDIS_ALIAS, _ADVICE):
+                    report = Cycle.connect(time.time).write(lines, progress.advance)
+        except UnreadableError as error:
+            raise CommandError(str(error)) from None
         if warning := report.warning():
             self.stderr.write(warning)
         self.stdout.write(f"{report.summary()} bad_lines={lines.bad} {progress.summary()}")
         if lines.bad:
             raise SystemExit(1)
-
-
-def _opened(file: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb")  # noqa: PTH123

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from avo_project.lib.ndjson import UnreadableError, open_source
 from avo_project.store_failures import REDIS_FAILURES, told
 from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.publisher import Publisher
-from signals_app.roles.signal_file import SignalFile, open_lines
+from signals_app.roles.signal_file import SignalFile, lines_as_they_come
 from signals_app.store.stream import StreamFullError
 
 
@@ -19,11 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         try:
-            with open_lines(file) as lines:
-                signals = SignalFile(lines, on_bad_line=self.stderr.write)
+            with open_source(file) as source:
+                signals = SignalFile(lines_as_they_come(source), on_bad_line=self.stderr.write)
                 signals.publish(Publisher.connect(time.sleep))
-        except OSError as error:
-            raise CommandError(f"cannot read {file}: {error.strerror}") from error
+        except UnreadableError as error:
+            raise CommandError(str(error)) from None
         except StreamFullError as full:
             raise CommandError(f"{full} {signals.so_far}") from full
         except REDIS_FAILURES as failure:
