@@ -20,8 +20,9 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """``count`` deliveries at most a read, which blocks up to ``block_ms``; entries of the dead are claimed once
-    they are idle for ``claim_idle_ms``; after a reconnect not before ``grace_seconds``, so that the others can beat."""
+    """``count`` deliveries at most a read, which blocks up to ``block_ms``; entries of the dead are claimed, and those
+    that another client assigned to this consumer taken up, once they are idle for ``claim_idle_ms``; after a reconnect
+    not before ``grace_seconds``, so that the others can beat."""
 
     count: int
     block_ms: int
@@ -44,8 +45,9 @@ class DeliverySource:
         self.reclaimed = 0
         self._scan_held()
 
-    def _scan_held(self) -> None:
+    def _scan_held(self, min_idle_ms: int = 0) -> None:
         self._held_after: str | None = "0-0"
+        self._held_min_idle_ms = min_idle_ms
 
     def start_over(self, now: float, *, keeps_waiting: bool) -> None:
         """After a lost connection (entries may have been delivered without our hearing of it) or a new name."""
@@ -103,12 +105,17 @@ class DeliverySource:
             self._take_up_held(self._held_after)
         elif now >= self._claim_at and not self._owed:
             self._claim(now)
+            self._scan_held(self._intake.claim_idle_ms)
+            self._take_up_held("0-0")
 
     def _take_up_held(self, after: str) -> None:
-        held = self._group.held_by(self._member.name, after=after, count=_PAGE)
+        """Nothing is in hand here: a batch has ended, or was put back, before anything else is taken."""
+        held = self._group.held_by(self._member.name, after=after, count=_PAGE, min_idle_ms=self._held_min_idle_ms)
         self._held_after = held[-1] if len(held) == _PAGE else None
-        waiting = {entry_id for _, entry_id in self._waiting}
-        found = [entry_id for entry_id in held if entry_id not in waiting]
+        known = {*self._owed, *(entry_id for _, entry_id in self._waiting)}
+        found = [entry_id for entry_id in held if entry_id not in known]
+        if found and self._held_min_idle_ms:
+            logger.warning("%s takes up %d entries that another client gave it", self._member.name, len(found))
         self._owed.extend(found)
         self.reclaimed += len(found)
 

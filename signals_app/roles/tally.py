@@ -11,7 +11,7 @@ _COUNTERS = [_EVENTS.labels(outcome) for outcome in ("executed", "duplicate", "d
 @dataclass(slots=True)
 class Tally:
     """``consumed`` entries are finished: ``executed``, ``duplicates`` or ``dead``. ``reclaimed`` ones came from an
-    earlier life of this consumer or from a dead one."""
+    earlier life of this consumer, from a dead one, or from another client that assigned them to it."""
 
     executed: int = 0
     duplicates: int = 0

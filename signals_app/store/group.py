@@ -105,10 +105,11 @@ class ConsumerGroup:
         acknowledged: int = self._client.xack(keys.LIVE, self._raw_name, *entry_ids)
         return acknowledged
 
-    def held_by(self, consumer: str, *, after: str, count: int) -> list[str]:
-        """Ids pending for the consumer, from the first one after the id ``after``."""
+    def held_by(self, consumer: str, *, after: str, count: int, min_idle_ms: int = 0) -> list[str]:
+        """Ids pending for the consumer and idle for so long, from the first one after the id ``after``."""
+        name, idle = unescaped(consumer), min_idle_ms or None
         rows = self._client.xpending_range(
-            keys.LIVE, self._raw_name, f"({after}", "+", count, consumername=unescaped(consumer)
+            keys.LIVE, self._raw_name, f"({after}", "+", count, consumername=name, idle=idle
         )
         return [row["message_id"].decode() for row in rows]
 

@@ -146,6 +146,40 @@ def test_what_the_dead_held_is_claimed_and_handled_one_by_one(
     assert str(one.consumer.tally) == "consumed=3 executed=3 duplicates=0 dead=0 reclaimed=3"
 
 
+@pytest.mark.parametrize("how", ["claimed for it", "read under its name"])
+def test_what_another_client_assigns_to_a_live_consumer_is_handled(
+    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler, how: str
+) -> None:
+    one = crew("one", claim_idle_ms=60_000)
+    one.drain()
+    (entry_id,) = add(redis_client, 1)
+    if how == "claimed for it":
+        group.read("tool", count=1, block_ms=0)
+        redis_client.xclaim(keys.LIVE, group.name, "one", 0, [entry_id])
+    else:
+        redis_client.xreadgroup(group.name, "one", {keys.LIVE: ">"})
+    one.clock.advance(2)
+    one.step()
+    assert handler.handled == [], "the other client may be about to handle it"
+    redis_client.xclaim(keys.LIVE, group.name, "one", 0, [entry_id], idle=61_000, justid=True)
+    one.drain()
+    assert handler.handled == [1]
+    assert one.consumer.tally.reclaimed == 1
+    assert group.pending() == 0
+
+
+def test_what_waits_for_another_try_is_not_taken_up_before_its_time(
+    redis_client: Any, crew: Build, handler: RecordingHandler
+) -> None:
+    add(redis_client, 1)
+    handler.fails = lambda event: RetryLaterError(after_seconds=90)
+    one = crew()
+    for _ in range(80):
+        one.step()
+        one.clock.advance(1)
+    assert handler.handled == [1]
+
+
 def test_what_the_living_hold_is_left_to_them(
     redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
 ) -> None:

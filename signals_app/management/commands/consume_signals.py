@@ -23,7 +23,11 @@ class Command(BaseCommand):
         parser.add_argument("--count", type=int, default=10, help="entries a read")
         parser.add_argument("--block-ms", type=int, default=1_000, help="how long a read waits, 100 at least")
         parser.add_argument(
-            "--claim-idle-ms", type=int, default=30_000, help="when a dead consumer's entries are claimed"
+            "--claim-idle-ms",
+            type=int,
+            default=30_000,
+            help="idle time after which entries of an expired consumer are claimed, and entries that another client "
+            "assigned to this one are handled (default: 30000)",
         )
         parser.add_argument("--max-deliveries", type=int, default=5, help="more, and an entry goes to the dead letters")
         parser.add_argument("--handler", default="", metavar="dotted.path", help="default: the one of the settings")
