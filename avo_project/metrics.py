@@ -27,6 +27,25 @@ from avo_project.redis_roles import ROLES
 
 logger = logging.getLogger(__name__)
 
+_PROXY_FIELDS = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cdn-loop",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-amzn-trace-id",
+        "max-forwards",
+    }
+)
+
 LiveSource = Callable[[], Iterable[Metric]]
 _live_sources: dict[str, LiveSource] = {}
 
@@ -64,7 +83,7 @@ def _read(source: LiveSource) -> tuple[list[Metric], str]:
 
 @only_safe_methods
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """``GET /metrics``, for callers on the loopback interface or with the bearer token in METRICS_TOKEN."""
+    """``GET /metrics``, for programs on this host or with the bearer token in METRICS_TOKEN."""
     if not _may_read(request):
         return problem_response(403, "Metrics require a bearer token.")
     registry = CollectorRegistry()
@@ -103,13 +122,27 @@ def has_metrics_token(request: HttpRequest) -> bool:
 def _may_read(request: HttpRequest) -> bool:
     if has_metrics_token(request):
         return True
-    # A forwarded request comes from a proxy on this host, not from this host.
-    return "X-Forwarded-For" not in request.headers and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+    return _is_local(request)
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """Whether a program on this host asks, and not a proxy on this host for somebody else.
+
+    nginx with a plain ``proxy_pass`` (before 1.29.7) adds no field and names itself as the host: its HTTP/1.0 tells.
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    if peer and not _is_loopback(peer):  # no address: a unix socket, whose permissions decide who calls
+        return False
+    if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return False
+    if any(name in _PROXY_FIELDS or name.startswith("x-forwarded-") for name in map(str.lower, request.headers)):
+        return False
+    host = request.META.get("HTTP_HOST", "")
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
 
 
 def _is_loopback(address: str) -> bool:
-    if not address:  # a unix socket: its permissions decide who calls
-        return True
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -31,6 +31,7 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 THREADS = 8
 MAX_WAITING = 1_000
 MAX_WAIT_SECONDS = 10.0
+_PROTOCOLS = {"1": "HTTP/1.0", "1.0": "HTTP/1.0"}  # Granian says 1
 _LIVENESS = "/livez"  # says that the process answers, so it must not wait behind requests that wait for something else
 
 
@@ -193,7 +194,7 @@ def environ_of(scope: Scope, body: bytes) -> Environ:
         "REMOTE_ADDR": (scope.get("client") or ("", 0))[0],
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or 80),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_PROTOCOL": _PROTOCOLS.get(scope["http_version"], "HTTP/1.1"),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": io.BytesIO(body),

@@ -81,6 +81,12 @@ def test_an_environ_is_that_of_pep_3333() -> None:
     assert (environ["HTTP_HOST"], environ["HTTP_X_LATIN"]) == ("localhost", "\u00e9")
 
 
+@pytest.mark.parametrize(("version", "protocol"), [("1", "HTTP/1.0"), ("1.0", "HTTP/1.0"), ("1.1", "HTTP/1.1")])
+def test_the_protocol_is_named_as_in_cgi(version: str, protocol: str) -> None:
+    """Granian says 1 for 1.0."""
+    assert environ_of(HTTP | {"http_version": version}, b"")["SERVER_PROTOCOL"] == protocol
+
+
 def test_a_caller_on_a_unix_socket_has_no_address() -> None:
     environ = environ_of(HTTP | {"client": None, "server": None}, b"")
     assert (environ["REMOTE_ADDR"], environ["SERVER_NAME"]) == ("", "localhost")

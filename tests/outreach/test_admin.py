@@ -84,7 +84,7 @@ def test_the_other_pages_open(operator_client: Any, inbox: Inbox) -> None:
 
 def test_metrics_show_the_queue(client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
     queue_up(2)
-    page = client.get("/metrics").content.decode()
+    page = client.get("/metrics", HTTP_HOST="localhost").content.decode()
     assert 'avo_outreach_touches{status="queued"} 2.0' in page
     assert "avo_outreach_lanes_due 1.0" in page
 

@@ -42,7 +42,7 @@ def test_groups_whose_names_are_no_text_are_told_apart(redis_client: Any, group:
 def test_they_are_on_the_metrics_page(redis_client: Any, group: ConsumerGroup, db: None) -> None:
     from django.test import Client
 
-    page = Client().get("/metrics").content.decode()
+    page = Client().get("/metrics", HTTP_HOST="localhost").content.decode()
     assert 'avo_signals_pending{group="apex-group"} 0.0' in page
 
 
