@@ -37,6 +37,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "avo_project.request_id.RequestIdMiddleware",
+    "avo_project.response_headers.ResponseHeadersMiddleware",
     "avo_project.request_metrics.RequestMetricsMiddleware",
     "avo_project.request_limits.RequestLimitsMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # answers a preflight before it is charged

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from avo_project import health, metrics
 from avo_project.console.explain_view import ExplainView
@@ -19,7 +19,7 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(throttle_classes=[], metadata_class=None), name="schema"),
     path(
         "api/docs",
-        SpectacularSwaggerView.as_view(
+        SpectacularSwaggerSplitView.as_view(
             url_name="schema", template_name="api_docs.html", throttle_classes=[], metadata_class=None
         ),
     ),

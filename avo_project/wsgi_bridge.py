@@ -176,7 +176,7 @@ def problem_answer(status: int, detail: str) -> Answer:
     """An error made here. The connection ends with it, for what the client sent was not read."""
     body = dump_json(problem_body(status, detail))
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    headers.append((b"connection", b"close"))
+    headers += [(b"connection", b"close"), (b"cache-control", b"private, no-store")]
     if status == 503:
         headers.append((b"retry-after", b"1"))
     return status, headers, body

@@ -28,4 +28,4 @@ class Limits(APIView):
         receipt: Receipt = request.META[RECEIPT]
         quota, outcome = receipt.quota, receipt.outcome
         body = {"subject": quota.subject, "tier": quota.tier, "why": quota.why, "exact": outcome.exact}
-        return Response({**body, "policies": standings(outcome)}, headers={"Cache-Control": "no-store"})
+        return Response({**body, "policies": standings(outcome)})

@@ -42,4 +42,4 @@ class ExplainView(APIView):
             raise serializers.ValidationError({"of": [str(error)]}) from None
         if not found.answers and not found.silent:
             raise Problem(404, "nothing-known", f"Nobody knows {found.of!r}. Ask for {WHAT_TO_ASK}.")
-        return Response(asdict(found), headers={"Cache-Control": "no-store"})
+        return Response(asdict(found))

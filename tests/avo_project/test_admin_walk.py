@@ -22,6 +22,7 @@ from outreach.roles.suppression import unsubscribe_token
 from regime.models import MacroObservation, MacroSeries
 from signals_app.models import Execution
 from signals_app.store.group import ConsumerGroup
+from tests.avo_project.test_response_headers import check_page
 from tests.signals_app.conftest import fields
 from throttling.models import PlanChange, TierOverride
 
@@ -256,3 +257,21 @@ def test_with_the_permission_they_are_seen(operator_client: Client, everything: 
     assert "secret body" in change
     assert RECIPIENT in operator_client.get("/admin/outreach/suppression/").content.decode()
     assert everything["token"] not in operator_client.get("/admin/authtoken/tokenproxy/").content.decode()
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "staff", "operator"])
+def test_every_answer_of_the_admin_has_a_policy(
+    kind: str, everything: dict[str, str], operator: Any, django_user_model: Any
+) -> None:
+    client = Client(enforce_csrf_checks=True)
+    if kind != "anonymous":
+        staff = django_user_model.objects.create_user("new", is_staff=True)
+        client.force_login(operator if kind == "operator" else staff)
+    seen = set()
+    for path in [path for path in [*admin_paths(), "/admin/nowhere/", "/admin"] if path not in OWN_ACCOUNT]:
+        for method in ("get", "post"):
+            answer = getattr(client, method)(path)
+            check_page(answer)
+            assert "Cache-Control" in answer
+            seen.add(answer.status_code)
+    assert seen >= ({302, 403, 404} if kind == "anonymous" else {200, 403, 404})
