@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.module_loading import import_string
 
+from avo_project.console.any_lookup import AnyLookupAdmin
 from avo_project.console.explaining import WHAT_TO_ASK, Explanation, explain
 from avo_project.console.home import strip, visible_roles
 from avo_project.console.live_panels import live_answer
@@ -24,6 +25,13 @@ class ConsoleSite(AdminSite):
     site_header = "Avo"
     index_title = "How the system stands"
     index_template = "admin/console_home.html"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Every page takes any lookup, those that Django and other packages register too."""
+        page = admin_class or AnyLookupAdmin
+        if not issubclass(page, AnyLookupAdmin):
+            page = type(page.__name__, (page, AnyLookupAdmin), {"__module__": page.__module__})
+        super().register(model_or_iterable, page, **options)
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         ours = [

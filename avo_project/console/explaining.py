@@ -29,6 +29,8 @@ def explain(of: str, may: May) -> Explanation:
     of = of.strip()
     if not of or len(of) > LONGEST:
         raise ValueError(f"Ask for {WHAT_TO_ASK}.")
+    if not of.isprintable():  # nothing of ours is named so
+        return Explanation(of, (), ())
     answers: list[Answer] = []
     silent: list[str] = []
     for console in consoles():
