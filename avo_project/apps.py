@@ -23,7 +23,7 @@ class AvoProjectConfig(AppConfig):
             redis_servers,
             transport_checks,
         )
-        from avo_project.embedded_database import migrate_on_first_connection
+        from avo_project.embedded_database import limit_lock_waits, migrate_on_first_connection
         from avo_project.environment import command_name
         from avo_project.metrics import register_live_source, serve_process_counters
         from avo_project.redis_client.circuit import count_from_zero
@@ -32,6 +32,8 @@ class AvoProjectConfig(AppConfig):
 
         start_tracing(os.environ, command_name(sys.argv))
         connection_created.connect(migrate_on_first_connection)
+        if settings.SERVES_REQUESTS:
+            connection_created.connect(limit_lock_waits)
         register_live_source("redis", redis_servers.live_metrics)
         for role in ROLES:
             count_from_zero(role.alias)

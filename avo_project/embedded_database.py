@@ -31,6 +31,13 @@ def migrate_on_first_connection(sender: Any, connection: BaseDatabaseWrapper, **
         _fill(connection)
 
 
+def limit_lock_waits(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Receiver of ``connection_created`` where requests are served. By a statement: poolers refuse the start option."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {round(settings.LOCK_WAIT_SECONDS * 1000)}")
+
+
 def _is_empty(connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('django_migrations') IS NULL")

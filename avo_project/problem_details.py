@@ -1,6 +1,7 @@
 """RFC 9457 problem details: the one shape of every error body outside the admin."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
@@ -10,11 +11,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from avo_project.json_bytes import JSONBytesRenderer, dump_json
+from avo_project.store_failures import REDIS_FAILURES, is_of_the_database
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -84,12 +86,20 @@ def _as_api_exception(error: Exception) -> Exception:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
-    if isinstance(error, RedisError):  # away, busy, full, read-only, without a primary, or it refuses this user
+    return _store_problem(error) or error
+
+
+def _store_problem(error: BaseException | None) -> Problem | None:
+    """503 for what a store cannot do now, on its own account: it is away, busy, full, locked, broken or read-only."""
+    if isinstance(error, REDIS_FAILURES):
         logger.error("answered with 503: %s", error, exc_info=error if isinstance(error, ResponseError) else None)
-        return Problem(
-            503, "redis-unavailable", "The data store cannot do this now. Try again.", headers={"Retry-After": "5"}
-        )
-    return error
+        problem_type, detail = "redis-unavailable", "The data store cannot do this now. Try again."
+    elif is_of_the_database(error):
+        logger.error("answered with 503: the database failed: %s", error, exc_info=error)
+        problem_type, detail = "database-unavailable", "The database cannot do this now. Try again."
+    else:
+        return None
+    return Problem(503, problem_type, detail, headers={"Retry-After": "5"})
 
 
 def _body(error: exceptions.APIException) -> dict[str, Any]:
@@ -163,9 +173,21 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Django calls it where it caught the exception, be it of a view or of a middleware."""
+    if problem := _store_problem(sys.exc_info()[1]):
+        return _page_of(problem) if _wants_page(request) else _response_of(problem)
     if _wants_page(request):
         return defaults.server_error(request)
     return problem_response(500, "An error on our side. It was logged.")
+
+
+def _response_of(problem: Problem) -> HttpResponse:
+    return problem_response(problem.status_code, str(problem.detail), problem.problem_type, problem.headers)
+
+
+def _page_of(problem: Problem) -> HttpResponse:
+    words = {"title": f"{HTTPStatus(problem.status_code).phrase} ({problem.status_code})", "details": problem.detail}
+    return HttpResponse(defaults.ERROR_PAGE_TEMPLATE % words, status=problem.status_code, headers=problem.headers)
 
 
 def _wants_page(request: HttpRequest) -> bool:

@@ -70,15 +70,18 @@ TEMPLATES = [
 ]
 
 SERVES_REQUESTS = environment.serves_requests()
+LOCK_WAIT_SECONDS = 1.5  # how long a request waits for another writer; a command waits longer
 DATABASES: dict[str, Any] = {"default": env.database(default=DATA_DIR / "db.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": LOCK_WAIT_SECONDS if SERVES_REQUESTS else 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
     DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+    if SERVES_REQUESTS:
+        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 try:

@@ -1,16 +1,30 @@
-"""What a command says when a Redis or the database is away: one line that tells whose it is and what to do."""
+"""Which failures are a store's, and what a command says of them: one line that tells whose it is and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import CommandError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from django.db import Error as DatabaseFailure
+from django.db.transaction import TransactionManagementError
 from redis.exceptions import RedisClusterException, RedisError
 
 from avo_project.redaction import redacted
 
 REDIS_FAILURES = (RedisError, RedisClusterException)  # the second is none of the first
 STORE_FAILURES = (*REDIS_FAILURES, DatabaseFailure)
+_OF_THE_DATABASE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
+
+
+def is_of_the_database(error: BaseException | None) -> bool:
+    """Whether the database is at fault (gone, full, locked, broken, not migrated) and not what it was asked.
+
+    A missing table is a programming error to PostgreSQL and an operational one to SQLite, which calls a broken
+    file by the plain base class. Django's own errors of these classes are the caller's.
+    """
+    if isinstance(error, TransactionManagementError):
+        return False
+    return isinstance(error, _OF_THE_DATABASE) or (type(error) is DatabaseError and error.__cause__ is not None)
 
 
 def told(failure: Exception, role: str) -> str:

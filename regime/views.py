@@ -2,11 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
-from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -91,8 +88,7 @@ class MacroView(APIView):
     def get(self, request: Request) -> HttpResponse:
         """The newest value of every macro series, beside the one before it."""
         no_params(request.query_params)
-        with _database_failure_told():
-            body = connected_macro().newest_of_all(time.time())
+        body = connected_macro().newest_of_all(time.time())
         return answer(request, macro_answers().answer(None, body), _macro_cache_control())
 
 
@@ -101,22 +97,11 @@ class MacroSeriesView(APIView):
     def get(self, request: Request, series_id: str) -> HttpResponse:
         """The observations of one macro series, now or as known on an earlier day."""
         period = period_of(request.query_params)
-        with _database_failure_told():  # asked about no name that cannot be: PostgreSQL stumbles over NUL
-            body = connected_macro().series(series_id, period, time.time()) if is_series_id(series_id) else None
+        # Asked about no name that cannot be: PostgreSQL stumbles over NUL.
+        body = connected_macro().series(series_id, period, time.time()) if is_series_id(series_id) else None
         if body is None:
             raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
         return answer(request, macro_answers().answer((series_id, period), body), _macro_cache_control())
-
-
-@contextmanager
-def _database_failure_told() -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as failure:
-        logger.exception("macro data cannot be read")
-        raise Problem(
-            503, "database-unavailable", "The database does not answer. Try again.", headers={"Retry-After": "5"}
-        ) from failure
 
 
 def _macro_cache_control() -> str:

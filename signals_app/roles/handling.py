@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from django.db import Error as DjangoError
 from django.utils.module_loading import import_string
 
-from signals_app.roles.database_failure import drop_broken_connections, is_of_the_database
+from avo_project.store_failures import is_of_the_database
+from signals_app.roles.database_failure import drop_broken_connections
 from signals_app.rules.delivery import Bury, DeliverAgain, retry_after_seconds
 from signals_app.rules.event import Event
 

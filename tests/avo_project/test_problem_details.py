@@ -1,15 +1,37 @@
 """Every error outside the admin is problem+json."""
 
+import sqlite3
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.exception import convert_exception_to_response
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
+from django.db.transaction import TransactionManagementError
 from django.http import Http404
-from redis.exceptions import MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rest_framework import exceptions
 
 from avo_project.problem_details import Problem, csrf_failure, exception_handler, server_error
+
+BROKEN_FILE = DatabaseError("file is not a database")
+BROKEN_FILE.__cause__ = sqlite3.DatabaseError("file is not a database")
 
 
 def body_of(error: Exception) -> dict[str, Any]:
@@ -47,6 +69,14 @@ def test_field_errors_are_listed_by_field() -> None:
         (ResponseError("BUSY Redis is busy running a script."), 503),
         (MasterDownError("Link with MASTER is down"), 503),
         (NoPermissionError("this user has no permissions"), 503),
+        (RedisClusterException("no slot is covered"), 503),
+        (OperationalError("database is locked"), 503),
+        (OperationalError("database or disk is full"), 503),
+        (OperationalError("canceling statement due to lock timeout"), 503),
+        (InterfaceError("connection already closed"), 503),
+        (InternalError("cannot execute UPDATE in a read-only transaction"), 503),
+        (ProgrammingError('relation "outreach_touch" does not exist'), 503),
+        (BROKEN_FILE, 503),
     ],
 )
 def test_the_usual_errors_have_the_shape_too(error: Exception, status: int) -> None:
@@ -57,8 +87,24 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     assert body_of(exceptions.Throttled(wait=12))["headers"]["Retry-After"] == "12"
 
 
-def test_a_bug_is_left_to_django() -> None:
-    assert exception_handler(KeyError("bug"), {}) is None
+@pytest.mark.parametrize(
+    "error", [KeyError("bug"), IntegrityError("twice"), DataError("too long"), TransactionManagementError("our own")]
+)
+def test_a_bug_is_left_to_django(error: Exception) -> None:
+    assert exception_handler(error, {}) is None
+
+
+@pytest.mark.parametrize("path", ["/u/token", "/admin/", "/nowhere"])
+@pytest.mark.parametrize("error", [OperationalError("database is locked"), RedisTimeoutError("late"), KeyError("bug")])
+def test_a_store_that_fails_outside_of_the_api_is_503_too(rf: Any, path: str, error: Exception) -> None:
+    def view(request: Any) -> Any:
+        raise error
+
+    answer = convert_exception_to_response(view)(rf.get(path))
+    is_bug = isinstance(error, KeyError)
+    assert (answer.status_code, answer.get("Retry-After")) == ((500, None) if is_bug else (503, "5"))
+    assert answer["Content-Type"].startswith("text/html" if path == "/admin/" else "application/problem+json")
+    assert str(error).encode() not in answer.content
 
 
 @pytest.mark.django_db
