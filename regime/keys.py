@@ -49,8 +49,9 @@ MACRO_GENERATION = "avo:{macro}:generation"
 
 
 def macro_answer(name: str) -> str:
-    """String with expiry: one ready-made macro answer behind a line that says how old it is. Role ``default``."""
-    return "avo:{macro}:answer:" + name
+    """String with expiry: one ready-made macro answer behind a line that says how old it is, of format 2: another
+    format gets the next number. Role ``default``."""
+    return "avo:{macro}:answer:2:" + name
 
 
 def macro_lease(name: str) -> str:

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from regime.conf import RegimeConf, regime_conf
 from regime.roles.collection_build import CollectionBuild
-from regime.rules.packing import PackingError
 from regime.rules.universe import DatedUniverse
 from regime.store.collection_store import CollectionStore, Valid
 
@@ -101,7 +100,7 @@ class Collection:
     def _load_ahead(self) -> None:
         try:
             self._newest, self._checked_at = self._load(self._store.valid().version, waits=True), self._monotonic()
-        except (RedisError, PackingError) as failure:
+        except RedisError as failure:
             logger.warning("the collection is not loaded ahead of the requests for it: %s", failure)
 
     def _start_build(self, seen: Valid, now: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from regime.roles.collection_build import CollectionBuild
 from regime.rules.columns import Columns, are_current, columns_of, merged, no_columns, old_data, score_matrix
 from regime.rules.data_through import OLD_DAYS
-from regime.rules.ledger import after_cycle
+from regime.rules.ledger import Ledger, after_cycle, no_ledger
 from regime.rules.state import RegimeState
 from regime.store.collection_store import CollectionStore, Pointer
 from regime.store.put_script import PutOutcome
@@ -82,17 +82,24 @@ class Cycle:
         while True:  # another try only when another cycle or build was swapped in meanwhile
             pointer = self._store.pointer()
             now = self._clock()
-            columns = merged([self._current(pointer, now), written])
-            ledger = after_cycle(self._store.load_ledger(pointer.ledger), written, pointer.cycle + 1)
+            held = self._held(pointer, now)
+            # Nothing to add to: what foreign writers wrote must not be missing.
+            columns = merged([self._build.build(now)[0] if held is None else held, written])
+            before = self._store.load_ledger(pointer.ledger) or _ledger_of(held, pointer.cycle)
+            ledger = after_cycle(before, written, pointer.cycle + 1)
             ended = self._store.end_cycle(columns, ledger, pointer, now, states)
             if ended is not None:
                 return ended
 
-    def _current(self, pointer: Pointer, now: float) -> Columns:
+    def _held(self, pointer: Pointer, now: float) -> Columns | None:
         held = self._store.load(pointer.collection, in_steps=True) if pointer.collection else None
-        if held is None:  # nothing to add to: what foreign writers wrote must not be missing
-            return self._build.build(now)[0]
-        return held.columns.take(are_current(held.columns.stamps, now))
+        return None if held is None else held.columns.take(are_current(held.columns.stamps, now))
+
+
+def _ledger_of(held: Columns | None, cycle: int) -> Ledger:
+    """The ledger of ``cycle`` from the collection that it left, where it is lost or of another format: or every symbol
+    would have changed."""
+    return no_ledger() if held is None or not cycle else after_cycle(no_ledger(), held, cycle)
 
 
 class _Rows:  # the states of a cycle so far, as columns

@@ -42,7 +42,11 @@ class Macro:
         history = self._answer(_name(series_id), now, lambda: _history(series_id))
         read_from, read = self._read.get((series_id, period), (b"", None))
         if read_from is not history:
-            read = _series(series_id, orjson.loads(history), period)
+            try:
+                read = _series(series_id, orjson.loads(history), period)
+            except (ValueError, TypeError) as error:
+                logger.warning("the kept history of %s cannot be read and is made anew: %s", series_id, error)
+                read = _series(series_id, orjson.loads(_history(series_id)), period)
             while len(self._read) >= _REMEMBERED:
                 self._read.pop(next(iter(self._read)), None)
             self._read[series_id, period] = history, read

@@ -39,6 +39,8 @@ class Transitions:
         if not pointer.cycle:
             return "", []
         ledger = self._store.load_ledger(pointer.ledger)
+        if ledger is None:
+            return pointer.cycle_id, []
         since = self._store.mark_derived(timeframe, pointer.cycle)
         now = self._clock()
         held = self._store.load(pointer.collection, in_steps=True)

@@ -1,4 +1,4 @@
-"""Columns as a few compressed byte strings, for Redis."""
+"""Columns and ledger as a few compressed byte strings, for Redis."""
 
 import math
 from collections.abc import Mapping
@@ -10,30 +10,67 @@ import zstandard
 from numpy.typing import NDArray
 
 from regime.rules.columns import Columns
+from regime.rules.ledger import Ledger
 from regime.rules.state import FIELDS, TIMEFRAMES
 
 _LEVEL = 1  # the scores hardly shrink, and loading must be fast
 
 
+# What changes a format gets the next number, so that another version of the program takes it for missing.
+_COLLECTION_FORMAT = 2
+_LEDGER_FORMAT = 1
+_UNNUMBERED = b"1"  # as all were before they had a number
+
+# The kind of element of each array. All are (n,) but for those by timeframe, which are (8, n).
+_COLUMN_KINDS = {"symbols": "S", "stamps": "f8", "dominants": "u1", "through": "S"}
+_LEDGER_KINDS = {"symbols": "S", "newest": "u1", "before": "u1", "cycles": "u4"}
+_BY_TIMEFRAME = {"dominants", "newest", "before"}
+
+
 class PackingError(ValueError):
-    """Bytes that are no packed columns: another format, or a part is missing."""
+    """Bytes that cannot be read: another format, or a part that is missing or broken."""
 
 
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
-    """Each array compressed under its name, and under ``shapes`` how to read them back."""
+def pack_ledger(ledger: Ledger) -> dict[str, bytes]:
+    return _pack({name: getattr(ledger, name) for name in Ledger.__slots__}, _LEDGER_FORMAT)
+
+
+def unpack_ledger(packed: Mapping[bytes, bytes]) -> Ledger:
+    """Raises PackingError."""
+    return Ledger(**_checked(_unpack(packed, _LEDGER_FORMAT), _LEDGER_KINDS))
+
+
+def _pack(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, bytes]:
+    """Each array compressed under its name, under ``shapes`` how to read them back, and the number of the format."""
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
     shapes = {name: [array.dtype.str, *array.shape] for name, array in arrays.items()}
     packed = {name: compressor.compress(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
-    return {"shapes": orjson.dumps(shapes), **packed}
+    return {"format": b"%d" % number, "shapes": orjson.dumps(shapes), **packed}
 
 
-def unpack_arrays(packed: Mapping[bytes, bytes]) -> dict[str, NDArray[Any]]:
-    """The arrays that ``pack_arrays`` packed, read-only. Raises PackingError."""
+def _unpack(packed: Mapping[bytes, bytes], number: int) -> dict[str, NDArray[Any]]:
+    """The arrays that ``_pack`` packed, read-only. Raises PackingError."""
+    given = packed.get(b"format", _UNNUMBERED)
+    if given != b"%d" % number:
+        raise PackingError(f"format {given[:20]!r} instead of {number}")
     try:
         shapes = orjson.loads(packed[b"shapes"])
         return {name: _unpacked(packed[name.encode()], *shape) for name, shape in shapes.items()}
-    except (KeyError, ValueError, zstandard.ZstdError) as error:
-        raise PackingError(f"these are no packed columns: {error!r}") from error
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, zstandard.ZstdError) as error:
+        raise PackingError(f"a part is missing or broken: {error!r}") from error
+
+
+def _checked(arrays: dict[str, NDArray[Any]], kinds: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    """``arrays``, if they are those of ``kinds`` and of one length."""
+    found = {name: arrays[name] for name in kinds if name in arrays}
+    if len(found) < len(kinds):
+        raise PackingError(f"it lacks {' '.join(kinds.keys() - found.keys())}")
+    count = len(found["symbols"])
+    for name, array in found.items():
+        shape = (len(TIMEFRAMES), count) if name in _BY_TIMEFRAME else (count,)
+        if array.shape != shape or not array.dtype.str[1:].startswith(kinds[name]):
+            raise PackingError(f"{name} is {array.dtype} {array.shape} instead of {kinds[name]} {shape}")
+    return found
 
 
 def _unpacked(blob: bytes, kind: str, *shape: int) -> NDArray[Any]:
@@ -47,16 +84,17 @@ def pack_columns(columns: Columns) -> dict[str, bytes]:
     per_timeframe = np.split(columns.scores, len(TIMEFRAMES))
     scores = {f"scores:{timeframe}": part for timeframe, part in zip(TIMEFRAMES, per_timeframe, strict=True)}
     whole = {name: getattr(columns, name) for name in Columns.__slots__ if name != "scores"}
-    return pack_arrays({**whole, **scores})
+    return _pack({**whole, **scores}, _COLLECTION_FORMAT)
 
 
 def unpack_columns(packed: Mapping[bytes, bytes]) -> Columns:
     """Raises PackingError."""
-    arrays = unpack_arrays(packed)
+    arrays = _unpack(packed, _COLLECTION_FORMAT)
+    whole = _checked(arrays, _COLUMN_KINDS)
     try:
-        scores = np.empty((len(FIELDS), len(arrays["symbols"])), dtype=np.uint16)
+        scores = np.empty((len(FIELDS), len(whole["symbols"])), dtype=np.uint16)
         for place, timeframe in enumerate(TIMEFRAMES):
             scores[place * 5 : place * 5 + 5] = arrays[f"scores:{timeframe}"]
-        return Columns(arrays["symbols"], arrays["stamps"], scores, arrays["dominants"], arrays["through"])
     except (KeyError, ValueError) as error:
-        raise PackingError(f"these are no packed columns: {error!r}") from error
+        raise PackingError(f"scores are missing or broken: {error!r}") from error
+    return Columns(scores=scores, **whole)

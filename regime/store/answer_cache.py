@@ -1,5 +1,6 @@
 """Ready-made macro answers in Redis, so that one process makes what all of them serve."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +11,8 @@ from avo_project.kept_connection import Argument, run
 from avo_project.lua import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
+
+logger = logging.getLogger(__name__)
 
 _REMEMBERED = 64
 _LEASE_MS = 5_000  # also how long after a failure nobody else tries
@@ -59,7 +62,9 @@ class AnswerCache:
         held = self._held.get(name)
         kept, generation, must_make = self._taken(name, now, held)
         if kept:
-            held = self._remembered(name, _parsed(kept))
+            held = _parsed(kept)
+            if held is not None:
+                self._remember(name, held)
         return Taken(None if kept is None else held, generation, bool(must_make))
 
     def _taken(self, name: str, now: float, held: KeptAnswer | None) -> list[Any]:
@@ -68,11 +73,10 @@ class AnswerCache:
         taken: list[Any] = run(self._client, self._take, names, arguments)
         return taken
 
-    def _remembered(self, name: str, answer: KeptAnswer) -> KeptAnswer:
+    def _remember(self, name: str, answer: KeptAnswer) -> None:
         while len(self._held) >= _REMEMBERED:
             self._held.pop(next(iter(self._held)), None)
         self._held[name] = answer
-        return answer
 
     def put(self, name: str, answer: KeptAnswer) -> None:
         life_seconds = self._conf.macro_fresh_seconds + self._conf.macro_stale_seconds
@@ -87,7 +91,12 @@ def _head(answer: KeptAnswer) -> bytes:
     return orjson.dumps([answer.made_at, answer.generation]) + b"\n"
 
 
-def _parsed(kept: bytes) -> KeptAnswer:
+def _parsed(kept: bytes) -> KeptAnswer | None:
+    """None for what is no answer: it counts as missing."""
     head, _, body = kept.partition(b"\n")
-    made_at, generation = orjson.loads(head)
+    try:
+        made_at, generation = orjson.loads(head)
+    except (ValueError, TypeError) as error:
+        logger.warning("a kept macro answer cannot be read and counts as missing: %s", error)
+        return None
     return KeptAnswer(body, made_at, generation)

@@ -1,5 +1,6 @@
 """The packed collection and the ledger in Redis: kept by version, swapped in behind one pointer."""
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ from regime import keys
 from regime.conf import RegimeConf, regime_conf
 from regime.rules.columns import Columns, newest_data, old_data
 from regime.rules.freshness import LIFE_SECONDS
-from regime.rules.ledger import Ledger, no_ledger
-from regime.rules.packing import pack_arrays, pack_columns, unpack_arrays, unpack_columns
+from regime.rules.ledger import Ledger
+from regime.rules.packing import PackingError, pack_columns, pack_ledger, unpack_columns, unpack_ledger
+
+logger = logging.getLogger(__name__)
 
 _COLLECTION_LIFE_SECONDS = LIFE_SECONDS + 3600  # by then no state in it is current
 
@@ -75,12 +78,12 @@ class CollectionStore:
     def pointer(self) -> Pointer:
         held = self._client.hgetall(keys.POINTER)
         found = {name: held[name.encode()] for name in Pointer.__slots__ if name.encode() in held}
-        return Pointer(**{name: _READERS[name](value) for name, value in found.items()})
+        return Pointer(**{name: _read(name, value) for name, value in found.items()})
 
     def valid(self) -> Valid:
         """Which version is valid now, in one command."""
         version, built_at = self._client.hmget(keys.POINTER, "collection", "built_at")
-        return Valid((version or b"").decode(), float(built_at or 0))
+        return Valid((version or b"").decode(), _read("built_at", built_at or b"0"))
 
     def lease(self) -> bool:
         """Takes the lease to build a collection; False when another holds it. Give it back with ``release``."""
@@ -92,23 +95,31 @@ class CollectionStore:
         self._release(keys=[keys.BUILD_LEASE], args=[self._token])
 
     def load(self, version: str, in_steps: bool = False) -> StoredCollection | None:
-        """A version, None when it has expired. Raises PackingError on what is no collection.
+        """A version, None when it has expired or cannot be read: then it is to be built anew.
 
         ``in_steps`` takes a command for each value: all in one hold the server up for 9 ms, which only a request needs,
         for it may send few.
         """
         name = keys.collection(version)
         packed = self._values(name) if in_steps else self._client.hgetall(name)
-        return StoredCollection(float(packed[b"built_at"]), unpack_columns(packed)) if packed else None
+        try:
+            return StoredCollection(float(packed[b"built_at"]), unpack_columns(packed)) if packed else None
+        except (KeyError, ValueError) as error:  # PackingError too
+            logger.warning("collection %s cannot be read and counts as missing: %s", version, error)
+            return None
 
     def _values(self, name: str) -> dict[bytes, bytes]:
         values = {field: self._client.hget(name, field) for field in self._client.hkeys(name)}
         return {} if None in values.values() else values  # it has expired meanwhile
 
-    def load_ledger(self, version: str) -> Ledger:
-        """The ledger of a version; an empty one when there is none."""
+    def load_ledger(self, version: str) -> Ledger | None:
+        """The ledger of a version, None when there is none or it cannot be read."""
         packed = self._client.hgetall(keys.ledger(version)) if version else None
-        return Ledger(**unpack_arrays(packed)) if packed else no_ledger()
+        try:
+            return unpack_ledger(packed) if packed else None
+        except PackingError as error:
+            logger.warning("ledger %s cannot be read and counts as missing: %s", version, error)
+            return None
 
     def publish(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
         """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid."""
@@ -125,11 +136,10 @@ class CollectionStore:
         self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
     ) -> Pointer | None:
         """Publishes collection and ledger of a cycle that wrote ``states`` states, together. None as in ``publish``."""
-        packed = pack_arrays({name: getattr(ledger, name) for name in Ledger.__slots__})
         new = replace(
             made_from,
             collection=self._stored_columns(columns, ended_at),
-            ledger=self._stored(keys.ledger, packed, self._conf.ledger_life_seconds),
+            ledger=self._stored(keys.ledger, pack_ledger(ledger), self._conf.ledger_life_seconds),
             cycle=made_from.cycle + 1,
             cycle_id=f"{made_from.cycle + 1}-{self._new_token()}",
             cycle_ended_at=ended_at,
@@ -188,6 +198,14 @@ def _told_of(columns: Columns, built_at: float) -> dict[str, Any]:
         "old_data": old_data(columns, built_at),
         "newest_data": newest_data(columns).decode(),
     }
+
+
+def _read(name: str, value: bytes) -> Any:
+    """A field of the pointer; as if it were not there when it is no number."""
+    try:
+        return _READERS[name](value)
+    except ValueError:
+        return getattr(Pointer(), name)
 
 
 _READERS: dict[str, Callable[[bytes], Any]] = {

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from regime.rules.columns import (
     score_matrix,
 )
 from regime.rules.ledger import after_cycle, changed_symbols, no_ledger
-from regime.rules.packing import PackingError, pack_columns, unpack_columns
+from regime.rules.packing import PackingError, pack_columns, pack_ledger, unpack_columns, unpack_ledger
 from regime.rules.state import RegimeState, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 
@@ -69,12 +70,45 @@ def test_packed_columns_come_back() -> None:
         assert same_states(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
 
 
-@pytest.mark.parametrize("harm", [{b"shapes": b"{"}, {b"stamps": b"junk"}, {b"scores:1w": None}, {b"shapes": b"{}"}])
+SHAPES = orjson.dumps({"symbols": ["|S1", 2], "stamps": ["<f8", 1], "dominants": ["|u1", 8, 1], "through": ["|S1", 1]})
+HARMS: list[dict[bytes, bytes | None]] = [
+    {b"shapes": b"{"},
+    {b"shapes": b"{}"},
+    {b"shapes": b"[]"},
+    {b"shapes": b'{"symbols":5}'},
+    {b"shapes": b'{"symbols":["|S9",-1]}'},
+    {b"shapes": b'{"symbols":["what",1]}'},
+    {b"shapes": b'{"symbols":["|S9",99999999999999999999]}'},
+    {b"shapes": SHAPES},
+    {b"stamps": b"junk"},
+    {b"stamps": b""},
+    {b"scores:1w": None},
+    {b"through": None},
+    {b"format": None},
+    {b"format": b"3"},
+    {b"format": b"junk"},
+]
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_bytes_that_are_no_columns_are_told(harm: dict[bytes, bytes | None]) -> None:
     packed: dict[bytes, bytes] = {k.encode(): v for k, v in pack_columns(columns([a_state()])).items()}
     harmed = {name: blob for name, blob in (packed | harm).items() if blob is not None}
     with pytest.raises(PackingError):
         unpack_columns(harmed)
+
+
+def test_a_ledger_from_before_formats_had_numbers_is_read() -> None:
+    ledger = after_cycle(no_ledger(), columns([a_state("A"), a_state("B")]), 1)
+    packed = {name.encode(): blob for name, blob in pack_ledger(ledger).items() if name != "format"}
+    assert unpack_ledger(packed).symbols.tolist() == [b"A", b"B"]
+    for harm in (
+        {b"format": b"2"},
+        {b"newest": b"junk"},
+        {b"shapes": packed[b"shapes"].replace(b"cycles", b"circles")},
+    ):
+        with pytest.raises(PackingError):
+            unpack_ledger(packed | harm)
 
 
 def test_positions_of_known_and_unknown_symbols() -> None:

@@ -21,7 +21,7 @@ from regime.store.answer_cache import AnswerCache
 from tests.doubles import DownRedis
 from tests.regime.states import NOW
 from tests.regime.test_views import problem
-from tests.regime.web_process import fresh_web_process
+from tests.regime.web_process import forget, fresh_web_process
 
 SAMPLE = Path("regime/sample_data/us_macro_vintages.csv.gz")
 
@@ -186,6 +186,22 @@ def test_a_cache_that_is_away_keeps_no_row_out(
     assert "300 s" in told.err
 
 
+@pytest.mark.parametrize("broken", [b"oops", b"[1]\n{}", b"HEAD[[5]]", b"HEAD[[", b"", b"\xff"])
+def test_a_kept_answer_that_cannot_be_read_is_made_anew(
+    client: Client, redis_of: Any, tmp_path: Path, broken: bytes
+) -> None:
+    load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
+    wanted = [client.get(path).json() for path in ("/api/macro", "/api/macro/X")]
+    redis = redis_of("default")
+    head = b"[%d,%d]\n" % (time.time(), int(redis.get("avo:{macro}:generation")))
+    kept = redis.keys("avo:{macro}:answer:*:series:*" if broken.startswith(b"HEAD") else "avo:{macro}:answer:*")
+    for key in kept:
+        redis.set(key, broken.replace(b"HEAD", head))
+    assert kept
+    forget()
+    assert [client.get(path).json() for path in ("/api/macro", "/api/macro/X")] == wanted
+
+
 def test_without_data_the_list_is_empty(client: Client) -> None:
     assert client.get("/api/macro?vintage=2016-01-01").status_code == 400
     assert client.get("/api/macro").json() == {"count": 0, "results": []}
@@ -259,7 +275,7 @@ def test_a_database_that_fails_is_bridged_by_the_kept_answer(
     AnswerCache.connect().outdate()
     monkeypatch.setattr(macro, "_newest_of_all", fail)
     assert client.get("/api/macro").json()["count"] == 1
-    assert redis_of("default").ttl("avo:{macro}:answer:newest") <= 300 + RegimeConf().macro_stale_seconds
+    assert redis_of("default").ttl("avo:{macro}:answer:2:newest") <= 300 + RegimeConf().macro_stale_seconds
 
 
 def test_without_a_kept_answer_a_failing_database_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
