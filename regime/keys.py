@@ -12,7 +12,7 @@ STATE_PATTERN = "argus:regime:*"
 
 
 def state_key(symbol: str) -> str:
-    """Hash: the state of one symbol, at most 24 h to live. Other programs write it too (CONTRACT.md, section 4)."""
+    """Hash: the state of one symbol, at most 24 h to live. Other programs write it too (docs/keys.md)."""
     return _STATE_PREFIX + symbol
 
 

@@ -33,7 +33,7 @@ class Judgement:
 
 
 def judge(state: StoredState, now: float) -> Judgement:
-    """The age of ``state`` at ``now`` (Unix seconds) and what follows from it (CONTRACT.md, section 4)."""
+    """The age of ``state`` at ``now`` (Unix seconds) and what follows from it (docs/keys.md)."""
     computed_at = known_computed_at(state.computed_at, state.expires_at, state.backfilled_at)
     if computed_at is None:
         return Judgement(Freshness.UNKNOWN_AGE)

@@ -57,9 +57,3 @@ def test_every_command_of_the_apps_is_documented() -> None:
     ours = {name for name, app in get_commands().items() if app in APPS}
     documents = " ".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     assert {name for name in ours if f"`{name}" not in documents} == set()
-
-
-def test_every_file_that_a_document_links_to_is_there() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
-        assert [link for link in links if not (document.parent / link).exists()] == [], document.name

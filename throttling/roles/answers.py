@@ -17,14 +17,14 @@ def fields(outcome: Outcome) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def policy_field(policies: tuple[Policy, ...]) -> str:
-    """For example ``"minute";q=60;w=60, "day";q=5000;w=86400`` (section 3 of the draft)."""
+    """For example ``"minute";q=60;w=60, "day";q=5000;w=86400`` (draft 11, section 3)."""
     return ", ".join(
         f'"{policy.name}";q={policy.limit};w={policy.window_seconds}' for policy in policies if not policy.shadow
     )
 
 
 def limit_field(outcome: Outcome) -> str:
-    """For example ``"minute";r=37;t=12``: 37 units for the next 12 s, then more (section 4 of the draft)."""
+    """For example ``"minute";r=37;t=12``: 37 units for the next 12 s, then more (draft 11, section 4)."""
     return ", ".join(
         f'"{policy.name}";r={left};t={reset_seconds(policy, standing.frees_ms, standing.used)}'
         for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
@@ -38,7 +38,7 @@ def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
 
 
 def refusal(receipt: Receipt) -> Problem:
-    """429 for a refused request, with the extension member that section 5.1 of the draft names."""
+    """429 for a refused request, with the extension member of draft 11, section 5.1."""
     outcome = receipt.outcome
     names = [policy.name for policy in outcome.passed() if not policy.shadow]
     limits = policy_field(outcome.hit.policies)
