@@ -20,7 +20,7 @@ MADE_LATER = ("var/", "deploy/.env", "users.acl", "all.json")
 """What the project or its reader writes."""
 OTHERS = {
     "ValkeyServer", "OpenTelemetry", "GitHub", "ErrorDetail", "WatchError",
-    "pg_restore", "SCHED_BATCH", "SCHED_IDLE", "SO_REUSEPORT", "REQUEST_ID",
+    "pg_restore", "SCHED_BATCH", "SCHED_IDLE", "SO_REUSEPORT", "UNIX_EPOCH", "REQUEST_ID",
     "--host", "--build-arg", "--scale", "--user", "--askpass",
 }  # fmt: skip
 """Names of other programs, and of what a reader puts in."""
@@ -42,7 +42,7 @@ def test_files_and_folders_of_a_page_are_there(page: str) -> None:
     for text, _ in references.inline_code(page):
         if text in MADE_LATER or text.startswith("/"):
             continue
-        is_path = FILE.fullmatch(text) or re.fullmatch(r"[\w<>.]+(?:/[\w<>.]*)+", text)
+        is_path = FILE.fullmatch(text) or re.fullmatch(r"[a-z<.][\w<>.]*(?:/[\w<>.]*)+", text)
         if is_path and not (is_file(text, page) or is_folder(text)):
             missing.append(text)
     assert missing == []
@@ -65,7 +65,11 @@ def is_known(name: str) -> bool:
 
 @pages
 def test_dotted_names_of_a_page_lead_somewhere(page: str) -> None:
-    names = [text for text, _ in references.inline_code(page) if re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text)]
+    names = [
+        text
+        for text, _ in references.inline_code(page)
+        if re.fullmatch(r"(?:[a-z_]|[A-Z][a-z])\w*(?:\.[A-Za-z_]\w*)+", text)
+    ]
     assert [name for name in names if not (is_file(name) or is_defined(name) or is_foreign(name))] == []
 
 

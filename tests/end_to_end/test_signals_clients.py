@@ -6,11 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from avo_project.embedded_redis import EmbeddedServer
+from tests.avo_project.keys_page import example, execution_of_the_signal, run_example, scores_served, socket
 from tests.end_to_end.system import data_folder, environment_for, manage
 from tests.signals_app.conftest import fields
 
@@ -106,6 +108,15 @@ def test_a_node_producer_and_a_node_consumer_in_a_group_of_its_own(folder: Path,
         "apex-group": (0, 0),
         "node-group": (0, 0),
     }
+
+
+@pytest.mark.django_db
+def test_the_example_for_node_in_the_keys_page(client: Any, redis_of: Any, node_modules: Path) -> None:
+    (node_modules / "example.js").write_text(example("js"))
+    run_example("node", str(node_modules / "example.js"), REDIS_URL=socket())
+    assert scores_served(client, "ETH/USDT") == {"calm:1w": 0.5, "bull:1mo": 0.25, "bear:1mo": 0.6021}
+    made = execution_of_the_signal()
+    assert (made.symbol, made.direction, made.confidence) == ("ETH/USDT", "short", 0.6021)
 
 
 def test_rubbish_ends_in_the_dead_letters_and_the_consumer_goes_on(folder: Path) -> None:
