@@ -128,6 +128,8 @@ def test_presets_and_warm_up(redis_of: Any) -> None:
 
 
 def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
+    assert run("outreach_forecast") == "No touches are queued."
+    assert run("outreach_forecast", "--json") == ""
     run("set_inbox", "anna@example.com", "--pause")
     source = tmp_path / "touches.ndjson"
     source.write_text("\n".join(json.dumps(touch_data(number)) for number in range(3)))

@@ -28,7 +28,9 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="the web server's port, for the addresses printed")
+        parser.add_argument(
+            "--port", type=int, help="port of the web server that is about to start: print its addresses"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         Sampler.of().step(time.monotonic())  # charts begin before the first event
@@ -40,7 +42,8 @@ class Command(BaseCommand):
         self._step("signals for what changed", lambda: call_command("derive_signals"))
         self._step("inboxes and touches", self._fill_outreach)
         self._step("the operator's account", _make_operator)
-        self._say_where(options["port"])
+        if options["port"]:
+            self._say_where(options["port"])
 
     def _step(self, what: str, load: Callable[[], object]) -> None:
         self.stdout.write(f"Loading {what} …")

@@ -23,6 +23,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with failures_told(REDIS_ALIAS, "Run it again once it answers."):
             found = list(outlooks(QueueView.connect(), options["days"]))
+        if not (found or options["json"]):
+            self.stdout.write("No touches are queued.")
         for outlook in found:
             self.stdout.write(json.dumps(as_json(outlook)) if options["json"] else as_line(outlook))
 

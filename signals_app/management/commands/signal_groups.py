@@ -28,8 +28,15 @@ class Command(BaseCommand):
     def _forget(self, group: str, yes: bool) -> None:
         try:
             self.stdout.write(describe_forgetting(group))
-            if not yes and input("Forget it? [y/N] ").strip().lower() != "y":
-                raise CommandError("Nothing was changed.")
+            if not (yes or _is_confirmed()):
+                raise CommandError("Nothing was changed. Answer y, or give --yes.")
             self.stdout.write(forget_group(group))
         except (OperationRefusedError, NameTakenError) as error:
             raise CommandError(str(error)) from error
+
+
+def _is_confirmed() -> bool:
+    try:
+        return input("Forget it? [y/N] ").strip().lower() == "y"
+    except EOFError:  # nobody is there to answer
+        return False
