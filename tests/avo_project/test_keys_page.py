@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,16 +167,53 @@ def test_every_reason_of_the_dead_letters_has_its_row() -> None:
     assert listed == codes_in_code()
 
 
+@contextmanager
+def user_of_the_page(redis: Any) -> Iterator[None]:
+    _, name, *rules = example("acl").replace("#SHA256", ">secret").split()
+    redis.execute_command("ACL", "SETUSER", name, *rules)
+    try:
+        yield
+    finally:
+        redis.execute_command("ACL", "DELUSER", name)
+
+
+@pytest.mark.real_server
+def test_the_user_of_the_page_may_do_what_the_page_says_and_no_more(redis_of: Any) -> None:
+    redis, members = redis_of("signals"), "{signals:live}:members"
+    with user_of_the_page(redis):
+        for allowed in (
+            "XGROUP CREATE signals:live desk 0 MKSTREAM",
+            "XREADGROUP GROUP desk node-1 COUNT 10 BLOCK 1000 STREAMS signals:live >",
+            "XACK signals:live desk 1-0",
+            "XAUTOCLAIM signals:live desk node-1 60000 0",
+            f"HSET {members} field value",
+            f"HDEL {members} field",
+            "XRANGE {signals:live}:dead - +",
+            "WATCH argus:regime:AAPL",
+            "HGET argus:regime:AAPL computed_at",
+        ):
+            assert redis.execute_command("ACL", "DRYRUN", "desk", *allowed.split()) in (b"OK", "OK"), allowed
+        for refused in (
+            "FLUSHALL",
+            "GET avo:{regime}:pointer",
+            "XADD {signals:live}:dead * a b",
+            "XTRIM signals:live MAXLEN 0",
+        ):
+            assert redis.execute_command("ACL", "DRYRUN", "desk", *refused.split()) not in (b"OK", "OK"), refused
+
+
 @pytest.mark.real_server
 @pytest.mark.django_db
 def test_the_example_for_redis_cli(client: Any, redis_of: Any, tmp_path: Path) -> None:
     redis_cli = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if redis_cli is None:
         pytest.skip("redis-cli is not on the PATH: apt-get install redis-tools")
-    (tmp_path / "redis-cli").write_text(f'#!/bin/sh\nexec {redis_cli} -e -s {socket()} "$@"\n')
+    command = f"{redis_cli} -e --user desk --pass secret --no-auth-warning -s {socket()}"
+    (tmp_path / "redis-cli").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     (tmp_path / "redis-cli").chmod(0o755)
     redis_of("regime").hset("argus:regime:BTC/USDT", "bull:2y", "0.9")  # of an earlier state
-    run_example("sh", "-e", "-c", example("sh"), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    with user_of_the_page(redis_of("regime")):
+        run_example("sh", "-e", "-c", example("sh"), PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert scores_served(client, "BTC/USDT") == {"calm:1w": 0.5, "bull:1mo": 0.8213, "bear:1mo": 0.0411}
     made = execution_of_the_signal()
     assert (made.symbol, made.direction, made.confidence) == ("BTC/USDT", "long", 0.8213)
