@@ -64,6 +64,13 @@ def test_every_process_of_the_procfile_is_deployed_both_ways() -> None:
             assert f"manage.py {arguments}" in unit_of(process)
 
 
+def test_the_demo_is_the_procfile_and_its_source_of_signals() -> None:
+    rest = (ROOT / "Procfile.demo").read_text().removeprefix((ROOT / "Procfile").read_text())
+    assert rest.startswith("demo: bin/keep_running python manage.py publish_demo_signals ")
+    assert "demo" not in procfile()
+    assert "demo" not in compose()["services"]
+
+
 def test_every_process_is_started_again_when_it_dies() -> None:
     common = (DEPLOY / "systemd" / "avo-.service.d" / "common.conf").read_text()
     assert "\nRestart=on-failure\n" in common

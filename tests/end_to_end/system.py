@@ -81,6 +81,7 @@ def data_folder() -> Iterator[Path]:
 
 
 def environment_for(data_dir: Path, port: int = 0) -> dict[str, str]:
+    """No signal comes by itself: AVO_DEMO_SIGNALS_PER_MINUTE is 0."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("REDIS_URL")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {
@@ -89,12 +90,13 @@ def environment_for(data_dir: Path, port: int = 0) -> dict[str, str]:
         "AVO_DATA_DIR": str(data_dir),
         "PORT": str(port),
         "DJANGO_SETTINGS_MODULE": "avo_project.settings",
+        "AVO_DEMO_SIGNALS_PER_MINUTE": "0",
     }
 
 
-def start_system(data_dir: Path) -> System:
+def start_system(data_dir: Path, **variables: str) -> System:
     port = free_port()
-    environment = environment_for(data_dir, port)
+    environment = environment_for(data_dir, port) | variables
     process = subprocess.Popen(
         ["bin/run"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -6,6 +6,9 @@ import json
 import re
 import signal
 import time
+from typing import Any
+
+import httpx
 
 from tests.end_to_end.system import STARTS_WITHIN_SECONDS, System, data_folder, eventually, processes_of, start_system
 
@@ -79,6 +82,32 @@ def test_the_admin_shows_the_queue_and_the_stream(system: System) -> None:
         assert "apex-group" in everything
         assert "anna@example.com" in everything
         assert browser.get("/static/admin/css/base.css").status_code == 200
+
+
+def test_the_live_feed_moves_by_itself() -> None:
+    """The README's `curl -N` line, on a fresh system that nobody sends anything to."""
+    with data_folder() as folder:
+        demo = start_system(folder, AVO_DEMO_SIGNALS_PER_MINUTE="")
+        try:
+            eventually(lambda: demo.get("/readyz").status_code == 200, STARTS_WITHIN_SECONDS)
+            eventually(lambda: httpx.get(f"http://127.0.0.1:{demo.port + 100}/livez").status_code == 200)
+            signal_seen = first_live_signal(demo, within_seconds=60)
+        finally:
+            status, output = demo.stop()
+        assert status == 0, output
+        assert signal_seen["extra"]["cycle"].startswith("demo of 20")
+        assert signal_seen["symbol"].startswith("EUR")
+        assert processes_of(folder) == {}
+
+
+def first_live_signal(system: System, within_seconds: float) -> dict[str, Any]:
+    url, started = f"http://127.0.0.1:{system.port + 100}/api/signals/stream", time.monotonic()
+    with httpx.stream("GET", url, headers=token_of(system), timeout=within_seconds) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                return dict(json.loads(line.removeprefix("data: ")))
+            assert time.monotonic() - started < within_seconds, line
+    raise AssertionError("the server ended the feed")
 
 
 def test_it_stops_without_a_trace_and_starts_again_with_its_data() -> None:

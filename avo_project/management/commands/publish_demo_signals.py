@@ -1,0 +1,56 @@
+import random
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from avo_project.option_types import at_least
+from avo_project.stop_flag import StopFlag
+from avo_project.store_failures import failures_told
+from regime.roles.sample_changes import changes_by_day
+from regime.rules.prices import read_euro_pairs
+from signals_app.keys import REDIS_ALIAS
+from signals_app.roles.demo_source import DemoSource
+from signals_app.roles.derivation import Change
+from signals_app.roles.publisher import Publisher
+from signals_app.store.stream import StreamFullError
+
+_TIMEFRAME = "1mo"
+_DAYS = 250
+
+
+class Command(BaseCommand):
+    help = (
+        "Publishes regime changes of the bundled ECB history as new signals, so that a demo's live feed moves. "
+        "`make run` starts it; never use it on a stream that real consumers trade by."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--per-minute", type=at_least(1, 600), default=4, help="signals a minute, on average (default: 4)"
+        )
+
+    def handle(self, *args: Any, per_minute: int, **options: Any) -> None:
+        with StopFlag() as stop, failures_told(REDIS_ALIAS, "What is published stays."):
+            source = DemoSource(
+                Publisher.connect(stop.wait),
+                _changes(),
+                timeframe=_TIMEFRAME,
+                per_minute=per_minute,
+                clock=time.time,
+                spread=lambda: random.uniform(0.5, 1.5),  # noqa: S311 - a pause is no secret
+            )
+            try:
+                source.run(stop)
+            except StreamFullError as full:
+                raise CommandError(str(full)) from full
+
+
+def _changes() -> Iterator[tuple[date, Change]]:
+    """The last year's, over and over."""
+    closes = read_euro_pairs()
+    while True:
+        yield from changes_by_day(closes, _TIMEFRAME, _DAYS)
