@@ -26,14 +26,14 @@ def main() -> None:
             compare(what, "/s", raw, partial(run_ours, client, number, count, handler), target)
 
 
-def fill(client: Any, number: int) -> None:
+def fill(client: Any, number: int, symbols: int = 0) -> None:
     from signals_app.roles.publisher import Publisher
     from signals_app.store.stream import SignalStream
 
     client.flushall()
     stream = SignalStream(client, soft_cap=50_000, hard_cap=1_000_000)
     publisher = Publisher(stream, soft_cap=50_000, pause=time.sleep)
-    for _ in publisher.publish(events(number)):
+    for _ in publisher.publish(events(number, symbols)):
         pass
 
 
@@ -47,15 +47,16 @@ def run_raw(client: Any, number: int, count: int) -> float:
     return per_second(number, run)
 
 
-def run_ours(client: Any, number: int, count: int, handler: str) -> float:
+def run_ours(client: Any, number: int, count: int, handler: str, *, symbols: int = 0, ordered: bool = False) -> float:
     from avo_project.stop_flag import StopFlag
     from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
     from signals_app.roles.stop_deadline import StopDeadline
 
-    fill(client, number)
+    fill(client, number, symbols)
     stop = StopFlag()
     deadline = StopDeadline(stop)
-    options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=f"signals_app.roles.handlers.{handler}")
+    path = f"signals_app.roles.handlers.{handler}"
+    options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=path, ordered=ordered)
     consumer = assemble_consumer(options, deadline)
 
     def run() -> None:

@@ -1,5 +1,6 @@
 """What the benches of the signals role share: events, and medians beside floors."""
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable
@@ -8,11 +9,13 @@ from typing import Any
 from bench_project import RUNS, show
 
 
-def events(number: int) -> list[Any]:
-    """Events of the five fields of the contract."""
+def events(number: int, symbols: int = 0) -> list[Any]:
+    """Events of the five fields of the contract, of so many symbols by turns; each of its own when that is 0."""
     from signals_app.rules.event import Event
 
-    return [Event(str(uuid.uuid4()), f"S{one}", "long", 0.5, 1_790_000_000_000 + one) for one in range(number)]
+    names = [f"S{one}" for one in range(symbols or number)]
+    made = zip(range(number), itertools.cycle(names), strict=False)
+    return [Event(str(uuid.uuid4()), name, "long", 0.5, 1_790_000_000_000 + one) for one, name in made]
 
 
 def fields(number: int) -> list[dict[str, str]]:

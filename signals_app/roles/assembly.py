@@ -10,6 +10,7 @@ from signals_app.roles.consumer import Consumer
 from signals_app.roles.handling import load_handler
 from signals_app.roles.housekeeping import Housekeeper
 from signals_app.roles.member import Member
+from signals_app.roles.ordered_source import OrderedSource
 from signals_app.roles.processor import Processor
 from signals_app.roles.replay import ReplayWindow
 from signals_app.roles.source import DeliverySource, Intake
@@ -30,7 +31,7 @@ _MOST_DELIVERIES = 1_000_000
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
     """What ``consume_signals`` can be told; an empty ``consumer`` takes the host's first free slot, an empty
-    ``handler`` the one of the settings."""
+    ``handler`` the one of the settings; ``ordered`` keeps the order within a symbol."""
 
     group: str
     consumer: str = ""
@@ -39,6 +40,7 @@ class ConsumerOptions:
     claim_idle_ms: int = 30_000
     max_deliveries: int = 5
     handler: str = ""
+    ordered: bool = False
 
     def check(self) -> None:
         """Raises ValueError that says which option to change, and how."""
@@ -71,7 +73,7 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
     member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
     intake = Intake(options.count, options.wait_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
     window = ReplayWindow(ReplayGroups.connect(), options.group)
-    source = DeliverySource(group, member, window, intake)
+    source = (OrderedSource if options.ordered else DeliverySource)(group, member, window, intake)
     processor = Processor(
         group,
         member,

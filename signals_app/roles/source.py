@@ -14,7 +14,7 @@ from signals_app.store.group import ConsumerGroup
 logger = logging.getLogger(__name__)
 
 _CLAIM_EVERY_SECONDS = 1.0
-_MOST_WAITING = 1_000
+MOST_WAITING = 1_000
 _PAGE = 500
 
 
@@ -74,7 +74,7 @@ class DeliverySource:
     @property
     def is_full(self) -> bool:
         """So much waits for another try that nothing new is taken."""
-        return len(self._waiting) >= _MOST_WAITING
+        return len(self._waiting) >= MOST_WAITING
 
     def will_read(self, now: float) -> bool:
         """Whether ``take`` will do nothing but read new entries."""
@@ -95,6 +95,9 @@ class DeliverySource:
             return self._deliver_again(self._owed.popleft())
         if self.is_full:
             return []
+        return self._read(now, done)
+
+    def _read(self, now: float, done: Sequence[str]) -> list[Delivery]:
         name, intake = self._member.name, self._intake
         return self._window.within(self._group.read(name, count=intake.count, block_ms=self._block_ms(now), done=done))
 
@@ -112,12 +115,16 @@ class DeliverySource:
         """Nothing is in hand here: a batch has ended, or was put back, before anything else is taken."""
         held = self._group.held_by(self._member.name, after=after, count=_PAGE, min_idle_ms=self._held_min_idle_ms)
         self._held_after = held[-1] if len(held) == _PAGE else None
-        known = {*self._owed, *(entry_id for _, entry_id in self._waiting)}
+        known = self._known()
         found = [entry_id for entry_id in held if entry_id not in known]
         if found and self._held_min_idle_ms:
             logger.warning("%s takes up %d entries that another client gave it", self._member.name, len(found))
         self._owed.extend(found)
         self.reclaimed += len(found)
+
+    def _known(self) -> set[str]:
+        """What it holds and will deliver again by itself."""
+        return {*self._owed, *(entry_id for _, entry_id in self._waiting)}
 
     def _claim(self, now: float) -> None:
         intake = self._intake

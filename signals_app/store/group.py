@@ -18,7 +18,7 @@ from signals_app.rules.escaped_text import escaped, unescaped
 _new_delivery = partial(tuple.__new__, Delivery)
 _VERBS = (
     "take_name", "beat", "claim_dead", "deliver_again", "uncount", "bury", "hand_back", "remove_idle_consumers",
-    "note_pace",
+    "note_pace", "first_of_symbols",
 )  # fmt: skip
 _NOTE_EVERY_MS = 30_000
 
@@ -131,6 +131,12 @@ class ConsumerGroup:
     def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
         return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count)]
+
+    def first_of_symbols(self, consumer: str, entry_ids: Sequence[str], *, count: int) -> tuple[list[str], list[str]]:
+        """Of entries that the consumer holds at most ``count``, oldest first, before which the group has none of their
+        symbol pending; and those that it turned out not to hold."""
+        first, gone = self._run("first_of_symbols", consumer, count, *entry_ids)
+        return [entry_id.decode() for entry_id in first], [entry_id.decode() for entry_id in gone]
 
     def bury(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
         """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held. The oldest dead

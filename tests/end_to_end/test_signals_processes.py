@@ -41,8 +41,9 @@ class Bench:
     def redis(self) -> Redis:
         return Redis(unix_socket_path=str(EmbeddedServer(self.folder).socket_path))
 
-    def publish(self, number: int) -> None:
-        lines = b"\n".join(orjson.dumps(fields(one)) for one in range(number))
+    def publish(self, number: int, symbols: int = 1) -> None:
+        """Signal n is of symbol ``S<n % symbols>``."""
+        lines = b"\n".join(orjson.dumps(fields(one, symbol=f"S{one % symbols}")) for one in range(number))
         path = self.folder / "signals.ndjson"
         path.write_bytes(lines)
         assert manage(self.environment, "publish_signals", str(path)) == f"published={number} bad=0\n"
@@ -212,3 +213,19 @@ def test_a_flood_is_not_trimmed_before_it_is_handled(bench: Bench) -> None:
     )
     assert summary.strip() == f"consumed={flood} executed={flood} duplicates=0 dead=0 reclaimed=0"
     assert 50_000 <= bench.redis.xlen("signals:live") <= 50_200
+
+
+def test_ordered_consumers_keep_each_symbols_order_also_when_one_is_killed(bench: Bench) -> None:
+    number, symbols = 300, 7
+    bench.publish(number, symbols)
+    options = ("--ordered", "--claim-idle-ms", "1000", "--handler", "tests.end_to_end.slow_handlers.record_in_a_while")
+    victim, *others = [bench.start(*options, seconds=0.05) for _ in range(3)]
+    eventually(lambda: len(bench.recorded()) > number / 4)
+    victim.kill()
+    eventually(lambda: len(set(bench.recorded())) == number and bench.pending() == 0, 90)
+    first_times = list(dict.fromkeys(bench.recorded()))
+    for symbol in range(symbols):
+        mine = [one for one in first_times if one % symbols == symbol]
+        assert mine == sorted(mine)
+    for consumer in others:
+        assert " dead=0 " in bench.end(consumer)

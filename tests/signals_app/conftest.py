@@ -15,6 +15,7 @@ from signals_app.roles.consumer import Consumer
 from signals_app.roles.handling import Handled, LoadedHandler
 from signals_app.roles.housekeeping import Housekeeper
 from signals_app.roles.member import Member
+from signals_app.roles.ordered_source import OrderedSource
 from signals_app.roles.processor import Processor
 from signals_app.roles.replay import ReplayWindow
 from signals_app.roles.source import DeliverySource, Intake
@@ -136,6 +137,7 @@ def crew(
         with_handler: Any = None,
         in_group: ConsumerGroup = group,
         via: Any = redis_client,
+        ordered: bool = False,
         **options: Any,
     ) -> Crew:
         clock = FixedClock()
@@ -144,7 +146,8 @@ def crew(
         must_end = options.pop("must_end", lambda: False)
         member = Member(in_group, names, stale_after_seconds=30, clock=clock)
         intake = Intake(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
-        source = DeliverySource(in_group, member, ReplayWindow(ReplayGroups(via), in_group.name), intake)
+        window = ReplayWindow(ReplayGroups(via), in_group.name)
+        source = (OrderedSource if ordered else DeliverySource)(in_group, member, window, intake)
         processor = Processor(
             in_group,
             member,

@@ -31,6 +31,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--max-deliveries", type=int, default=5, help="more, and an entry goes to the dead letters")
         parser.add_argument("--handler", default="", metavar="dotted.path", help="default: the one of the settings")
+        parser.add_argument(
+            "--ordered",
+            action="store_true",
+            help="keep the order within a symbol: an event waits while an earlier one of its symbol is pending in the "
+            "group, others go on; every consumer of the group needs it",
+        )
         parser.add_argument("--stop-when-idle", action="store_true", help="end when nothing is left for the group")
 
     def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
