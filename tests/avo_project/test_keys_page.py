@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from regime.rules.data_through import known_data_through
 from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, judge
 from regime.rules.state import REGIMES, TIMEFRAMES, SymbolError, are_symbols, decode_state, valid_symbol
 from signals_app.conf import SignalsConf, read_conf
@@ -50,15 +51,15 @@ def is_good_part_of_a_state(part: str, value: str) -> bool:
         return are_symbols([value.encode()])
     if part == "computed_at":
         return judge(decode_state("AAPL", [b"computed_at", value.encode(), b"bull:1w", b"1"], None), NOW).is_current
+    if part == "data_through":
+        return known_data_through(value.encode()) != b""
     assert part == "<regime>:<timeframe>"
     state = decode_state("AAPL", [b"bull:1w", value.encode()], None)
     assert state.bad_fields == (state.scores[0] is None)
     return state.scores[0] is not None
 
 
-@pytest.mark.parametrize(
-    ("part", "value", "is_good"), [one for one in examples("A state") if one.values[0] != "data_through"]
-)
+@pytest.mark.parametrize(("part", "value", "is_good"), examples("A state"))
 def test_an_example_of_a_state_is_what_the_reader_makes_of_it(part: str, value: str, is_good: bool) -> None:
     assert is_good_part_of_a_state(part, value) is is_good
 
@@ -160,6 +161,17 @@ def codes_in_code() -> set[str]:
         for call, code in re.findall(r'(BadEventError\(|Bury\(f)"([a-z0-9-]+)[":]', path.read_text())
         if call == "Bury(f" or path.name == "event.py"
     }
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expires_at", "is_current"),
+    [(None, NOW + 86_000, True), (None, NOW - 1, False), (None, None, False), (b"now", NOW + 86_000, False)],
+)
+def test_without_a_stamp_the_expiry_tells_the_age(
+    stamp: bytes | None, expires_at: float | None, is_current: bool
+) -> None:
+    flat = [b"bull:1w", b"1", *((b"computed_at", stamp) if stamp else ())]
+    assert judge(decode_state("AAPL", flat, expires_at), NOW).is_current is is_current
 
 
 def test_every_reason_of_the_dead_letters_has_its_row() -> None:
