@@ -1,13 +1,36 @@
 import os
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.core import checks as system_checks
 
 
-class ConsoleAdminConfig(AdminConfig):
+class ConsoleAdminConfig(SimpleAdminConfig):
+    """The admin modules of the apps load whatever their pages need. Django's own config imports them at every start;
+    here those who serve or check the admin do, so that a command for cron costs no more than its own work.
+    """
+
     default_site = "avo_project.console.console_site.ConsoleSite"
+
+    def ready(self) -> None:
+        from django.contrib.admin.checks import check_dependencies
+
+        system_checks.register(check_dependencies, system_checks.Tags.admin)
+        system_checks.register(check_admin_of_every_app, system_checks.Tags.admin)
+
+
+def check_admin_of_every_app(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Sequence[system_checks.CheckMessage]:
+    from django.contrib.admin import autodiscover
+    from django.contrib.admin.checks import check_admin_app
+
+    autodiscover()
+    return check_admin_app(app_configs, **kwargs)
 
 
 class AvoProjectConfig(AppConfig):
@@ -20,12 +43,11 @@ class AvoProjectConfig(AppConfig):
         from avo_project import (  # noqa: F401 - registers the system checks
             checks,
             redis_checks,
-            redis_servers,
             transport_checks,
         )
         from avo_project.embedded_database import limit_lock_waits, migrate_on_first_connection
         from avo_project.environment import command_name
-        from avo_project.metrics import register_live_source, serve_process_counters
+        from avo_project.live_sources import register_live_source
         from avo_project.redis_client.circuit import count_from_zero
         from avo_project.redis_roles import ROLES
         from avo_project.tracing import start_tracing
@@ -34,8 +56,10 @@ class AvoProjectConfig(AppConfig):
         connection_created.connect(migrate_on_first_connection)
         if settings.SERVES_REQUESTS:
             connection_created.connect(limit_lock_waits)
-        register_live_source("redis", redis_servers.live_metrics)
+        register_live_source("redis", "avo_project.redis_servers.live_metrics")
         for role in ROLES:
             count_from_zero(role.alias)
         if settings.METRICS_LISTEN and command_name(sys.argv) != "web_server":
+            from avo_project.metrics import serve_process_counters
+
             serve_process_counters(*settings.METRICS_LISTEN)

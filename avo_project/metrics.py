@@ -4,7 +4,7 @@ import hmac
 import ipaddress
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -21,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from avo_project.live_sources import LiveSource, live_sources
 from avo_project.problem_details import only_safe_methods, problem_response
 from avo_project.redis_ping import ROLE_PINGER
 from avo_project.redis_roles import ROLES
@@ -46,14 +47,6 @@ _PROXY_FIELDS = frozenset(
     }
 )
 
-LiveSource = Callable[[], Iterable[Metric]]
-_live_sources: dict[str, LiveSource] = {}
-
-
-def register_live_source(role: str, source: LiveSource) -> None:
-    """``source`` is called at each scrape and yields the role's gauges; an app calls this when it gets ready."""
-    _live_sources[role] = source
-
 
 class LiveCollector(Collector):
     """The gauges of all roles. A role whose Redis or database is down is left out and shown as ``avo_role_up`` 0."""
@@ -61,7 +54,7 @@ class LiveCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
         silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
-        for role, source in sorted(_live_sources.items()):
+        for role, source in live_sources():
             gauges, failure = ([], silent[role]) if silent.get(role) else _read(source)
             if failure:
                 logger.warning("metrics of %s left out: %s", role, failure)

@@ -15,7 +15,8 @@ from redis.exceptions import ResponseError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from avo_project.json_bytes import JSONBytesRenderer, dump_json
+from avo_project.json_bytes import dump_json
+from avo_project.json_rendering import JSONBytesRenderer
 from avo_project.store_failures import REDIS_FAILURES, is_of_the_database
 
 logger = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from avo_project import health, metrics
 from avo_project.console.explain_view import ExplainView
 from avo_project.problem_details import only_safe_methods
 
+admin.autodiscover()
 admin.site.site_url = "/api/docs"
 
 urlpatterns = [

@@ -7,9 +7,7 @@ class OutreachConfig(AppConfig):
 
     def ready(self) -> None:
         from avo_project.console.role_console import register_console
-        from avo_project.metrics import register_live_source
-        from outreach.console import CONSOLE
-        from outreach.gauges import live_gauges
+        from avo_project.live_sources import register_live_source
 
-        register_console(CONSOLE)
-        register_live_source("outreach", live_gauges)
+        register_console("outreach", "outreach.console.CONSOLE")
+        register_live_source("outreach", "outreach.gauges.live_gauges")

@@ -7,9 +7,7 @@ class RegimeConfig(AppConfig):
 
     def ready(self) -> None:
         from avo_project.console.role_console import register_console
-        from avo_project.metrics import register_live_source
-        from regime.console import CONSOLE
-        from regime.metrics import live_metrics
+        from avo_project.live_sources import register_live_source
 
-        register_console(CONSOLE)
-        register_live_source("regime", live_metrics)
+        register_console("regime", "regime.console.CONSOLE")
+        register_live_source("regime", "regime.metrics.live_metrics")

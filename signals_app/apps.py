@@ -7,9 +7,7 @@ class SignalsConfig(AppConfig):
 
     def ready(self) -> None:
         from avo_project.console.role_console import register_console
-        from avo_project.metrics import register_live_source
-        from signals_app.console import CONSOLE
-        from signals_app.metrics import live_metrics
+        from avo_project.live_sources import register_live_source
 
-        register_console(CONSOLE)
-        register_live_source("signals", live_metrics)
+        register_console("signals", "signals_app.console.CONSOLE")
+        register_live_source("signals", "signals_app.metrics.live_metrics")

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -11,16 +13,29 @@ class ThrottlingConfig(AppConfig):
         from rest_framework.authtoken.models import Token, TokenProxy
 
         from avo_project.console.role_console import register_console
-        from avo_project.metrics import register_live_source
-        from throttling import checks, conf, console, openapi  # noqa: F401 - checks and openapi register themselves
-        from throttling.roles import api_keys, inspection, process, toll
+        from avo_project.live_sources import register_live_source
+        from throttling import checks, conf  # noqa: F401 - checks registers itself
 
         try:
-            toll.count_from_zero(conf.load().rates)
+            conf.load()
         except conf.ConfError as error:
             raise SystemExit(str(error)) from None
-        setting_changed.connect(process.forget, dispatch_uid="throttling")
+        setting_changed.connect(forget_process, dispatch_uid="throttling")
         for model in (Token, TokenProxy):
-            post_save.connect(api_keys.adopt, sender=model, dispatch_uid=f"throttling.{model.__name__}")
-        register_live_source("throttling", inspection.metrics)
-        register_console(console.CONSOLE)
+            post_save.connect(adopt_token, sender=model, dispatch_uid=f"throttling.{model.__name__}")
+        register_console("throttling", "throttling.console.CONSOLE")
+        register_live_source("throttling", "throttling.roles.inspection.metrics")
+
+
+def forget_process(**signal: Any) -> None:
+    """Receiver of ``setting_changed``; what it forgets is loaded by those who check tokens alone."""
+    from throttling.roles import process
+
+    process.forget(**signal)
+
+
+def adopt_token(**signal: Any) -> None:
+    """Receiver of ``post_save`` of DRF's tokens."""
+    from throttling.roles import api_keys
+
+    api_keys.adopt(**signal)

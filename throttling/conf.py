@@ -3,19 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.conf import settings
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from throttling.rules.key_set import MIN_BITS
 from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
 from throttling.rules.records import Policy
 from throttling.rules.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
-from throttling.rules.token_kinds import TokenKind
+from throttling.rules.token_kinds import MIN_BITS, TokenKind
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from standardwebhooks.webhooks import Webhook
 
 
 class ConfError(ValueError):
@@ -28,7 +27,7 @@ class ClerkConf:
 
     issuer: str
     jwks_url: str
-    key: RSAPublicKey | None
+    key: "RSAPublicKey | None"
     authorized_parties: frozenset[str]
     accepted: frozenset[TokenKind] = frozenset({TokenKind.SESSION})
 
@@ -44,7 +43,7 @@ class ThrottlingConf:
     plan_tiers: Mapping[str, str]
     num_proxies: int
     clerk: ClerkConf | None
-    webhook: Webhook | None
+    webhook: "Webhook | None"
     scopes: ScopeTable
     processes: int = 1
 
@@ -64,7 +63,7 @@ def load() -> ThrottlingConf:
         plan_tiers=plan_tiers,
         num_proxies=_num_proxies(given["NUM_PROXIES"]),
         clerk=_clerk(given),
-        webhook=_read("CLERK_WEBHOOK_SECRET", given, Webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
+        webhook=_read("CLERK_WEBHOOK_SECRET", given, _webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
         scopes=_read("SCOPES", given, parse_scopes),
         processes=max(1, given.get("PROCESSES", 1)),
     )
@@ -103,11 +102,29 @@ def _accepted(names: Iterable[str]) -> frozenset[TokenKind]:
         raise ConfError(f"CLERK_ACCEPTED_TOKENS: {error}. Write a comma list of {', '.join(TokenKind)}.") from None
 
 
-def _public_key(pem: str) -> RSAPublicKey:
-    key = load_pem_public_key(pem.replace("\\n", "\n").encode())
+def _public_key(pem: str) -> "RSAPublicKey":
+    """Loads cryptography where Clerk is set up alone. Raises ValueError."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(pem.replace("\\n", "\n").encode())
+    except (TypeError, UnsupportedAlgorithm) as unusable:
+        raise ValueError(str(unusable)) from None
     if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
-        raise TypeError
+        raise ValueError("too short, or for another algorithm")
     return key
+
+
+def _webhook(secret: str) -> "Webhook":
+    """Raises ValueError."""
+    from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+
+    try:
+        return Webhook(secret)
+    except (TypeError, EmptyWebhookSecretError) as unusable:
+        raise ValueError(str(unusable)) from None
 
 
 _WHAT_TO_WRITE = {
@@ -122,5 +139,5 @@ def _read(name: str, given: Mapping[str, Any], parse: Callable[[Any], Any], vari
         return parse(given[name])
     except (RatesError, ScopesError) as error:
         raise ConfError(f"{variable or name}: {error}") from None
-    except (ValueError, TypeError, EmptyWebhookSecretError, UnsupportedAlgorithm):
+    except (ValueError, TypeError):
         raise ConfError(f"{name}: {_WHAT_TO_WRITE[name]}") from None

@@ -6,9 +6,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from avo_project.problem_details import problem_response
+from throttling import conf
 from throttling.roles import process
 from throttling.roles.answers import fields, refusal
-from throttling.roles.toll import RECEIPT, Receipt
+from throttling.roles.toll import RECEIPT, Receipt, count_from_zero
 from throttling.throttles import PlanThrottle
 
 
@@ -20,6 +21,7 @@ class RateLimitMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
+        count_from_zero(conf.load().rates)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)

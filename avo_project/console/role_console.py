@@ -1,6 +1,6 @@
 """What each role tells the console: figures to keep, how it stands, and why something is as it is.
 
-An app registers one RoleConsole when it gets ready; nobody else knows the four of them.
+An app registers where its RoleConsole is when it gets ready; nobody else knows the four of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db import DatabaseError
+from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
 UNREACHABLE = (RedisError, DatabaseError)
@@ -84,13 +85,14 @@ class RoleConsole:
     explain: Callable[[str, May], Iterable[Answer]] = lambda of, may: ()
 
 
-_consoles: dict[str, RoleConsole] = {}
+_paths: dict[str, str] = {}
 
 
-def register_console(console: RoleConsole) -> None:
-    _consoles[console.role] = console
+def register_console(role: str, path: str) -> None:
+    """``path`` names the role's RoleConsole, which is loaded when somebody looks at it."""
+    _paths[role] = path
 
 
 def consoles(roles: Iterable[str] = ()) -> list[RoleConsole]:
     """Those of ``roles``, of all when none is named. Raises KeyError for a role that there is not."""
-    return [_consoles[role] for role in roles or _consoles]
+    return [import_string(_paths[role]) for role in roles or _paths]

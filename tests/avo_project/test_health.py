@@ -136,7 +136,7 @@ def test_a_role_that_cannot_be_read_is_shown_as_down(
     def lost() -> Any:
         raise failure
 
-    monkeypatch.setitem(metrics._live_sources, "regime", lost)
+    monkeypatch.setattr("regime.metrics.live_metrics", lost)
     registry = CollectorRegistry()
     registry.register(metrics.LiveCollector())
     assert b'avo_role_up{role="regime"} 0.0' in generate_latest(registry)

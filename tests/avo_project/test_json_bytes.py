@@ -5,7 +5,7 @@ import io
 import pytest
 from rest_framework.exceptions import ParseError
 
-from avo_project.json_bytes import JSONBytesParser
+from avo_project.json_rendering import JSONBytesParser
 
 
 def test_a_body_is_read() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-MIN_BITS = 2048
+from throttling.rules.token_kinds import MIN_BITS
+
 _MAX_BITS = 8192
 _MAX_EXPONENT_BITS = 64
 

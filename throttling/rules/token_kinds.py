@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+MIN_BITS = 2048  # of an RSA key that signs tokens (RFC 7518, 3.3)
+
 
 class TokenKind(StrEnum):
     """The names of CLERK_ACCEPTED_TOKENS."""

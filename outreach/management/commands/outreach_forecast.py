@@ -4,8 +4,7 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from avo_project.light_command import LightCommand
 from avo_project.option_types import at_least
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
@@ -13,7 +12,7 @@ from outreach.roles.outlook import Outlook, outlooks
 from outreach.store.inspection import QueueView
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = "Says when what is queued will go out, by the rules of each inbox, and which of them binds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

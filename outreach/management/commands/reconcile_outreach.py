@@ -6,8 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from avo_project.light_command import LightCommand
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
 from outreach.roles.reconcile import Reconciler
@@ -15,7 +14,7 @@ from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = (
         "Compares the ledger in the database with the queue in Redis and puts back what Redis lost. Safe at any time."
     )

@@ -5,15 +5,16 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from avo_project.light_command import LightCommand
 from avo_project.store_failures import failures_told
 from outreach.keys import REDIS_ALIAS
 from outreach.roles.waiting import UnknownTargetError, waiting_of
 from outreach.store.inspection import QueueView
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = "Says what holds a touch (by its id) or the next touch of an inbox (by its address), and until when."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

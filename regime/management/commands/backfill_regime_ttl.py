@@ -3,8 +3,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from avo_project.light_command import LightCommand
 from avo_project.stop_flag import StopFlag
 from avo_project.store_failures import failures_told
 from regime.conf import regime_conf
@@ -13,7 +14,7 @@ from regime.roles.progress import Progress
 from regime.roles.ttl_backfill import Pace, TtlBackfill
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = (
         "Gives every state without expiry its remaining life, in one SCAN pass. Without --batch readers hardly notice."
     )

@@ -1,15 +1,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from avo_project.light_command import LightCommand
 from avo_project.store_failures import failures_told
 from signals_app.keys import REDIS_ALIAS
 from signals_app.roles.derivation import Deriver
 from signals_app.store.stream import StreamFullError
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = "Publishes one signal per symbol whose dominant regime changed in the newest cycle; a cycle is done once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

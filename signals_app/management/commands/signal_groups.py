@@ -1,8 +1,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from avo_project.light_command import LightCommand
 from avo_project.store_failures import failures_told
 from signals_app.keys import REDIS_ALIAS
 from signals_app.roles import inspection
@@ -11,7 +12,7 @@ from signals_app.rules.lag_text import lag_text
 from signals_app.store.group import NameTakenError
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = "Shows the groups of the stream, or forgets one, so that it holds back no trim and gets nothing more."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -2,9 +2,10 @@ import dataclasses
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from avo_project.json_bytes import dump_json
+from avo_project.light_command import LightCommand
 from avo_project.store_failures import failures_told
 from signals_app.conf import read_conf
 from signals_app.keys import REDIS_ALIAS
@@ -13,7 +14,7 @@ from signals_app.rules.lag import LagLimits
 from signals_app.rules.lag_text import lag_text
 
 
-class Command(BaseCommand):
+class Command(LightCommand):
     help = "Shows how far the groups are behind. Exit status 1 when a limit is passed or the stream is full."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,50 @@
+"""What a command for cron and probes loads: its own work and nothing else (``bench/command_start.py`` has the cost)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = (
+    "numpy",
+    "httpx",
+    "requests",
+    "psycopg",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "jwt",
+    "standardwebhooks",
+    "drf_spectacular.openapi",
+    "rest_framework.views",
+    "rich",
+    "granian",
+    "avo_project.urls",
+    "avo_project.metrics",
+    "signals_app.admin",
+    "regime.console",
+    "throttling.roles.process",
+)
+PROGRAM = """
+import atexit, runpy, sys
+atexit.register(lambda: print(*sys.modules))
+runpy.run_path("manage.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("command", ["signal_lag", "outreach_forecast", "help"])
+def test_it_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
+    """Without a Redis, which is asked when everything is loaded."""
+    environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
+    run = [sys.executable, "-c", PROGRAM, *command.split()]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert {"django.core.management", "avo_project.apps"} <= loaded, done.stderr
+    assert loaded.isdisjoint(HEAVY), sorted(loaded.intersection(HEAVY))
+
+
+def test_check_still_looks_at_every_route_and_admin_page(tmp_path: Path) -> None:
+    environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
+    run = [sys.executable, "-c", PROGRAM, "check"]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert {"avo_project.urls", "signals_app.admin"} <= set(done.stdout.splitlines()[-1].split())
