@@ -64,6 +64,7 @@ def _states_panel(standing: Standing, begin: Callable[[str, str], str]) -> Panel
         ),
         ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
         ("Age of the collection", _age(standing.collection_age_seconds), ""),
+        ("Keys that no route serves", standing.pointer.misnamed_words or "0", ""),
         ("Newest data", standing.pointer.newest_data or "unknown", ""),
         (f"States with data older than {OLD_DAYS} days", f"{standing.pointer.old_data:,}", ""),
     ]

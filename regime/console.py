@@ -1,6 +1,7 @@
 """What the regime cache tells the operator console."""
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -12,10 +13,13 @@ from regime.roles.recent_samples import ROLE, recent_figures
 from regime.rules.data_through import OLD_DAYS
 from regime.rules.freshness import LIFE_SECONDS, Freshness
 from regime.rules.state import SymbolError, valid_symbol
+from regime.rules.state_check import HeldKey, findings
 from regime.store.collection_store import Pointer
 
 _SILENT_SECONDS = 120.0
 _PREFIX = "symbol:"
+_KEY_PREFIX = keys.STATE_PATTERN[:-1]
+_LONGEST_NAME = 200
 _MISSING = (
     "no state is kept, so it is answered with 404",
     "no writer ever wrote it, or the last one did more than 24 h ago and its key expired",
@@ -57,6 +61,8 @@ def verdict(now: float) -> Verdict:
         return Verdict(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
     if standing.is_cycle_overdue:
         return Verdict(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
+    if standing.pointer.misnamed:
+        return Verdict(Level.AMBER, figure, f"No route serves {standing.pointer.misnamed_words}.")
     if standing.has_old_data:
         return Verdict(Level.AMBER, figure, _old_data_words(standing.pointer))
     if not is_sampled:
@@ -79,15 +85,25 @@ def _cycle_words(age_seconds: float | None) -> str:
 
 def explain(of: str, may: May) -> Iterable[Answer]:
     """Whether a symbol is served as current, and why. ``symbol:`` before it asks even for what is not kept."""
-    named = of.removeprefix(_PREFIX)
+    named = of.removeprefix(_PREFIX).removeprefix(_KEY_PREFIX)
+    inspection = RegimeInspection.connect()
+    misnamed = inspection.misnamed(named) if len(named) <= _LONGEST_NAME else None
+    others = () if misnamed is None else (_misnamed_answer(misnamed),)
     try:
         symbol = valid_symbol(named)
     except SymbolError:
-        return ()
-    sighting = RegimeInspection.connect().look_up(symbol)
+        return others
+    sighting = inspection.look_up(symbol)
     if sighting is not None:
-        return (_answer(sighting),)
-    return (Answer("symbol", symbol, _MISSING[0], _MISSING[1:]),) if of != named else ()
+        return (_answer(sighting), *others)
+    if not others and (misnamed := inspection.misnamed(symbol.lower())):
+        others = (_misnamed_answer(misnamed),)
+    return others or ((Answer("symbol", symbol, _MISSING[0], _MISSING[1:]),) if of != named else ())
+
+
+def _misnamed_answer(held: HeldKey) -> Answer:
+    because = tuple(one.text for one in findings(held, time.time()) if one.is_error)
+    return Answer("key", _KEY_PREFIX + held.name.decode(errors="backslashreplace"), "is served by no route", because)
 
 
 def _answer(sighting: Sighting) -> Answer:

@@ -30,6 +30,7 @@ def live_metrics() -> Iterator[Metric]:
     )
     yield _gauge("avo_regime_sampled_states", "States among the keys that this scrape looked at", sample.states)
     yield _gauge("avo_regime_collection_symbols", "Symbols in the collection", pointer.symbols)
+    yield _gauge("avo_regime_misnamed_keys", "Keys under a name that is no symbol in upper case", pointer.misnamed)
     yield _gauge("avo_regime_old_data_states", "Symbols in the collection whose data is old", pointer.old_data)
     yield _gauge("avo_regime_collection_age_seconds", "Age of the collection", overview.collection_age_seconds)
     yield _gauge("avo_regime_cycle_age_seconds", "Time since a cycle of our writers ended", overview.cycle_age_seconds)

@@ -138,8 +138,8 @@ class Collection:
             if Valid(made_from.collection, made_from.built_at) != seen:  # another was done between question and lease
                 self._load(made_from.collection, waits=True)
                 return
-            columns, _ = self._build.build(now)
-            swapped = self._store.publish(columns, made_from, now)
+            columns, census = self._build.build(now)
+            swapped = self._store.publish(columns, made_from, now, **census.told())
             if swapped is not None:
                 self._keep(Version(swapped.collection, now, DatedUniverse(columns)))
         finally:

@@ -10,8 +10,10 @@ import numpy as np
 from regime.conf import RegimeConf, regime_conf
 from regime.rules.freshness import LIFE_SECONDS, Judgement, judge
 from regime.rules.state import StoredState
+from regime.rules.state_check import HeldKey, name_finding
 from regime.store.backfill_log import BackfillLog, BackfillNote
 from regime.store.collection_store import CollectionStore, Pointer
+from regime.store.key_reader import KeyReader
 from regime.store.key_sample import KeySample, Sample
 from regime.store.state_cache import StateCache
 
@@ -62,6 +64,7 @@ class RegimeInspection:
         states: StateCache,
         sample: KeySample,
         log: BackfillLog,
+        key_reader: KeyReader,
         conf: RegimeConf,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,13 +72,19 @@ class RegimeInspection:
         self._states = states
         self._sample = sample
         self._log = log
+        self._keys = key_reader
         self._conf = conf
         self._clock = clock
 
     @classmethod
     def connect(cls) -> Self:
         return cls(
-            CollectionStore.connect(), StateCache.connect(), KeySample.connect(), BackfillLog.connect(), regime_conf()
+            CollectionStore.connect(),
+            StateCache.connect(),
+            KeySample.connect(),
+            BackfillLog.connect(),
+            KeyReader.connect(),
+            regime_conf(),
         )
 
     def standing(self) -> Standing:
@@ -110,6 +119,13 @@ class RegimeInspection:
         ages = self._clock() - held.columns.stamps
         counts, _ = np.histogram(ages.clip(min=0.0), bins=np.arange(0, LIFE_SECONDS + 1, _HOUR_SECONDS))
         return [int(count) for count in counts]
+
+    def misnamed(self, name: str) -> HeldKey | None:
+        """The key of ``name`` after the prefix when there is one and no route serves it because of its name, or because
+        it is no hash."""
+        held = self._keys.read(name.encode(errors="surrogateescape"))
+        is_served = held.kind == "hash" and name_finding(held.name) is None
+        return None if held.kind == "none" or is_served else held
 
     def look_up(self, symbol: str) -> Sighting | None:
         """The state of a symbol, None when there is none."""

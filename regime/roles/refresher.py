@@ -29,7 +29,8 @@ class RefreshReport:
 
     def summary(self) -> str:
         found = " ".join(f"{one.value.replace(' ', '_')}={self.census.freshness[one]}" for one in Freshness)
-        return f"{found} published={'yes' if self.published else 'no, a newer one was'} seconds={self.seconds:.2f}"
+        published = "yes" if self.published else "no, a newer one was"
+        return f"{found} published={published} misnamed={self.census.misnamed} seconds={self.seconds:.2f}"
 
 
 class Refresher:
@@ -56,9 +57,9 @@ class Refresher:
         columns, census = self._build.build(started)
         held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):
-            swapped = self._store.confirm(columns, made_from, started)
+            swapped = self._store.confirm(columns, made_from, started, **census.told())
         else:
-            swapped = self._store.publish(columns, made_from, started)
+            swapped = self._store.publish(columns, made_from, started, **census.told())
         self._watch_data(old_data(columns, started), len(columns))
         return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
 

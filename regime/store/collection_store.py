@@ -26,7 +26,8 @@ class Pointer:
     """What is valid now; ``""`` and 0 where there is nothing yet. Times are Unix seconds.
 
     ``old_data`` is how many states of the collection had old data when it was built, ``newest_data`` the
-    ``data_through`` that reaches furthest.
+    ``data_through`` that reaches furthest. ``misnamed`` counts the keys that the last pass over all states found under
+    names that are no symbol, and ``misnamed_words`` names some.
     """
 
     collection: str = ""
@@ -39,6 +40,8 @@ class Pointer:
     cycle_states: int = 0
     old_data: int = 0
     newest_data: str = ""
+    misnamed: int = 0
+    misnamed_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +124,19 @@ class CollectionStore:
             logger.warning("ledger %s cannot be read and counts as missing: %s", version, error)
             return None
 
-    def publish(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
-        """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid."""
+    def publish(self, columns: Columns, made_from: Pointer, built_at: float, **told: Any) -> Pointer | None:
+        """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid.
+
+        ``told`` are further fields of the pointer.
+        """
         version = self._stored_columns(columns, built_at)
-        new = replace(made_from, collection=version, **_told_of(columns, built_at))
+        new = replace(made_from, collection=version, **_told_of(columns, built_at), **told)
         return self._swapped(new, made_from)
 
-    def confirm(self, columns: Columns, made_from: Pointer, built_at: float) -> Pointer | None:
-        """Says that the valid collection, ``columns``, was still right at ``built_at``. None as in ``publish``."""
+    def confirm(self, columns: Columns, made_from: Pointer, built_at: float, **told: Any) -> Pointer | None:
+        """Says that the valid collection, ``columns``, was still right at ``built_at``. The rest as in ``publish``."""
         self._client.expire(keys.collection(made_from.collection), _COLLECTION_LIFE_SECONDS)
-        return self._swapped(replace(made_from, **_told_of(columns, built_at)), made_from)
+        return self._swapped(replace(made_from, **_told_of(columns, built_at), **told), made_from)
 
     def end_cycle(
         self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
@@ -219,4 +225,6 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "cycle_states": int,
     "old_data": int,
     "newest_data": bytes.decode,
+    "misnamed": int,
+    "misnamed_words": bytes.decode,
 }

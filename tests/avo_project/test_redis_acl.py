@@ -42,7 +42,7 @@ def dry_run(server: AclServer, user: str, *command: object) -> bool:
         ("regime", ("HSET", "argus:regime:AAPL", "bull:1mo", "1")),
         ("regime", ("PEXPIREAT", "argus:regime:AAPL", 1)),
         ("regime", ("HGETALL", "avo:{regime}:pointer")),
-        ("cache", ("EVALSHA", "x", 1, "avo:{macro}:answer:GDP")),
+        ("cache", ("EVALSHA", "x", 1, "avo:{macro}:answer:2:GDP")),
         ("cache", ("INCRBY", "avo:{macro}:generation", 1)),
         ("signals", ("XADD", "signals:live", "*", "a", "b")),
         ("signals", ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "signals:live", ">")),

@@ -151,7 +151,7 @@ def test_a_refresh_finds_foreign_states_and_counts_the_rest(
     assert symbols(store) == ["FULL", "ODD", "YOUNG"]
     assert report.published
     assert report.summary().startswith("current=3 expired=1 unknown_age=1 future_stamp=1 published=yes")
-    assert (report.census.bad_fields, report.census.bad_symbols) == (1, 1)
+    assert (report.census.bad_fields, report.census.misnamed) == (1, 1)
 
 
 def test_a_build_of_many_reads_every_state_once(states: StateCache, build: CollectionBuild, server_now: float) -> None:

@@ -1,0 +1,30 @@
+import os
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from avo_project.store_failures import failures_told
+from regime.keys import REDIS_ALIAS, STATE_PATTERN
+from regime.rules.state_check import findings
+from regime.store.key_reader import KeyReader
+
+
+class Command(BaseCommand):
+    help = "Says what the writer of a regime state does wrong. Exit status 1 when there is any error."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("key", metavar="KEY", help="a key like argus:regime:AAPL, or what follows argus:regime:")
+
+    def handle(self, *args: Any, key: str, **options: Any) -> None:
+        prefix = STATE_PATTERN[:-1]
+        with failures_told(REDIS_ALIAS, "Run it again once Redis answers."):
+            held = KeyReader.connect().read(os.fsencode(key.removeprefix(prefix)))
+        found = findings(held, time.time())
+        for one in found:
+            self.stdout.write(f"{'error' if one.is_error else 'note'}: {one.text}")
+        errors = sum(one.is_error for one in found)
+        self.stdout.write(f"{prefix}{key.removeprefix(prefix)}: {errors} errors, {len(found) - errors} notes")
+        if errors:
+            raise SystemExit(1)
