@@ -45,7 +45,7 @@ class Inbox(models.Model):
     warm_up_target = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True, db_index=True)
-    shares_mailbox = models.BooleanField(default=False, editable=False)
+    shares_mailbox = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name_plural = "inboxes"
@@ -141,7 +141,7 @@ class Touch(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     owner = models.CharField("account", max_length=160, null=True, blank=True, default="")
     idempotency_key = models.CharField(max_length=200, null=True)
-    draft_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    draft_digest = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=500, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)

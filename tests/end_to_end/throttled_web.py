@@ -66,6 +66,12 @@ class OwnRedis:
             return False
 
 
+def children(server: int) -> list[int]:
+    """The workers of a web server."""
+    pids = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 @dataclass
 class Web:
     """A running web server. A kept-alive connection would stay with one worker, so each request has its own."""
@@ -94,8 +100,7 @@ class Web:
 
     def workers(self) -> list[int]:
         """The processes that serve, now."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return children(self.process.pid)
 
     def manage(self, *command: str) -> str:
         return manage(self.environment, *command)

@@ -1,0 +1,123 @@
+"""Restart, reload, upgrade and roll back under load: no request fails."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.end_to_end.load import load
+from tests.end_to_end.nginx import nginx
+from tests.end_to_end.system import ROOT, STARTS_WITHIN_SECONDS, data_folder, environment_for, eventually, manage
+from tests.end_to_end.throttled_web import children
+
+_AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "avo_project.web_server"])
+"""
+
+
+@dataclass
+class Service:
+    """avo-web as systemd runs it: the manager keeps the listening socket, the server comes and goes."""
+
+    listener: socket.socket
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.listener.getsockname()[1])
+
+    def start(self) -> None:
+        descriptor = self.listener.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _AS_SYSTEMD, str(descriptor)],
+            cwd=ROOT,
+            env=self.environment,
+            pass_fds=[descriptor],
+            stderr=subprocess.DEVNULL,
+        )
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            assert self.process.wait(timeout=15) == 0  # TimeoutStopSec of the unit
+            self.process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+        assert httpx.get(f"http://127.0.0.1:{self.port}/livez", timeout=STARTS_WITHIN_SECONDS).status_code == 200
+
+    def reload(self) -> None:
+        """HUP, until only new workers serve."""
+        assert self.process is not None
+        before = set(children(self.process.pid))
+        self.process.send_signal(signal.SIGHUP)
+        pid = self.process.pid
+        eventually(lambda: len(now := set(children(pid))) == len(before) and not now & before, 60)
+
+    def manage(self, *command: str) -> str:
+        return manage(self.environment, *command)
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[Service]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        environment = environment_for(folder, listener.getsockname()[1]) | {"LOG_LEVEL": "ERROR"}
+        manage(environment, "migrate", "--verbosity", "0")
+        running = Service(listener, environment)
+        running.start()
+        try:
+            assert httpx.get(f"http://127.0.0.1:{running.port}/livez", timeout=STARTS_WITHIN_SECONDS).is_success
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.mark.parametrize("change", [Service.restart, Service.reload], ids=["restart", "reload"])
+def test_no_request_behind_nginx_fails(tmp_path: Path, change: Callable[[Service], None]) -> None:
+    with data_folder() as folder, service(folder) as running, nginx(tmp_path, behind=running.port) as port:
+        with load(f"http://127.0.0.1:{port}/livez", seconds=15) as outcome:
+            for _ in range(2):
+                time.sleep(1)
+                change(running)
+        assert outcome.lost == 0
+        assert set(outcome.statuses) == {200}, outcome.statuses
+
+
+def test_the_runbook_upgrades_and_rolls_back_without_a_failed_request(tmp_path: Path) -> None:
+    """The commands of docs/operations.md in their order, on the tables of the version before."""
+    steps = runbook_commands()
+    restart = "systemctl restart 'avo-*.service'"
+    assert steps == ["migrate --plan", "migrate --no-input", restart, restart]
+    with data_folder() as folder, service(folder) as running, nginx(tmp_path, behind=running.port) as port:
+        running.manage("migrate", "outreach", "0005")
+        with load(f"http://127.0.0.1:{port}/readyz", seconds=20) as outcome:
+            for step in steps:
+                if step == restart:
+                    running.restart()
+                else:
+                    running.manage(*step.split())
+        assert outcome.lost == 0
+        assert set(outcome.statuses) <= {200, 503}, outcome.statuses
+        assert outcome.statuses[200] > 0
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+
+
+def runbook_commands() -> list[str]:
+    """What the section has this project and systemd do; how the files come there is not for a test."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = text.partition("### Upgrade and roll back\n")[2].partition("\n### ")[0]
+    lines = [line for block in section.split("```\n")[1::2] for line in block.splitlines()]
+    return [line.removeprefix("python manage.py ") for line in lines if not line.startswith(("git ", ".venv/bin/pip "))]
