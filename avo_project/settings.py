@@ -174,6 +174,7 @@ SIGNALS: dict[str, Any] = {
     "DEAD_CAP": env.int("SIGNALS_DEAD_CAP", default=100_000),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.int("SIGNALS_FEED_CLIENTS", default=500),
+    "FEED_ACCESS": "throttling.roles.stream_access.open_stream",
 }
 OUTREACH: dict[str, Any] = {
     "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),
@@ -181,6 +182,7 @@ OUTREACH: dict[str, Any] = {
 }
 THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
+    "STREAMS": env.str("THROTTLE_STREAMS", default=""),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
     "PROCESSES": env.int("WEB_CONCURRENCY", default=1),
     "CLERK_ISSUER": env.http_url("CLERK_ISSUER"),

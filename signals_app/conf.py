@@ -11,12 +11,14 @@ MAX_BLOCK_MS = 14_000
 
 @dataclass(frozen=True, slots=True)
 class SignalsConf:
-    """``handler`` and ``changes`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count entries,
-    ``dead_cap`` dead letters; ``external_groups`` are read by programs that do not send our heartbeat,
-    ``feed_clients`` are the clients of the live feed at a time, in each process."""
+    """``handler``, ``changes`` and ``feed_access`` are dotted paths, ``alert_url`` takes alerts as JSON; the caps count
+    entries, ``dead_cap`` dead letters; ``external_groups`` are read by programs that do not send our heartbeat,
+    ``feed_clients`` are the clients of the live feed at a time, in each process; ``feed_access`` gives a client its
+    place among those of its account."""
 
     handler: str
     changes: str
+    feed_access: str = "signals_app.roles.feed_access.unlimited"
     alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000

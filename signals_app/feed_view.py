@@ -8,6 +8,7 @@ from django.contrib.auth import get_user
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.functional import SimpleLazyObject
+from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
 from rest_framework.exceptions import APIException, PermissionDenied
@@ -18,6 +19,7 @@ from avo_project.problem_details import Problem
 from signals_app.conf import read_conf
 from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource, StreamEnd
+from signals_app.roles.feed_access import FeedAccess
 from signals_app.roles.live_feed import LiveFeed
 from signals_app.serializers import FeedQuerySerializer
 from signals_app.views import SignedInView, may_see_payload
@@ -35,7 +37,10 @@ header wins) continues behind that entry.
 | `signal` | `id` is the entry id, `data` the signal as in `/api/signals` |
 | `gap` | entries behind the given id were trimmed before they could be sent |
 | `reauthenticate` | the credential has ended; the stream ends. A client that reconnects with a new one continues |
-| `dropped` | the client reads too slowly; the stream ends |
+| `dropped` | the client reads too slowly, or lost its place; the stream ends |
+
+`"streams"` in `RateLimit-Policy` is how many streams an account may have open at a time. One more is a 429 and costs
+nothing. Opening a stream costs one unit, and so do every 500 entries of its backlog; without units left it waits.
 
 `new EventSource(url)` of a browser cannot send an `Authorization` header, and a token does not belong into a URL, where
 logs keep it. Use a client that is based on `fetch`, such as the npm package `eventsource`. It asks for a token at each
@@ -83,21 +88,33 @@ class FeedView(SignedInView):
             )
         super().initial(request, *args, **kwargs)
 
+    def check_throttles(self, request: Request) -> None:
+        """A GET is charged when it has a place, since a refused one costs nothing."""
+        if request.method != "GET":
+            super().check_throttles(request)
+
     @extend_schema(parameters=[FeedQuerySerializer], responses={(200, _MEDIA_TYPE): str}, description=_DESCRIPTION)
     def get(self, request: Request) -> HttpResponseBase:
         asked = _asked(request)
         last_id = asked.pop("last_event_id")
+        access: FeedAccess = import_string(read_conf().feed_access)(request)
         source = EventSource(
             _feed,
             EventQuery(**asked),
             last_id,
+            access=access,
             valid_until=getattr(request.auth, "valid_until", None),
             check_credential=self._check_credential,
         )
-        connections.close_all()  # a stream lives for hours, and its thread would keep them
-        if not _feed.admit(source, read_conf().feed_clients):
-            detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
-            raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
+        try:
+            _admit(source)
+            super().check_throttles(request)
+        except Exception:
+            _feed.dismiss(source)
+            source.release()
+            raise
+        finally:
+            connections.close_all()  # a stream lives for hours, and its thread would keep them
         return StreamingHttpResponse(source.messages(), content_type=_MEDIA_TYPE, headers=_HEADERS)
 
     @extend_schema(exclude=True)
@@ -119,6 +136,12 @@ class FeedView(SignedInView):
             logger.warning("a credential of the live feed cannot be checked now: %s", refused.detail)
         except (DatabaseError, RedisError) as failure:
             logger.warning("a credential of the live feed cannot be checked now: %s", failure)
+
+
+def _admit(source: EventSource) -> None:
+    if not _feed.admit(source, read_conf().feed_clients):
+        detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
+        raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
 
 
 def _renewed(request: HttpRequest) -> HttpRequest:

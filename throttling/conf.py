@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates
+from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates, parse_streams
 from throttling.rules.records import Policy
 from throttling.rules.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
 from throttling.rules.token_kinds import MIN_BITS, TokenKind
@@ -36,6 +36,7 @@ class ClerkConf:
 class ThrottlingConf:
     """``clerk`` None means that every caller is anonymous; ``webhook`` None that Clerk may not call.
 
+    ``streams`` are the live streams that a subject of each tier may have open at a time, over all processes;
     ``processes`` share the local limit while Redis is away.
     """
 
@@ -45,6 +46,7 @@ class ThrottlingConf:
     clerk: ClerkConf | None
     webhook: "Webhook | None"
     scopes: ScopeTable
+    streams: Mapping[str, int]
     processes: int = 1
 
     @property
@@ -58,8 +60,10 @@ def load() -> ThrottlingConf:
     """The conf of this process. Raises ConfError."""
     given = settings.THROTTLING
     plan_tiers = _read("CLERK_PLAN_TIERS", given, parse_plan_tiers)
+    rates = _read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES")
     return ThrottlingConf(
-        rates=_read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES"),
+        rates=rates,
+        streams=_read("STREAMS", given, lambda text: parse_streams(text, rates), variable="THROTTLE_STREAMS"),
         plan_tiers=plan_tiers,
         num_proxies=_num_proxies(given["NUM_PROXIES"]),
         clerk=_clerk(given),

@@ -13,6 +13,11 @@ def conditional_window(subject: str, window_seconds: int) -> str:
     return f"throttle:{{{subject}}}:{window_seconds}:conditional"
 
 
+def streams(subject: str) -> str:
+    """Sorted set: token of each live stream of a subject -> Unix ms at which its lease ends. Lives one lease (45 s)."""
+    return f"throttle:{{{subject}}}:streams"
+
+
 def refusals(hour: int) -> str:
     """Hash: ``<minute>|<tier>`` -> requests refused in that minute since 1970. Lives 26 h."""
     return f"throttle:refusals:{hour}"

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from avo_project.problem_details import problem_response
 from throttling import conf
 from throttling.roles import process
-from throttling.roles.answers import fields, refusal
+from throttling.roles.answers import STREAMS, fields, refusal
 from throttling.roles.toll import RECEIPT, Receipt, count_from_zero
 from throttling.throttles import PlanThrottle
 
@@ -33,7 +33,7 @@ class RateLimitMiddleware:
         receipt: Receipt | None = request.META[RECEIPT]
         if receipt and receipt.outcome.is_open:
             response = _charge_conditional(request, receipt, response)
-        _tell(request.META[RECEIPT], response)
+        _tell(request, response)
         return response
 
 
@@ -53,6 +53,9 @@ def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
 
 def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
+    if response.status_code == 503:  # nobody pays for what is nobody's fault
+        process.toll().peek(request.META, user)
+        return response
     receipt = process.toll().charge(request.META, user, getattr(getattr(view, "cls", None), "throttle_cost", 1))
     return response if receipt.outcome.allowed else _refused(receipt)
 
@@ -70,7 +73,8 @@ def _refused(receipt: Receipt) -> HttpResponse:
     return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
 
 
-def _tell(receipt: Receipt | None, response: HttpResponse) -> None:
+def _tell(request: HttpRequest, response: HttpResponse) -> None:
     """Without a receipt nobody paid, and there is no limit to tell of."""
-    for name, value in fields(receipt.outcome).items() if receipt else ():
+    receipt: Receipt | None = request.META[RECEIPT]
+    for name, value in fields(receipt.outcome, request.META.get(STREAMS)).items() if receipt else ():
         response.headers[name] = value

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -64,6 +65,33 @@ def test_a_stream_ends_with_its_token_and_another_token_resumes(folder: Path) ->
         server.publish(2)
         resumed = next(events(60, **{"Last-Event-ID": end.id}))
         assert resumed.json()["signal_id"][-1] == "2"
+
+
+def test_long_backlogs_are_charged_and_hold_up_nobody(folder: Path) -> None:
+    entries = 30_000
+    with feed_server(folder) as server:
+        server.publish(*range(entries))
+
+        def read_all(_: int) -> int:
+            headers = server.headers | {"Last-Event-ID": "0-1"}
+            read = 0
+            with httpx.stream("GET", server.url, headers=headers, timeout=60) as answer:
+                for line in answer.iter_lines():
+                    read += line == "event: signal"
+                    if read == entries:
+                        return read
+            raise AssertionError("the server ended the feed")
+
+        answered = 0
+        with ThreadPoolExecutor(6) as readers:
+            streams = [readers.submit(read_all, number) for number in range(6)]
+            while not all(one.done() for one in streams):
+                assert httpx.get(f"{server.root}/livez", timeout=30).status_code == 200
+                answered += 1
+        assert [one.result() for one in streams] == [entries] * 6
+        assert answered >= 10, "the process answers while it sends"
+        limits = httpx.get(f"{server.root}/api/limits", headers=server.headers).json()
+        assert limits["policies"][0]["remaining"] <= 6_000 - 6 * (1 + entries // 500 - 1)
 
 
 def follow(url: str, headers: dict[str, str], once_connected: Callable[[], None]) -> dict[str, str]:

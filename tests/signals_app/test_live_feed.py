@@ -1,5 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +17,7 @@ from rest_framework.authtoken.models import Token
 from signals_app import keys
 from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource
+from signals_app.roles.feed_access import UnlimitedAccess
 from signals_app.roles.live_feed import LiveFeed, Subscription
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
@@ -377,3 +380,100 @@ def test_a_database_that_fails_ends_no_stream(
         return bytes(piece)
 
     assert asyncio.run(follow()) == b": heartbeat\n\n"
+
+
+class RecordingAccess(UnlimitedAccess):
+    """Answers as it is told to, and keeps what was asked."""
+
+    def __init__(self, waits: Sequence[float] = (), has_place: bool = True) -> None:
+        self.waits, self.has_place = list(waits), has_place
+        self.charged: list[int] = []
+        self.released = threading.Event()
+
+    def renew(self) -> bool:
+        return self.has_place
+
+    def charge(self, units: int) -> float:
+        wait = self.waits.pop(0) if self.waits else 0.0
+        if not wait:
+            self.charged.append(units)
+        return wait
+
+    def release(self) -> None:
+        assert not self.released.is_set()
+        self.released.set()
+
+
+def test_a_backlog_is_charged_by_its_size(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    ids = stream.publish([event(number) for number in range(1_200)], publisher="p", batch=1).entry_ids
+    whole, small = RecordingAccess(), RecordingAccess()
+
+    async def follow(access: RecordingAccess, last_id: str, number: int) -> None:
+        messages = source(last_id, access=access).messages()
+        await take(messages, number)
+        await messages.aclose()
+
+    asyncio.run(follow(whole, "0-0", 1_200))
+    asyncio.run(follow(small, ids[-400], 399))
+    assert (whole.charged, small.charged) == ([1, 1], [])
+    assert whole.released.wait(5)
+
+
+def test_a_backlog_waits_for_units(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+    stream.publish([event(number) for number in range(600)], publisher="p", batch=1)
+    access = RecordingAccess(waits=(0.01, 0.01))
+
+    async def follow() -> list[bytes]:
+        messages = source("0-0", access=access).messages()
+        pieces = [await anext(messages) for _ in range(4)]
+        await messages.aclose()
+        return pieces
+
+    pieces = asyncio.run(follow())
+    assert pieces[:3] == [b": connected\n\n", *[b": waiting for units of the rate limit\n\n"] * 2]
+    assert pieces[3].count(b"event: signal") == 500
+    assert access.charged == [1]
+
+
+def test_backlogs_are_read_in_turn(stream: SignalStream) -> None:
+    """Six clients with a long backlog: none gets its third page before each has had its first."""
+    stream.publish([event(number) for number in range(1_500)], publisher="p", batch=1)
+    feed, pages = LiveFeed(lambda: stream), list[int]()
+
+    async def follow(client: int) -> None:
+        messages = EventSource(feed, EventQuery(), "0-0", heartbeat_seconds=0.2).messages()
+        await anext(messages)
+        for _ in range(3):
+            await anext(messages)
+            pages.append(client)
+        await messages.aclose()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(follow(client) for client in range(6)))
+
+    asyncio.run(all_of_them())
+    thirds = [place for place, client in enumerate(pages) if pages[:place].count(client) == 2]
+    assert set(pages[: min(thirds)]) == set(range(6))
+
+
+def test_a_stream_that_lost_its_place_is_dropped(source: Callable[..., EventSource]) -> None:
+    now = [0.0]
+    access = RecordingAccess(has_place=False)
+
+    async def follow() -> list[str]:
+        messages = source(access=access, clock=lambda: now[0]).messages()
+        await anext(messages)
+        await anext(messages)
+        now[0] = 60.0
+        return [message async for piece in messages for message in without_comments(piece)]
+
+    assert ["event: dropped" in message for message in asyncio.run(follow())] == [True]
+    assert access.released.wait(5)
+
+
+def test_a_stream_that_nobody_reads_gives_its_place_back(source: Callable[..., EventSource]) -> None:
+    access = RecordingAccess()
+    unread = source(access=access)
+    del unread
+    gc.collect()
+    assert access.released.wait(5)

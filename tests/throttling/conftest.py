@@ -13,6 +13,7 @@ from throttling.store.window_limiter import WindowLimiter
 
 UNSET: dict[str, Any] = {
     "RATES": "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min",
+    "STREAMS": "",
     "NUM_PROXIES": 0,
     "CLERK_ISSUER": "",
     "CLERK_JWKS_URL": "",

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.roles.answers import fields, refusal
+from throttling.roles.answers import Streams, fields, refusal
 from throttling.roles.callers import Quota
 from throttling.roles.toll import Receipt
 from throttling.rules.rates import parse_policies
@@ -36,6 +36,14 @@ def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: i
 def test_the_contracts_example() -> None:
     outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001),))
     assert fields(outcome) == {"RateLimit-Policy": '"minute";q=60;w=60', "RateLimit": '"minute";r=37;t=12'}
+
+
+def test_the_concurrency_policy_of_a_live_stream() -> None:
+    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001),))
+    told = fields(outcome, Streams(2, 1))
+    assert told["RateLimit-Policy"] == '"minute";q=60;w=60, "streams";q=2;qu="concurrent-requests"'
+    assert told["RateLimit"].endswith(', "streams";r=1')
+    assert fields(outcome, Streams(2, 5))["RateLimit"].endswith(', "streams";r=0'), "a limit that was lowered"
 
 
 def test_an_untouched_window_is_told_whole() -> None:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ),
         ({"CLERK_JWKS_URL": "https://c.test/jwks"}, "CLERK_ISSUER: CLERK_JWKS_URL is set"),
         ({"CLERK_WEBHOOK_SECRET": "whsec_%"}, "CLERK_WEBHOOK_SECRET: not a signing secret"),
+        ({"STREAMS": "free=many"}, "THROTTLE_STREAMS: cannot read 'free=many'"),
         ({"NUM_PROXIES": -1}, "THROTTLE_NUM_PROXIES: cannot be below 0"),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.rules.rates import RatesError, parse_plan_tiers, parse_policies, parse_rates
+from throttling.rules.rates import RatesError, parse_plan_tiers, parse_policies, parse_rates, parse_streams
 from throttling.rules.records import Policy
 
 
@@ -51,6 +51,30 @@ def test_tiers_of_plans_are_tiers() -> None:
 def test_a_typo_is_named(text: str, names: list[str]) -> None:
     with pytest.raises(RatesError) as caught:
         parse_rates(text)
+    assert all(name in str(caught.value) for name in names), str(caught.value)
+
+
+def test_streams_by_tier() -> None:
+    tiers = parse_rates("gold=7/h", ["gold"])
+    defaults = {"anonymous": 0, "bad_token": 0, "failed_login": 0, "free": 2, "pro": 10, "institutional": 50}
+    assert parse_streams("", tiers) == defaults | {"gold": 2}
+    assert parse_streams(" pro = 3 ;gold=40;", tiers) == defaults | {"pro": 3, "gold": 40}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("fre=2", ["'fre'", "did you mean 'free'"]),
+        ("free", ["'free'", "tier=number"]),
+        ("free=-1", ["'free=-1'"]),
+        ("free=\u0665", ["tier=number"]),
+        ("free=2=3", ["'free=2=3'"]),
+        ("free=2/min", ["'free=2/min'"]),
+    ],
+)
+def test_a_typo_in_the_streams_is_named(text: str, names: list[str]) -> None:
+    with pytest.raises(RatesError) as caught:
+        parse_streams(text, parse_rates(""))
     assert all(name in str(caught.value) for name in names), str(caught.value)
 
 

@@ -1,18 +1,34 @@
 """What an answer says about limits: the fields of draft-ietf-httpapi-ratelimit-headers-11, and the 429 itself."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from avo_project.problem_details import Problem
 from throttling.roles.toll import Receipt
 from throttling.rules.records import Outcome, Policy, whole_seconds
 
+STREAMS = "avo.streams"
+"""Where the META of a request for a live stream has its ``Streams``."""
 
-def fields(outcome: Outcome) -> dict[str, str]:
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The live streams that a subject may have open at a time, and how many it has."""
+
+    limit: int
+    used: int
+
+
+def fields(outcome: Outcome, streams: Streams | None = None) -> dict[str, str]:
     """``RateLimit-Policy`` and ``RateLimit``; none while limits are local guesses. A policy in shadow is not told."""
     policies = policy_field(outcome.hit.policies)
     if not (outcome.exact and policies):
         return {}
-    return {"RateLimit-Policy": policies, "RateLimit": limit_field(outcome)}
+    told = {"RateLimit-Policy": policies, "RateLimit": limit_field(outcome)}
+    if streams:
+        told["RateLimit-Policy"] += f', "streams";q={streams.limit};qu="concurrent-requests"'
+        told["RateLimit"] += f', "streams";r={max(0, streams.limit - streams.used)}'
+    return told
 
 
 @lru_cache(maxsize=1024)

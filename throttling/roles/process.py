@@ -9,6 +9,7 @@ from throttling import conf
 from throttling.roles.api_keys import REFRESH_SECONDS as API_KEY_REFRESH_SECONDS
 from throttling.roles.api_keys import APIKeys
 from throttling.roles.callers import clerk_user
+from throttling.roles.concurrency import ConcurrencyLimiter
 from throttling.roles.gate import Gate
 from throttling.roles.jwks import KeyStore, OneKey
 from throttling.roles.last_use import PAUSE_SECONDS as LAST_USE_PAUSE_SECONDS
@@ -19,6 +20,7 @@ from throttling.roles.tally_buffer import PAUSE_SECONDS, TallyBuffer
 from throttling.roles.token_verifier import TokenVerifier
 from throttling.roles.toll import Toll
 from throttling.store.key_shelf import KeyShelf
+from throttling.store.stream_leases import StreamLeases
 from throttling.store.tally import Tally
 
 
@@ -32,6 +34,11 @@ def toll() -> Toll:
     known, given = conf.load(), settings.THROTTLING
     overrides = Overrides(known.rates, given.get("OVERRIDE_REFRESH_SECONDS", REFRESH_SECONDS))
     return Toll(known, gate(), overrides, TallyBuffer(Tally.connect(), given.get("TALLY_PAUSE_SECONDS", PAUSE_SECONDS)))
+
+
+@cache
+def streams() -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(StreamLeases.connect())
 
 
 @cache
@@ -54,5 +61,5 @@ def api_keys() -> APIKeys:
 
 def forget(**kwargs: Any) -> None:
     """Makes everything anew at its next use: after the settings have changed."""
-    for kept in (conf.load, gate, toll, verifier, api_keys):
+    for kept in (conf.load, gate, toll, streams, verifier, api_keys):
         kept.cache_clear()

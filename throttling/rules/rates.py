@@ -12,6 +12,7 @@ FAILED_LOGIN = "failed_login"
 DEFAULT_RATES = (
     "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min;bad_token=30/min;failed_login=5/min,20/h"
 )
+DEFAULT_STREAMS = "anonymous=0;free=2;pro=10;institutional=50;bad_token=0;failed_login=0"
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _UNITS = {
@@ -37,9 +38,7 @@ def parse_rates(text: str, tiers: Iterable[str] = ()) -> dict[str, tuple[Policy,
     given = _parse(text)
     for tier in given:
         if tier not in known:
-            raise RatesError(
-                f"{tier!r} is not a tier{_suggestion(tier, known)}. The tiers are {', '.join(sorted(known))}."
-            )
+            raise _unknown_tier(tier, known)
     rates.update(given)
     for tier in sorted(known - set(rates)):
         raise RatesError(f"the tier {tier!r} of CLERK_PLAN_TIERS has no rate. Add {tier}=60/min, for example.")
@@ -62,6 +61,30 @@ def parse_plan_tiers(text: str) -> dict[str, str]:
         if not (slug.strip() and separator and tier.strip()):
             raise RatesError(f"cannot read {slug + separator + tier!r}. Write plan=tier, for example pro=pro.")
     return {slug.strip(): tier.strip() for slug, _, tier in pairs}
+
+
+def parse_streams(text: str, tiers: Iterable[str]) -> dict[str, int]:
+    """THROTTLE_STREAMS (``tier=number;tier=number``) for all ``tiers``. One that ``text`` leaves out keeps its default;
+    one without a default has that of free. Raises RatesError."""
+    known = set(tiers)
+    defaults, given = _numbers(DEFAULT_STREAMS), _numbers(text)
+    for tier in given:
+        if tier not in known:
+            raise _unknown_tier(tier, known)
+    return dict.fromkeys(known, defaults[FREE]) | defaults | given
+
+
+def _numbers(text: str) -> dict[str, int]:
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    for part in parts:
+        if not re.fullmatch(r"[^=]+=\s*[0-9]{1,6}", part):
+            raise RatesError(f"cannot read {part!r}. Write tier=number of streams, for example free=2.")
+    pairs = [part.split("=") for part in parts]
+    return {tier.strip(): int(number) for tier, number in pairs}
+
+
+def _unknown_tier(tier: str, known: Iterable[str]) -> RatesError:
+    return RatesError(f"{tier!r} is not a tier{_suggestion(tier, known)}. The tiers are {', '.join(sorted(known))}.")
 
 
 def _parse(text: str) -> dict[str, tuple[Policy, ...]]:

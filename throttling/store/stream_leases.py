@@ -1,0 +1,45 @@
+"""Which places for live streams a subject uses, in Redis: a lease a stream."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+
+from avo_project.kept_connection import run
+from avo_project.lua import read_lua
+from throttling import keys
+
+LEASE_MS = 45_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The answer to a stream that asks for a place. ``first_ends_ms`` is the time until a place is free at the latest
+    when no lease of the subject is renewed."""
+
+    held: bool
+    used: int
+    first_ends_ms: int
+
+
+class StreamLeases:
+    """Leases of 45 s by the server's clock: those of a process that died end by themselves. Every method may raise
+    RedisError."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._hold = client.register_script(read_lua("throttling", "hold_lease"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def hold(self, subject: str, token: str, places: int, now_ms: int | str = "") -> Lease:
+        """Takes one of ``places``, or renews the lease on it. ``now_ms`` replaces the server's clock (Unix ms), for
+        tests."""
+        arguments = (token, places, LEASE_MS, now_ms)
+        held, used, first_ends_ms = run(self._client, self._hold, (keys.streams(subject),), arguments)
+        return Lease(bool(held), used, first_ends_ms)
+
+    def release(self, subject: str, token: str) -> None:
+        self._client.zrem(keys.streams(subject), token)
