@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.core.management import load_command_class
 
 SYMBOLS = 300
 SERIES = "".join(f",S{number:03}" for number in range(SYMBOLS))
@@ -23,6 +24,7 @@ SERIES = "".join(f",S{number:03}" for number in range(SYMBOLS))
 def main() -> None:
     django.setup()
     command, rounds = sys.argv[1], int(sys.argv[2])
+    load_command_class("regime", f"{command}_regimes")  # here and not in each child, which has no time for imports
     dice = random.Random()
     found: dict[str, Any] = {"immortal": 0, "amid_a_cycle": 0}
     with tempfile.TemporaryDirectory() as folder:
