@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PORT
 
-.PHONY: run test chaos bench lint requirements clean
+.PHONY: run test chaos bench lint requirements audit clean
 
 run: $(VENV)/.installed
 	@PATH="$(BIN):$$PATH" exec bin/run
@@ -21,12 +21,16 @@ lint: $(VENV)/.installed-dev
 	  python manage.py redis_acl --sample >deploy/redis/users.acl'
 
 requirements: $(VENV)/.installed-dev
-	@for name in requirements requirements-dev requirements-otel; do \
+	@for name in requirements requirements-dev requirements-otel requirements-audit; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
 	    --custom-compile-command 'make requirements' -o $$name.txt $$name.in $(ARGS); done
 
+audit: $(VENV)/.installed $(VENV)-audit/.installed
+	@$(VENV)-audit/bin/cyclonedx-py environment --of JSON --output-reproducible -o $(VENV)-audit/sbom.cdx.json $(VENV)/bin/python
+	@PATH="$(CURDIR)/$(VENV)-audit/bin:$$PATH" python .ci/audit.py $(VENV)-audit/sbom.cdx.json
+
 clean:
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit var .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.installed: requirements.txt
 	@echo "Installing into $(VENV)"
@@ -37,4 +41,10 @@ $(VENV)/.installed: requirements.txt
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing the test dependencies into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)-audit/.installed: requirements-audit.txt
+	@echo "Installing the tools of the audit into $(VENV)-audit"
+	@test -x $(VENV)-audit/bin/python || $(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.txt
 	@touch $@
