@@ -19,7 +19,7 @@ NEWEST = f"3.{int(END) - 1}"
         ("CONTRIBUTING.md", r"Python (3\.\d+) to (3\.\d+)", (OLDEST, NEWEST)),
         ("Makefile", r"--python-version (3\.\d+) ", (OLDEST,)),
         (".ci/with_python", r"\[(3\.\d+)\]=\w+ \[(3\.\d+)\]=\w+", (OLDEST, NEWEST)),
-        ("deploy/Dockerfile", r"FROM python:(3\.\d+)-(?s:.*)FROM python:(3\.\d+)-", (NEWEST, NEWEST)),
+        ("deploy/Dockerfile", r"PYTHON_IMAGE=python:(3\.\d+)-", (NEWEST,)),
         ("pyproject.toml", r'target-version = "(py3\d+)"', (f"py{OLDEST.replace('.', '')}",)),
     ],
 )
