@@ -33,6 +33,12 @@ DERIVED = "avo:{regime}:derived"
 # Hash with expiry: progress and report of the last TTL backfill.
 BACKFILL = "avo:{regime}:backfill"
 
+# String with expiry: the backfill that was asked for in the admin and is not finished.
+BACKFILL_JOB = "avo:{regime}:backfill-job"
+
+# String with expiry: held by the one process that does it.
+BACKFILL_LEASE = "avo:{regime}:backfill-lease"
+
 
 def collection(version: str) -> str:
     """Hash with expiry: the packed columns of one version of the collection."""

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from avo_project.stop_flag import StopFlag
 from regime.conf import RegimeConf, regime_conf
+from regime.roles.backfill_job import resume_backfill
 from regime.roles.collection_build import Census, CollectionBuild
 from regime.rules.columns import old_data, same_states
 from regime.rules.data_through import OLD_DAYS
@@ -64,10 +65,12 @@ class Refresher:
         return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
-        """Rebuilds every ``interval_seconds`` until ``stop``; a Redis that is away or refuses is waited for."""
+        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Waits for a
+        Redis that is away or refuses."""
         while not stop:
             started = self._clock()
             try:
+                resume_backfill()
                 on_step(self.step())
             except RedisError as failure:
                 logger.warning("collection not refreshed: %s", failure)
