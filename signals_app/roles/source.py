@@ -14,7 +14,7 @@ from signals_app.store.group import ConsumerGroup
 logger = logging.getLogger(__name__)
 
 _CLAIM_EVERY_SECONDS = 1.0
-MOST_WAITING = 1_000
+_MOST_WAITING = 1_000
 _PAGE = 500
 
 
@@ -74,7 +74,7 @@ class DeliverySource:
     @property
     def is_full(self) -> bool:
         """So much waits for another try that nothing new is taken."""
-        return len(self._waiting) >= MOST_WAITING
+        return len(self._waiting) >= _MOST_WAITING
 
     def will_read(self, now: float) -> bool:
         """Whether ``take`` will do nothing but read new entries."""
