@@ -115,7 +115,7 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
     if not needed.isdisjoint(scopes | {EVERY_TOKEN}):
         return
-    receipt = process.toll().charge(request.META, caller, 1)
+    receipt = process.toll().charge(request.META, caller)
     if not receipt.outcome.allowed:
         raise refusal(receipt)
     challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'

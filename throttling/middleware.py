@@ -16,7 +16,8 @@ from throttling.throttles import PlanThrottle
 class RateLimitMiddleware:
     """DRF checks permissions before throttles: a 401, 403 or 406 from there is charged here, or anyone could have
     them without end. So is a 404 of any other route but the admin's, on the account of its address. A conditional
-    request is charged here too, unless its answer is a 304, which costs nothing.
+    request is charged here too, unless its answer is a 304, which costs nothing. What an answer turned out to cost
+    beyond that, its ``throttle_cost`` says.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -29,10 +30,11 @@ class RateLimitMiddleware:
             view = request.resolver_match and request.resolver_match.func
             if not (_is_counted(view) or _is_missing(request, response)):
                 return response
-            response = _charge_unjudged(request, view, response)
+            response = _charge_unjudged(request, response)
         receipt: Receipt | None = request.META[RECEIPT]
         if receipt and receipt.outcome.is_open:
             response = _charge_conditional(request, receipt, response)
+        _charge_rest(request, response)
         _tell(request, response)
         return response
 
@@ -51,12 +53,12 @@ def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
     return response.status_code == 404 and not match.route.startswith("admin/")
 
 
-def _charge_unjudged(request: HttpRequest, view: Any, response: HttpResponse) -> HttpResponse:
+def _charge_unjudged(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
     if response.status_code == 503:  # nobody pays for what is nobody's fault
         process.toll().peek(request.META, user)
         return response
-    receipt = process.toll().charge(request.META, user, getattr(getattr(view, "cls", None), "throttle_cost", 1))
+    receipt = process.toll().charge(request.META, user)
     return response if receipt.outcome.allowed else _refused(receipt)
 
 
@@ -66,6 +68,13 @@ def _charge_conditional(request: HttpRequest, looked: Receipt, response: HttpRes
         return response
     receipt = process.toll().charge_late(request.META, looked)
     return response if receipt.outcome.allowed else _refused(receipt)
+
+
+def _charge_rest(request: HttpRequest, response: HttpResponse) -> None:
+    receipt: Receipt | None = request.META[RECEIPT]
+    cost = getattr(response, "throttle_cost", 1)
+    if receipt and receipt.outcome.charged and cost > receipt.outcome.hit.cost:
+        process.toll().charge_rest(request.META, receipt, cost)
 
 
 def _refused(receipt: Receipt) -> HttpResponse:

@@ -72,7 +72,11 @@ _HEADERS = {
         "local guesses, since Redis does not answer.",
         '"minute";q=60;w=60',
     ),
-    "RateLimit": _header("Units left in every window, and seconds until there are more.", '"minute";r=37;t=12'),
+    "RateLimit": _header(
+        "Units left in every window, and seconds until there are more. A request costs one; routes with dearer queries "
+        "say so.",
+        '"minute";r=37;t=12',
+    ),
     "Retry-After": _header("Seconds. Waiting that long is always enough.", 12),
     "WWW-Authenticate": _header(
         "What was wrong with the token (RFC 6750).",

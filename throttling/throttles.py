@@ -23,12 +23,14 @@ def _may_be_unchanged(request: Request) -> bool:
 
 
 class PlanThrottle(BaseThrottle):
-    """Charges a request to its caller's quota. A view that is dearer than others says so in ``throttle_cost``."""
+    """Charges a request to its caller's quota: one unit. What its answer cost beyond that is charged after it, by
+    ``RateLimitMiddleware``.
+    """
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Raises Problem: 429 when the limit is reached, 503 for a write that cannot be counted exactly."""
         judge = process.toll().look if _may_be_unchanged(request) else process.toll().charge
-        receipt = judge(request.META, request.user, getattr(view, "throttle_cost", 1))
+        receipt = judge(request.META, request.user)
         if not receipt.outcome.allowed:
             raise refusal(receipt)
         if not receipt.outcome.exact and request.method not in _SAFE_METHODS:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from regime.rules.http_fields import IDENTITY, entity_tags, preferred_encoding
 
 _WORTH_COMPRESSING = 512  # bytes
+_BYTES_A_UNIT = 100_000  # before compression
 _ENCODINGS = ("zstd", "gzip")  # best first
 _JSON = "application/json"
 
@@ -57,7 +58,8 @@ class Representation:
 def answer(request: Request, given: Representation, cache_control: str, confirm_seconds: int = 0) -> HttpResponse:
     """The response to ``request``: 304 when the client's copy will do, else the bytes in a form that it accepts.
 
-    Ready-made bytes need no renderer: DRF has negotiated and passes a plain response of Django on as it is.
+    A large one costs more units. Ready-made bytes need no renderer: DRF has negotiated and passes a plain response of
+    Django on as it is.
     """
     asked: Mapping[str, str] = request.META
     is_worth_it = len(given.body) >= _WORTH_COMPRESSING
@@ -69,7 +71,9 @@ def answer(request: Request, given: Representation, cache_control: str, confirm_
             return HttpResponse(status=304, content_type=_JSON, headers={**headers, "ETag": confirmed})
     if encoding != IDENTITY:
         headers["Content-Encoding"] = encoding
-    return HttpResponse(given.encoded(encoding), content_type=_JSON, headers=headers)
+    response = HttpResponse(given.encoded(encoding), content_type=_JSON, headers=headers)
+    response.throttle_cost = 1 + len(given.body) // _BYTES_A_UNIT  # type: ignore[attr-defined]
+    return response
 
 
 def _confirmed(if_none_match: str, tag: Tag, encoding: str, within_seconds: int) -> str | None:

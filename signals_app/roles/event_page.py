@@ -37,10 +37,13 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """``next_before`` leads to older events; None when there are none left in the stream."""
+    """``next_before`` leads to older events; None when there are none left in the stream. ``read`` says how many
+    entries were looked at for it.
+    """
 
     events: list[tuple[str, Event]]
     next_before: str | None
+    read: int
 
 
 def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
@@ -50,23 +53,24 @@ def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
     before, read = query.before, 0
     while read < query.most_read:
         entries = stream.newest_first(before=before or None, count=_CHUNK)
+        read += len(entries)
         for entry in entries:
             event = _event(entry)
             if event is not None and query.wants(event):
                 found.append((entry.entry_id, event))
             if len(found) == query.limit:
-                return EventPage(found, entry.entry_id)
+                return EventPage(found, entry.entry_id, read)
         if len(entries) < _CHUNK:
-            return EventPage(found, None)
-        before, read = entries[-1].entry_id, read + len(entries)
-    return EventPage(found, before)
+            return EventPage(found, None, read)
+        before = entries[-1].entry_id
+    return EventPage(found, before, read)
 
 
 def find(stream: SignalStream, text: str, query: EventQuery) -> EventPage:
     """The page of events whose entry id, signal id or symbol is ``text``; of all when it is empty."""
     if _ENTRY_ID.fullmatch(text):
         found = [(entry.entry_id, _event(entry)) for entry in stream.between(text, text, 1)]
-        return EventPage([(entry_id, event) for entry_id, event in found if event is not None], None)
+        return EventPage([(entry_id, event) for entry_id, event in found if event is not None], None, len(found))
     if not text:
         return read_page(stream, query)
     try:

@@ -345,6 +345,13 @@ def test_a_large_answer_is_compressed_as_the_client_accepts(
     assert orjson.loads(body)["symbols"] == 1
 
 
+def test_a_large_answer_costs_more(client: Client, cycle: Cycle, now: float) -> None:
+    cycle.write([a_state(f"S{number:04}", now) for number in range(1_000)])
+    pages = [get(client, query) for query in ("/S0001", "", "?limit=500", "?limit=1000")]
+    assert [page.throttle_cost for page in pages] == [1, 1, 1, 2]
+    assert get(client, "?limit=1000", **{"Accept-Encoding": "gzip"}).throttle_cost == 2
+
+
 def test_an_unchanged_collection_is_confirmed(client: Client, cycle: Cycle, now: float) -> None:
     cycle.write([a_state("X", now)])
     tag = get(client).headers["ETag"]

@@ -12,6 +12,8 @@ from rest_framework.authtoken.models import Token
 
 from signals_app import keys
 from signals_app.models import Execution
+from signals_app.roles import inspection
+from signals_app.roles.event_page import EventPage, EventQuery
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 
@@ -101,6 +103,27 @@ def test_pages_follow_each_other_without_gap_or_repeat(api: Any, stream: SignalS
         seen += [result["symbol"] for result in page["results"]]
         before = page["next"]
     assert seen == [f"S{number}" for number in range(6, -1, -1)]
+
+
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [("", 1), ("?limit=1000", 2), ("?symbol=ZZ", 3), ("?direction=long", 1), ("?min_confidence=1", 3)],
+)
+def test_a_query_costs_as_much_as_it_reads(api: Any, stream: SignalStream, query: str, cost: int) -> None:
+    for batch in range(1, 4):
+        stream.publish([event(number) for number in range(400)], publisher="p", batch=batch)
+    answer = api.get(f"/api/signals{query}")
+    assert answer.status_code == 200
+    assert answer.throttle_cost == cost
+
+
+def test_a_query_of_a_whole_page_of_reading_costs_twenty(
+    api: Any, stream: SignalStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = EventPage([], "1-0", EventQuery().most_read)
+    monkeypatch.setattr(inspection, "events", lambda query: page)
+    answer = api.get("/api/signals?symbol=ZZ")
+    assert (answer.throttle_cost, answer.headers["RateLimit"].partition(";t=")[0]) == (20, '"minute";r=5980')
 
 
 def test_what_is_no_event_is_left_out(api: Any, redis_client: Any) -> None:

@@ -17,8 +17,13 @@ class Plain(APIView):
         return Response({"written": True}, status=201)
 
 
-class Dear(Plain):
-    throttle_cost = 10
+class DearAnswer(Plain):
+    """What it costs is known when it is made."""
+
+    def get(self, request: Request) -> Response:
+        response = Response(status=304 if request.headers.get("If-None-Match") == '"1"' else 200)
+        response.throttle_cost = 10  # type: ignore[attr-defined]
+        return response
 
 
 class Unchanged(Plain):
@@ -46,7 +51,7 @@ class Broken(Plain):
 
 urlpatterns = [
     path("t/plain", Plain.as_view()),
-    path("t/dear", Dear.as_view()),
+    path("t/dear-answer", DearAnswer.as_view()),
     path("t/unchanged", Unchanged.as_view()),
     path("t/unchanged-for-any", UnchangedForAny.as_view()),
     path("t/signed-in", SignedIn.as_view()),

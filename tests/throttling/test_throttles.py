@@ -108,11 +108,26 @@ def test_a_service_account_is_institutional(client: Any, throttling: Any, operat
     assert (limits["tier"], limits["subject"]) == ("institutional", f"user:{operator.pk}")
 
 
-def test_a_dear_route_costs_more(client: Any, throttling: Any) -> None:
+def test_a_dear_answer_is_paid_for_as_far_as_there_are_units(client: Any, throttling: Any) -> None:
+    throttling(RATES="anonymous=25/min,100/hour:shadow")
+    answers = [client.get("/t/dear-answer") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [left(answer) for answer in answers] == [15, 5, 0, 0]
+
+
+def test_a_conditional_request_pays_for_a_dear_answer_but_not_for_a_304(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=25/min")
-    assert [left(client.get("/t/dear")) for _ in range(2)] == [15, 5]
-    assert client.get("/t/dear").status_code == 429
-    assert left(client.get("/t/plain")) == 4
+    assert left(client.get("/t/dear-answer", HTTP_IF_NONE_MATCH='"1"')) == 25
+    assert left(client.get("/t/dear-answer", HTTP_IF_NONE_MATCH='"0"')) == 15
+
+
+@pytest.mark.real_server
+def test_an_answer_of_one_unit_takes_one_round_trip(client: Any, throttling: Any, redis_of: Any) -> None:
+    client.get("/t/plain")
+    redis = redis_of("throttling")
+    redis.config_resetstat()
+    client.get("/t/plain")
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
 
 
 def test_a_304_costs_nothing(client: Any, throttling: Any) -> None:

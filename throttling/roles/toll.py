@@ -59,22 +59,30 @@ class Toll:
             return Quota(subject, override.tier or tier, override.policies, f"override: {override.reason}")
         return Quota(subject, tier, self._conf.rates[tier], why)
 
-    def charge(self, meta: Meta, user: Any, cost: int) -> Receipt:
+    def charge(self, meta: Meta, user: Any, cost: int = 1) -> Receipt:
         """Charges a request or refuses it."""
         return self._charge(meta, self.quota(meta, user), cost)
 
-    def look(self, meta: Meta, user: Any, cost: int) -> Receipt:
+    def look(self, meta: Meta, user: Any) -> Receipt:
         """Refuses what ``charge`` would refuse, and charges nothing yet; ``charge_late`` or ``waive`` follows while
         the outcome is open. A caller who has asked too often without charge is charged at once.
         """
         quota = self.quota(meta, user)
-        looked = Hit(quota.subject, quota.policies, cost, is_look=True, allowance=conditional_allowance(quota.policies))
+        looked = Hit(quota.subject, quota.policies, is_look=True, allowance=conditional_allowance(quota.policies))
         receipt = self._keep(meta, Receipt(quota, self._gate.hit(looked)))
         return receipt if receipt.outcome.is_open else self._settle(receipt)
 
     def charge_late(self, meta: Meta, looked: Receipt) -> Receipt:
         """Charges what was only looked at, or refuses it now: others may have taken what was left."""
-        return self._charge(meta, looked.quota, looked.outcome.hit.cost)
+        return self._charge(meta, looked.quota)
+
+    def charge_rest(self, meta: Meta, charged: Receipt, cost: int) -> Receipt:
+        """Charges what an answer cost beyond what was ``charged`` before it was made, as far as there are units."""
+        quota, missing = charged.quota, cost - charged.outcome.hit.cost
+        outcome = self._gate.hit(Hit(quota.subject, quota.policies, missing))
+        if not outcome.allowed and (left := outcome.affordable()):
+            outcome = self._gate.hit(Hit(quota.subject, quota.policies, left))
+        return self._keep(meta, Receipt(quota, outcome))
 
     def waive(self, looked: Receipt) -> None:
         """Lets go what was only looked at."""
@@ -82,7 +90,7 @@ class Toll:
 
     def charge_bad_token(self, meta: Meta) -> Receipt:
         """Charges the address that sent a bad token."""
-        return self._charge(meta, self._bad_token_quota(meta), 1)
+        return self._charge(meta, self._bad_token_quota(meta))
 
     def barred(self, meta: Meta) -> Receipt | None:
         """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
@@ -113,7 +121,7 @@ class Toll:
         quota = self.quota(meta, user)
         return self._keep(meta, Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, 0, is_look=True))))
 
-    def _charge(self, meta: Meta, quota: Quota, cost: int) -> Receipt:
+    def _charge(self, meta: Meta, quota: Quota, cost: int = 1) -> Receipt:
         receipt = Receipt(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost)))
         return self._settle(self._keep(meta, receipt))
 

@@ -123,6 +123,11 @@ class Outcome:
             for policy, standing in zip(self.hit.policies, self.standings, strict=True)
         ]
 
+    def affordable(self) -> int:
+        """The largest cost that no policy would refuse."""
+        limiting = zip(self.hit.policies, self.remaining(), strict=True)
+        return min((left for policy, left in limiting if not policy.shadow), default=0)
+
     def passed(self) -> list[Policy]:
         """The policies whose limit this hit would pass, or, in shadow, has passed."""
         return [
