@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from redis import Redis
 
 from avo_project.embedded_redis import EmbeddedServer
-from tests.end_to_end.system import data_folder, environment_for, manage
+from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
+from tests.end_to_end.throttled_web import web
 
 STATES = 209_033 if os.environ.get("AVO_CHAOS") == "long" else 3_000
 DAY = 86_400
@@ -80,3 +85,51 @@ def lives_of(client: "Redis") -> dict[bytes, int]:
     for name in names:
         pipeline.ttl(name)
     return dict(zip(names, pipeline.execute(), strict=True))
+
+
+def test_a_backfill_of_the_admin_outlives_the_web_worker(folder: Path) -> None:
+    """Started in the admin, its worker is killed half way; the refresher finishes it."""
+    with web(folder, workers=1, DJANGO_SUPERUSER_PASSWORD="operator") as running:
+        running.manage("createsuperuser", "--noinput", "--username", "operator", "--email", "o@example.com")
+        assert running.get("/readyz").status_code == 200
+        client = Redis(unix_socket_path=str(EmbeddedServer(folder).socket_path))
+        pipeline, now = client.pipeline(transaction=False), int(time.time())
+        for number in range(4_000):
+            pipeline.hset(f"argus:regime:S{number}", "computed_at", now)
+        pipeline.execute()
+        [worker] = running.workers()
+        start_in_admin(running.port)
+        eventually(lambda: without_ttl(client) < 4_000, pause_seconds=0.01)
+        os.kill(worker, signal.SIGKILL)
+        assert without_ttl(client) > 0, "it was over already"
+        refresher = subprocess.Popen(
+            [sys.executable, "manage.py", "refresh_regime_collection", "--watch", "1"],
+            cwd=ROOT,
+            env=running.environment,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            eventually(lambda: without_ttl(client) == 0, 90)
+            eventually(lambda: not client.exists("avo:{regime}:backfill-job", "avo:{regime}:backfill-lease"))
+        finally:
+            refresher.terminate()
+            refresher.wait(timeout=20)
+
+
+def start_in_admin(port: int) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=30) as browser:
+        token = {"csrfmiddlewaretoken": browser.get("/admin/login/").cookies["csrftoken"]}
+        page = "/admin/regime/regimecache/"
+        login = {"username": "operator", "password": "operator", "next": page}
+        assert browser.post("/admin/login/", data=login | token).status_code == 200
+        token = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        started = browser.post(f"{page}do/backfill/", data={"confirmed": "yes", "reason": "test"} | token)
+        assert "Started" in started.text
+
+
+def without_ttl(client: "Redis") -> int:
+    names = list(client.scan_iter("argus:regime:*", count=5_000))
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        pipeline.ttl(name)
+    return sum(seconds == -1 for seconds in pipeline.execute())
