@@ -27,6 +27,7 @@ _KEYED_BY_US = {
     "regime.rules.row_text._middles",
     "throttling.store.window_limiter._limits",
     "throttling.roles.answers.policy_field",
+    "throttling.rules.records.conditional_allowance",
     "signals_app.rules.event.layout_of",
     "signals_app.rules.event_batch._pattern",
 }

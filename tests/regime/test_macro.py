@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import OperationalError
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -264,7 +264,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def fail() -> bytes:
-    raise DatabaseError("gone")
+    raise OperationalError("gone")
 
 
 def test_a_database_that_fails_is_bridged_by_the_kept_answer(

@@ -88,7 +88,7 @@ def test_without_any_data_every_command_answers(redis_client: Any) -> None:
     redis_client.flushall()
     assert "0 entries" in run("signal_lag")
     assert json.loads(run("signal_lag", "--json")) == {
-        "stream": "signals:live", "length": 0, "groups": [], "added": None, "dead_letters": 0, "is_exhausted": False,
+        "stream": "signals:live", "length": 0, "groups": [], "added": 0, "dead_letters": 0, "is_exhausted": False,
     }  # fmt: skip
     assert run("replay_signals", "--from", "2020-01-01", "--to", "2020-01-02", "--group", "g") == "group=g entries=0\n"
 

@@ -26,7 +26,7 @@ def only_group(redis_client: Any, **options: Any) -> GroupFigures:
 
 
 def test_without_a_stream_the_figures_are_empty(redis_client: Any) -> None:
-    assert FiguresReader(redis_client, heartbeat_ttl_ms=4_000).read() == StreamFigures("signals:live", 0, ())
+    assert FiguresReader(redis_client, heartbeat_ttl_ms=4_000).read() == StreamFigures("signals:live", 0, (), added=0)
 
 
 def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:

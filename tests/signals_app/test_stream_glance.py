@@ -28,7 +28,7 @@ def add(redis_client: Any, number: int) -> list[str]:
 
 
 def test_without_a_stream_there_is_nothing(redis_client: Any) -> None:
-    assert glance(redis_client) == StreamFigures(keys.LIVE, 0, ())
+    assert glance(redis_client) == StreamFigures(keys.LIVE, 0, (), added=0)
 
 
 def test_it_tells_what_the_exact_look_tells(
