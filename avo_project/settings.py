@@ -107,7 +107,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other sub
 
 # Which pages of other origins may read the API's answers. Callers show a token, so no cookie is taken from them.
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
-CORS_URLS_REGEX = r"^/api/"
+CORS_URLS_REGEX = r"^/api/" if CORS_ALLOWED_ORIGINS else r"(?!)"  # for nobody, no answer varies by origin
 CORS_ALLOW_HEADERS = (
     "accept",
     "authorization",

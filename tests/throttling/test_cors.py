@@ -17,12 +17,14 @@ def cors_fields(response: Any) -> dict[str, str]:
 @pytest.fixture
 def with_cors(settings: Any, throttling: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
+    settings.CORS_URLS_REGEX = "^/api/"
     throttling(RATES="anonymous=1/min")
 
 
 def test_by_default_no_other_origin_may_read_an_answer(client: Any, throttling: Any) -> None:
     assert cors_fields(client.get("/api/limits", HTTP_ORIGIN=ORIGIN)) == {}
     assert cors_fields(client.options("/api/limits", HTTP_ORIGIN=ORIGIN, **PREFLIGHT)) == {}
+    assert "origin" not in client.get("/api/limits", HTTP_ORIGIN=ORIGIN).headers.get("Vary", "").lower()
 
 
 def test_a_listed_origin_reads_answers_and_their_limits(client: Any, with_cors: None) -> None:
