@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PORT
 
-.PHONY: run test chaos bench lint requirements audit clean
+.PHONY: run test coverage chaos bench lint requirements audit clean
 
 run: $(VENV)/.installed
 	@PATH="$(BIN):$$PATH" exec bin/run
 
 test: $(VENV)/.installed-dev
-	@PATH="$(BIN):$$PATH" python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
+	@PATH="$(BIN):$$PATH" python -m pytest -n 2 --dist worksteal $(ARGS)
+
+coverage: override ARGS += --cov --cov-report=term
+coverage: test
 
 chaos: $(VENV)/.installed-dev
 	@PATH="$(BIN):$$PATH" AVO_CHAOS=long python -m pytest tests/end_to_end -k chaos --timeout 7200 $(ARGS)
