@@ -36,9 +36,12 @@ def name_of_at_most(characters: int) -> Callable[[str], str]:
 
 
 def moment(text: str) -> datetime:
-    """An ISO 8601 time; without an offset it is in UTC."""
+    """An ISO 8601 time, in UTC; without an offset it is meant so."""
     given = datetime.fromisoformat(text)
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
+    try:
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ArgumentTypeError(f"must be between the years 1 and 9999 in UTC, not {text}") from None
 
 
 def _checked(text: str, number: float, least: float, most: float) -> float:

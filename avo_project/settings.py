@@ -116,6 +116,7 @@ CORS_ALLOW_HEADERS = (
     "if-modified-since",
     "if-none-match",
     "last-event-id",
+    "x-api-key",
     "x-request-id",
 )
 CORS_EXPOSE_HEADERS = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")

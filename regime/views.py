@@ -1,6 +1,7 @@
 """The HTTP routes of regime states, the collection and macro series."""
 
 import logging
+import math
 import time
 from functools import cache
 
@@ -127,8 +128,9 @@ def _refuse_stale(state: StoredState, verdict: Judgement, max_age_seconds: float
     if not verdict.is_current:
         raise _stale(state.symbol, verdict.freshness, f"the one that is kept is {_WHY[verdict.freshness]}")
     if max_age_seconds is not None and age_seconds is not None and age_seconds > max_age_seconds:
-        why = f"it is {age_seconds:.0f} s old and max_age asks for {max_age_seconds:g} s"
-        raise _stale(state.symbol, verdict.freshness, why, age_seconds=int(age_seconds))
+        age = math.ceil(age_seconds)  # never below what was asked for
+        why = f"it is {age} s old and max_age asks for {max_age_seconds:g} s"
+        raise _stale(state.symbol, verdict.freshness, why, age_seconds=age)
 
 
 def _refuse_old_data(state: StoredState, verdict: Judgement, max_data_age_seconds: float, now: float) -> None:
@@ -137,7 +139,7 @@ def _refuse_old_data(state: StoredState, verdict: Judgement, max_data_age_second
         return
     why = "it does not tell until when its data reaches"
     if age_seconds is not None:
-        why = f"its data is {age_seconds:.0f} s old"
+        why = f"its data is {math.ceil(age_seconds)} s old"
     why += f" and max_data_age asks for {max_data_age_seconds:g} s"
     raise _stale(state.symbol, verdict.freshness, why, data_through=data_through_value(state.data_through))
 

@@ -34,15 +34,18 @@ Found = tuple[Any, VerifiedKey | Identity]
 class CredentialAuthentication(BaseAuthentication):
     """The Authorization field makes a caller, or 401: a bad credential never falls back to anonymous.
 
-    ``Bearer`` takes Clerk's tokens and the API's own keys, ``Token`` its own keys. ``request.auth`` says until when
-    the caller may be served (``valid_until``: Unix seconds, or None) and with which ``scopes``.
+    ``Bearer`` takes Clerk's tokens and the API's own keys, ``Token`` its own keys. Without the field X-API-Key is read
+    like ``Token``. ``request.auth`` says until when the caller may be served (``valid_until``: Unix seconds, or None)
+    and with which ``scopes``.
     """
 
     def authenticate(self, request: Request) -> Found | None:
         header = request.META.get("HTTP_AUTHORIZATION", "").strip(" ")
-        if not header:
+        key = request.META.get("HTTP_X_API_KEY", "").strip(" ")
+        if not header and not key:
             return None
-        scheme, token = _CREDENTIAL.fullmatch(header).groups()  # type: ignore[union-attr]  # it matches every text
+        credential = _CREDENTIAL.fullmatch(header or f"Token {key}")
+        scheme, token = credential.groups()  # type: ignore[union-attr]  # it matches every text
         caller, auth = _recalled(request, scheme.lower(), token) or _checked(request, scheme.lower(), token)
         _require_scope(request, caller, auth.scopes)
         return caller, auth

@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 
 class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "throttling.authentication.CredentialAuthentication"
-    name = ["clerk", "apiKey"]
+    name = ["clerk", "apiKey", "xApiKey"]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, str]]:
         return [
@@ -28,6 +28,12 @@ class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
                 "in": "header",
                 "name": "Authorization",
                 "description": "An API key of a service account, written as `Token <key>`.",
+            },
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-API-Key",
+                "description": "The same key by itself. It is not read beside `Authorization`.",
             },
         ]
 

@@ -133,6 +133,9 @@ def test_max_age_asks_for_a_younger_state(client: Client, cycle: Cycle, now: flo
     cycle.write([a_state("X", now - 100)])
     assert get(client, "/X?max_age=200").status_code == 200
     assert problem(get(client, "/X?max_age=50")) == "stale-regime"
+    refused = get(client, "/X?max_age=100").json()
+    assert refused["age_seconds"] > 100
+    assert f"it is {refused['age_seconds']} s old and max_age asks for 100 s" in refused["detail"]
     assert get(client, "/X?max_age=-1").json()["errors"] == {"max_age": ["This must be 0 seconds or more."]}
     assert get(client, "/X?max_age=nan").status_code == 400
 

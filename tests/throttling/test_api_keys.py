@@ -218,9 +218,11 @@ def test_commands_make_list_and_revoke(client: Any, service: Any) -> None:
     assert printed("revoke_api_key", key[:12]) == "revoked=1"
     assert status(client, key) == 401
     assert printed("revoke_api_key") == ""
-    for arguments in (["nobody", "--name", "n"], ["service", "--name", "n", "--expires", "2020-01-01"]):
+    with pytest.raises(CommandError):
+        printed("create_api_key", "nobody", "--name", "n")
+    for moment in ("2020-01-01", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"):
         with pytest.raises(CommandError):
-            printed("create_api_key", *arguments)
+            printed("create_api_key", "service", "--name", "n", "--expires", moment)
     for unknown in (key, "avo_", ""):
         with pytest.raises(CommandError, match="0 keys"):
             printed("revoke_api_key", unknown)

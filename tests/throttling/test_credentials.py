@@ -45,13 +45,16 @@ def service(django_user_model: Any) -> Any:
     return user
 
 
-@pytest.mark.parametrize("scheme", ["Token", "Bearer", "token"])
+@pytest.mark.parametrize(
+    "written", ["AUTHORIZATION: Token ", "AUTHORIZATION: Bearer ", "AUTHORIZATION: token ", "X_API_KEY: "]
+)
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_key_counts_for_its_account_on_every_route(
-    client: Any, throttling: Any, service: Any, route: str, scheme: str
+    client: Any, throttling: Any, service: Any, route: str, written: str
 ) -> None:
     throttling(RATES="institutional=50/min;anonymous=1/min")
-    key = {"HTTP_AUTHORIZATION": f"{scheme} {api_keys.issue(service, 'test')}"}
+    field, _, scheme = written.partition(": ")
+    key = {f"HTTP_{field}": f"{scheme}{api_keys.issue(service, 'test')}"}
     assert client.get(route, **key).headers["RateLimit-Policy"] == '"minute";q=50;w=60'
     limits = client.get("/api/limits", **key).json()
     assert (limits["subject"], limits["tier"]) == (f"user:{service.pk}", "institutional")
@@ -93,6 +96,21 @@ def test_no_credential_of_any_scheme_falls_back_to_anonymous(
     assert client.get("/api/macro", HTTP_AUTHORIZATION=header).status_code == 401
 
 
+@pytest.mark.parametrize("key", ["nonsense", "avo_" + "0" * 40, "a b", "Token nonsense"])
+def test_a_bad_key_in_its_own_field_is_refused_and_charged(client: Any, throttling: Any, key: str) -> None:
+    throttling(RATES="bad_token=1/min")
+    assert client.get("/api/limits", HTTP_X_API_KEY=key).status_code == 401
+    assert client.get("/api/limits", HTTP_X_API_KEY=key).status_code == 429
+
+
+def test_authorization_decides_beside_a_key(client: Any, throttling: Any, service: Any) -> None:
+    throttling()
+    key = api_keys.issue(service, "test")
+    assert client.get("/api/limits", HTTP_AUTHORIZATION="Token nonsense", HTTP_X_API_KEY=key).status_code == 401
+    good = client.get("/api/limits", HTTP_AUTHORIZATION=f"Token {key}", HTTP_X_API_KEY="nonsense")
+    assert good.json()["subject"] == f"user:{service.pk}"
+
+
 def test_who_sends_no_cookie_is_not_looked_for(client: Any, throttling: Any, django_assert_num_queries: Any) -> None:
     throttling(OVERRIDE_REFRESH_SECONDS=None)
     with django_assert_num_queries(0):
@@ -127,10 +145,12 @@ def test_the_document_names_every_way_in(client: Any) -> None:
     schema = client.get("/api/schema", HTTP_ACCEPT="application/vnd.oai.openapi+json").json()
     schemes = schema["components"]["securitySchemes"]
     assert {name: one["type"] for name, one in schemes.items()} == {
-        "clerk": "http", "apiKey": "apiKey", "adminSession": "apiKey",
+        "clerk": "http", "apiKey": "apiKey", "xApiKey": "apiKey", "adminSession": "apiKey",
     }  # fmt: skip
     for path, operations in schema["paths"].items():
         is_open = not any(part in path for part in ("signals", "outreach", "explain"))
         for operation in operations.values():
-            assert operation["security"][:3] == [{"clerk": []}, {"apiKey": []}, {"adminSession": []}]
+            assert operation["security"][:4] == [
+                {"clerk": []}, {"apiKey": []}, {"xApiKey": []}, {"adminSession": []},
+            ]  # fmt: skip
             assert ({} in operation["security"]) is is_open, path
