@@ -15,6 +15,7 @@ from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from avo_project.json_rendering import JSONBytesRenderer
 from avo_project.problem_details import Problem
 from signals_app.conf import read_conf
 from signals_app.roles.event_page import EventQuery
@@ -80,6 +81,12 @@ class FeedView(SignedInView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         self._http_request = request
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Only the stream renders itself; what OPTIONS tells is JSON, as everywhere."""
+        if self.request is not None and self.request.method == "OPTIONS":
+            return [JSONBytesRenderer()]
+        return super().get_renderers()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if not hasattr(request, "scope"):  # every request of an ASGI server has it

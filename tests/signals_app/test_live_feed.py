@@ -183,6 +183,33 @@ def test_the_media_type_of_event_sources_is_accepted(
     assert answer.headers["Content-Type"] == ("text/event-stream" if status == 200 else "application/problem+json")
 
 
+@pytest.mark.parametrize(
+    ("method", "accept", "status"),
+    [
+        ("OPTIONS", "*/*", 200),
+        ("OPTIONS", "application/json", 200),
+        ("OPTIONS", "text/html", 406),
+        ("POST", "*/*", 405),
+        ("PUT", "text/event-stream", 405),
+        ("DELETE", "text/event-stream", 405),
+        ("GET", "application/json", 406),
+    ],
+)
+def test_what_is_no_stream_is_json(
+    redis_of: Any, reader: dict[str, str], method: str, accept: str, status: int
+) -> None:
+    redis_of("throttling")
+
+    async def ask() -> Any:
+        headers = reader | {"Accept": accept}
+        return await AsyncClient().generic(method, "/api/signals/stream", b"{", "application/json", headers=headers)
+
+    answer = asyncio.run(ask())
+    media_type = "application/json" if status == 200 else "application/problem+json"
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, media_type)
+    assert answer.json()["renders"] == ["text/event-stream"] if status == 200 else answer.json()["status"] == status
+
+
 def test_head_takes_no_place(redis_of: Any, reader: dict[str, str], settings: Any) -> None:
     redis_of("throttling")
     settings.SIGNALS = settings.SIGNALS | {"FEED_CLIENTS": 0}
