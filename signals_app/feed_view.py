@@ -36,7 +36,8 @@ header wins) continues behind that entry.
 | event | meaning |
 |---|---|
 | `signal` | `id` is the entry id, `data` the signal as in `/api/signals` |
-| `gap` | entries behind the given id were trimmed before they could be sent |
+| `gap` | entries behind the id in `data` were trimmed before they could be sent, or the stream went back behind that \
+id (a restore); then it continues from the newest, whose id the event has |
 | `reauthenticate` | the credential has ended; the stream ends. A client that reconnects with a new one continues |
 | `dropped` | the client reads too slowly, or lost its place; the stream ends |
 

@@ -39,7 +39,8 @@ class EventSource:
     A comment every 15 s keeps proxies from closing the connection. The last event of a stream says why it ends and has
     the id to resume from: ``reauthenticate`` when the credential has ended, ``dropped`` when the client was too slow
     or lost its place.
-    An id older than the stream is answered with ``gap`` first.
+    An id older than the stream is answered with ``gap`` first. So is one ahead of the stream, as after a restore: the
+    client goes on from the stream's last id, which that ``gap`` has as its id.
 
     Every 500 entries that are read of the backlog cost one unit; without units left it waits.
 
@@ -94,9 +95,19 @@ class EventSource:
             yield piece
         newest = await _in_thread(self._feed.subscribe, subscription)
         self._last_id = self._last_id or newest
-        async for piece in self._backlog():  # what came in before the subscription
+        # What came in before the subscription. The id is read once more: a rewind is announced to subscribers alone.
+        async for piece in self._resume(await _in_thread(self._feed.last_id)):
             yield piece
         async for piece in self._live(subscription):
+            yield piece
+
+    async def _resume(self, last_id: str) -> AsyncIterator[bytes]:
+        """What the client has not had of a stream whose last id is, or has just been, ``last_id``."""
+        if order(self._last_id) > order(last_id):
+            data = {"after": self._last_id, "why": "the stream went back behind this id; it goes on from the newest"}
+            self._last_id = last_id
+            yield sse_message("gap", data, last_id)
+        async for piece in self._backlog():
             yield piece
 
     async def _backlog(self) -> AsyncIterator[bytes]:
@@ -126,7 +137,10 @@ class EventSource:
         while True:
             entries = await subscription.next(self._seconds_to_wait())
             await self._check()
-            if entries:
+            if rewound_to := subscription.take_rewind():
+                async for piece in self._resume(rewound_to):
+                    yield piece
+            elif entries:
                 if piece := self._piece(entries):
                     yield piece
             elif subscription.has_overflowed:

@@ -153,16 +153,27 @@ class SignalStream:
 
     def was_cut_after(self, entry_id: str) -> bool:
         """Whether entries may have gone that came after the id; not for ``0-0`` while every entry is still there."""
-        try:
-            info = self._client.xinfo_stream(keys.LIVE)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return False
-            raise
+        info = self._info()
+        if not info:
+            return False
         first, is_whole = info["first-entry"], info.get("entries-added") == info["length"]
         if is_nothing_before(entry_id) and is_whole:
             return False
         return bool(first) and order(entry_id) < order(first[0].decode())
+
+    def last_id(self) -> str:
+        """The id that the next entry's will be above, be its entry there or not; ``0-0`` when there is no stream."""
+        info = self._info()
+        return info["last-generated-id"].decode() if info else "0-0"
+
+    def _info(self) -> dict[str, Any]:
+        """What XINFO STREAM tells; empty when there is no stream."""
+        try:
+            return dict(self._client.xinfo_stream(keys.LIVE))
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return {}
+            raise
 
     def groups(self) -> list[tuple[str, str]]:
         """Each group's name and the id up to which it was given entries; none when there is no stream."""

@@ -20,6 +20,7 @@ from signals_app.roles.processor import Processor
 from signals_app.roles.replay import ReplayWindow
 from signals_app.roles.source import DeliverySource, Intake
 from signals_app.rules.delivery import Delivery
+from signals_app.rules.entry_id import LAST
 from signals_app.rules.event import Event
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups
@@ -46,6 +47,16 @@ def fields(number: int = 0, **changes: str) -> dict[str, str]:
     """The fields of an entry as a foreign client would add them."""
     known = {"signal_id": str(uuid.UUID(int=number)), "symbol": "AAPL", "direction": "long", "confidence": "0.5"}
     return known | changes
+
+
+def go_back(redis_client: Any, kept: str) -> None:
+    """What "Publishers refused" in docs/operations.md says about the last possible entry id."""
+    redis_client.xdel(keys.LIVE, LAST)
+    added = redis_client.xinfo_stream(keys.LIVE)["entries-added"]
+    redis_client.execute_command("XSETID", keys.LIVE, LAST, "ENTRIESADDED", added, "MAXDELETEDID", kept)
+    redis_client.execute_command("XSETID", keys.LIVE, kept)
+    for group in redis_client.xinfo_groups(keys.LIVE):
+        redis_client.xgroup_setid(keys.LIVE, group["name"], kept)
 
 
 @pytest.fixture

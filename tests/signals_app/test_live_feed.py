@@ -19,8 +19,9 @@ from signals_app.roles.event_page import EventQuery
 from signals_app.roles.event_source import EventSource
 from signals_app.roles.feed_access import UnlimitedAccess
 from signals_app.roles.live_feed import LiveFeed, Subscription
+from signals_app.rules.entry_id import LAST
 from signals_app.store.stream import SignalStream
-from tests.signals_app.conftest import event, fields
+from tests.signals_app.conftest import event, fields, go_back
 
 pytestmark = pytest.mark.real_server
 
@@ -40,8 +41,9 @@ def without_comments(piece: bytes) -> list[str]:
 async def take(messages: AsyncIterator[bytes], number: int) -> list[str]:
     """So many messages that are no comments."""
     taken: list[str] = []
-    while len(taken) < number:
-        taken += without_comments(await anext(messages))
+    async with asyncio.timeout(60):
+        while len(taken) < number:
+            taken += without_comments(await anext(messages))
     assert len(taken) == number
     return taken
 
@@ -287,14 +289,79 @@ def test_from_the_very_first_entry_on_there_is_no_gap_before_a_trim(
     assert asyncio.run(follow("0-0", 1))[0].startswith('event: gap\ndata: {"after":"0-0"')
 
 
-def test_the_last_of_all_ids_is_a_place_to_wait_at(stream: SignalStream, source: Callable[..., EventSource]) -> None:
+@pytest.mark.parametrize("newest", ["deleted since", LAST])
+def test_the_last_id_of_the_stream_is_a_place_to_wait_at(
+    stream: SignalStream, redis_client: Any, source: Callable[..., EventSource], newest: str
+) -> None:
     stream.publish([event(1)], publisher="p", batch=1)
+    last_id = redis_client.xadd(keys.LIVE, fields(2), id=LAST if newest == LAST else "*").decode()
+    if newest != LAST:
+        redis_client.xdel(keys.LIVE, last_id)
 
     async def follow() -> list[bytes]:
-        messages = source(f"{2**64 - 1}-{2**64 - 1}").messages()
+        messages = source(last_id).messages()
         return [await anext(messages), await anext(messages)]
 
     assert asyncio.run(follow()) == [b": connected\n\n", b": heartbeat\n\n"]
+
+
+@pytest.mark.parametrize("ahead", ["1900000000000-0", LAST])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_client_ahead_of_the_stream_goes_on_from_the_newest(
+    stream: SignalStream, source: Callable[..., EventSource], ahead: str, before: int
+) -> None:
+    if before:
+        stream.publish([event(1)], publisher="p", batch=1)
+    newest = stream.last_id()
+
+    async def follow() -> list[str]:
+        messages = source(ahead).messages()
+        taken = await take(messages, 1)
+        stream.publish([event(2)], publisher="p", batch=2)
+        return taken + await take(messages, 1)
+
+    gap, signal = asyncio.run(follow())
+    assert gap.startswith(f'id: {newest}\nevent: gap\ndata: {{"after":"{ahead}"')
+    assert signal.startswith(f"id: {stream.last_id()}\nevent: signal\n")
+
+
+def test_open_streams_go_on_after_the_stream_went_back(stream: SignalStream, redis_client: Any) -> None:
+    """One client has had the entry that was removed, another comes before the reader sees that it went."""
+    may_see = threading.Event()
+    may_see.set()
+
+    def connect() -> SignalStream:
+        assert threading.current_thread().name != "live-feed" or may_see.wait(30)
+        return stream
+
+    feed = LiveFeed(connect)
+    [kept] = stream.publish([event(1)], publisher="p", batch=1).entry_ids
+
+    def come(last_id: str) -> AsyncIterator[bytes]:
+        return EventSource(feed, EventQuery(), last_id, heartbeat_seconds=0.2).messages()
+
+    async def follow() -> tuple[list[str], list[str]]:
+        ahead = come(kept)
+        assert [await anext(ahead), await anext(ahead)] == [b": connected\n\n", b": heartbeat\n\n"]
+        redis_client.xadd(keys.LIVE, fields(2), id=LAST)
+        first = await take(ahead, 1)
+        may_see.clear()
+        go_back(redis_client, kept)
+        other = come(kept)
+        assert [await anext(other), await anext(other)] == [b": connected\n\n", b": heartbeat\n\n"]
+        stream.publish([event(3)], publisher="p", batch=2)
+        may_see.set()
+        first += await take(ahead, 1)
+        stream.publish([event(4)], publisher="p", batch=3)
+        return first + await take(ahead, 1), await take(other, 2)
+
+    (impossible, gap, signal), others = asyncio.run(follow())
+    _, third, fourth = [entry.entry_id for entry in stream.between("-", "+", 10)]
+    assert impossible.startswith(f"id: {LAST}\nevent: signal\n")
+    assert gap.startswith(f'id: {third}\nevent: gap\ndata: {{"after":"{LAST}"')
+    assert [message.partition("\n")[0] for message in (signal, *others)] == [
+        f"id: {fourth}", f"id: {third}", f"id: {fourth}",
+    ]  # fmt: skip
 
 
 def test_the_stream_ends_with_its_credential_and_resumes_by_id(

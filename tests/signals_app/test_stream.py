@@ -10,7 +10,7 @@ from signals_app.rules.entry_id import LAST
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import MarkMovedError, SignalStream, StreamExhaustedError, StreamFullError
-from tests.signals_app.conftest import event, fields
+from tests.signals_app.conftest import event, fields, go_back
 
 
 def numbers(stream: SignalStream) -> list[int]:
@@ -151,13 +151,7 @@ def test_a_stream_without_a_free_id_is_named_and_can_be_repaired(
     with pytest.raises(CommandError, match="holds the last possible entry id, publishers are refused"):
         call_command("signal_lag", stdout=StringIO())
 
-    for command in (
-        f"XDEL signals:live {LAST}",
-        f"XSETID signals:live {LAST} ENTRIESADDED 2 MAXDELETEDID {kept}",
-        f"XSETID signals:live {kept}",
-        f"XGROUP SETID signals:live apex-group {kept}",
-    ):
-        redis_client.execute_command(*command.split())
+    go_back(redis_client, kept)
     stream.publish([event(4)], publisher="p", batch=2)
     assert numbers(stream) == [1, 4]
     assert len(group.read("one", count=10, block_ms=0)) == 1
