@@ -32,7 +32,8 @@ class Counts:
 
 
 class TtlKeeper:
-    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states that do not tell theirs."""
+    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states that do not tell theirs
+    and have no ``computed_at``."""
 
     def __init__(self, client: Any, dry_run: bool, assumed_age_seconds: float | None, now: float | None = None) -> None:
         self.dry_run = dry_run

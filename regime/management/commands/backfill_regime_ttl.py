@@ -26,7 +26,10 @@ class Command(LightCommand):
         )
         parser.add_argument("--max-per-second", type=int, metavar="N", help="keys a second at most")
         parser.add_argument(
-            "--assume-age", type=float, metavar="SECONDS", help="the age of states that do not tell theirs"
+            "--assume-age",
+            type=float,
+            metavar="SECONDS",
+            help="the age of states without computed_at that do not tell theirs; one that cannot be read stays unknown",
         )
         parser.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
 
