@@ -136,6 +136,11 @@ def _of_age(held: HeldKey, now: float) -> Iterator[Finding]:
         yield from _of_stamp(text, now)
     elif held.expires_at is None or is_from_backfill(held.expires_at, marked):
         yield _error("There is no computed_at, and no expiry of a writer that would tell the age. Write Unix seconds.")
+    elif held.expires_at > now + LIFE_SECONDS + 1:
+        yield _error(
+            f"The key expires {_moment(held.expires_at)}, more than 86400 s from now, and there is no computed_at. "
+            "Write computed_at in Unix seconds, and set the expiry to computed_at + 86400 by EXPIREAT."
+        )
     else:
         yield _note("There is no computed_at: the state is as old as its expiry says, a day before it.")
     if held.expires_at is None:
