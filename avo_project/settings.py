@@ -138,6 +138,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     "DEFAULT_RENDERER_CLASSES": ["avo_project.json_rendering.JSONBytesRenderer"],
     "DEFAULT_PARSER_CLASSES": ["avo_project.json_rendering.JSONBytesParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "avo_project.content_negotiation.CredentialsFirstNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "avo_project.problem_details.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

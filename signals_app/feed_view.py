@@ -90,6 +90,7 @@ class FeedView(SignedInView):
         return super().get_renderers()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.perform_authentication(request)  # a bad credential is a 401 under every server
         if not hasattr(request, "scope"):  # every request of an ASGI server has it
             raise Problem(
                 501, "no-live-feed", "The live feed is not served at this address. Poll /api/signals instead."

@@ -14,8 +14,8 @@ from throttling.throttles import PlanThrottle
 
 
 class RateLimitMiddleware:
-    """DRF checks permissions before throttles: a 401, 403 or 406 from there is charged here, or anyone could have
-    them without end. So is a 404 of any other route but the admin's, on the account of its address. A conditional
+    """DRF checks permissions before throttles: a 401 or 403 from there is charged here, or anyone could have them
+    without end. So is a 404 of any other route but the admin's, on the account of its address. A conditional
     request is charged here too, unless its answer is a 304, which costs nothing. What an answer turned out to cost
     beyond that, its ``throttle_cost`` says.
     """

@@ -212,6 +212,18 @@ def test_what_is_no_stream_is_json(
     assert answer.json()["renders"] == ["text/event-stream"] if status == 200 else answer.json()["status"] == status
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_bad_credential_is_told_before_the_media_type(redis_of: Any, redis_client: Any) -> None:
+    redis_of("throttling")
+    headers = {"Authorization": "Token bad", "Accept": "text/html"}
+
+    async def ask() -> Any:
+        return await AsyncClient().get("/api/signals/stream", headers=headers)
+
+    for answer in (Client().get("/api/signals/stream", headers=headers), asyncio.run(ask())):
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:avo:problem:invalid-token")
+
+
 def test_head_takes_no_place(redis_of: Any, reader: dict[str, str], settings: Any) -> None:
     redis_of("throttling")
     settings.SIGNALS = settings.SIGNALS | {"FEED_CLIENTS": 0}

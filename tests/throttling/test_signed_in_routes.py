@@ -25,6 +25,31 @@ def test_a_bad_token_is_told_so_and_limited_by_address(client: Any, with_clerk: 
     assert answers[0].json()["type"] == "urn:avo:problem:invalid-token"
 
 
+OPEN_ROUTES = ["/api/intelligence/regime/EURUSD=X", "/api/intelligence/regime", "/api/macro", "/api/macro/DGS10"]
+
+
+@pytest.mark.parametrize("url", [*OPEN_ROUTES, "/api/limits", "/api/signals/stream", *(url for _, url in ROUTES)])
+def test_a_bad_token_is_told_so_whatever_media_type_is_asked_for(client: Any, with_clerk: Any, url: str) -> None:
+    with_clerk(RATES="bad_token=2/min")
+    answers = [client.get(url, HTTP_ACCEPT="text/csv", **bearer("bad")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert {answer["Content-Type"] for answer in answers} == {"application/problem+json"}
+
+
+@pytest.mark.parametrize("url", OPEN_ROUTES)
+def test_an_unacceptable_request_is_on_the_account_of_its_credential(client: Any, with_clerk: Any, url: str) -> None:
+    with_clerk(RATES="free=2/min;anonymous=1/min")
+    answers = [client.get(url, HTTP_ACCEPT="text/csv", **bearer(token())) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [406, 406, 429]
+    assert {answer["RateLimit-Policy"] for answer in answers} == {'"minute";q=2;w=60'}
+    assert client.get(url, HTTP_ACCEPT="text/csv").status_code == 406, "nothing was on the account of the address"
+
+
+@pytest.mark.parametrize(("method", "url"), ROUTES)
+def test_a_missing_credential_is_told_before_a_media_type(client: Any, throttling: Any, method: str, url: str) -> None:
+    assert getattr(client, method)(url, HTTP_ACCEPT="text/csv").status_code == 401
+
+
 @pytest.mark.parametrize(("method", "url"), ROUTES[1:])
 def test_a_good_token_gives_no_permission(client: Any, with_clerk: Any, method: str, url: str) -> None:
     assert getattr(client, method)(url, **bearer(token())).status_code == 403
