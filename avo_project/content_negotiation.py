@@ -26,3 +26,15 @@ class CredentialsFirstNegotiation(DefaultContentNegotiation):
             view.check_permissions(request)
             view.check_throttles(request)
             raise
+
+
+class FormatInQueryNegotiation(DefaultContentNegotiation):
+    """For the OpenAPI document, which browsers and generators ask for by ``?format=json``."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        chosen: tuple[BaseRenderer, str] = super().select_renderer(
+            request, renderers, request.query_params.get("format", format_suffix)
+        )
+        return chosen

@@ -139,6 +139,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["avo_project.json_rendering.JSONBytesRenderer"],
     "DEFAULT_PARSER_CLASSES": ["avo_project.json_rendering.JSONBytesParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "avo_project.content_negotiation.CredentialsFirstNegotiation",
+    "URL_FORMAT_OVERRIDE": None,  # a route's parameters are its own: ?format= is one of the schema's alone
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "avo_project.problem_details.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from avo_project import health, metrics
 from avo_project.console.explain_view import ExplainView
+from avo_project.content_negotiation import FormatInQueryNegotiation
 from avo_project.problem_details import only_safe_methods
 
 admin.autodiscover()
@@ -17,7 +18,13 @@ urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics_page),
-    path("api/schema", SpectacularAPIView.as_view(throttle_classes=[], metadata_class=None), name="schema"),
+    path(
+        "api/schema",
+        SpectacularAPIView.as_view(
+            throttle_classes=[], metadata_class=None, content_negotiation_class=FormatInQueryNegotiation
+        ),
+        name="schema",
+    ),
     path(
         "api/docs",
         SpectacularSwaggerSplitView.as_view(

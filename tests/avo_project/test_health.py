@@ -79,6 +79,23 @@ def test_what_only_shows_refuses_every_other_method_in_json(path: str, method: s
     assert answer.json()["status"] == 405
 
 
+@pytest.mark.parametrize("name", ["json", "csv", "xml", "api"])
+@pytest.mark.parametrize("path", ["/api/macro", "/api/intelligence/regime", "/api/intelligence/regime/EURUSD=X"])
+def test_a_format_is_no_parameter_of_a_route(client: Any, redis_of: Any, path: str, name: str) -> None:
+    answer = client.get(f"{path}?format={name}")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["format"])
+    assert answer.json()["detail"].startswith("format: This route has no such parameter.")
+
+
+@pytest.mark.parametrize(
+    ("query", "media_type"),
+    [("", "application/vnd.oai.openapi"), ("?format=json", "application/vnd.oai.openapi+json")],
+)
+def test_the_schema_comes_in_the_format_that_is_asked_for(client: Any, query: str, media_type: str) -> None:
+    answer = client.get(f"/api/schema{query}")
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, media_type)
+
+
 def test_a_format_nobody_knows_is_refused_in_json(client: Any) -> None:
     answer = client.get("/api/schema?format=foo")
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
