@@ -19,7 +19,7 @@ BODY_SECONDS = 10.0
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 REFUSED = Counter("avo_http_refused", "Requests refused before any view saw them", ["status"])
-for _status in ("408", "413", "414", "431", "503"):
+for _status in ("400", "408", "413", "414", "431", "503"):
     REFUSED.labels(_status)  # a chart starts at 0
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -32,10 +32,6 @@ class RefusedError(Exception):
         super().__init__(detail)
         self.status = status
         self.detail = detail
-
-
-class ClientGoneError(Exception):
-    """The client left before its body had arrived."""
 
 
 def check_head(scope: Mapping[str, Any]) -> int | None:
@@ -67,7 +63,9 @@ def _check_long_field(name: bytes, value: bytes | str) -> None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises RefusedError when it is too large or not here in time, and ClientGoneError."""
+    """The whole body. Raises RefusedError when it is too large, not here in time, or ends before its end: the client
+    left, or sent chunks that nobody can read, which Granian does not tell apart.
+    """
     parts: list[bytes] = []
     size = 0
     try:
@@ -75,7 +73,7 @@ async def read_body(receive: Receive) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise ClientGoneError
+                    raise RefusedError(400, "The body broke off, or its chunks cannot be read. Send it again.")
                 part = message.get("body", b"")
                 size += len(part)
                 if size > MAX_BODY_BYTES:

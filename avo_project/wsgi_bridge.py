@@ -19,7 +19,7 @@ from typing import Any
 
 from avo_project.json_bytes import dump_json
 from avo_project.problem_details import MEDIA_TYPE, problem_body
-from avo_project.request_limits import REFUSED, ClientGoneError, Receive, RefusedError, check_head, read_body
+from avo_project.request_limits import REFUSED, Receive, RefusedError, check_head, read_body
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,6 @@ class WSGIBridge:
         except RefusedError as refusal:
             REFUSED.labels(str(refusal.status)).inc()
             answer = problem_answer(refusal.status, refusal.detail)
-        except ClientGoneError:
-            return
         status, headers, body = answer
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 
 from avo_project import wsgi_bridge
 from avo_project.wsgi_bridge import RequestThreads, WSGIBridge, environ_of
@@ -57,6 +58,19 @@ def test_a_chunked_body_arrives_as_one_with_a_length() -> None:
     bridge = WSGIBridge(echo, None, frozenset())
     chunked = HTTP | {"headers": [(b"transfer-encoding", b"chunked")]}
     assert answer_of(bridge, chunked, *parts) == (200, {"content-type": "text/plain"}, b"abcde")
+
+
+@pytest.mark.parametrize("path", ["/api/limits", "/stream"])
+def test_a_body_that_breaks_off_is_a_problem_and_counted(path: str) -> None:
+    """Under Granian a chunk that cannot be read looks like a client that left."""
+    messages = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.disconnect"}]
+    chunked = HTTP | {"path": path, "headers": [(b"transfer-encoding", b"chunked")]}
+    before = REGISTRY.get_sample_value("avo_http_refused_total", {"status": "400"})
+    status, headers, body = answer_of(WSGIBridge(echo, None, frozenset({"/stream"})), chunked, *messages)
+    assert (status, headers["content-type"], headers["connection"]) == (400, "application/problem+json", "close")
+    assert orjson.loads(body)["status"] == 400
+    assert before is not None, "a chart starts at 0"
+    assert REGISTRY.get_sample_value("avo_http_refused_total", {"status": "400"}) == before + 1
 
 
 def test_an_environ_is_that_of_pep_3333() -> None:

@@ -100,6 +100,15 @@ def test_a_chunked_body_gets_the_answer_of_one_with_a_length(system: System, chu
     assert (answer.status_code, set(answer.json())) == (202, {"id", "status"})
 
 
+@pytest.mark.parametrize("path", ["/api/limits", "/livez", "/api/signals/stream"])
+@pytest.mark.parametrize("chunks", [b"ZZ\r\n", b"-1\r\n", b"f" * 18 + b"\r\n", b"3\r\nabcXX"])
+def test_a_chunked_body_that_cannot_be_read_is_a_400(system: System, path: str, chunks: bytes) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    status, headers, body = raw_answer(system.port, head + chunks)
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert json.loads(body)["detail"] == "The body broke off, or its chunks cannot be read. Send it again."
+
+
 def commands() -> dict[str, list[str]]:
     """The very arguments by which the Procfile, the units and compose start a web server."""
     lines = dict(re.findall(r"^(\w+): bin/keep_running (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE))
