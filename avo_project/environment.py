@@ -16,6 +16,7 @@ _TRUE = {"1", "true", "yes", "on", "y", "t", "ok"}
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
+_MOST = 10**12  # more than any of our numbers can want, and safely a number to Redis and Lua
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -33,6 +34,12 @@ class Environment(environ.Env):  # type: ignore[misc]
             return super().get_value(var, cast=cast, default=default, **options)
         except ValueError:
             stop(var, f"must be a {'whole number' if cast is int else getattr(cast, '__name__', 'value')}.")
+
+    def whole_number(self, name: str, *, default: int, at_least: int = 1) -> int:
+        number: int = self.int(name, default=default)
+        if not at_least <= number <= _MOST:
+            stop(name, f"must be a whole number from {at_least} to {_MOST}.")
+        return number
 
     def database(self, default: Path) -> dict[str, Any]:
         """``DATABASE_URL`` as Django's settings of one database; the SQLite file ``default`` when it is unset."""

@@ -89,7 +89,7 @@ try:
         env.ENVIRON,
         DATA_DIR,
         serves_requests=SERVES_REQUESTS,
-        max_connections=env.int("REDIS_MAX_CONNECTIONS", default=DEFAULT_MAX_CONNECTIONS),
+        max_connections=env.whole_number("REDIS_MAX_CONNECTIONS", default=DEFAULT_MAX_CONNECTIONS),
     )
 except RedisUrlError as error:
     raise SystemExit(str(error)) from None
@@ -172,13 +172,19 @@ SIGNALS: dict[str, Any] = {
     "HANDLER": "signals_app.roles.handlers.book_executions",
     "CHANGES": "regime.roles.transitions.changes_of_dominant_regime",
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
-    "SOFT_CAP": env.int("SIGNALS_SOFT_CAP", default=50_000),
-    "HARD_CAP": env.int("SIGNALS_HARD_CAP", default=1_000_000),
-    "DEAD_CAP": env.int("SIGNALS_DEAD_CAP", default=100_000),
+    "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=50_000),
+    "HARD_CAP": env.whole_number("SIGNALS_HARD_CAP", default=1_000_000),
+    "DEAD_CAP": env.whole_number("SIGNALS_DEAD_CAP", default=100_000),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
-    "FEED_CLIENTS": env.int("SIGNALS_FEED_CLIENTS", default=500),
+    "FEED_CLIENTS": env.whole_number("SIGNALS_FEED_CLIENTS", default=500, at_least=0),
     "FEED_ACCESS": "throttling.roles.stream_access.open_stream",
 }
+if SIGNALS["HARD_CAP"] <= SIGNALS["SOFT_CAP"]:  # every trim would leave a stream that takes no more
+    environment.stop(
+        "SIGNALS_HARD_CAP",
+        f"{SIGNALS['HARD_CAP']} is not above SIGNALS_SOFT_CAP ({SIGNALS['SOFT_CAP']}). "
+        "Raise it, or lower SIGNALS_SOFT_CAP.",
+    )
 OUTREACH: dict[str, Any] = {
     "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),
     "PUBLIC_URL": env.str("PUBLIC_URL", default=f"http://localhost:{env.ENVIRON.get('PORT', '8000')}"),
@@ -187,7 +193,7 @@ THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
     "STREAMS": env.str("THROTTLE_STREAMS", default=""),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
-    "PROCESSES": env.int("WEB_CONCURRENCY", default=1),
+    "PROCESSES": env.whole_number("WEB_CONCURRENCY", default=1),
     "CLERK_ISSUER": env.http_url("CLERK_ISSUER"),
     "CLERK_JWKS_URL": env.http_url("CLERK_JWKS_URL"),
     "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),

@@ -22,6 +22,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import Server
 
 from avo_project import counter_files
+from avo_project.environment import Environment
 from avo_project.log_lines import chosen_format, logging_settings
 
 HEADER_SECONDS = 10  # for a head to be sent, and for a kept connection to be used again
@@ -109,13 +110,6 @@ def port_from(text: str) -> int:
     return int(text)
 
 
-def whole_number(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise SystemExit(f"{name}: must be a whole number of at least 1.")
-    return int(text)
-
-
 def serve(listener: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT; HUP starts new workers, then ends the old ones."""
     if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
@@ -125,13 +119,14 @@ def serve(listener: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard))
     multiprocessing.set_start_method("spawn")  # a worker of a fork would keep this process's modules
     level = os.environ.get("LOG_LEVEL") or "INFO"
-    workers = whole_number("WEB_CONCURRENCY", 2)
+    env = Environment()
+    workers = env.whole_number("WEB_CONCURRENCY", default=2)
     os.environ["WEB_CONCURRENCY"] = str(workers)
     with counter_files.folder() as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
         SharedSocketServer(
             listener,
-            whole_number("WEB_MAX_MEMORY_MB", 1024),
+            env.whole_number("WEB_MAX_MEMORY_MB", default=1024),
             interface=Interfaces.ASGI,
             workers=workers,
             loop=Loops.uvloop,

@@ -107,6 +107,13 @@ def test_what_cannot_be_read_is_named_in_one_line_without_its_password(
     assert "\n" not in str(stopped.value)
 
 
+@pytest.mark.parametrize("given", ["0", "-2", "two", "1.5"])
+def test_a_whole_number_that_is_none_is_refused_by_name(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = read(monkeypatch, WEB_CONCURRENCY=given)
+    with pytest.raises(SystemExit, match=r"^WEB_CONCURRENCY: "):
+        env.whole_number("WEB_CONCURRENCY", default=2)
+
+
 @pytest.mark.parametrize("there", [False, True], ids=["made", "made by an older version"])
 def test_the_database_is_readable_by_its_owner_alone(there: bool, tmp_path: Path) -> None:
     database, journal = tmp_path / "db.sqlite3", tmp_path / "db.sqlite3-wal"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from avo_project.web_server import bound_socket, inherited_socket, port_from, whole_number
+from avo_project.web_server import bound_socket, inherited_socket, port_from
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -29,13 +29,6 @@ def test_a_taken_port_is_told_in_one_line(taken: socket.socket) -> None:
 def test_what_is_no_port_is_refused_by_name(given: str) -> None:
     with pytest.raises(SystemExit, match=r"^PORT: "):
         port_from(given)
-
-
-@pytest.mark.parametrize("given", ["0", "-2", "two", "1.5"])
-def test_a_number_of_workers_that_is_none_is_refused_by_name(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEB_CONCURRENCY", given)
-    with pytest.raises(SystemExit, match=r"^WEB_CONCURRENCY: "):
-        whole_number("WEB_CONCURRENCY", 2)
 
 
 def test_sockets_for_another_process_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
