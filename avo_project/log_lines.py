@@ -14,6 +14,8 @@ from avo_project.redaction import redacted, redacted_values
 from avo_project.request_id import current_request_id
 from avo_project.tracing import current_trace_id
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_OTHER_LEVELS = ("WARN", "NOTSET")  # taken by logging and Granian alike, and not advised
 _NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, the standard library
 
 
@@ -26,6 +28,14 @@ def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
     if chosen not in {"", "json", "text"}:
         environment.stop("AVO_LOG_FORMAT", "cannot be used. Write json or text.")
     return chosen or ("text" if debug or sys.stderr.isatty() else "json")
+
+
+def chosen_level(variables: Mapping[str, str]) -> str:
+    """LOG_LEVEL in capitals, INFO when it is unset. Another word than a level ends the process with one line."""
+    level = (variables.get("LOG_LEVEL") or "INFO").upper()
+    if level not in _LEVELS + _OTHER_LEVELS:
+        environment.stop("LOG_LEVEL", f"cannot be used. Write {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}.")
+    return level
 
 
 def logging_settings(line_format: str, level: str) -> dict[str, Any]:

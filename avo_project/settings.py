@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from avo_project import environment
-from avo_project.log_lines import chosen_format, logging_settings
+from avo_project.log_lines import chosen_format, chosen_level, logging_settings
 from avo_project.redis_roles import DEFAULT_MAX_CONNECTIONS, cache_settings
 from avo_project.redis_urls import RedisUrlError
 
@@ -213,4 +213,4 @@ THROTTLING: dict[str, Any] = {
     },
 }
 
-LOGGING = logging_settings(chosen_format(env.ENVIRON, debug=DEBUG), env.str("LOG_LEVEL", default="INFO"))
+LOGGING = logging_settings(chosen_format(env.ENVIRON, debug=DEBUG), chosen_level(env.ENVIRON))

@@ -23,7 +23,7 @@ from granian.server import Server
 
 from avo_project import counter_files
 from avo_project.environment import Environment
-from avo_project.log_lines import chosen_format, logging_settings
+from avo_project.log_lines import chosen_format, chosen_level, logging_settings
 
 HEADER_SECONDS = 10  # for a head to be sent, and for a kept connection to be used again
 STOP_SECONDS = 5  # for requests in hand when a worker ends
@@ -118,7 +118,7 @@ def serve(listener: socket.socket) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard))
     multiprocessing.set_start_method("spawn")  # a worker of a fork would keep this process's modules
-    level = os.environ.get("LOG_LEVEL") or "INFO"
+    level = chosen_level(os.environ)
     env = Environment()
     workers = env.whole_number("WEB_CONCURRENCY", default=2)
     os.environ["WEB_CONCURRENCY"] = str(workers)

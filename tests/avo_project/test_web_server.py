@@ -31,6 +31,23 @@ def test_what_is_no_port_is_refused_by_name(given: str) -> None:
         port_from(given)
 
 
+def test_an_unknown_log_level_ends_the_server_in_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {"PORT": "0", "LOG_LEVEL": "LOUD", "AVO_DATA_DIR": str(tmp_path)}
+    listen = "from avo_project import web_server as w; w.serve(w.bound_socket('127.0.0.1', 0))"
+    done = subprocess.run(
+        [sys.executable, "-c", listen],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line == "LOG_LEVEL: cannot be used. Write DEBUG, INFO, WARNING, ERROR or CRITICAL."
+
+
 def test_sockets_for_another_process_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
     monkeypatch.setenv("LISTEN_FDS", "1")
