@@ -17,6 +17,7 @@ _FALSE = {"0", "false", "no", "off", "n", "f"}
 _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
 _MOST = 10**12  # more than any of our numbers can want, and safely a number to Redis and Lua
+_HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -86,6 +87,17 @@ class Environment(environ.Env):  # type: ignore[misc]
         if parts.query:  # these URLs have no options
             stop(name, "contains a ?. Write %3F in its place.")
         return unquote(parts.path[1:])
+
+    def hosts(self, name: str, *, default: list[str]) -> list[str]:
+        """A comma list of host names as Django matches them: without scheme, port and path."""
+        hosts = [host.strip() for host in self.list(name, default=default) if host.strip()]
+        if not hosts or not all(map(_HOST.fullmatch, hosts)):
+            stop(
+                name,
+                "must be a comma list of names alone, like a.com, .example.com (every name below it too) or [::1], "
+                "without scheme, port and *.",
+            )
+        return hosts
 
     def http_url(self, name: str) -> str:
         """An http(s) URL without the slash at its end, or an empty text when it is unset."""

@@ -14,7 +14,7 @@ env = environment.Environment()
 DATA_DIR = environment.data_dir(BASE_DIR / "var")
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or environment.kept_secret_key(DATA_DIR)
-ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.hosts("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
     "avo_project.apps.AvoProjectConfig",
