@@ -18,6 +18,7 @@ _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
 _MOST = 10**12  # more than any of our numbers can want, and safely a number to Redis and Lua
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_BEARER_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")  # other bytes reach us as other characters, or not at all
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -98,6 +99,15 @@ class Environment(environ.Env):  # type: ignore[misc]
                 "without scheme, port and *.",
             )
         return hosts
+
+    def bearer_token(self, name: str) -> str:
+        """A secret that callers send in a header field; empty when it is unset."""
+        token: str = self.str(name, default="")
+        if token and not _BEARER_TOKEN.fullmatch(token):
+            stop(
+                name, "must be printable ASCII characters, without a space at either end, as a header field carries it."
+            )
+        return token
 
     def http_url(self, name: str) -> str:
         """An http(s) URL without the slash at its end, or an empty text when it is unset."""

@@ -163,7 +163,7 @@ CONSOLE: dict[str, Any] = {
     "PASSWORD_GUARD": "throttling.login_guard.guarded",
 }
 HEALTH = {"PING_SECONDS": 2.0}  # how long /readyz and /metrics do
-METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_TOKEN = env.bearer_token("METRICS_TOKEN")
 METRICS_LISTEN = env.listen_address("METRICS_LISTEN")
 
 # What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
