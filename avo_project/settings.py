@@ -168,12 +168,13 @@ METRICS_LISTEN = env.listen_address("METRICS_LISTEN")
 
 # What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
 REGIME: dict[str, Any] = {}
+_hard_cap = env.whole_number("SIGNALS_HARD_CAP", default=1_000_000)
 SIGNALS: dict[str, Any] = {
     "HANDLER": "signals_app.roles.handlers.book_executions",
     "CHANGES": "regime.roles.transitions.changes_of_dominant_regime",
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
-    "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=50_000),
-    "HARD_CAP": env.whole_number("SIGNALS_HARD_CAP", default=1_000_000),
+    "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=min(50_000, max(1, _hard_cap // 2))),
+    "HARD_CAP": _hard_cap,
     "DEAD_CAP": env.whole_number("SIGNALS_DEAD_CAP", default=100_000),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.whole_number("SIGNALS_FEED_CLIENTS", default=500, at_least=0),

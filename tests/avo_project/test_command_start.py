@@ -35,7 +35,12 @@ runpy.run_path("manage.py", run_name="__main__")
 @pytest.mark.parametrize("command", ["signal_lag", "outreach_forecast", "help"])
 def test_it_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
     """Without a Redis, which is asked when everything is loaded."""
-    environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
+    environment = {
+        **os.environ,
+        "AVO_DATA_DIR": str(tmp_path),
+        "REDIS_URL": f"unix://{tmp_path}/none.sock",
+        "DATABASE_URL": "",
+    }
     run = [sys.executable, "-c", PROGRAM, *command.split()]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
     loaded = set(done.stdout.splitlines()[-1].split())

@@ -115,7 +115,10 @@ def test_a_whole_number_that_is_none_is_refused_by_name(given: str, monkeypatch:
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["made", "made by an older version"])
-def test_the_database_is_readable_by_its_owner_alone(there: bool, tmp_path: Path) -> None:
+def test_the_database_is_readable_by_its_owner_alone(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
     database, journal = tmp_path / "db.sqlite3", tmp_path / "db.sqlite3-wal"
     if there:
         for file in (database, journal):
@@ -136,7 +139,10 @@ def test_the_folder_of_mail_files_is_readable_by_its_owner_alone(tmp_path: Path)
     assert (tmp_path / "mail").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_database_that_cannot_be_made_is_told_by_its_first_connection(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_made_is_told_by_its_first_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
     (tmp_path / "file").touch()
     settings = Environment().database(default=tmp_path / "file" / "db.sqlite3")
     assert settings["NAME"] == str(tmp_path / "file" / "db.sqlite3")
