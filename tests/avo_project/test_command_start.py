@@ -40,6 +40,7 @@ def test_it_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
         "AVO_DATA_DIR": str(tmp_path),
         "REDIS_URL": f"unix://{tmp_path}/none.sock",
         "DATABASE_URL": "",
+        "DJANGO_SETTINGS_MODULE": "avo_project.settings",
     }
     run = [sys.executable, "-c", PROGRAM, *command.split()]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)

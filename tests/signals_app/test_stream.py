@@ -136,6 +136,7 @@ def test_groups_are_named_whatever_their_bytes_are(
     assert sorted(stream.groups()) == [("\\xff\\xfe", "0-0"), ("apex-group", "0-0")]
 
 
+@pytest.mark.real_server
 def test_a_stream_without_a_free_id_is_named_and_can_be_repaired(
     redis_client: Any, stream: SignalStream, group: ConsumerGroup
 ) -> None:
