@@ -1,13 +1,17 @@
-"""What a command does when the reader of its output has gone, such as ``head`` that has seen enough."""
+"""What a command does when nothing takes its output: the reader has gone, such as ``head`` that has seen enough, the
+disk is full, or it was closed from the start."""
 
+import errno
 import os
 import select
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 EXIT_STATUS = 128 + signal.SIGPIPE  # what a shell says of a program that the signal ended
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _STDOUT, _STDERR = 1, 2
 
 
@@ -15,15 +19,16 @@ _STDOUT, _STDERR = 1, 2
 def exit_on_closed_pipe() -> Iterator[None]:
     """Ends the process quietly, with exit status 141, when standard output or error is a pipe that nobody reads.
 
-    A BrokenPipeError of any other pipe or socket is raised on. The signal SIGPIPE stays off, since it would end the
-    process for those too.
+    Output that was closed from the start goes nowhere. Output that cannot be written ends the process in one line, with
+    exit status 1. An OSError of any other file, pipe or socket is raised on. The signal SIGPIPE stays off, since it
+    would end the process for those too.
     """
+    _open_closed_outputs()
     try:
         try:
             yield
         finally:
-            if sys.stdout is not None:  # it is when the process was started with it closed
-                sys.stdout.flush()  # here, since the interpreter's own flush at exit cannot be caught
+            sys.stdout.flush()  # here, since the interpreter's own flush at exit cannot be caught
     except BrokenPipeError:
         closed = [descriptor for descriptor in (_STDOUT, _STDERR) if _has_no_reader(descriptor)]
         if not closed:
@@ -31,12 +36,34 @@ def exit_on_closed_pipe() -> Iterator[None]:
         for descriptor in closed:
             _discard_output(descriptor)
         sys.exit(EXIT_STATUS)
+    except OSError as failure:
+        if failure.errno not in _NO_SPACE or failure.errno != _write_failure(_STDOUT):
+            raise
+        _discard_output(_STDOUT)
+        sys.exit(f"Standard output cannot be written: {failure.strerror}.")
+
+
+def _open_closed_outputs() -> None:
+    """Else print() is silent, but ``sys.stdout.write`` and Django's commands fail."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as above
 
 
 def _has_no_reader(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)  # errors are reported unasked
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _write_failure(descriptor: int) -> int | None:
+    """Why not even the end of a line can be written: an ``errno``."""
+    try:
+        os.write(descriptor, b"\n")
+    except OSError as failure:
+        return failure.errno
+    return None
 
 
 def _discard_output(descriptor: int) -> None:

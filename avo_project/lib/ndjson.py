@@ -16,6 +16,10 @@ class UnreadableError(ValueError):
 def open_source(name: str) -> Iterator[BinaryIO]:
     """The file's bytes; ``-`` is standard input. Raises UnreadableError."""
     if name == "-":
+        if sys.stdin is None:
+            raise UnreadableError(
+                "cannot read -: standard input is closed. Name a file, or pipe lines into the command."
+            )
         yield sys.stdin.buffer
         return
     try:

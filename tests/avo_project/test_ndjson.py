@@ -53,6 +53,14 @@ class TestCommands:
         assert "line " not in errors.getvalue()
 
     @pytest.mark.parametrize("command", COMMANDS)
+    def test_each_says_that_standard_input_is_closed(self, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", None)
+        with pytest.raises(
+            CommandError, match=r"^cannot read -: standard input is closed\. Name a file, or pipe lines"
+        ):
+            call_command(command, "-")
+
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_each_names_a_file_that_it_cannot_read(self, tmp_path: Path, command: str) -> None:
         with pytest.raises(CommandError, match=r"cannot read .*: Is a directory"):
             call_command(command, str(tmp_path))
