@@ -6,7 +6,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from avo_project.closed_pipe import exit_on_closed_pipe
+from avo_project.runtime.closed_pipe import exit_on_closed_pipe
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")

@@ -4,7 +4,7 @@ from django.contrib import admin
 from rest_framework.authtoken.admin import TokenAdmin  # noqa: F401 - registers itself, before it is replaced
 from rest_framework.authtoken.models import TokenProxy
 
-from avo_project.console.read_only_admin import ReadOnlyAdmin
+from avo_project.console.audited_admin import ReadOnlyAdmin
 from avo_project.models import OperatorAction
 
 

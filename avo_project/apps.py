@@ -14,7 +14,7 @@ class ConsoleAdminConfig(SimpleAdminConfig):
     here those who serve or check the admin do, so that a command for cron costs no more than its own work.
     """
 
-    default_site = "avo_project.console.console_site.ConsoleSite"
+    default_site = "avo_project.console.site.ConsoleSite"
 
     def ready(self) -> None:
         from django.contrib.admin.checks import check_dependencies
@@ -40,26 +40,21 @@ class AvoProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
 
-        from avo_project import (  # noqa: F401 - registers the system checks
-            checks,
-            redis_checks,
-            transport_checks,
-        )
         from avo_project.embedded_database import limit_lock_waits, migrate_on_first_connection
         from avo_project.environment import command_name
-        from avo_project.live_sources import register_live_source
+        from avo_project.observability.live_sources import register_live_source
+        from avo_project.observability.tracing import start_tracing
         from avo_project.redis_client.circuit import count_from_zero
-        from avo_project.redis_roles import ROLES
-        from avo_project.tracing import start_tracing
+        from avo_project.redis_client.clients import ROLES
 
         start_tracing(os.environ, command_name(sys.argv))
         connection_created.connect(migrate_on_first_connection)
         if settings.SERVES_REQUESTS:
             connection_created.connect(limit_lock_waits)
-        register_live_source("redis", "avo_project.redis_servers.live_metrics")
+        register_live_source("redis", "avo_project.redis_client.monitoring.live_metrics")
         for role in ROLES:
             count_from_zero(role.alias)
         if settings.METRICS_LISTEN and command_name(sys.argv) != "web_server":
-            from avo_project.metrics import serve_process_counters
+            from avo_project.observability.metrics import serve_process_counters
 
             serve_process_counters(*settings.METRICS_LISTEN)

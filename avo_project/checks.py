@@ -1,19 +1,149 @@
-"""System checks of the settings: what must hold always, and with ``check --deploy`` what must hold in production."""
+"""System checks of the whole project: settings, transport security, and the Redis server of every role."""
 
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
+from redis.exceptions import RedisError
 
 from avo_project.environment import is_kept_secret_key
+from avo_project.redis_client.clients import ROLES, RedisRole
+from avo_project.redis_client.monitoring import ServerFacts, facts_of
+from avo_project.redis_client.urls import RedisTarget, parse_redis_url
+
+Apps = Sequence[AppConfig] | None
+
+_ENCRYPTED_MODES = {"require", "verify-ca", "verify-full"}  # libpq's sslmode; "prefer", its default, settles for less
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of a URL, with or without brackets, is this machine."""
+    name = host.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+@register(Tags.security, deploy=True)
+def token_keys_come_by_https(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever can answer for Clerk signs in as anybody."""
+    clerk = settings.THROTTLING
+    # An issuer is never this machine; a key set may come from a mirror on it.
+    wrong = {
+        "CLERK_ISSUER": urlsplit(clerk["CLERK_ISSUER"]).scheme == "http",
+        "CLERK_JWKS_URL": _is_readable(clerk["CLERK_JWKS_URL"]),
+    }
+    hint = "Write it with https://, as Clerk's dashboard shows it."
+    return [
+        Error(f"{name} begins with http://.", hint=hint, id="avo.E007") for name, is_wrong in wrong.items() if is_wrong
+    ]
+
+
+@register(Tags.security, deploy=True)
+def secrets_are_encrypted_on_their_way(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Passwords and mail, what the database holds, and the tokens in unsubscribe links."""
+    return [*_mail(), *_database(), *_links()]
+
+
+def _mail() -> Iterator[CheckMessage]:
+    encrypted = settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL
+    is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
+    if is_smtp and settings.EMAIL_HOST_PASSWORD and not encrypted and not is_loopback(settings.EMAIL_HOST):
+        hint = "Write EMAIL_URL with smtp+tls:// (STARTTLS, port 587) or smtp+ssl:// (port 465)."
+        yield Caution("EMAIL_URL sends a password without TLS.", hint=hint, id="avo.W011")
+
+
+def _database() -> Iterator[CheckMessage]:
+    database = settings.DATABASES["default"]
+    host = unquote(database.get("HOST") or "/")  # a path is that of a unix socket
+    is_remote = "postgresql" in database["ENGINE"] and not host.startswith("/") and not is_loopback(host)
+    if is_remote and database.get("OPTIONS", {}).get("sslmode") not in _ENCRYPTED_MODES:
+        hint = "Add ?sslmode=verify-full to DATABASE_URL, or let nobody else onto the network between them."
+        yield Caution("The database may be reached without TLS.", hint=hint, id="avo.W012")
+
+
+def _links() -> Iterator[CheckMessage]:
+    for name, url in (
+        ("PUBLIC_URL", settings.OUTREACH["PUBLIC_URL"]),
+        ("SIGNALS_ALERT_URL", settings.SIGNALS["ALERT_URL"]),
+    ):
+        if _is_readable(url):
+            yield Caution(f"{name} begins with http://.", hint=f"Write {name} with https://.", id="avo.W013")
+
+
+def _is_readable(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+_QUEUES = frozenset({"signals", "outreach"})
+# What a role survives. A cache may lose anything; the others are told what they would lose.
+_BAD_POLICIES = {
+    "regime": ("allkeys", "the collection and the ledger of the last cycle"),
+    "throttling": ("allkeys", "windows, and a caller whose window went has the whole limit again"),
+}
+
+
+@register(Tags.caches, deploy=True)
+def servers_are_reached_safely(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """TLS, or a way that no other host can listen on; and a password."""
+    return [message for role in ROLES for message in _reached(role, _target(role))]
+
+
+@register(Tags.caches, deploy=True)
+def servers_keep_what_must_be_kept(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Eviction and persistence, asked of each role's server."""
+    return [message for role in ROLES for message in _kept(role)]
+
+
+def _target(role: RedisRole) -> RedisTarget:
+    return parse_redis_url(settings.CACHES[role.alias]["LOCATION"][0])
+
+
+def _reached(role: RedisRole, target: RedisTarget) -> Iterator[CheckMessage]:
+    if all(is_loopback(host) for host, _ in target.hosts):  # a unix socket has no hosts
+        return
+    if not target.tls:
+        hint = f"Write {role.variable} with rediss://, or let nobody else onto the network between them."
+        yield Caution(f"The Redis of role {role.alias} is reached without TLS.", hint=hint, id="avo.W008")
+    if not target.password:
+        hint = f"Give it users (deploy/redis/users.acl) and {role.variable} a name and a password."
+        yield Caution(f"The Redis of role {role.alias} asks for no password.", hint=hint, id="avo.W009")
+
+
+def _kept(role: RedisRole) -> Iterator[CheckMessage]:
+    try:
+        facts = facts_of(role.alias)
+    except RedisError as failure:
+        hint = f"See {role.variable}, and run this check where the server can be reached."
+        yield Caution(f"The Redis of role {role.alias} cannot be asked: {failure}", hint=hint, id="avo.W007")
+        return
+    yield from _evicts(role, facts)
+    if role.alias in _QUEUES and not facts.appends_everything:
+        hint = "Set appendonly yes in its configuration."
+        yield Error(f"The Redis of role {role.alias} keeps no append-only file.", hint=hint, id="avo.E006")
+
+
+def _evicts(role: RedisRole, facts: ServerFacts) -> Iterator[CheckMessage]:
+    policies = ", ".join(sorted(facts.policies))
+    if role.alias in _QUEUES and facts.policies - {"noeviction"}:
+        hint = f"Give {role.variable} a server of its own with maxmemory-policy noeviction."
+        yield Error(f"The Redis of role {role.alias} evicts keys ({policies}).", hint=hint, id="avo.E005")
+    prefix, loss = _BAD_POLICIES.get(role.alias, ("never", ""))
+    if any(policy.startswith(prefix) for policy in facts.policies):
+        message = f"The Redis of role {role.alias} ({policies}) may evict {loss}."
+        hint = f"Give {role.variable} a server with maxmemory-policy noeviction or volatile-ttl."
+        yield Caution(message, hint=hint, id="avo.W006")
+
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1"}
 _SHORTEST_TOKEN = 16
-
-Apps = Sequence[AppConfig] | None
 
 
 @register(Tags.caches)

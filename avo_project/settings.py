@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from avo_project import environment
-from avo_project.log_lines import chosen_format, chosen_level, logging_settings
-from avo_project.redis_roles import DEFAULT_MAX_CONNECTIONS, cache_settings
-from avo_project.redis_urls import RedisUrlError
+from avo_project.observability.logging import chosen_format, chosen_level, logging_settings
+from avo_project.redis_client.clients import DEFAULT_MAX_CONNECTIONS, cache_settings
+from avo_project.redis_client.urls import RedisUrlError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environment.Environment()
@@ -36,16 +36,16 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",  # behind throttling, whose drf_create_token takes its command's place
 ]
 MIDDLEWARE = [
-    "avo_project.request_id.RequestIdMiddleware",
-    "avo_project.response_headers.ResponseHeadersMiddleware",
-    "avo_project.request_metrics.RequestMetricsMiddleware",
-    "avo_project.request_limits.RequestLimitsMiddleware",
+    "avo_project.observability.middleware.RequestIdMiddleware",
+    "avo_project.middleware.ResponseHeadersMiddleware",
+    "avo_project.observability.middleware.RequestMetricsMiddleware",
+    "avo_project.http.request_limits.RequestLimitsMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # answers a preflight before it is charged
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "throttling.middleware.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "avo_project.content_length.ContentLengthMiddleware",
+    "avo_project.middleware.ContentLengthMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -54,7 +54,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "avo_project.urls"
 WSGI_APPLICATION = "avo_project.wsgi.application"
 APPEND_SLASH = False
-CSRF_FAILURE_VIEW = "avo_project.problem_details.csrf_failure"
+CSRF_FAILURE_VIEW = "avo_project.http.problems.csrf_failure"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -136,12 +136,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_THROTTLE_CLASSES": ["throttling.throttles.PlanThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
-    "DEFAULT_RENDERER_CLASSES": ["avo_project.json_rendering.JSONBytesRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["avo_project.json_rendering.JSONBytesParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "avo_project.content_negotiation.CredentialsFirstNegotiation",
+    "DEFAULT_RENDERER_CLASSES": ["avo_project.http.rendering.JSONBytesRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["avo_project.http.rendering.JSONBytesParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "avo_project.http.rendering.CredentialsFirstNegotiation",
     "URL_FORMAT_OVERRIDE": None,  # a route's parameters are its own: ?format= is one of the schema's alone
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "avo_project.problem_details.exception_handler",
+    "EXCEPTION_HANDLER": "avo_project.http.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -170,15 +170,15 @@ METRICS_LISTEN = env.listen_address("METRICS_LISTEN")
 REGIME: dict[str, Any] = {}
 _hard_cap = env.whole_number("SIGNALS_HARD_CAP", default=1_000_000)
 SIGNALS: dict[str, Any] = {
-    "HANDLER": "signals_app.roles.handlers.book_executions",
-    "CHANGES": "regime.roles.transitions.changes_of_dominant_regime",
+    "HANDLER": "signals_app.services.handling.book_executions",
+    "CHANGES": "regime.services.transitions.changes_of_dominant_regime",
     "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
     "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=min(50_000, max(1, _hard_cap // 2))),
     "HARD_CAP": _hard_cap,
     "DEAD_CAP": env.whole_number("SIGNALS_DEAD_CAP", default=100_000),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.whole_number("SIGNALS_FEED_CLIENTS", default=500, at_least=0),
-    "FEED_ACCESS": "throttling.roles.stream_access.open_stream",
+    "FEED_ACCESS": "throttling.services.concurrency.open_stream",
 }
 if SIGNALS["HARD_CAP"] <= SIGNALS["SOFT_CAP"]:  # every trim would leave a stream that takes no more
     environment.stop(

@@ -5,10 +5,11 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from avo_project import health, metrics
+from avo_project import health
 from avo_project.console.explain_view import ExplainView
-from avo_project.content_negotiation import FormatInQueryNegotiation
-from avo_project.problem_details import only_safe_methods
+from avo_project.http.problems import only_safe_methods
+from avo_project.http.rendering import FormatInQueryNegotiation
+from avo_project.observability import metrics
 
 admin.autodiscover()
 admin.site.site_url = "/api/docs"
@@ -39,7 +40,7 @@ urlpatterns = [
     path("", include("throttling.urls")),
 ]
 
-handler400 = "avo_project.problem_details.bad_request"
-handler403 = "avo_project.problem_details.permission_denied"
-handler404 = "avo_project.problem_details.not_found"
-handler500 = "avo_project.problem_details.server_error"
+handler400 = "avo_project.http.problems.bad_request"
+handler403 = "avo_project.http.problems.permission_denied"
+handler404 = "avo_project.http.problems.not_found"
+handler500 = "avo_project.http.problems.server_error"

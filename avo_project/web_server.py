@@ -21,9 +21,9 @@ from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server import Server
 
-from avo_project import counter_files
 from avo_project.environment import Environment
-from avo_project.log_lines import chosen_format, chosen_level, logging_settings
+from avo_project.observability import counter_files
+from avo_project.observability.logging import chosen_format, chosen_level, logging_settings
 
 HEADER_SECONDS = 10  # for a head to be sent, and for a kept connection to be used again
 STOP_SECONDS = 5  # for requests in hand when a worker ends

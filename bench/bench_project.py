@@ -58,7 +58,7 @@ def _binary() -> str:
         return shutil.which("redis-server") or "redis-server"
     if SERVER != "valkey":
         sys.exit(f"SERVER={SERVER} is neither redis nor valkey")
-    from avo_project.embedded_process import server_binary
+    from avo_project.embedded_redis.process import server_binary
 
     return str(server_binary())
 

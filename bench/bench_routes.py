@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from regime.views import RegimeStateView
+from regime.api.views import RegimeStateView
 
 
 class Limited(APIView):

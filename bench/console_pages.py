@@ -39,7 +39,7 @@ def main() -> None:
         from django.test import Client
         from django_redis import get_redis_connection
 
-        from avo_project.console.sampler import Sampler
+        from avo_project.observability.sampler import Sampler
 
         browser = Client(SERVER_NAME="localhost")
         browser.force_login(get_user_model().objects.create_superuser("operator"))
@@ -80,7 +80,7 @@ def fill_system() -> None:
 
     from outreach import keys
     from outreach.models import Inbox, Touch
-    from throttling.store.tally import Tally
+    from throttling.store.usage_stats import UsageStats
 
     redis = get_redis_connection("default")
     fill(redis)
@@ -108,7 +108,7 @@ def fill_system() -> None:
     pipeline.execute()
     redis.xreadgroup("apex-group", "one", {"signals:live": ">"}, count=ENTRIES // 2)
     asked = {("free", f"user:user_{n}"): 1 + n % 7 for n in range(SUBJECTS)}
-    Tally.connect().add(asked, dict.fromkeys(list(asked)[:1000], 1), time.time())
+    UsageStats.connect().add(asked, dict.fromkeys(list(asked)[:1000], 1), time.time())
 
 
 if __name__ == "__main__":

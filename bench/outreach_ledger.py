@@ -18,7 +18,7 @@ class NoSender:
     def __init__(self, conf: Any) -> None: ...
 
     def send(self, touch: Any) -> Any:
-        from outreach.rules.outcome import SENT
+        from outreach.domain.reservation import SENT
 
         return SENT
 
@@ -27,8 +27,8 @@ class NoSender:
 
 def fill(touches: int, inboxes: int) -> None:
     from outreach.models import Attempt, Touch
-    from outreach.roles.inbox_settings import change_inbox
-    from outreach.roles.intake import Intake, accept_lines
+    from outreach.services.inboxes import change_inbox
+    from outreach.services.intake import Intake, accept_lines
 
     Attempt.objects.all().delete()
     Touch.objects.all().delete()
@@ -42,8 +42,8 @@ def fill(touches: int, inboxes: int) -> None:
 
 
 def ours(touches: int, concurrency: int) -> int:
-    from avo_project.stop_flag import StopFlag
-    from outreach.roles.worker_wiring import make_worker
+    from avo_project.runtime.stop_flag import StopFlag
+    from outreach.services.process import make_worker
 
     worker = make_worker("bench", concurrency, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)

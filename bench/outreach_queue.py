@@ -23,12 +23,12 @@ from bench_project import rate, redis_socket, show
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from outreach.rules.inbox_rules import InboxRules
-from outreach.rules.reservation import Settlement, Shift
-from outreach.rules.turn import lanes_for, next_turn
+from outreach.domain.inbox_rules import InboxRules
+from outreach.domain.reservation import LeaseOwner, Settlement
+from outreach.domain.reservation_plan import lanes_for, next_plan
 from outreach.store.lanes import Lanes
 
-SHIFT = Shift("bench", 60.0)
+SHIFT = LeaseOwner("bench", 60.0)
 BATCH = 64
 # Limits that are checked each time and never reached.
 TERMS = InboxRules(per_minute=500_000, per_day=900_000, min_gap_seconds=None).terms(time.time())
@@ -56,7 +56,7 @@ def drain(lanes: Lanes, most_of_one: int) -> int:
     due: tuple[int, ...] = ()
     done = 0
     while True:
-        turn = next_turn(due, BATCH, most_of_one)
+        turn = next_plan(due, BATCH, most_of_one)
         terms = dict.fromkeys(turn.inbox_ids, TERMS)
         ahead = lanes_for(BATCH, most_of_one)
         reserved = lanes.reserve(SHIFT, BATCH, terms, most_of_one=turn.most_of_one, ahead=ahead)

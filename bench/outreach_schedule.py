@@ -31,7 +31,7 @@ def lines(touches: int, inboxes: int) -> Iterator[bytes]:
 
 
 def enqueue(touches: int, inboxes: int) -> int:
-    from outreach.roles.intake import Intake, accept_lines
+    from outreach.services.intake import Intake, accept_lines
 
     return accept_lines(Intake.connect(time.time), lines(touches, inboxes), print)["queued"]
 
@@ -41,7 +41,7 @@ def insert(touches: int) -> int:
     from django.db import transaction
 
     from outreach.models import Touch
-    from outreach.roles.intake import BATCH
+    from outreach.services.intake import BATCH
 
     rows = list(Touch.objects.all())
     Touch.objects.all().delete()
@@ -57,8 +57,8 @@ def insert(touches: int) -> int:
 
 def send(may_leave: int) -> int:
     """One worker sends what the limits of all inboxes allow today."""
-    from avo_project.stop_flag import StopFlag
-    from outreach.roles.worker_wiring import make_worker
+    from avo_project.runtime.stop_flag import StopFlag
+    from outreach.services.process import make_worker
 
     worker = make_worker("bench", 32, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)

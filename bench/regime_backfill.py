@@ -52,9 +52,9 @@ def scan_and_expire(client: Any) -> None:
 
 
 def backfill(batch: int | None) -> None:
-    from avo_project.stop_flag import StopFlag
+    from avo_project.runtime.stop_flag import StopFlag
     from regime.conf import regime_conf
-    from regime.roles.ttl_backfill import Pace, TtlBackfill
+    from regime.services.ttl_backfill import Pace, TtlBackfill
 
     report = TtlBackfill.connect(Pace.of(batch, None, regime_conf()), False, None).run(StopFlag())
     assert report.counts.fixed >= STATES, report

@@ -12,10 +12,10 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from regime.roles.collection import Collection
-        from regime.roles.collection_answer import CollectionAnswers
-        from regime.roles.collection_build import CollectionBuild
-        from regime.rules.listing import Query
+        from regime.domain.universe import Query
+        from regime.services.answers import CollectionAnswers
+        from regime.services.collection import Collection
+        from regime.services.refresher import CollectionBuild
         from regime.store.collection_store import CollectionStore
 
         client = get_redis_connection("regime")
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def QUERIES() -> dict[str, Any]:  # noqa: N802
-    from regime.rules.listing import Query
+    from regime.domain.universe import Query
 
     return {
         "by score": Query(order="-score"),

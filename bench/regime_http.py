@@ -32,7 +32,8 @@ def main() -> None:
         from rest_framework.response import Response
         from rest_framework.views import APIView
 
-        from regime import urls, views
+        from regime import urls
+        from regime.api import views
 
         class Trivial(APIView):
             def get(self, request: Request) -> Response:
@@ -85,7 +86,7 @@ def asked(path: str | Iterator[str], fresh: bool = False, **headers: str) -> Cal
     from django.core.handlers.wsgi import WSGIHandler
     from django.test import RequestFactory
 
-    from regime.views import collection_answers
+    from regime.api.views import collection_answers
 
     handler = WSGIHandler()
     handler.load_middleware()

@@ -11,7 +11,7 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from regime.rules.freshness import judge
+        from regime.domain.freshness import judge
         from regime.store.state_cache import StateCache
 
         client = get_redis_connection("regime")

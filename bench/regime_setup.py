@@ -19,7 +19,7 @@ def universe(computed_at: float) -> list[Any]:
     """STATES full states of four decimals."""
     import numpy as np
 
-    from regime.rules.state import FIELDS, RegimeState
+    from regime.domain.state import FIELDS, RegimeState
 
     table = np.random.default_rng(1).integers(0, 10_001, (STATES, len(FIELDS))) / 10_000
     return [RegimeState(f"SYM{n:06}", computed_at, tuple(scores)) for n, scores in enumerate(table.tolist())]
@@ -27,13 +27,13 @@ def universe(computed_at: float) -> list[Any]:
 
 def fill(client: Any, with_ttl: bool = True) -> None:
     """An emptied server with the universe on it, written as fast as it goes, with or without expiry and publication."""
-    from avo_project.kept_connection import Window, pack
-    from regime.rules.state import FIELDS, encode_scores
+    from avo_project.redis_client.persistent_connection import Pipeline, pack
+    from regime.domain.state import FIELDS, encode_scores
 
     client.flushall()
     now = int(time.time())
     names = [field.encode() for field in FIELDS]
-    with Window(client) as window:
+    with Pipeline(client) as window:
         for start in range(0, STATES, 500):
             commands = []
             for state in universe_slice(now, start, 500):

@@ -27,7 +27,7 @@ def main() -> None:
         from django.core.management import call_command
         from django_redis import get_redis_connection
 
-        from regime.roles.cycle import Cycle
+        from regime.services.cycle import Cycle
         from regime.store.state_cache import StateCache
 
         client = get_redis_connection("regime")
@@ -63,8 +63,8 @@ def main() -> None:
 
 
 def make_ready(file: Path, states: list[Any]) -> None:
-    from avo_project.kept_connection import pack
-    from regime.rules.state import FIELDS, encode_scores
+    from avo_project.redis_client.persistent_connection import pack
+    from regime.domain.state import FIELDS, encode_scores
 
     with file.open("wb") as out:
         for state in states:

@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def fill(client: Any, number: int, symbols: int = 0) -> None:
-    from signals_app.roles.publisher import Publisher
+    from signals_app.services.publisher import Publisher
     from signals_app.store.stream import SignalStream
 
     client.flushall()
@@ -48,14 +48,14 @@ def run_raw(client: Any, number: int, count: int) -> float:
 
 
 def run_ours(client: Any, number: int, count: int, handler: str, *, symbols: int = 0, ordered: bool = False) -> float:
-    from avo_project.stop_flag import StopFlag
-    from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
-    from signals_app.roles.stop_deadline import StopDeadline
+    from avo_project.runtime.stop_flag import StopFlag
+    from signals_app.services.process import ConsumerOptions, assemble_consumer
+    from signals_app.services.stop_deadline import StopDeadline
 
     fill(client, number, symbols)
     stop = StopFlag()
     deadline = StopDeadline(stop)
-    path = f"signals_app.roles.handlers.{handler}"
+    path = f"signals_app.services.handling.{handler}"
     options = ConsumerOptions("apex-group", count=count, block_ms=0, handler=path, ordered=ordered)
     consumer = assemble_consumer(options, deadline)
 

@@ -54,11 +54,11 @@ def raw_consumer(client: Any, latencies: list[float]) -> None:
 
 
 def our_consumer(client: Any, latencies: list[float]) -> None:
-    from avo_project.stop_flag import StopFlag
-    from signals_app.roles import handlers
-    from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
-    from signals_app.roles.handling import batch_handler
-    from signals_app.roles.stop_deadline import StopDeadline
+    from avo_project.runtime.stop_flag import StopFlag
+    from signals_app.services import handling
+    from signals_app.services.handling import batch_handler
+    from signals_app.services.process import ConsumerOptions, assemble_consumer
+    from signals_app.services.stop_deadline import StopDeadline
 
     stop = StopFlag()
 
@@ -69,9 +69,9 @@ def our_consumer(client: Any, latencies: list[float]) -> None:
         if len(latencies) >= EVENTS:
             stop.set()
 
-    handlers.note = note  # type: ignore[attr-defined]
+    handling.note = note  # type: ignore[attr-defined]
     deadline = StopDeadline(stop)
-    assemble_consumer(ConsumerOptions("apex-group", handler="signals_app.roles.handlers.note"), deadline).run(
+    assemble_consumer(ConsumerOptions("apex-group", handler="signals_app.services.handling.note"), deadline).run(
         stop, deadline
     )
 

@@ -15,8 +15,8 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from signals_app.roles.publisher import Publisher
-        from signals_app.rules.event import parse_fields
+        from signals_app.domain.event import parse_fields
+        from signals_app.services.publisher import Publisher
         from signals_app.store.stream import SignalStream
 
         client = get_redis_connection("signals")

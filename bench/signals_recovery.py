@@ -19,7 +19,7 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from signals_app.roles.publisher import Publisher
+        from signals_app.services.publisher import Publisher
 
         client = get_redis_connection("signals")
         Path(os.environ["AVO_DATA_DIR"], "sleeper.py").write_text(SLEEPER)

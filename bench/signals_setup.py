@@ -11,7 +11,7 @@ from bench_project import RUNS, show
 
 def events(number: int, symbols: int = 0) -> list[Any]:
     """Events of the five fields of the contract, of so many symbols by turns; each of its own when that is 0."""
-    from signals_app.rules.event import Event
+    from signals_app.domain.event import Event
 
     names = [f"S{one}" for one in range(symbols or number)]
     made = zip(range(number), itertools.cycle(names), strict=False)

@@ -18,7 +18,7 @@ def main() -> None:
         from rest_framework.authtoken.models import Token
         from signals_setup import events
 
-        from signals_app.roles.publisher import Publisher
+        from signals_app.services.publisher import Publisher
 
         for _ in Publisher.connect(time.sleep).publish(events(ENTRIES)):
             pass

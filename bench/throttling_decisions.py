@@ -23,9 +23,8 @@ def main() -> None:
         from django_redis import get_redis_connection
 
         from throttling import keys
-        from throttling.roles.gate import Gate
-        from throttling.rules.rates import parse_policies
-        from throttling.rules.records import Hit
+        from throttling.domain.policies import Hit, parse_policies
+        from throttling.services.rate_limiter import WindowLimiterWithFallback
         from throttling.store.window_limiter import WindowLimiter
 
         client = get_redis_connection(keys.REDIS_ALIAS)
@@ -33,7 +32,7 @@ def main() -> None:
         one, two = parse_policies("1000000/min"), parse_policies(TWO)
         for subject in ("one", "two"):
             fill(limiter, Hit(subject, two))
-        gate, refused = Gate(limiter), Hit("user:refused", parse_policies("1/min"))
+        gate, refused = WindowLimiterWithFallback(limiter), Hit("user:refused", parse_policies("1/min"))
         gate.hit(refused)
         new = count()
         server = client.info("server")
@@ -96,8 +95,7 @@ def calls(client: Any) -> int:
 def print_bytes(client: Any, limiter: Any) -> None:
     """MEMORY USAGE of one window with every bucket in use, and of a quiet one."""
     from throttling import keys
-    from throttling.rules.rates import parse_policies
-    from throttling.rules.records import Hit
+    from throttling.domain.policies import Hit, parse_policies
 
     subject = "user:user_2NNEqL2nrIRdJ194ndJqAHwEfxC"
     for rate in ("6000000/min", "50000000/day"):

@@ -6,8 +6,8 @@ class OutreachConfig(AppConfig):
     verbose_name = "Outreach"
 
     def ready(self) -> None:
-        from avo_project.console.role_console import register_console
-        from avo_project.live_sources import register_live_source
+        from avo_project.console.registry import register_console
+        from avo_project.observability.live_sources import register_live_source
 
-        register_console("outreach", "outreach.console.CONSOLE")
-        register_live_source("outreach", "outreach.gauges.live_gauges")
+        register_console("outreach", "outreach.admin.console.CONSOLE")
+        register_live_source("outreach", "outreach.metrics.live_gauges")

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 _SENDERS = {
-    "email": "outreach.roles.senders.email.EmailSender",
-    "dm": "outreach.roles.senders.http.HttpSender",
-    "retarget": "outreach.roles.senders.http.HttpSender",
+    "email": "outreach.services.senders.email.EmailSender",
+    "dm": "outreach.services.senders.http.HttpSender",
+    "retarget": "outreach.services.senders.http.HttpSender",
 }
 
 

@@ -11,10 +11,10 @@ from django.db import connections, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Lower
 
-from outreach.rules.inbox_check import InboxError, check_inbox
-from outreach.rules.inbox_rules import InboxRules, WarmUp
-from outreach.rules.sending_window import SendingWindow
-from outreach.rules.touch import mailbox
+from outreach.domain.inbox_rules import InboxRules, WarmUp
+from outreach.domain.inbox_settings import InboxError, check_inbox
+from outreach.domain.sending_window import SendingWindow
+from outreach.domain.touch import mailbox
 
 
 class Inbox(models.Model):

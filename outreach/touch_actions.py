@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from avo_project.console.live_state_admin import LiveAction
-from avo_project.console.operator_actions import Effect
+from avo_project.console.actions import ActionResult
+from avo_project.console.live_admin import LiveAction
 from outreach.models import RESERVABLE, Touch
-from outreach.roles.inbox_names import inbox_named
-from outreach.roles.remedies import Remedies
+from outreach.services.inboxes import inbox_named
+from outreach.services.touch_operations import TouchOperations
 
 _PERMISSION = "operate_outreachqueue"
 _ALL = "all"
@@ -24,14 +24,14 @@ class TouchAction:
     statuses: tuple[str, ...]
     warning: str
     done: str
-    remedy: Callable[[Remedies, QuerySet[Touch]], int]
+    remedy: Callable[[TouchOperations, QuerySet[Touch]], int]
 
-    def preview(self, request: HttpRequest) -> Effect:
-        return Effect(self.warning, self._chosen(request).count())
+    def preview(self, request: HttpRequest) -> ActionResult:
+        return ActionResult(self.warning, self._chosen(request).count())
 
-    def run(self, request: HttpRequest) -> Effect:
-        changed = self.remedy(Remedies.connect(time.time), self._chosen(request))
-        return Effect(f"{changed} {self.done}.", changed)
+    def run(self, request: HttpRequest) -> ActionResult:
+        changed = self.remedy(TouchOperations.connect(time.time), self._chosen(request))
+        return ActionResult(f"{changed} {self.done}.", changed)
 
     def _chosen(self, request: HttpRequest) -> QuerySet[Touch]:
         """Raises LookupError for an inbox that is not there."""
@@ -41,25 +41,25 @@ class TouchAction:
 
 
 _CANCEL = TouchAction(
-    RESERVABLE, "What has not been handed to a server never leaves.", "touches were cancelled", Remedies.cancel
+    RESERVABLE, "What has not been handed to a server never leaves.", "touches were cancelled", TouchOperations.cancel
 )
 _REDRIVE = TouchAction(
     (Touch.Status.DEAD,),
     "Dead touches get all their tries again; suppressed recipients stay out.",
     "touches were queued again",
-    Remedies.redrive,
+    TouchOperations.redrive,
 )
 _AS_SENT = TouchAction(
     (Touch.Status.UNKNOWN,),
     "Only if you found that these unknown touches did arrive: they count as sent.",
     "touches were resolved as sent",
-    Remedies.resolve_as_sent,
+    TouchOperations.resolve_as_sent,
 )
 _AGAIN = TouchAction(
     (Touch.Status.UNKNOWN,),
     "Only if you found that these unknown touches did not arrive: they go out anew.",
     "touches were queued again",
-    Remedies.send_again,
+    TouchOperations.send_again,
 )
 TOUCH_ACTIONS = (
     LiveAction("cancel", "Cancel what waits in an inbox", _PERMISSION, _CANCEL.preview, _CANCEL.run, ("inbox",)),

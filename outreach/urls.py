@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from outreach import views
+from outreach.api import views
 
 urlpatterns: list[URLPattern] = [
     path("api/outreach/touches", views.TouchesView.as_view()),

@@ -6,8 +6,8 @@ class RegimeConfig(AppConfig):
     verbose_name = "Regime cache"
 
     def ready(self) -> None:
-        from avo_project.console.role_console import register_console
-        from avo_project.live_sources import register_live_source
+        from avo_project.console.registry import register_console
+        from avo_project.observability.live_sources import register_live_source
 
-        register_console("regime", "regime.console.CONSOLE")
+        register_console("regime", "regime.admin.console.CONSOLE")
         register_live_source("regime", "regime.metrics.live_metrics")

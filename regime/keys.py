@@ -45,7 +45,7 @@ def collection(version: str) -> str:
     return "avo:{regime}:collection:" + version
 
 
-def ledger(version: str) -> str:
+def dominance_log(version: str) -> str:
     """Hash with expiry: the packed dominant regimes of the last two cycles of every symbol."""
     return "avo:{regime}:ledger:" + version
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client import Counter, Metric
 
-from regime.roles.inspection import RegimeInspection
-from regime.rules.freshness import Freshness
+from regime.domain.freshness import Freshness
+from regime.services.inspection import RegimeInspection
 
 BAD_FIELDS = Counter("avo_regime_bad_fields", "Scores left out of an answer because they were no number in 0..1")
 NOT_CURRENT = Counter("avo_regime_not_current", "Reads of a state that was not current", ["freshness"])

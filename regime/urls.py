@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path, register_converter
 
-from regime import views
+from regime.api import views
 
 
 class AnyText:

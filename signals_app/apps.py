@@ -6,8 +6,8 @@ class SignalsConfig(AppConfig):
     verbose_name = "Trading signals"
 
     def ready(self) -> None:
-        from avo_project.console.role_console import register_console
-        from avo_project.live_sources import register_live_source
+        from avo_project.console.registry import register_console
+        from avo_project.observability.live_sources import register_live_source
 
-        register_console("signals", "signals_app.console.CONSOLE")
+        register_console("signals", "signals_app.admin.console.CONSOLE")
         register_live_source("signals", "signals_app.metrics.live_metrics")

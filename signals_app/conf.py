@@ -18,7 +18,7 @@ class SignalsConf:
 
     handler: str
     changes: str
-    feed_access: str = "signals_app.roles.feed_access.unlimited"
+    feed_access: str = "signals_app.services.feed_access.unlimited"
     alert_url: str = ""
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client import Metric
 
-from signals_app.roles import inspection
-from signals_app.rules.lag import GroupFigures
+from signals_app.domain.lag import GroupFigures
+from signals_app.services import inspection
 
 _GROUP_GAUGES = {
     "pending": "Entries delivered and not acknowledged",

@@ -1,7 +1,7 @@
 from django.urls import path
 
-from signals_app.feed_view import FeedView
-from signals_app.views import EventsView
+from signals_app.api.feed import FeedView
+from signals_app.api.views import EventsView
 
 urlpatterns = [
     path("api/signals", EventsView.as_view(), name="signals"),

@@ -12,8 +12,8 @@ class ThrottlingConfig(AppConfig):
         from django.db.models.signals import post_save
         from rest_framework.authtoken.models import Token, TokenProxy
 
-        from avo_project.console.role_console import register_console
-        from avo_project.live_sources import register_live_source
+        from avo_project.console.registry import register_console
+        from avo_project.observability.live_sources import register_live_source
         from throttling import checks, conf  # noqa: F401 - checks registers itself
 
         try:
@@ -23,19 +23,19 @@ class ThrottlingConfig(AppConfig):
         setting_changed.connect(forget_process, dispatch_uid="throttling")
         for model in (Token, TokenProxy):
             post_save.connect(adopt_token, sender=model, dispatch_uid=f"throttling.{model.__name__}")
-        register_console("throttling", "throttling.console.CONSOLE")
-        register_live_source("throttling", "throttling.roles.inspection.metrics")
+        register_console("throttling", "throttling.admin.console.CONSOLE")
+        register_live_source("throttling", "throttling.services.inspection.metrics")
 
 
 def forget_process(**signal: Any) -> None:
     """Receiver of ``setting_changed``; what it forgets is loaded by those who check tokens alone."""
-    from throttling.roles import process
+    from throttling.services import process
 
     process.forget(**signal)
 
 
 def adopt_token(**signal: Any) -> None:
     """Receiver of ``post_save`` of DRF's tokens."""
-    from throttling.roles import api_keys
+    from throttling.services import api_keys
 
     api_keys.adopt(**signal)

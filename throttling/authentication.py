@@ -10,18 +10,18 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from avo_project.problem_details import Problem
+from avo_project.http.problems import Problem
 from throttling import conf
-from throttling.roles import process
-from throttling.roles.answers import refusal
-from throttling.roles.api_keys import VerifiedKey
-from throttling.roles.callers import ClerkUser
-from throttling.roles.jwks import KeysUnavailableError
-from throttling.roles.toll import RECEIPT
-from throttling.rules.api_keys import is_key
-from throttling.rules.clerk_token import REASONS, BadTokenError, Identity, not_accepted
-from throttling.rules.scopes import EVERY_TOKEN
-from throttling.rules.token_kinds import TokenKind, opaque_kind
+from throttling.domain.api_keys import is_key
+from throttling.domain.clerk_token import REASONS, BadTokenError, Identity, not_accepted
+from throttling.domain.scopes import EVERY_TOKEN
+from throttling.domain.token_kinds import TokenKind, opaque_kind
+from throttling.services import process
+from throttling.services.answers import rejection
+from throttling.services.api_keys import VerifiedKey
+from throttling.services.callers import ClerkUser
+from throttling.services.jwks import KeysUnavailableError
+from throttling.services.rate_limiter import RECEIPT
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
@@ -77,10 +77,10 @@ def _recalled(request: Request, scheme: str, token: str) -> Found | None:
 
 def _checked(request: Request, scheme: str, token: str) -> Found:
     """A credential not seen lately. Its address is looked at first, since checking costs more than a look."""
-    toll = process.toll()
+    rate_limiter = process.rate_limiter()
     is_known = _is_own_key(scheme, token) and process.api_keys().is_remembered(token)
-    if not is_known and (refused := toll.barred(request.META)):
-        raise refusal(refused)
+    if not is_known and (refused := rate_limiter.blocked(request.META)):
+        raise rejection(refused)
     try:
         return _verified(scheme, token)
     except (KeysUnavailableError, DatabaseError):
@@ -90,9 +90,9 @@ def _checked(request: Request, scheme: str, token: str) -> Found:
         ) from None
     except BadTokenError as bad:
         BAD_TOKENS.labels(bad.reason).inc()
-        receipt = toll.charge_bad_token(request.META)
+        receipt = rate_limiter.charge_bad_token(request.META)
         if not receipt.outcome.allowed:
-            raise refusal(receipt) from None
+            raise rejection(receipt) from None
         challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
         raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None
 
@@ -118,9 +118,9 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
     if not needed.isdisjoint(scopes | {EVERY_TOKEN}):
         return
-    receipt = process.toll().charge(request.META, caller)
+    receipt = process.rate_limiter().charge(request.META, caller)
     if not receipt.outcome.allowed:
-        raise refusal(receipt)
+        raise rejection(receipt)
     challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
     raise Problem(
         403,

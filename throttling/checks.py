@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 from django.core.checks import Warning as Caution
 
-from throttling.rules.token_kinds import TokenKind
+from throttling.domain.token_kinds import TokenKind
 
 
 @register(Tags.security)

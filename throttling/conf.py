@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from throttling.rules.rates import RatesError, parse_plan_tiers, parse_rates, parse_streams
-from throttling.rules.records import Policy
-from throttling.rules.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
-from throttling.rules.token_kinds import MIN_BITS, TokenKind
+from throttling.domain.policies import Policy, RatesError, parse_plan_tiers, parse_rates, parse_streams
+from throttling.domain.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
+from throttling.domain.token_kinds import MIN_BITS, TokenKind
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

@@ -15,11 +15,11 @@ from django.db.models.options import Options
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from avo_project.console.operator_actions import Deed, Effect, write_down
-from avo_project.durations import duration
+from avo_project.console.actions import ActionResult, AuditEntry, write_audit_entry
+from avo_project.lib.formatting import duration
 from throttling.models import RateLimits
-from throttling.roles import process
-from throttling.roles.toll import Receipt
+from throttling.services import process
+from throttling.services.rate_limiter import Decision
 
 logger = logging.getLogger(__name__)
 
@@ -38,17 +38,17 @@ def guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse
     if request.method != "POST":
         return view()
     account = _account(username)
-    if blocked := process.toll().blocked_login(request.META, account):
+    if blocked := process.rate_limiter().blocked_login(request.META, account):
         return _refused(request, blocked)
     with _turn() as has_turn:
         if not has_turn:
             text = "Other passwords are being checked. Try again in a few seconds."
             return _page(request, 503, text, _BUSY_SECONDS)
-        if blocked := process.toll().blocked_login(request.META, account):
+        if blocked := process.rate_limiter().blocked_login(request.META, account):
             return _refused(request, blocked)
         response = view()
         if _is_wrong(response):
-            for receipt in process.toll().charge_failed_login(request.META, account):
+            for receipt in process.rate_limiter().charge_failed_login(request.META, account):
                 _tell_if_used_up(request, receipt)
     return response
 
@@ -81,7 +81,7 @@ def _is_wrong(response: HttpResponse) -> bool:
     return any(error.code in _WRONG for found in errors for error in found)
 
 
-def _tell_if_used_up(request: HttpRequest, receipt: Receipt) -> None:
+def _tell_if_used_up(request: HttpRequest, receipt: Decision) -> None:
     """One audit row each time that a limit is used up, so at most as many as there are failures."""
     outcome = receipt.outcome
     full = [policy for policy, left in zip(outcome.hit.policies, outcome.remaining(), strict=True) if not left]
@@ -89,12 +89,14 @@ def _tell_if_used_up(request: HttpRequest, receipt: Receipt) -> None:
         return
     longest = full[-1]
     text = f"{longest.limit} failed log-ins within {duration(longest.window_seconds)}: the next ones are refused."
-    deed = Deed("Block log-ins", receipt.quota.subject, "Too many failed log-ins", Effect(text, longest.limit), True)
-    write_down(request, cast("Options[Model]", RateLimits._meta), deed)  # noqa: SLF001 - Django's documented API
+    deed = AuditEntry(
+        "Block log-ins", receipt.quota.subject, "Too many failed log-ins", ActionResult(text, longest.limit), True
+    )
+    write_audit_entry(request, cast("Options[Model]", RateLimits._meta), deed)  # noqa: SLF001 - Django's documented API
     logger.warning("log-ins are blocked: %s", text)
 
 
-def _refused(request: HttpRequest, blocked: Receipt) -> HttpResponse:
+def _refused(request: HttpRequest, blocked: Decision) -> HttpResponse:
     seconds = blocked.outcome.retry_after_seconds
     return _page(request, 429, f"Too many failed log-ins. Try again in {duration(seconds)}.", seconds)
 

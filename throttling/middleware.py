@@ -5,11 +5,11 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from avo_project.problem_details import problem_response
+from avo_project.http.problems import problem_response
 from throttling import conf
-from throttling.roles import process
-from throttling.roles.answers import STREAMS, fields, refusal
-from throttling.roles.toll import RECEIPT, Receipt, count_from_zero
+from throttling.services import process
+from throttling.services.answers import STREAMS, fields, rejection
+from throttling.services.rate_limiter import RECEIPT, Decision, count_from_zero
 from throttling.throttles import PlanThrottle
 
 
@@ -31,7 +31,7 @@ class RateLimitMiddleware:
             if not (_is_counted(view) or _is_missing(request, response)):
                 return response
             response = _charge_unjudged(request, response)
-        receipt: Receipt | None = request.META[RECEIPT]
+        receipt: Decision | None = request.META[RECEIPT]
         if receipt and receipt.outcome.is_open:
             response = _charge_conditional(request, receipt, response)
         _charge_rest(request, response)
@@ -56,34 +56,34 @@ def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
 def _charge_unjudged(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
     if response.status_code == 503:  # nobody pays for what is nobody's fault
-        process.toll().peek(request.META, user)
+        process.rate_limiter().peek(request.META, user)
         return response
-    receipt = process.toll().charge(request.META, user)
+    receipt = process.rate_limiter().charge(request.META, user)
     return response if receipt.outcome.allowed else _refused(receipt)
 
 
-def _charge_conditional(request: HttpRequest, looked: Receipt, response: HttpResponse) -> HttpResponse:
+def _charge_conditional(request: HttpRequest, looked: Decision, response: HttpResponse) -> HttpResponse:
     if response.status_code == 304:
-        process.toll().waive(looked)
+        process.rate_limiter().release(looked)
         return response
-    receipt = process.toll().charge_late(request.META, looked)
+    receipt = process.rate_limiter().commit(request.META, looked)
     return response if receipt.outcome.allowed else _refused(receipt)
 
 
 def _charge_rest(request: HttpRequest, response: HttpResponse) -> None:
-    receipt: Receipt | None = request.META[RECEIPT]
+    receipt: Decision | None = request.META[RECEIPT]
     cost = getattr(response, "throttle_cost", 1)
     if receipt and receipt.outcome.charged and cost > receipt.outcome.hit.cost:
-        process.toll().charge_rest(request.META, receipt, cost)
+        process.rate_limiter().charge_rest(request.META, receipt, cost)
 
 
-def _refused(receipt: Receipt) -> HttpResponse:
-    problem = refusal(receipt)
+def _refused(receipt: Decision) -> HttpResponse:
+    problem = rejection(receipt)
     return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
 
 
 def _tell(request: HttpRequest, response: HttpResponse) -> None:
     """Without a receipt nobody paid, and there is no limit to tell of."""
-    receipt: Receipt | None = request.META[RECEIPT]
+    receipt: Decision | None = request.META[RECEIPT]
     for name, value in fields(receipt.outcome, request.META.get(STREAMS)).items() if receipt else ():
         response.headers[name] = value

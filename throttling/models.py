@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from throttling import conf
-from throttling.rules import subjects
-from throttling.rules.rates import RatesError, parse_policies
+from throttling.domain import subjects
+from throttling.domain.policies import RatesError, parse_policies
 
 
 class TierOverride(models.Model):

@@ -6,7 +6,7 @@ from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from avo_project.problem_details import MEDIA_TYPE, problem_body
+from avo_project.http.problems import MEDIA_TYPE, problem_body
 
 Schema = dict[str, Any]
 

@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from avo_project.problem_details import Problem
-from throttling.roles import process
-from throttling.roles.answers import refusal
+from avo_project.http.problems import Problem
+from throttling.services import process
+from throttling.services.answers import rejection
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ANY = "*"
@@ -29,10 +29,10 @@ class PlanThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Raises Problem: 429 when the limit is reached, 503 for a write that cannot be counted exactly."""
-        judge = process.toll().look if _may_be_unchanged(request) else process.toll().charge
+        judge = process.rate_limiter().look if _may_be_unchanged(request) else process.rate_limiter().charge
         receipt = judge(request.META, request.user)
         if not receipt.outcome.allowed:
-            raise refusal(receipt)
+            raise rejection(receipt)
         if not receipt.outcome.exact and request.method not in _SAFE_METHODS:
             detail = "The rate limiter is unavailable, so writes are temporarily rejected. Try again."
             raise Problem(503, "limits-unavailable", detail, headers={"Retry-After": "5"})

@@ -3,14 +3,31 @@
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from throttling.roles import process
-from throttling.roles.inspection import standings
-from throttling.roles.toll import RECEIPT, Receipt
-from throttling.serializers import LimitsSerializer
+from throttling.services import process
+from throttling.services.inspection import window_stats
+from throttling.services.rate_limiter import RECEIPT, Decision
+
+
+class PolicyStandingSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    name = serializers.CharField()
+    limit = serializers.IntegerField()
+    window_seconds = serializers.IntegerField()
+    remaining = serializers.IntegerField()
+    reset_seconds = serializers.IntegerField(help_text="Until more is left than now.")
+    shadow = serializers.BooleanField(help_text="It counts but refuses nothing.")
+
+
+class LimitsSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    subject = serializers.CharField(help_text="Whom the limits count for: user, organisation or address.")
+    tier = serializers.CharField()
+    why = serializers.CharField()
+    exact = serializers.BooleanField(help_text="False while only this process counts.")
+    policies = PolicyStandingSerializer(many=True)
 
 
 class Limits(APIView):
@@ -20,12 +37,12 @@ class Limits(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Looks before DRF refuses a method or a format, so that a refusal tells where the caller stands too."""
-        process.toll().peek(request.META, request.user)
+        process.rate_limiter().peek(request.META, request.user)
         super().initial(request, *args, **kwargs)
 
     @extend_schema(responses=LimitsSerializer)
     def get(self, request: Request) -> Response:
-        receipt: Receipt = request.META[RECEIPT]
+        receipt: Decision = request.META[RECEIPT]
         quota, outcome = receipt.quota, receipt.outcome
         body = {"subject": quota.subject, "tier": quota.tier, "why": quota.why, "exact": outcome.exact}
-        return Response({**body, "policies": standings(outcome)})
+        return Response({**body, "policies": window_stats(outcome)})

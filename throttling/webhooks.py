@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from avo_project.problem_details import Problem
+from avo_project.http.problems import Problem
 from throttling import conf
+from throttling.domain.webhook_events import EventError, PlanEvent, read_event, usable_signatures
 from throttling.models import PlanChange
-from throttling.rules.webhook_events import EventError, PlanEvent, read_event, usable_signatures
 
 _LONGEST_ID = 80  # the column has 100, and a message's further changes are told apart behind its id
 

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from avo_project.console.explaining import WHAT_TO_ASK, explain
-from avo_project.problem_details import Problem
+from avo_project.console.explain import WHAT_TO_ASK, explain
+from avo_project.http.problems import Problem
 
 
 class AnswerShown(serializers.Serializer):  # type: ignore[type-arg]

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from avo_project.console.live_panels import Fragment
-from avo_project.console.role_console import UNREACHABLE, Level, RoleConsole, Verdict, consoles
-from avo_project.redis_ping import SERVER_PINGER
+from avo_project.console.panels import Fragment
+from avo_project.console.registry import UNREACHABLE, HealthStatus, Level, RoleConsole, consoles
+from avo_project.redis_client.monitoring import SERVER_PINGER
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Card:
 
     title: str
     url: str
-    verdict: Verdict
+    verdict: HealthStatus
 
     @property
     def icon(self) -> str:
@@ -59,7 +59,7 @@ def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
     ]
 
 
-def _verdict(role: RoleConsole, failure: str, now: float) -> Verdict:
+def _verdict(role: RoleConsole, failure: str, now: float) -> HealthStatus:
     if failure:
         return _down(f"Redis does not answer: {failure}")
     try:
@@ -71,5 +71,5 @@ def _verdict(role: RoleConsole, failure: str, now: float) -> Verdict:
         return _down("Its verdict failed with an error on our side; it was logged.")
 
 
-def _down(why: str) -> Verdict:
-    return Verdict(Level.RED, "nothing known", why)
+def _down(why: str) -> HealthStatus:
+    return HealthStatus(Level.RED, "nothing known", why)

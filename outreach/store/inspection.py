@@ -8,7 +8,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
 from outreach import keys
-from outreach.rules.inbox_rules import History
+from outreach.domain.inbox_rules import History
 
 _CHUNK = 5000
 _LOOKED_UP = 1000
@@ -38,7 +38,7 @@ class LaneView:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class LaneSummary:
     """The least there is to know of an inbox's lane; ``next_ms`` is when it is worth a look, None: nothing queued."""
 
     in_flight: int
@@ -92,7 +92,7 @@ class QueueView:
         replies = pipeline.execute()
         return {inbox_id: _lane_view(inbox_id, *replies[at * 6 : at * 6 + 6]) for at, inbox_id in enumerate(wanted)}
 
-    def glimpses(self, inbox_ids: Sequence[int]) -> dict[int, Glimpse]:
+    def glimpses(self, inbox_ids: Sequence[int]) -> dict[int, LaneSummary]:
         """Cheap: three commands, however many inboxes."""
         if not inbox_ids:
             return {}
@@ -100,7 +100,7 @@ class QueueView:
         pipeline.hmget(keys.IN_FLIGHT, inbox_ids).hmget(keys.HELD, inbox_ids).zmscore(keys.READY, inbox_ids)
         rows = zip(inbox_ids, *pipeline.execute(), strict=True)
         return {
-            inbox_id: Glimpse(int(in_flight or 0), int(held or 0), None if score is None else int(score))
+            inbox_id: LaneSummary(int(in_flight or 0), int(held or 0), None if score is None else int(score))
             for inbox_id, in_flight, held, score in rows
         }
 

@@ -7,12 +7,12 @@ from typing import Any, Self, TypeVar
 
 from django_redis import get_redis_connection
 
-from avo_project.kept_connection import ask
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import execute
+from avo_project.redis_client.scripts import read_lua
 from outreach import keys
-from outreach.rules.calm import Calm
-from outreach.rules.inbox_rules import MOST_SENDS, Terms
-from outreach.rules.reservation import Arrivals, Reservation, Settlement, Shift
+from outreach.domain.inbox_rules import MOST_SENDS, EffectiveLimits
+from outreach.domain.reservation import Arrivals, LeaseOwner, Reservation, Settlement
+from outreach.domain.reservation_plan import IdleHint
 
 Item = TypeVar("Item")
 _LANE_KEYS = (keys.lane, keys.delayed, keys.log)
@@ -44,10 +44,10 @@ class Reserved:
         """When the first lane is worth a look."""
         return self.upcoming[0][1] if self.upcoming else None
 
-    def calm(self, since: float) -> Calm:
+    def idle_hint(self, since: float) -> IdleHint:
         """What is known from now on, ``since`` this moment of the caller's clock (Unix seconds)."""
         seconds = [None if at is None else (at - self.now_ms) / 1000 for at in (self.next_ms, self.first_lease_ms)]
-        return Calm(since, self.upcoming[0] if self.upcoming else None, *seconds)
+        return IdleHint(since, self.upcoming[0] if self.upcoming else None, *seconds)
 
 
 class Lanes:
@@ -82,9 +82,9 @@ class Lanes:
 
     def reserve(
         self,
-        shift: Shift,
+        shift: LeaseOwner,
         wanted: int,
-        terms: Mapping[int, Terms],
+        terms: Mapping[int, EffectiveLimits],
         *,
         most_of_one: int = 1,
         ahead: int = 1,
@@ -127,13 +127,13 @@ class Lanes:
         arguments = [self._now(), MOST_SENDS, len(numbers), *numbers, *touches]
         return int(self._scripts["settle"](lane_keys, arguments))
 
-    def renew(self, shift: Shift, held: Iterable[Reservation]) -> int:
+    def renew(self, shift: LeaseOwner, held: Iterable[Reservation]) -> int:
         """Says that the worker lives and still holds these; returns how many it does hold."""
         pairs = itertools.chain.from_iterable((one.touch_id, one.token) for one in held)
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.WORKERS]
         return int(self._scripts["renew"](lane_keys, [self._now(), shift.worker, shift.lease_ms, *pairs]))
 
-    def recover(self, shift: Shift, most: int) -> tuple[Reservation, ...]:
+    def recover(self, shift: LeaseOwner, most: int) -> tuple[Reservation, ...]:
         """Takes over up to ``most`` reservations whose lease has ended, whoever held them."""
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.TOKEN]
         token, leased = self._scripts["recover"](lane_keys, [self._now(), shift.worker, shift.lease_ms, most])
@@ -172,7 +172,7 @@ class Lanes:
 
     def wait_for_wake(self, seconds: float) -> int | None:
         """Blocks until a lane becomes due, at most ``seconds``; returns its inbox id."""
-        [woken] = ask(self._client, keys.WAKE, ("BLPOP", keys.WAKE, seconds), wait_seconds=seconds)
+        [woken] = execute(self._client, keys.WAKE, ("BLPOP", keys.WAKE, seconds), wait_seconds=seconds)
         return int(woken[1]) if woken else None
 
     def mark_intact(self, newest_token: int) -> None:
@@ -187,7 +187,7 @@ class Lanes:
         return self._now_ms() if self._now_ms else ""
 
 
-def _pairs(terms: Terms) -> list[int]:
+def _pairs(terms: EffectiveLimits) -> list[int]:
     pairs = [number for limit in terms.limits for number in (limit.count, limit.window_ms)]
     return pairs + [0] * (2 * _LIMITS - len(pairs))
 

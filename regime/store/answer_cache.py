@@ -7,8 +7,8 @@ from typing import Any, Self
 import orjson
 from django_redis import get_redis_connection
 
-from avo_project.kept_connection import Argument, run
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import Argument, run_script
+from avo_project.redis_client.scripts import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
 
@@ -70,7 +70,7 @@ class AnswerCache:
     def _taken(self, name: str, now: float, held: KeptAnswer | None) -> list[Any]:
         names = [keys.macro_answer(name), keys.MACRO_GENERATION, keys.macro_lease(name)]
         arguments: list[Argument] = [now, self._conf.macro_fresh_seconds, _LEASE_MS, _head(held) if held else b""]
-        taken: list[Any] = run(self._client, self._take, names, arguments)
+        taken: list[Any] = run_script(self._client, self._take, names, arguments)
         return taken
 
     def _remember(self, name: str, answer: KeptAnswer) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
-from avo_project.lua import read_lua
+from avo_project.redis_client.scripts import read_lua
 from regime import keys
 
 LEASE_SECONDS = 15.0

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
-from avo_project.lua import read_lua
+from avo_project.redis_client.scripts import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.rules.columns import Columns, newest_data, old_data
-from regime.rules.freshness import LIFE_SECONDS
-from regime.rules.ledger import Ledger
-from regime.rules.packing import PackingError, pack_columns, pack_ledger, unpack_columns, unpack_ledger
+from regime.domain.columns import Columns, newest_data, old_data
+from regime.domain.dominance_log import DominanceLog
+from regime.domain.freshness import LIFE_SECONDS
+from regime.domain.packing import PackingError, pack_columns, pack_dominance_log, unpack_columns, unpack_dominance_log
 
 logger = logging.getLogger(__name__)
 
@@ -115,11 +115,11 @@ class CollectionStore:
         values = {field: self._client.hget(name, field) for field in self._client.hkeys(name)}
         return {} if None in values.values() else values  # it has expired meanwhile
 
-    def load_ledger(self, version: str) -> Ledger | None:
+    def load_ledger(self, version: str) -> DominanceLog | None:
         """The ledger of a version, None when there is none or it cannot be read."""
-        packed = self._client.hgetall(keys.ledger(version)) if version else None
+        packed = self._client.hgetall(keys.dominance_log(version)) if version else None
         try:
-            return unpack_ledger(packed) if packed else None
+            return unpack_dominance_log(packed) if packed else None
         except PackingError as error:
             logger.warning("ledger %s cannot be read and counts as missing: %s", version, error)
             return None
@@ -139,13 +139,13 @@ class CollectionStore:
         return self._swapped(replace(made_from, **_told_of(columns, built_at), **told), made_from)
 
     def end_cycle(
-        self, columns: Columns, ledger: Ledger, made_from: Pointer, ended_at: float, states: int
+        self, columns: Columns, ledger: DominanceLog, made_from: Pointer, ended_at: float, states: int
     ) -> Pointer | None:
         """Publishes collection and ledger of a cycle that wrote ``states`` states, together. None as in ``publish``."""
         new = replace(
             made_from,
             collection=self._stored_columns(columns, ended_at),
-            ledger=self._stored(keys.ledger, pack_ledger(ledger), self._conf.ledger_life_seconds),
+            ledger=self._stored(keys.dominance_log, pack_dominance_log(ledger), self._conf.ledger_life_seconds),
             cycle=made_from.cycle + 1,
             cycle_id=f"{made_from.cycle + 1}-{self._new_token()}",
             cycle_ended_at=ended_at,
@@ -178,8 +178,8 @@ class CollectionStore:
             keys.POINTER,
             keys.collection(new.collection),
             keys.collection(old.collection),
-            keys.ledger(new.ledger),
-            keys.ledger(old.ledger),
+            keys.dominance_log(new.ledger),
+            keys.dominance_log(old.ledger),
         ]
         swapped = self._swap(
             keys=names, args=[old.collection, old.ledger, self._conf.replaced_version_seconds, *fields]
@@ -193,7 +193,7 @@ class CollectionStore:
         if new.collection != old.collection:
             self._client.unlink(keys.collection(new.collection))
         if new.ledger != old.ledger:
-            self._client.unlink(keys.ledger(new.ledger))
+            self._client.unlink(keys.dominance_log(new.ledger))
 
 
 def _told_of(columns: Columns, built_at: float) -> dict[str, Any]:

@@ -7,13 +7,11 @@ from django_redis import get_redis_connection
 from redis import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import exchange, pack
+from avo_project.redis_client.persistent_connection import execute_packed, pack
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.rules.state import RegimeState, StoredState, decode_state
-from regime.store.put_script import Put, PutScript
-from regime.store.scripted_writer import ScriptedWriter
-from regime.store.shards import Shards
+from regime.domain.state import RegimeState, StoredState, decode_state
+from regime.store.state_writer import Put, PutScript, ScriptedWriter, Shards
 from regime.store.watched_writer import WatchedWriter
 
 
@@ -32,7 +30,7 @@ class StateCache:
     def get(self, symbol: str) -> StoredState | None:
         """The state under ``symbol``, whatever its age, or None when its key is no hash or not there."""
         key = keys.state_key(symbol)
-        return self._state(symbol, *exchange(self._shards.of(key), _question(key), 2))
+        return self._state(symbol, *execute_packed(self._shards.of(key), _question(key), 2))
 
     def get_many(self, symbols: Sequence[str]) -> list[StoredState | None]:
         """The state under each of ``symbols`` as in ``get``, in one round trip a server."""
@@ -42,7 +40,7 @@ class StateCache:
         found: list[StoredState | None] = [None] * len(symbols)
         for server, places in by_server.items():
             request = b"".join(_question(keys.state_key(symbols[place])) for place in places)
-            replies = exchange(server, request, 2 * len(places))
+            replies = execute_packed(server, request, 2 * len(places))
             for place, expiry_ms, flat in zip(places, replies[0::2], replies[1::2], strict=True):
                 found[place] = self._state(symbols[place], expiry_ms, flat)
         return found

@@ -7,10 +7,10 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import Reply, Window, pack
+from avo_project.redis_client.persistent_connection import Pipeline, Reply, pack
 from regime import keys
-from regime.rules.bulk_decode import RawStates
-from regime.store.shards import Shards
+from regime.domain.state import RawStates
+from regime.store.state_writer import Shards
 
 _KEYS_A_STEP = 40  # docs/decisions/regime.md: fewer take longer, more let readers wait
 _NOTHING = RawStates([], [])
@@ -34,7 +34,7 @@ class StateScan:
     def _batches_of(self, server: "Redis") -> Iterator[RawStates]:
         # While the caller works on one batch the server reads the next two: a batch is received before the one ahead
         # of it is handed out, and the next SCAN goes before the questions about the names that the last one found.
-        with Window(server) as window:
+        with Pipeline(server) as window:
             window.post(_scan(b"0"), 1)
             cursor, received = b"", _NOTHING
             names: list[bytes] | None = None

@@ -16,11 +16,11 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import Reply, Window, pack
+from avo_project.redis_client.persistent_connection import Pipeline, Reply, pack
 from regime import keys
-from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, known_computed_at
-from regime.rules.state import DATA_THROUGH, FIELDS, RegimeState, decode_stamp, encode_scores, encode_stamp
-from regime.store.put_script import LIFE_MS, Put, PutOutcome, PutScript
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, known_computed_at
+from regime.domain.state import DATA_THROUGH, FIELDS, RegimeState, decode_stamp, encode_scores, encode_stamp
+from regime.store.state_writer import LIFE_MS, Put, PutOutcome, PutScript
 
 _TIME, _BEGIN, _END = pack(b"TIME"), pack(b"MULTI"), pack(b"EXEC")
 
@@ -44,7 +44,7 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Line:  # one connection: a batch whose transaction is sent, and one whose ages are asked for
-    window: Window
+    window: Pipeline
     sent: _Batch | None = None
     asked: _Batch | None = None
 
@@ -62,7 +62,7 @@ class WatchedWriter:
     def put_many(self, states: Iterable[RegimeState], now: float | None) -> Iterator[Put]:
         """What became of each state, in their order. ``now`` is in Unix seconds."""
         with ExitStack() as stack:
-            lines = deque(_Line(stack.enter_context(Window(self._server))) for _ in range(self._lines))
+            lines = deque(_Line(stack.enter_context(Pipeline(self._server))) for _ in range(self._lines))
             rest = [None] * (2 * len(lines))  # the ages that are asked for, then what became of the states
             for batch in chain(_batches(states, self._batch), rest):
                 try:

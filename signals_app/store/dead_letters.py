@@ -7,12 +7,12 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import ask
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import execute
+from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.rules.entry_id import is_nothing_after
-from signals_app.rules.escaped_text import escaped
+from signals_app.domain.entry import is_nothing_after
+from signals_app.domain.names import escaped
 from signals_app.store.stream import StreamExhaustedError, StreamFullError, is_exhausted
 
 _OWN = frozenset({b"dead_reason", b"dead_source_id", b"dead_deliveries", b"dead_at"})
@@ -87,7 +87,7 @@ class DeadLetters:
         return bool(self._client.xdel(keys.DEAD, letter_id))
 
     def _read(self, command: str, first: str, last: str, count: int) -> list[DeadLetter]:
-        [rows] = ask(self._client, keys.DEAD, (command, keys.DEAD, first, last, "COUNT", count))
+        [rows] = execute(self._client, keys.DEAD, (command, keys.DEAD, first, last, "COUNT", count))
         return [_letter(*row) for row in rows]
 
 

@@ -8,18 +8,26 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import Argument, ask
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import Argument, execute
+from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.rules.delivery import Delivery
-from signals_app.rules.escaped_text import escaped, unescaped
+from signals_app.domain.delivery import Delivery
+from signals_app.domain.names import escaped, unescaped
 
 _new_delivery = partial(tuple.__new__, Delivery)
 _VERBS = (
-    "take_name", "beat", "claim_dead", "deliver_again", "uncount", "bury", "hand_back", "remove_idle_consumers",
-    "note_pace", "first_of_symbols",
-)  # fmt: skip
+    "acquire_name",
+    "beat",
+    "claim_dead",
+    "deliver_again",
+    "revert_delivery_count",
+    "move_to_dead_letters",
+    "release_name",
+    "remove_idle_consumers",
+    "note_pace",
+    "first_of_symbols",
+)
 _NOTE_EVERY_MS = 30_000
 
 
@@ -60,10 +68,10 @@ class ConsumerGroup:
         client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
         return cls(client, name, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, dead_cap=conf.dead_cap)
 
-    def take_name(self, names: Sequence[str], token: str) -> str:
+    def acquire_name(self, names: Sequence[str], token: str) -> str:
         """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
         NameTakenError."""
-        script = self._scripts["take_name"]
+        script = self._scripts["acquire_name"]
         arguments = [self._raw_name, token, self._heartbeat_ttl_ms, *map(unescaped, names)]
         taken = script(keys=[keys.LIVE, keys.MEMBERS], args=arguments)
         if taken is None:
@@ -97,7 +105,7 @@ class ConsumerGroup:
             ">",
         )
         commands = [("XACK", keys.LIVE, self._raw_name, *done), read] if done else [read]
-        streams = ask(self._client, keys.LIVE, *commands, wait_seconds=block_ms / 1000)[-1]
+        streams = execute(self._client, keys.LIVE, *commands, wait_seconds=block_ms / 1000)[-1]
         return _deliveries(streams[0][1]) if streams else []
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:
@@ -123,10 +131,10 @@ class ConsumerGroup:
                 gone.append(entry_id.decode())
         return deliveries, gone
 
-    def uncount(self, consumer: str, deliveries: Sequence[Delivery]) -> int:
+    def revert_delivery_count(self, consumer: str, deliveries: Sequence[Delivery]) -> int:
         """The last delivery of each it still holds did not count, however often this is said; returns how many."""
         counts = [part for one in deliveries for part in (one.entry_id, max(0, one.deliveries - 1))]
-        return int(self._run("uncount", consumer, *counts))
+        return int(self._run("revert_delivery_count", consumer, *counts))
 
     def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
@@ -138,19 +146,21 @@ class ConsumerGroup:
         first, gone = self._run("first_of_symbols", consumer, count, *entry_ids)
         return [entry_id.decode() for entry_id in first], [entry_id.decode() for entry_id in gone]
 
-    def bury(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
+    def move_to_dead_letters(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
         """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held. The oldest dead
         letters beyond ``dead_cap`` are deleted."""
-        letter = self._run("bury", consumer, entry_id, reason, deliveries, self._dead_cap, second_key=keys.DEAD)
+        letter = self._run(
+            "move_to_dead_letters", consumer, entry_id, reason, deliveries, self._dead_cap, second_key=keys.DEAD
+        )
         return letter is not None
 
-    def hand_back(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
+    def release_name(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
         """Leaves: all that is held becomes claimable at once. What was not begun does not count as delivered."""
-        return int(self._run("hand_back", consumer, token, *not_begun) or 0)
+        return int(self._run("release_name", consumer, token, *not_begun) or 0)
 
     def free(self, consumer: str) -> int:
         """Makes claimable at once what a dead consumer holds. Raises NameTakenError when it is alive."""
-        freed = self._run("hand_back", consumer, "")
+        freed = self._run("release_name", consumer, "")
         if freed is None:
             raise NameTakenError(f"consumer {consumer} of group {self.name} is alive")
         return int(freed)

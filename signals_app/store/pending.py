@@ -6,10 +6,10 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from avo_project.lua import read_lua
+from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.rules.entry_id import is_nothing_after
-from signals_app.rules.escaped_text import escaped, unescaped
+from signals_app.domain.entry import is_nothing_after
+from signals_app.domain.names import escaped, unescaped
 from signals_app.store.group import is_group_missing
 
 

@@ -5,10 +5,10 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
-from avo_project.lua import read_lua
+from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.rules.entry_id import END, just_before
-from signals_app.rules.escaped_text import unescaped
+from signals_app.domain.entry import END, just_before
+from signals_app.domain.names import unescaped
 
 
 class ReplayRefusedError(Exception):
@@ -16,7 +16,7 @@ class ReplayRefusedError(Exception):
 
 
 class ReplayGroups:
-    """The range's end is kept beside the stream. A group that is done stands at ``entry_id.END``, where it gets
+    """The range's end is kept beside the stream. A group that is done stands at ``entry.END``, where it gets
     nothing new and keeps nothing from being trimmed."""
 
     def __init__(self, client: Any) -> None:

@@ -7,14 +7,13 @@ from typing import Any, Self
 from django_redis import get_redis_connection
 from redis.exceptions import ResponseError
 
-from avo_project.kept_connection import Argument, ask, run
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import Argument, execute, run_script
+from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.rules.entry import Entry
-from signals_app.rules.entry_id import is_nothing_after, is_nothing_before, order
-from signals_app.rules.escaped_text import escaped
-from signals_app.rules.event import Event
+from signals_app.domain.entry import Entry, is_nothing_after, is_nothing_before, order
+from signals_app.domain.event import Event
+from signals_app.domain.names import escaped
 from signals_app.store.group import make_group
 
 _TRIM_STEP = 10_000
@@ -103,7 +102,7 @@ class SignalStream:
             arguments.append(len(fields))
             arguments += fields
         try:
-            outcome, length, *rest = run(self._client, self._publish, (keys.LIVE, key), arguments)
+            outcome, length, *rest = run_script(self._client, self._publish, (keys.LIVE, key), arguments)
         except ResponseError as error:
             if is_exhausted(error):
                 raise StreamExhaustedError from error
@@ -188,7 +187,7 @@ class SignalStream:
     def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
         """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""
         command = ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", keys.LIVE, entry_id)
-        [streams] = ask(self._client, keys.LIVE, command, wait_seconds=block_ms / 1000)
+        [streams] = execute(self._client, keys.LIVE, command, wait_seconds=block_ms / 1000)
         return [
             Entry(row_id.decode(), dict(zip(flat[0::2], flat[1::2], strict=True)))
             for row_id, flat in (streams[0][1] if streams else ())

@@ -14,10 +14,10 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from avo_project.embedded_process import server_binary
-from avo_project.redis_acl import acl_file
-from avo_project.redis_roles import ROLES
-from avo_project.redis_urls import parse_redis_url
+from avo_project.embedded_redis.process import server_binary
+from avo_project.redis_client.acl import acl_file
+from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.urls import parse_redis_url
 
 _ADMIN = "user admin on >admin allkeys allchannels +@all\n"
 

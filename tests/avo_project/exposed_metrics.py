@@ -5,7 +5,7 @@ import pkgutil
 
 from prometheus_client import REGISTRY
 
-from avo_project.metrics import LiveCollector
+from avo_project.observability.metrics import LiveCollector
 
 PACKAGES = ("avo_project", "regime", "signals_app", "outreach", "throttling")
 _ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}

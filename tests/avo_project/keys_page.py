@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management import call_command
 from django_redis import get_redis_connection
 
-from regime.rules.freshness import LIFE_SECONDS
+from regime.domain.freshness import LIFE_SECONDS
 from signals_app.models import Execution
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "keys.md").read_text()

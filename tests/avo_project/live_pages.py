@@ -8,24 +8,24 @@ from django.http import HttpRequest
 from django.urls import path
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.console.live_state_admin import LiveAction, LiveStateAdmin, Panel
-from avo_project.console.operator_actions import Effect
+from avo_project.console.actions import ActionResult
+from avo_project.console.live_admin import LiveAction, LiveStateAdmin, Panel
 
 done: list[dict[str, str]] = []
 down = False
 
 
-def drain(request: HttpRequest) -> Effect:
+def drain(request: HttpRequest) -> ActionResult:
     if request.POST.get("lane") == "broken":
         raise RedisConnectionError("gone")
     done.append({"lane": request.POST["lane"]})
-    return Effect("Drained 3 touches.", 3)
+    return ActionResult("Drained 3 touches.", 3)
 
 
-def preview(request: HttpRequest) -> Effect:
+def preview(request: HttpRequest) -> ActionResult:
     if request.POST.get("lane") == "unseen":
         raise RedisConnectionError("gone")
-    return Effect("3 touches would go.", 3)
+    return ActionResult("3 touches would go.", 3)
 
 
 class LivePage(LiveStateAdmin):

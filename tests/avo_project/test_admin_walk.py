@@ -17,8 +17,8 @@ from rest_framework.authtoken.models import Token
 
 from avo_project.models import OperatorAction
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.roles.intake import Intake
-from outreach.roles.suppression import unsubscribe_token
+from outreach.services.intake import Intake
+from outreach.services.suppression import unsubscribe_token
 from regime.models import MacroObservation, MacroSeries
 from signals_app.models import Execution
 from signals_app.store.group import ConsumerGroup

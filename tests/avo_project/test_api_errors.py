@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 
-from throttling.roles.api_keys import issue
+from throttling.services.api_keys import issue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CASES = json.loads((Path(__file__).parent / "data" / "api_errors.json").read_text())

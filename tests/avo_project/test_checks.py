@@ -6,9 +6,10 @@ import pytest
 from django.core.checks import run_checks
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project import checks, redis_checks
+from avo_project import checks
+from avo_project import checks as redis_checks
 from avo_project.environment import kept_secret_key
-from avo_project.redis_servers import ServerFacts, summed
+from avo_project.redis_client.monitoring import ServerFacts, summed
 
 QUIET = {"used_memory": 1, "maxmemory_policy": "noeviction", "aof_enabled": 1}
 

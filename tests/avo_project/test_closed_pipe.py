@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from avo_project.closed_pipe import EXIT_STATUS
+from avo_project.runtime.closed_pipe import EXIT_STATUS
 
 PROGRAM = """
 import os, sys
-from avo_project.closed_pipe import exit_on_closed_pipe
+from avo_project.runtime.closed_pipe import exit_on_closed_pipe
 with exit_on_closed_pipe():
     {body}
 """

@@ -20,10 +20,10 @@ HEAVY = (
     "rich",
     "granian",
     "avo_project.urls",
-    "avo_project.metrics",
-    "signals_app.admin",
-    "regime.console",
-    "throttling.roles.process",
+    "avo_project.observability.metrics",
+    "signals_app.admin.pages",
+    "regime.admin.console",
+    "throttling.services.process",
 )
 PROGRAM = """
 import atexit, runpy, sys
@@ -53,11 +53,11 @@ def test_a_web_server_loads_every_route_before_its_first_request(tmp_path: Path)
     environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
     program = "import sys; import avo_project.asgi; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert {"avo_project.urls", "signals_app.admin"} <= set(done.stdout.splitlines()[-1].split())
+    assert {"avo_project.urls", "signals_app.admin.pages"} <= set(done.stdout.splitlines()[-1].split())
 
 
 def test_check_still_looks_at_every_route_and_admin_page(tmp_path: Path) -> None:
     environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
     run = [sys.executable, "-c", PROGRAM, "check"]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
-    assert {"avo_project.urls", "signals_app.admin"} <= set(done.stdout.splitlines()[-1].split())
+    assert {"avo_project.urls", "signals_app.admin.pages"} <= set(done.stdout.splitlines()[-1].split())

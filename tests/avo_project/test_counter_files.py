@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from avo_project import counter_files
+from avo_project.observability import counter_files
 
 COUNT = """
-from avo_project import counter_files
+from avo_project.observability import counter_files
 counter_files.claim()
 from prometheus_client import Counter
 Counter("seen", "Seen").inc(2)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from avo_project.request_metrics import routes
-from signals_app.console import sample
-from throttling.rules.clerk_token import REASONS
+from avo_project.observability.middleware import routes
+from signals_app.admin.console import sample
+from throttling.domain.clerk_token import REASONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_PROCESS = """
 import avo_project.wsgi
 from prometheus_client import REGISTRY
-import signals_app.roles.tally, outreach.roles.tally
+import signals_app.services.counters, outreach.services.counters
 
 for family in REGISTRY.collect():
     if family.name.startswith("avo_") and family.type in ("counter", "histogram"):

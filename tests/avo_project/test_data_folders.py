@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from avo_project import environment
-from avo_project.embedded_folder import ServerFolder
-from avo_project.embedded_redis import EmbeddedServer
-from avo_project.redis_roles import RoleConnectionFactory, cache_settings
-from avo_project.redis_urls import parse_redis_url
+from avo_project.embedded_redis.folder import ServerFolder
+from avo_project.embedded_redis.server import EmbeddedServer
+from avo_project.redis_client.clients import RoleConnectionFactory, cache_settings
+from avo_project.redis_client.urls import parse_redis_url
 from tests.avo_project.test_embedded_database import start
 
 DATA = Path(__file__).parent / "data"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avo_project import embedded_users
-from avo_project.embedded_folder import SOCKET_PATH_BYTES, FileLock, ServerFolder, wait_until
-from avo_project.embedded_redis import EmbeddedServer, EmbeddedServerError
+from avo_project.embedded_redis import folder as embedded_users
+from avo_project.embedded_redis.folder import SOCKET_PATH_BYTES, FileLock, ServerFolder, wait_until
+from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerError
 
 pytestmark = pytest.mark.real_server
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.authtoken.models import Token
 
 from outreach.models import Attempt, Inbox, Touch
-from outreach.roles.intake import Intake
+from outreach.services.intake import Intake
 from outreach.store.inspection import QueueView
 from regime.store.state_cache import StateCache
 from signals_app.models import Execution
@@ -85,7 +85,7 @@ def test_a_signal_is_followed_from_its_event_to_its_execution(capsys: Any) -> No
     [answer] = told(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "is in a consumer's hands"
     assert "one of group apex-group holds it, delivery 1" in answer["because"][0]
-    group.bury("one", answer["facts"]["entry"], reason="rejected: no market", deliveries=1)
+    group.move_to_dead_letters("one", answer["facts"]["entry"], reason="rejected: no market", deliveries=1)
     [answer] = told(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "was given up and lies with the dead letters"
     assert "it was given up after 1 deliveries: rejected: no market" in answer["because"]

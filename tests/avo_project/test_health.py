@@ -10,8 +10,10 @@ from django.test import Client
 from prometheus_client import CollectorRegistry, generate_latest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project import health, metrics, redis_servers
-from avo_project.redis_ping import Pinger
+from avo_project import health
+from avo_project.observability import metrics
+from avo_project.redis_client import monitoring
+from avo_project.redis_client.monitoring import Pinger
 from tests.doubles import DownRedis
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +113,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
             release.wait()
 
     pinger = Pinger(ping)
-    for module in (health, metrics, redis_servers):
+    for module in (health, metrics, monitoring):
         monkeypatch.setattr(module, "ROLE_PINGER", pinger)
     settings.HEALTH = {"PING_SECONDS": 0.2}
     yield

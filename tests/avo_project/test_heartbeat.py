@@ -5,7 +5,7 @@ import threading
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.heartbeat import Heartbeat
+from avo_project.runtime.heartbeat import Heartbeat
 
 
 def test_it_beats_at_once_and_again_until_it_is_left() -> None:

@@ -12,11 +12,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
 from avo_project import keys
-from avo_project.console.chart_data import SPANS, Span, chart_data
-from avo_project.console.history import History
-from avo_project.console.role_console import Chart, Level, Line, RoleConsole, Verdict, consoles
-from avo_project.console.sampler import Sampler
-from avo_project.console.samples import COARSE, FINE, Resolution, Sample, gathered, line
+from avo_project.console.charts import SPANS, Span, chart_data
+from avo_project.console.registry import Chart, HealthStatus, Level, Line, RoleConsole, consoles
+from avo_project.observability.sampler import Sampler
+from avo_project.observability.timeseries import COARSE, FINE, History, Resolution, Sample, downsampled, line
 
 NOON = 1_790_000_000 // 600 * 600
 
@@ -28,7 +27,7 @@ def history(redis_of: Any) -> History:
 
 def a_role(figures: Mapping[str, float], charts: tuple[Chart, ...] = ()) -> RoleConsole:
     return RoleConsole(
-        "signals", "Signals", "signals", "", "", lambda: figures, lambda now: Verdict(Level.GREEN, "", ""), charts
+        "signals", "Signals", "signals", "", "", lambda: figures, lambda now: HealthStatus(Level.GREEN, "", ""), charts
     )
 
 
@@ -48,7 +47,7 @@ def test_a_sampler_whose_clock_is_behind_changes_nothing(history: History) -> No
 
 
 def test_no_more_is_kept_than_was_said(history: History, redis_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avo_project.console.history.FINE", Resolution(10, 3))
+    monkeypatch.setattr("avo_project.observability.timeseries.FINE", Resolution(10, 3))
     for n in range(7):
         history.record({"lag": n}, NOON + 10 * n)
     assert redis_of("signals").xlen(keys.history("signals", 10)) == 3
@@ -77,7 +76,7 @@ def test_a_range_is_closed_at_both_ends_and_may_be_empty(history: History) -> No
 @given(st.lists(st.tuples(st.integers(0, 400), st.floats(-1e6, 1e6)), unique_by=lambda pair: pair[0]))
 def test_gathering_loses_no_step_and_stays_within_what_it_saw(pairs: list[tuple[int, float]]) -> None:
     samples = [Sample(at * 10, {"lag": value}) for at, value in sorted(pairs)]
-    wide = gathered(samples, 600)
+    wide = downsampled(samples, 600)
     assert {sample.at for sample in wide} == {sample.at // 600 * 600 for sample in samples}
     for one in wide:
         held = [sample.values["lag"] for sample in samples if one.at <= sample.at < one.at + 600]
@@ -110,7 +109,7 @@ class TestSampler:
         def down() -> Mapping[str, float]:
             raise RedisConnectionError("gone")
 
-        broken = RoleConsole("outreach", "", "outreach", "", "", down, lambda now: Verdict(Level.RED, "", ""), ())
+        broken = RoleConsole("outreach", "", "outreach", "", "", down, lambda now: HealthStatus(Level.RED, "", ""), ())
         sampler = Sampler([broken, a_role({"lag": 1})])
         assert sampler.step(0.0) == 1
         sampler.step(100.0)
@@ -123,7 +122,7 @@ class TestSampler:
         def fails() -> Mapping[str, float]:
             raise failure
 
-        broken = RoleConsole("signals", "", "signals", "", "", fails, lambda now: Verdict(Level.RED, "", ""), ())
+        broken = RoleConsole("signals", "", "signals", "", "", fails, lambda now: HealthStatus(Level.RED, "", ""), ())
         sampler = Sampler([broken])
         assert [sampler.step(now) for now in (0.0, 100.0, 200.0)] == [0, 0, 0]
         assert caplog.text.count(f"no figures of signals for now: {type(failure).__name__}") == 1

@@ -11,18 +11,18 @@ from django.contrib.auth.models import Permission
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.console import home
-from avo_project.console.role_console import Level, RoleConsole, Verdict, consoles
-from avo_project.redis_ping import Pinger, server_of
+from avo_project.console.registry import HealthStatus, Level, RoleConsole, consoles
+from avo_project.redis_client.monitoring import Pinger, server_of
 
 pytestmark = pytest.mark.django_db
 LIVE = "/admin/console/live.json"
 
 
-def down(now: float) -> Verdict:
+def down(now: float) -> HealthStatus:
     raise RedisConnectionError("gone while it was asked")
 
 
-def with_verdict(console: RoleConsole, verdict: Callable[[float], Verdict]) -> RoleConsole:
+def with_verdict(console: RoleConsole, verdict: Callable[[float], HealthStatus]) -> RoleConsole:
     return replace(console, verdict=verdict)
 
 
@@ -83,7 +83,7 @@ def test_a_role_that_goes_down_while_it_is_asked_is_red(redis_of: Any) -> None:
 
 
 def test_a_bug_in_one_verdict_leaves_the_other_cards(redis_of: Any) -> None:
-    def broken(now: float) -> Verdict:
+    def broken(now: float) -> HealthStatus:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "planted")
 
     regime, signals = consoles(["regime", "signals"])

@@ -9,7 +9,7 @@ import pytest
 from django.contrib import admin
 from django.db import models
 
-from avo_project.console.live_state_admin import LiveStateAdmin
+from avo_project.console.live_admin import LiveStateAdmin
 
 pytestmark = pytest.mark.django_db(transaction=True)  # in a transaction one failed query fails the rest
 CASES = json.loads((Path(__file__).parent / "data" / "hostile_lookups.json").read_text())

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from regime.rules.data_through import known_data_through
-from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, judge
-from regime.rules.state import REGIMES, TIMEFRAMES, SymbolError, are_symbols, decode_state, valid_symbol
+from regime.domain.data_through import known_data_through
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, judge
+from regime.domain.state import REGIMES, TIMEFRAMES, SymbolError, are_symbols, decode_state, valid_symbol
 from signals_app.conf import SignalsConf, read_conf
-from signals_app.rules import event as event_rules
-from signals_app.rules.event import DIRECTIONS, OWN_FIELDS, BadEventError, Event, parse_entry
+from signals_app.domain import event as event_rules
+from signals_app.domain.event import DIRECTIONS, OWN_FIELDS, BadEventError, Event, parse_entry
 from tests.avo_project.keys_page import (
     example,
     execution_of_the_signal,
@@ -158,8 +158,8 @@ def codes_in_code() -> set[str]:
     return {
         code
         for path in (ROOT / "signals_app").rglob("*.py")
-        for call, code in re.findall(r'(BadEventError\(|Bury\(f)"([a-z0-9-]+)[":]', path.read_text())
-        if call == "Bury(f" or path.name == "event.py"
+        for call, code in re.findall(r'(BadEventError\(|MoveToDeadLetters\(f)"([a-z0-9-]+)[":]', path.read_text())
+        if call == "MoveToDeadLetters(f" or path.name == "event.py"
     }
 
 

@@ -8,12 +8,12 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from outreach.models import Inbox
-from outreach.roles.intake import Intake
-from signals_app.rules.event import parse_fields
+from outreach.services.intake import Intake
+from signals_app.domain.event import parse_fields
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.avo_project import live_pages
-from throttling.store.tally import Tally
+from throttling.store.usage_stats import UsageStats
 
 pytestmark = pytest.mark.django_db
 PAGES = {
@@ -114,7 +114,7 @@ def a_full_system(redis_of: Any) -> None:
     for number, name in enumerate(("apex-group", "audit", "desk", "risk", "tape")):
         group = ConsumerGroup.connect(name)
         group.make()
-        group.take_name(["one"], "token")
+        group.acquire_name(["one"], "token")
         group.read("one", count=50 * (number + 1), block_ms=0)
     for n in range(60):
         Inbox.objects.create(address=f"inbox{n}@example.com", per_minute=1 + n % 3, paused=n % 7 == 0)
@@ -125,7 +125,7 @@ def a_full_system(redis_of: Any) -> None:
         intake.accept(
             {"inbox": f"inbox{n % 60}@example.com", "recipient": f"r{n}@example.com", "subject": "s", "body": "b"}
         )
-    Tally.connect().add(
+    UsageStats.connect().add(
         {("free", f"user:user_{n}"): n for n in range(500)},
         {("free", "user:user_7"): 11, ("pro", "user:user_8"): 3},
         time.time(),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from avo_project.metrics import LiveCollector
+from avo_project.observability.metrics import LiveCollector
 from tests.avo_project.exposed_metrics import exposed_types
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.http import QueryDict
 
-from avo_project.console.operator_actions import subject_of
+from avo_project.console.actions import subject_of
 from avo_project.models import AppendOnlyError, OperatorAction
 
 LIST = "/admin/avo_project/operatoraction/"

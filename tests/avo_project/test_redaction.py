@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avo_project.redaction import MAX_LINE, MAX_TEXT, RULES, cut, redacted, redacted_values
-from avo_project.redis_urls import parse_redis_url
+from avo_project.lib.redaction import MAX_LINE, MAX_TEXT, RULES, cut, redacted, redacted_values
+from avo_project.redis_client.urls import parse_redis_url
 
 WORDS = st.text(string.ascii_lowercase + " .:/'", max_size=30)
 TOKEN = st.text(string.ascii_letters + string.digits + "-_", min_size=10, max_size=60).map("Z9".__add__)

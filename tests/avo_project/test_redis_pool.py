@@ -12,11 +12,11 @@ from prometheus_client import REGISTRY
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from avo_project.kept_connection import ask, exchange, pack
 from avo_project.lib.circuit_breaker import CircuitBreaker
 from avo_project.redis_client.circuit import Circuit, CircuitOpenError
+from avo_project.redis_client.clients import RedisRole, RoleConnectionFactory
+from avo_project.redis_client.persistent_connection import execute, execute_packed, pack
 from avo_project.redis_client.pool import GuardedConnection, GuardedPool, GuardedSentinelPool, PoolExhaustedError
-from avo_project.redis_roles import RedisRole, RoleConnectionFactory
 from tests.doubles import FixedClock
 from tests.hanging_server import HangingServer
 
@@ -56,8 +56,8 @@ def value_of(name: str, **labels: str) -> float:
 CALLS: dict[str, Callable[[Any], Any]] = {
     "redis-py": lambda client: client.get("a"),
     "pipeline": lambda client: client.pipeline(transaction=False).get("a").execute(),
-    "packed by hand": lambda client: ask(client, "a", ("GET", "a")),
-    "with a blocking read": lambda client: exchange(client, pack("GET", "a"), 1, wait_seconds=0.01),
+    "packed by hand": lambda client: execute(client, "a", ("GET", "a")),
+    "with a blocking read": lambda client: execute_packed(client, pack("GET", "a"), 1, wait_seconds=0.01),
 }
 
 
@@ -196,7 +196,7 @@ def test_the_cache_alias_is_behind_the_same_circuit(redis_of: Any) -> None:
 def test_threads_share_fewer_connections_and_give_them_back(server: HangingServer) -> None:
     client = client_of(server.url, max_connections=3, seconds=10.0)
     with ThreadPoolExecutor(24) as threads:
-        both = [*threads.map(lambda _: ask(client, "a", ("GET", "a")), range(200))]
+        both = [*threads.map(lambda _: execute(client, "a", ("GET", "a")), range(200))]
         both += threads.map(lambda _: [client.get("a")], range(200))
     assert both == [[b"text"]] * 400
     pool = client.connection_pool
@@ -221,7 +221,7 @@ def test_a_connection_that_fails_is_given_back_too(server: HangingServer) -> Non
     for _ in range(3):
         server.hang()
         with pytest.raises(RedisTimeoutError):
-            ask(client, "a", ("GET", "a"))
+            execute(client, "a", ("GET", "a"))
         server.go_on()
         end_the_rest(client)
-        assert ask(client, "a", ("GET", "a")) == [b"text"]
+        assert execute(client, "a", ("GET", "a")) == [b"text"]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project import redis_servers
-from avo_project.redis_servers import facts_of, live_metrics, summed
+from avo_project.redis_client import monitoring
+from avo_project.redis_client.monitoring import facts_of, live_metrics, summed
 
 
 @pytest.mark.real_server
@@ -38,12 +38,12 @@ def test_a_failed_write_to_disk_shows(name: str) -> None:
 def test_a_server_that_is_down_is_shown_as_down_beside_the_others(
     redis_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def facts(alias: str) -> redis_servers.ServerFacts:
+    def facts(alias: str) -> monitoring.ServerFacts:
         if alias == "signals":
             raise RedisConnectionError("gone")
         return summed([{"used_memory": 1}])
 
-    monkeypatch.setattr(redis_servers, "facts_of", facts)
+    monkeypatch.setattr(monitoring, "facts_of", facts)
     up, used, *_ = live_metrics()
     values = {sample.labels["role"]: sample.value for sample in up.samples}
     assert values == {"default": 1, "regime": 1, "signals": 0, "outreach": 1, "throttling": 1}

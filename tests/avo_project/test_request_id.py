@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avo_project.request_id import RequestIdMiddleware, current_request_id, request_id_from
+from avo_project.observability.middleware import RequestIdMiddleware, current_request_id, request_id_from
 
 
 def test_a_valid_id_is_kept(client: Any) -> None:
@@ -49,7 +49,7 @@ def test_the_id_ends_with_its_request(rf: Any) -> None:
 
 
 def test_a_line_that_django_logs_after_the_middleware_has_the_id(client: Any, caplog: Any) -> None:
-    from avo_project.log_lines import Origin
+    from avo_project.observability.logging import Origin
 
     caplog.handler.addFilter(origin := Origin())
     try:

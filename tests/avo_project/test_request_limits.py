@@ -11,24 +11,18 @@ from typing import Any
 
 import pytest
 
-from avo_project import request_limits
-from avo_project.request_limits import (
-    MAX_BODY_BYTES,
-    MAX_FIELD_BYTES,
-    RefusedError,
-    check_head,
-    read_body,
-)
+from avo_project.http import request_limits
+from avo_project.http.request_limits import MAX_BODY_BYTES, MAX_FIELD_BYTES, RefusedError, check_head, read_body
 
 # Keyed by what our own settings, files or publishers say: not by what an HTTP caller does.
 _KEYED_BY_US = {
-    "avo_project.lua.read_lua",
-    "regime.rules.row_text._middles",
+    "avo_project.redis_client.scripts.read_lua",
+    "regime.domain.row_text._middles",
     "throttling.store.window_limiter._limits",
-    "throttling.roles.answers.policy_field",
-    "throttling.rules.records.conditional_allowance",
-    "signals_app.rules.event.layout_of",
-    "signals_app.rules.event_batch._pattern",
+    "throttling.services.answers.policy_field",
+    "throttling.domain.policies.conditional_allowance",
+    "signals_app.domain.event.layout_of",
+    "signals_app.domain.event._pattern",
 }
 
 CASES = json.loads((Path(__file__).parent / "data" / "request_heads.json").read_text())

@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpResponse
 from prometheus_client import REGISTRY
 
-from avo_project.request_metrics import RequestMetricsMiddleware
+from avo_project.observability.middleware import RequestMetricsMiddleware
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from avo_project.wsgi_bridge import problem_answer
+from avo_project.http.wsgi_bridge import problem_answer
 
 pytestmark = pytest.mark.django_db
 CASES = json.loads((Path(__file__).parent / "data" / "response_headers.json").read_text())

@@ -28,12 +28,14 @@ def test_the_tool_finds_nothing(command: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("where", "line"),
     [
-        ("regime/views.py", "import outreach.models"),
-        ("regime/rules/freshness.py", "import redis"),
-        ("throttling/rules/rates.py", "import django"),
-        ("signals_app/roles/consumer.py", "from avo_project import settings"),
-        ("avo_project/lua.py", "import regime.keys"),
-        ("outreach/store/lanes.py", "import outreach.roles.worker"),
+        ("regime/api/views.py", "import outreach.models"),
+        ("regime/domain/freshness.py", "import redis"),
+        ("throttling/domain/policies.py", "import django"),
+        ("signals_app/services/consumer.py", "from avo_project import settings"),
+        ("avo_project/redis_client/scripts.py", "import regime.keys"),
+        ("outreach/store/lanes.py", "import outreach.services.worker"),
+        ("regime/services/cycle.py", "import django_redis"),
+        ("avo_project/redis_client/urls.py", "import avo_project.console.panels"),
     ],
 )
 def test_a_planted_import_breaks_the_build(tmp_path: Path, where: str, line: str) -> None:

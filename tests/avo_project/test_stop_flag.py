@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
 
 
 def test_the_first_signal_sets_the_flag_and_gives_the_handlers_back() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from avo_project.tracing import _hide_secrets, current_trace_id, start_tracing
+from avo_project.observability.tracing import _hide_secrets, current_trace_id, start_tracing
 
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 

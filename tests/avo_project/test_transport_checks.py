@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from avo_project import transport_checks
+from avo_project import checks
 from avo_project.environment import Environment
 
 CASES = json.loads((Path(__file__).parent / "data" / "transport_urls.json").read_text())
@@ -30,8 +30,8 @@ def test_each_url(
     else:
         settings.THROTTLING = {**settings.THROTTLING, variable: environment.http_url(variable)}
     found = [
-        *transport_checks.token_keys_come_by_https(None),
-        *transport_checks.secrets_are_encrypted_on_their_way(None),
+        *checks.token_keys_come_by_https(None),
+        *checks.secrets_are_encrypted_on_their_way(None),
     ]
     assert [message.id for message in found] == [expected] * (expected is not None)
     assert "sesame" not in repr(found)

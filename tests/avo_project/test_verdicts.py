@@ -6,27 +6,27 @@ from typing import Any
 
 import pytest
 
-from avo_project.console.role_console import Level, Verdict, consoles
-from avo_project.console.sampler import Sampler
+from avo_project.console.registry import HealthStatus, Level, consoles
+from avo_project.observability.sampler import Sampler
 from outreach.models import Inbox, Touch
 from regime.store.state_cache import StateCache
-from signals_app.rules.entry_id import LAST
+from signals_app.domain.entry import LAST
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.regime.states import a_state
-from throttling.store.tally import Tally
+from throttling.store.usage_stats import UsageStats
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
 
 
-def verdict(role: str) -> Verdict:
+def verdict(role: str) -> HealthStatus:
     return consoles([role])[0].verdict(time.time())
 
 
 class TestRegime:
     @pytest.fixture
     def after_a_cycle(self, redis_of: Any) -> Any:
-        from regime.roles.cycle import Cycle
+        from regime.services.cycle import Cycle
 
         Cycle.connect(time.time).write([a_state(f"S{n}", time.time()) for n in range(20)])
         return redis_of("regime")
@@ -51,7 +51,7 @@ class TestRegime:
     def test_red_when_every_state_has_died(self, after_a_cycle: Any) -> None:
         after_a_cycle.hset("avo:{regime}:pointer", "cycle_ended_at", time.time() - 25 * 3600)
         Sampler.of("regime").step(0.0)
-        assert verdict("regime") == Verdict(
+        assert verdict("regime") == HealthStatus(
             Level.RED, "0 keys without TTL, last cycle 1 d 1 h ago",
             "Every state of the last cycle has died: has the pipeline stopped?",
         )  # fmt: skip
@@ -85,8 +85,8 @@ class TestSignals:
     def test_green_when_a_living_consumer_has_nothing_old(self) -> None:
         group = ConsumerGroup.connect("apex-group")
         group.make()
-        group.take_name(["one"], "token")
-        assert verdict("signals") == Verdict(
+        group.acquire_name(["one"], "token")
+        assert verdict("signals") == HealthStatus(
             Level.GREEN, "1 consumer, nothing undelivered", "What is published is handled at once."
         )
 
@@ -94,7 +94,7 @@ class TestSignals:
         redis = redis_of("signals")
         dying = ConsumerGroup(redis, "apex-group", heartbeat_ttl_ms=0)
         dying.make()
-        dying.take_name(["one"], "old")
+        dying.acquire_name(["one"], "old")
         for _ in range(3):
             redis.xadd("signals:live", {"signal_id": "x"})
         held = [one.entry_id for one in dying.read("one", count=2, block_ms=0)]
@@ -103,7 +103,7 @@ class TestSignals:
         assert "apex-group has work and no consumer lives; one died" in told.why
         assert "holding 2 entries; nobody has taken over yet: start consume_signals." in told.why
         group = ConsumerGroup.connect("apex-group")
-        group.take_name(["one"], "new")
+        group.acquire_name(["one"], "new")
         group.acknowledge([*held, *(one.entry_id for one in group.read("one", count=2, block_ms=0))])
         told = verdict("signals")
         assert (told.level, told.figure) == (Level.AMBER, "1 consumer, nothing undelivered")
@@ -128,7 +128,7 @@ class TestSignals:
     def test_the_name_of_a_group_decides_nothing(self, redis_of: Any) -> None:
         group = ConsumerGroup.connect("full")
         group.make()
-        group.take_name(["one"], "token")
+        group.acquire_name(["one"], "token")
         redis = redis_of("signals")
         for _ in range(1_001):
             redis.xadd("signals:live", {"signal_id": "x"})
@@ -147,7 +147,7 @@ class TestSignals:
 class TestOutreach:
     @pytest.fixture
     def queued(self, redis_of: Any, django_capture_on_commit_callbacks: Any) -> Touch:
-        from outreach.roles.intake import Intake
+        from outreach.services.intake import Intake
 
         Inbox.objects.create(address="anna@example.com")
         draft = {"inbox": "anna@example.com", "recipient": "eve@example.org", "subject": "s", "body": "b"}
@@ -192,10 +192,10 @@ class TestOutreach:
 class TestThrottling:
     def test_amber_when_many_are_refused_and_names_who(self) -> None:
         assert verdict("throttling").level is Level.GREEN
-        Tally.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_a"): 3}, time.time())
+        UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_a"): 3}, time.time())
         told = verdict("throttling")
         assert (told.level, told.figure) == (Level.GREEN, "3 refused lately")
-        Tally.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_b"): 90}, time.time())
+        UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_b"): 90}, time.time())
         told = verdict("throttling")
         assert told.level is Level.AMBER
         assert told.why == "Most of them were asked by user:user_b, tier free."

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from avo_project import wsgi_bridge
-from avo_project.wsgi_bridge import RequestThreads, WSGIBridge, environ_of
+from avo_project.http import wsgi_bridge
+from avo_project.http.wsgi_bridge import RequestThreads, WSGIBridge, environ_of
 
 HTTP: dict[str, Any] = {
     "type": "http",

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from avo_project.embedded_process import SERVER_NAMES
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.process import SERVER_NAMES
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.system import eventually
 
 GONE_WITHIN_SECONDS = 20
@@ -25,9 +25,9 @@ import json, os, sys, time
 from redis import ConnectionError, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from avo_project.embedded_folder import ServerFolder
-from avo_project.embedded_redis import EmbeddedServer, EmbeddedServerConnection
-from avo_project.embedded_users import give_up
+from avo_project.embedded_redis.folder import ServerFolder
+from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerConnection
+from avo_project.embedded_redis.folder import give_up
 
 clients = {}
 
@@ -144,7 +144,7 @@ def server_of(folder: Path) -> int:
 
 def guardian_of(folder: Path) -> int:
     """Process id of the one guardian of ``folder``, as soon as whoever started it has gone."""
-    return _the_one(folder, lambda command: "embedded_guardian" in command)
+    return _the_one(folder, lambda command: "embedded_redis.supervisor" in command)
 
 
 def _the_one(folder: Path, is_meant: Callable[[str], bool]) -> int:

@@ -5,7 +5,7 @@ import random
 import time
 from pathlib import Path
 
-from signals_app.rules.event import Event
+from signals_app.domain.event import Event
 
 
 def record_slowly(event: Event) -> None:

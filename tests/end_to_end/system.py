@@ -19,7 +19,7 @@ import httpx
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STARTS_WITHIN_SECONDS = 60

@@ -16,7 +16,7 @@ from tests.end_to_end.throttled_web import Web, web
 
 SOON_SECONDS = 5
 _TOUCH = {"inbox": "carla@example.com", "subject": "s", "body": "b"}
-_UNSUBSCRIBE = "from outreach.roles.suppression import unsubscribe_token; print(unsubscribe_token('{}'))"
+_UNSUBSCRIBE = "from outreach.services.suppression import unsubscribe_token; print(unsubscribe_token('{}'))"
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from avo_project.embedded_folder import ServerFolder
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.folder import ServerFolder
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.embedded_user import (
     ROOT,
     User,
@@ -158,8 +158,8 @@ def test_a_fork_never_finds_the_claim_half_made(folder: Path) -> None:
     program = """
 import os, sys, threading
 from pathlib import Path
-from avo_project.embedded_folder import FileLock, ServerFolder
-from avo_project.embedded_users import claim, give_up
+from avo_project.embedded_redis.folder import FileLock, ServerFolder
+from avo_project.embedded_redis.folder import claim, give_up
 
 folder = ServerFolder.of(Path(sys.argv[1]))
 folder.prepare()

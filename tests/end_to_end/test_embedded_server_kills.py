@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from avo_project.embedded_folder import FileLock, ServerFolder
+from avo_project.embedded_redis.folder import FileLock, ServerFolder
 from tests.end_to_end.embedded_user import (
     User,
     empty_folder,

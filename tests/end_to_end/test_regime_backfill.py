@@ -14,7 +14,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.end_to_end.throttled_web import web
 

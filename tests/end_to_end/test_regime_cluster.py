@@ -77,8 +77,8 @@ def test_all_primaries_are_written_scanned_and_backfilled(cluster: Any, environm
 
 LOOK = """
 from django_redis import get_redis_connection
-from regime.roles.inspection import RegimeInspection
-from regime.roles.transitions import changes_of_dominant_regime
+from regime.services.inspection import RegimeInspection
+from regime.services.transitions import changes_of_dominant_regime
 inspection = RegimeInspection.connect()
 sighting = inspection.look_up("O7")
 print("O7", "bear" if sighting.state.scores[11] == 0.7 else "?", sighting.verdict.is_current)

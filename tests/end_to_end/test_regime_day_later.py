@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from regime.roles.cycle import Cycle
-from regime.roles.inspection import RegimeInspection
-from regime.roles.transitions import changes_of_dominant_regime
-from regime.rules.freshness import LIFE_SECONDS
+from regime.domain.freshness import LIFE_SECONDS
+from regime.services.cycle import Cycle
+from regime.services.inspection import RegimeInspection
+from regime.services.transitions import changes_of_dominant_regime
 from regime.store.collection_store import CollectionStore
 from tests.end_to_end.system import eventually
 from tests.regime.states import only

@@ -20,7 +20,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.embedded_user import kill, server_of
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.signals_app.nursery import Nursery, is_running, nursery

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.avo_project.keys_page import example, execution_of_the_signal, run_example, scores_served, socket
 from tests.end_to_end.system import data_folder, environment_for, manage
 from tests.signals_app.conftest import fields

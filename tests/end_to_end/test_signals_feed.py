@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.feed_server import feed_server
 from tests.end_to_end.system import data_folder
 from tests.throttling.clerk import ISSUER, KEY, token
-from throttling.rules.clerk_token import LEEWAY_SECONDS
+from throttling.domain.clerk_token import LEEWAY_SECONDS
 
 
 @pytest.fixture

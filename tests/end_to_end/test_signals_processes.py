@@ -17,7 +17,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.embedded_user import server_of
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.signals_app.conftest import fields
@@ -209,7 +209,7 @@ def test_a_flood_is_not_trimmed_before_it_is_handled(bench: Bench) -> None:
         "--count",
         "1000",
         "--handler",
-        "signals_app.roles.handlers.ignore",
+        "signals_app.services.handling.ignore",
     )
     assert summary.strip() == f"consumed={flood} executed={flood} duplicates=0 dead=0 reclaimed=0"
     assert 50_000 <= bench.redis.xlen("signals:live") <= 50_200

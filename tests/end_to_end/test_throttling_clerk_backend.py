@@ -11,7 +11,7 @@ import pytest
 
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, claims, claims_v1, token
 from tests.throttling.test_clerk_token import forged, hs256_with_the_public_key
-from throttling.rules.clerk_token import BadTokenError, identity_of, read_header, verified_claims
+from throttling.domain.clerk_token import BadTokenError, identity_of, read_header, verified_claims
 
 FOLDER = Path(__file__).parent / "clerk_backend"
 PARTIES = ["https://app.avo.test"]

@@ -10,8 +10,7 @@ import time
 
 from redis import Redis
 
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit
+from throttling.domain.policies import Hit, parse_policies
 from throttling.store.window_limiter import WindowLimiter
 
 

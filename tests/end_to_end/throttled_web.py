@@ -12,7 +12,7 @@ import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
-from avo_project.embedded_process import server_binary
+from avo_project.embedded_redis.process import server_binary
 from tests.end_to_end.system import (
     ROOT,
     STARTS_WITHIN_SECONDS,

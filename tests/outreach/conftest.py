@@ -7,18 +7,17 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
+from outreach.domain.reservation import SENT, LeaseOwner, Outcome, Outgoing
+from outreach.domain.retry import RetryPolicy
 from outreach.models import Inbox, Touch
-from outreach.roles.crew import Crew
-from outreach.roles.inbox_book import InboxBook
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.intake import Intake
-from outreach.roles.ledger import Ledger
-from outreach.roles.reconcile import Reconciler
-from outreach.roles.upkeep import Upkeep
-from outreach.roles.worker import Stepped, Worker
-from outreach.rules.outcome import SENT, Outcome
-from outreach.rules.reservation import Outgoing, Shift
-from outreach.rules.retry import RetryPolicy
+from outreach.services.inbox_cache import InboxCache
+from outreach.services.inboxes import change_inbox
+from outreach.services.intake import Intake
+from outreach.services.ledger import Ledger
+from outreach.services.maintenance import Maintenance
+from outreach.services.reconcile import Reconciler
+from outreach.services.sender_pool import SenderPool
+from outreach.services.worker import Stepped, Worker
 from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -89,18 +88,18 @@ class Desk:
 
     worker: Worker
     sender: RecordingSender
-    crew: Crew
+    pool: SenderPool
     ledger: Ledger
-    upkeep: Upkeep
+    maintenance: Maintenance
     reconciler: Reconciler
-    shift: Shift
+    shift: LeaseOwner
 
     def work(self, steps: int = 30) -> Stepped:
         for _ in range(steps):
             stepped = self.worker.step()
-            if self.crew.in_hand:
-                self.worker._results += self.crew.collect(wait_seconds=5.0)
-            elif stepped.is_idle and not self.upkeep.has_work:
+            if self.pool.in_hand:
+                self.worker._results += self.pool.collect(wait_seconds=5.0)
+            elif stepped.is_idle and not self.maintenance.has_work:
                 return stepped
         raise AssertionError("the worker does not come to rest")
 
@@ -110,14 +109,14 @@ def make_desk(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any) -
     """Makes a worker; ``conf`` overrides settings."""
 
     def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> Desk:
-        settings, book, shift = OutreachConf(**conf), InboxBook(), Shift(name, lease_seconds)
+        settings, book, shift = OutreachConf(**conf), InboxCache(), LeaseOwner(name, lease_seconds)
         sender = RecordingSender()
         ledger = Ledger(shift, book, RetryPolicy(), random=lambda: 1.0)
         reconciler = Reconciler(lanes, view, shift.lease_ms)
-        upkeep = Upkeep(shift, settings, lanes, ledger, book, reconciler, DepthHistory(redis_of("outreach")))
-        crew = Crew(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
-        worker = Worker(shift, settings, lanes, ledger, book, crew, upkeep, clock)
-        return Desk(worker, sender, crew, ledger, upkeep, reconciler, shift)
+        maintenance = Maintenance(shift, settings, lanes, ledger, book, reconciler, DepthHistory(redis_of("outreach")))
+        pool = SenderPool(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
+        worker = Worker(shift, settings, lanes, ledger, book, pool, maintenance, clock)
+        return Desk(worker, sender, pool, ledger, maintenance, reconciler, shift)
 
     return make
 

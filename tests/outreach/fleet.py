@@ -13,7 +13,7 @@ from typing import Any
 
 from redis import Redis
 
-from avo_project.embedded_redis import EmbeddedServer
+from avo_project.embedded_redis.server import EmbeddedServer
 from outreach import keys
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.outreach.mail_sink import MailSink, mail_sink
@@ -41,7 +41,7 @@ class Fleet:
 
     def set_inboxes(self, inboxes: dict[str, dict[str, Any]]) -> None:
         """As ``set_inbox`` for each, in one process."""
-        script = "from outreach.roles.inbox_settings import change_inbox as change\n"
+        script = "from outreach.services.inboxes import change_inbox as change\n"
         script += "\n".join(f"change({address!r}, {changes!r})" for address, changes in inboxes.items())
         self.manage("shell", "--no-imports", "-c", script)
 

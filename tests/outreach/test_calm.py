@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
+from outreach.domain.reservation_plan import IdleHint, SweepBacklog
 from outreach.models import Inbox, Touch
-from outreach.roles.inbox_settings import change_inbox
-from outreach.rules.calm import Calm
-from outreach.rules.sweep_backlog import SweepBacklog
+from outreach.services.inboxes import change_inbox
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
@@ -32,14 +31,14 @@ FIRST = (7, 5_000)
 def test_calm_ends_when_the_first_lane_is_due_or_another_comes_before_it(
     now: float, first: tuple[int, int] | None, holds: bool
 ) -> None:
-    assert Calm(100.0, FIRST, 3.0, None).holds(now, first) is holds
+    assert IdleHint(100.0, FIRST, 3.0, None).holds(now, first) is holds
 
 
 @pytest.mark.parametrize(("lease_seconds", "last"), [(None, 10.0), (4.0, 4.0), (60.0, 10.0)])
 def test_calm_ends_with_a_lease_and_after_ten_seconds_at_the_latest(lease_seconds: float | None, last: float) -> None:
-    calm = Calm(0.0, None, None, lease_seconds)
-    assert calm.holds(last - 0.1, None)
-    assert not calm.holds(last, None)
+    idle_hint = IdleHint(0.0, None, None, lease_seconds)
+    assert idle_hint.holds(last - 0.1, None)
+    assert not idle_hint.holds(last, None)
 
 
 def test_a_backlog_lets_some_through_at_once_and_then_one_a_second() -> None:

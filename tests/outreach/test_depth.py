@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from outreach.domain.depth_chart import depth_chart
 from outreach.models import Inbox, Touch
-from outreach.rules.depth_chart import depth_chart
 from outreach.store.depth_history import MINUTES, DepthHistory, DepthSample
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk

@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.rules.forecast import forecast
-from outreach.rules.inbox_rules import DAY_MS, History, InboxRules
-from outreach.rules.sending_window import SendingWindow
+from outreach.domain.forecast import forecast
+from outreach.domain.inbox_rules import DAY_MS, History, InboxRules
+from outreach.domain.sending_window import SendingWindow
 
 NOW_MS = 1_790_000_000_000  # Monday 2026-09-21, 14:13:20 UTC
 

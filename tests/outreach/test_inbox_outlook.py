@@ -8,9 +8,8 @@ import pytest
 
 from outreach import keys
 from outreach.models import Inbox, Touch
-from outreach.roles.inbox_outlook import inbox_outlooks
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.waiting import inboxes_waiting
+from outreach.services.inboxes import change_inbox
+from outreach.services.waiting import inbox_forecasts, inboxes_waiting
 from outreach.store.inspection import QueueView
 from tests.outreach.conftest import Desk
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 def told(inbox: Inbox) -> str:
     view = QueueView.connect()
-    [outlook] = inbox_outlooks([inbox], view, view.now_ms())
+    [outlook] = inbox_forecasts([inbox], view, view.now_ms())
     return outlook.text
 
 
@@ -43,7 +42,7 @@ def test_it_says_what_the_rules_say(inbox: Inbox, redis_of: Any) -> None:
     now_ms = view.now_ms()
     redis_of("outreach").rpush(keys.log(inbox.pk), now_ms - 1000)
     redis_of("outreach").zadd(keys.READY, {str(inbox.pk): now_ms + 59_001})
-    [outlook] = inbox_outlooks([inbox], view, now_ms)
+    [outlook] = inbox_forecasts([inbox], view, now_ms)
     one = inboxes_waiting([inbox], view, now_ms)[inbox.pk]
     assert (outlook.text, outlook.until) == (one.text, one.until)
     assert "all it may in a minute" in outlook.text
@@ -56,4 +55,4 @@ def test_touches_that_wait_for_their_own_time(inbox: Inbox, queue_up: Callable[.
 
 
 def test_no_inbox_needs_no_command(redis_of: Any) -> None:
-    assert inbox_outlooks([], QueueView.connect(), 0) == []
+    assert inbox_forecasts([], QueueView.connect(), 0) == []

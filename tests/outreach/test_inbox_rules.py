@@ -3,8 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from outreach.rules.inbox_rules import DAY_MS, NEVER_MS, History, InboxRules, Verdict, WarmUp, judge, next_moment
-from outreach.rules.sending_window import SendingWindow
+from outreach.domain.inbox_rules import DAY_MS, NEVER_MS, History, InboxRules, Verdict, WarmUp, judge, next_moment
+from outreach.domain.sending_window import SendingWindow
 
 NOW_MS = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 NOW = NOW_MS / 1000

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from outreach.domain.touch import KeyReusedError, TouchError
 from outreach.models import Inbox, Touch
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.intake import BATCH, COMMAND_LINE, BadLine, Intake, accept_lines
-from outreach.roles.remedies import Remedies
-from outreach.roles.suppression import suppress_recipient
-from outreach.rules.touch import KeyReusedError, TouchError
+from outreach.services.inboxes import change_inbox
+from outreach.services.intake import BATCH, COMMAND_LINE, BadLine, Intake, accept_lines
+from outreach.services.suppression import suppress_recipient
+from outreach.services.touch_operations import TouchOperations
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import DownRedis, FixedClock
@@ -114,7 +114,7 @@ def test_a_forgotten_touch_is_repeated_and_not_told_apart(
     inbox: Inbox, intake: Intake, lanes: Lanes, clock: FixedClock
 ) -> None:
     old = intake.accept(touch_data(idempotency_key="k"))
-    Remedies(lanes, clock).forget("r1@example.com")
+    TouchOperations(lanes, clock).forget("r1@example.com")
     assert Touch.objects.get().draft_digest == ""
     assert intake.accept(touch_data(idempotency_key="k")).touch_id == old.touch_id
 
@@ -130,7 +130,7 @@ def test_of_two_that_bring_a_key_at_once_the_database_lets_one_in(
         looked.append(1)
         return {} if len(looked) == 1 else {"k": Touch.objects.get(idempotency_key="k")}
 
-    monkeypatch.setattr("outreach.roles.intake._stored", late)
+    monkeypatch.setattr("outreach.services.intake._stored", late)
     loser = intake.accept(touch_data(idempotency_key="k"))
     assert (loser.touch_id, loser.is_repeat) == (winner.touch_id, True)
     assert Touch.objects.count() == 1

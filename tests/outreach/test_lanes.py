@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 
 from outreach import keys
-from outreach.rules.inbox_rules import NEVER_MS, InboxRules, Terms
-from outreach.rules.reservation import Arrivals, Reservation, Settlement, Shift
+from outreach.domain.inbox_rules import NEVER_MS, EffectiveLimits, InboxRules
+from outreach.domain.reservation import Arrivals, LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
 
-FREE = Terms(0, NEVER_MS, ())
-ANNA, BERT = Shift("anna", 60.0), Shift("bert", 60.0)
+FREE = EffectiveLimits(0, NEVER_MS, ())
+ANNA, BERT = LeaseOwner("anna", 60.0), LeaseOwner("bert", 60.0)
 
 
 def ids(reserved: Any) -> list[str]:
     return [one.touch_id for one in reserved.reservations]
 
 
-def per_minute(count: int) -> Terms:
+def per_minute(count: int) -> EffectiveLimits:
     return InboxRules(per_minute=count).terms(0)
 
 
@@ -127,12 +127,14 @@ def test_sends_that_are_reported_out_of_order_stay_sorted(lanes: Lanes, clock: F
 def test_a_closed_or_paused_inbox_waits_for_its_hour(lanes: Lanes, clock: FixedClock) -> None:
     now_ms = round(clock.now * 1000)
     lanes.enqueue(1, ["a"])
-    held = lanes.reserve(ANNA, 1, {1: Terms(now_ms + 7000, now_ms + 9000, ())})
+    held = lanes.reserve(ANNA, 1, {1: EffectiveLimits(now_ms + 7000, now_ms + 9000, ())})
     assert (ids(held), held.next_ms) == ([], now_ms + 7000)
     assert ids(lanes.reserve(ANNA, 1, {1: InboxRules(paused=True).terms(0)})) == []
     lanes.recheck(1)
     assert lanes.reserve(ANNA, 1, {}).due_lanes == (1,)
-    assert ids(lanes.reserve(ANNA, 1, {1: Terms(0, now_ms, ())})) == []  # the span that the worker knew is over
+    assert (
+        ids(lanes.reserve(ANNA, 1, {1: EffectiveLimits(0, now_ms, ())})) == []
+    )  # the span that the worker knew is over
 
 
 def test_a_touch_tried_again_later_comes_back_then(lanes: Lanes, clock: FixedClock) -> None:

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 
 from outreach import keys
-from outreach.rules.inbox_rules import NEVER_MS, History, InboxRules, judge
-from outreach.rules.reservation import Reservation, Settlement, Shift
+from outreach.domain.inbox_rules import NEVER_MS, History, InboxRules, judge
+from outreach.domain.reservation import LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -107,7 +107,7 @@ class QueueMachine(RuleBasedStateMachine):
     )
     def reserve(self, worker: str, order: list[int], wanted: int, share: int) -> Any:
         terms = {inbox_id: self.model[inbox_id].rules.terms(self.clock.now) for inbox_id in order}
-        reserved = self.lanes.reserve(Shift(worker, LEASE_SECONDS), wanted, terms, most_of_one=share, ahead=5)
+        reserved = self.lanes.reserve(LeaseOwner(worker, LEASE_SECONDS), wanted, terms, most_of_one=share, ahead=5)
         found = [(one.inbox_id, one.touch_id) for one in reserved.reservations]
         assert found == self.expected(order, wanted, share)
         return self.remember(reserved.reservations)
@@ -176,14 +176,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(one=held)
     def renew(self, one: Reservation) -> None:
         current, _ = self.leases.get(one.touch_id, (None, 0))
-        assert self.lanes.renew(Shift("anna", LEASE_SECONDS), [one]) == (current == one)
+        assert self.lanes.renew(LeaseOwner("anna", LEASE_SECONDS), [one]) == (current == one)
         if current == one:
             self.leases[one.touch_id] = (one, self.now_ms() + round(LEASE_SECONDS * 1000))
 
     @rule(target=held, most=st.integers(1, 5))
     def recover(self, most: int) -> Any:
         """Whoever crashed simply does not come back; its leases end."""
-        taken = self.lanes.recover(Shift("carl", LEASE_SECONDS), most)
+        taken = self.lanes.recover(LeaseOwner("carl", LEASE_SECONDS), most)
         ended = sorted((ends, touch) for touch, (_, ends) in self.leases.items() if ends <= self.now_ms())
         assert [one.touch_id for one in taken] == [touch for _, touch in ended[:most]]
         return self.remember(taken)

@@ -11,9 +11,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from outreach.models import Inbox, Touch
-from outreach.roles.inbox_names import InboxNames
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.intake import Intake
+from outreach.services.inboxes import InboxNames, change_inbox
+from outreach.services.intake import Intake
 from tests.outreach.conftest import touch_data
 
 pytestmark = pytest.mark.django_db

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from outreach.domain.inbox_rules import NEVER_MS, EffectiveLimits
+from outreach.domain.reservation import Outcome
+from outreach.domain.reservation_plan import SweepBacklog
 from outreach.models import Inbox, Touch
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.reconcile import Reconciled
-from outreach.rules.inbox_rules import NEVER_MS, Terms
-from outreach.rules.outcome import Outcome
-from outreach.rules.sweep_backlog import SweepBacklog
+from outreach.services.inboxes import change_inbox
+from outreach.services.reconcile import Reconciled
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -118,7 +118,7 @@ def test_arrivals_at_many_inboxes_are_compared_a_few_at_a_time_and_lanes_that_ar
         lanes.withdraw(lost[-1].inbox_id, [str(lost[-1].pk)])
     gone = Touch.objects.filter(inbox_id=lost[5].inbox_id)
     lanes.withdraw(lost[5].inbox_id, [str(touch.pk) for touch in gone])
-    lanes.reserve(desk.shift, 1, {lost[5].inbox_id: Terms(0, NEVER_MS, ())})  # finds it empty: its lane ends
+    lanes.reserve(desk.shift, 1, {lost[5].inbox_id: EffectiveLimits(0, NEVER_MS, ())})  # finds it empty: its lane ends
     clock.advance(61)
     backlog, before, short = SweepBacklog(at_once=2), clock.now, []
     for _ in range(4):
@@ -134,7 +134,7 @@ def test_arrivals_at_many_inboxes_are_compared_a_few_at_a_time_and_lanes_that_ar
 def test_a_running_worker_pushes_what_an_enqueue_left_behind(
     inbox: Inbox, queue_up: Queue, desk: Desk, lanes: Lanes, clock: FixedClock, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("outreach.roles.upkeep._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
+    monkeypatch.setattr("outreach.services.maintenance._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
     change_inbox("bert@example.com", {"paused": True})
     queue_up(1, inbox="bert@example.com")
     desk.work()
@@ -150,7 +150,7 @@ def test_a_running_worker_pushes_what_an_enqueue_left_behind(
 def test_a_loss_of_many_inboxes_is_compared_in_groups(
     queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock, view: QueueView, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("outreach.roles.reconcile._MOST_TOGETHER", 5)
+    monkeypatch.setattr("outreach.services.reconcile._MOST_TOGETHER", 5)
     inboxes = [change_inbox(f"i{number}@example.com", {"per_minute": 1}) for number in range(7)]
     desk = make_desk()
     for one in inboxes:

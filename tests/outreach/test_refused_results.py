@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import DataError, IntegrityError, connection
 
+from outreach.domain.reservation import Outcome
 from outreach.models import Attempt, Inbox, Touch
-from outreach.rules.outcome import Outcome
 from outreach.store.inspection import QueueView
 from tests.outreach.conftest import Desk
 
@@ -55,7 +55,7 @@ def test_a_touch_that_left_the_ledger_meanwhile_leaves_the_queue(
     [_, gone, _] = queue_up(3)
     desk.sender.answers["r2@example.com"] = Outcome(kind, 450)
     desk.worker.step()
-    assert len(desk.crew.in_hand) == 3
+    assert len(desk.pool.in_hand) == 3
     Touch.objects.filter(pk=gone.pk).delete()
     desk.work()
     assert states() == {"r1@example.com": "sent", "r3@example.com": "sent"}

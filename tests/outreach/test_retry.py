@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.rules.retry import RetryPolicy, retry_delay_seconds
+from outreach.domain.retry import RetryPolicy, retry_delay_seconds
 
 POLICY = RetryPolicy(retries=5, base_seconds=10, factor=2, cap_seconds=100)
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.roles.senders.email import EmailSender
-from outreach.roles.senders.smtp_errors import classify
-from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Reservation
+from outreach.domain.reservation import Outcome, Outgoing, Reservation
+from outreach.services.senders.delivery_errors import classify
+from outreach.services.senders.email import EmailSender
 from tests.outreach.smtp_server import free_port, smtp_server
 
 TOUCH = Outgoing(

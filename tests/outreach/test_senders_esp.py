@@ -10,10 +10,9 @@ import pytest
 from anymail.exceptions import AnymailInvalidAddress, AnymailRecipientsRefused
 
 from outreach.conf import OutreachConf
-from outreach.roles.senders.email import EmailSender
-from outreach.roles.senders.esp_errors import classify_esp, is_esp_error
-from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Reservation
+from outreach.domain.reservation import Outcome, Outgoing, Reservation
+from outreach.services.senders.delivery_errors import classify_esp, is_esp_error
+from outreach.services.senders.email import EmailSender
 from tests.outreach.smtp_server import free_port
 
 TOUCH_ID = "0192aaaa-0000-7000-8000-000000000001"

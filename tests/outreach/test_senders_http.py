@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from outreach.conf import OutreachConf
-from outreach.roles.senders import addresses
-from outreach.roles.senders.http import HttpSender, classify, retry_after_seconds
-from outreach.rules.reservation import Outgoing, Reservation
-from outreach.rules.urls_allowed import ForbiddenUrlError, check_url
+from outreach.domain.inbox_settings import ForbiddenUrlError, check_url
+from outreach.domain.reservation import Outgoing, Reservation
+from outreach.services.senders import addresses
+from outreach.services.senders.http import HttpSender, classify, retry_after_seconds
 from tests.avo_project.slow_server import PIECES, slow_server
 
 

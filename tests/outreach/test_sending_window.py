@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.rules.sending_window import SendingWindow
+from outreach.domain.sending_window import SendingWindow
 
 MADRID = ZoneInfo("Europe/Madrid")
 OFFICE = SendingWindow(time(8), time(18), MADRID)

@@ -7,8 +7,8 @@ import pytest
 
 from outreach.conf import OutreachConf
 from outreach.models import Inbox, Suppression, Touch
-from outreach.roles.crew import Crew
-from outreach.roles.senders.email import EmailSender
+from outreach.services.sender_pool import SenderPool
+from outreach.services.senders.email import EmailSender
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk
 from tests.outreach.smtp_server import smtp_server
@@ -46,13 +46,13 @@ def test_each_failure_ends_in_its_state(
 ) -> None:
     settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
     desk = make_desk()
-    desk.crew = desk.worker._crew = Crew(
+    desk.pool = desk.worker._pool = SenderPool(
         1, {"email": lambda: EmailSender(OutreachConf(smtp_timeout_seconds=0.5))}, clock
     )
     queue_up(1)
     with smtp_server(**answers) as (script, settings.EMAIL_PORT):
         desk.work()
-        desk.crew.dismiss()
+        desk.pool.dismiss()
     inbox.refresh_from_db()
     assert Touch.objects.get().status == status
     assert (Suppression.objects.exists(), inbox.paused) == (is_suppressed, is_paused)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.rules.touch import (
+from outreach.domain.touch import (
     MAX_BODY_BYTES,
     MAX_METADATA_DEPTH,
     TouchError,

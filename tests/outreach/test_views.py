@@ -10,10 +10,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
+from outreach.domain.reservation import Outcome
 from outreach.models import Inbox, Suppression, Touch
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.suppression import unsubscribe_token
-from outreach.rules.outcome import Outcome
+from outreach.services.inboxes import change_inbox
+from outreach.services.suppression import unsubscribe_token
 from outreach.store.inspection import QueueView
 from tests.doubles import FixedClock
 from tests.outreach.conftest import Desk, touch_data

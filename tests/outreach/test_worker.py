@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
+from outreach.domain.reservation import Outcome, Outgoing, Reservation
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.roles.crew import Crew
-from outreach.roles.inbox_settings import change_inbox
-from outreach.roles.suppression import suppress_recipient
-from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Reservation
+from outreach.services.inboxes import change_inbox
+from outreach.services.sender_pool import SenderPool
+from outreach.services.suppression import suppress_recipient
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -37,7 +36,7 @@ def test_everything_queued_is_sent_once(inbox: Inbox, queue_up: Queue, desk: Des
     assert set(statuses()) == {"sent"}
     assert Attempt.objects.filter(outcome="sent").count() == 10
     assert view.overview().in_flight == 0
-    assert str(desk.worker.tally) == "sent=10 retried=0 dead=0 recovered=0 suppressed=0"
+    assert str(desk.worker.counters) == "sent=10 retried=0 dead=0 recovered=0 suppressed=0"
 
 
 def test_the_ledger_says_sending_before_the_sender_is_called(inbox: Inbox, queue_up: Queue, desk: Desk) -> None:
@@ -84,7 +83,7 @@ def test_a_failure_for_now_is_tried_again_five_times(
         desk.work()
     touch.refresh_from_db()
     assert (touch.status, touch.tries) == ("dead", 6)
-    assert str(desk.worker.tally) == "sent=0 retried=5 dead=1 recovered=0 suppressed=0"
+    assert str(desk.worker.counters) == "sent=0 retried=5 dead=1 recovered=0 suppressed=0"
 
 
 def test_a_refused_recipient_is_dead_and_suppressed(inbox: Inbox, queue_up: Queue, desk: Desk) -> None:
@@ -143,7 +142,7 @@ def test_a_suppressed_recipient_gets_nothing_that_is_queued(
     Suppression.objects.create(recipient_key=Touch.objects.get(recipient="r2@example.com").recipient_key, reason="x")
     desk.work()
     assert sorted(touch.recipient for touch in desk.sender.sent) == ["r1@example.com", "r3@example.com"]
-    assert str(desk.worker.tally) == "sent=2 retried=0 dead=0 recovered=0 suppressed=1"
+    assert str(desk.worker.counters) == "sent=2 retried=0 dead=0 recovered=0 suppressed=1"
 
 
 def test_an_unsubscribed_touch_leaves_the_queue(
@@ -171,7 +170,7 @@ def test_a_dead_workers_touches_are_recovered(
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.status, second.status) == ("unknown", "sent")
-    assert str(alive.worker.tally) == "sent=2 retried=0 dead=0 recovered=2 suppressed=0"
+    assert str(alive.worker.counters) == "sent=2 retried=0 dead=0 recovered=2 suppressed=0"
 
 
 def test_a_late_answer_is_still_the_truth(
@@ -180,7 +179,7 @@ def test_a_late_answer_is_still_the_truth(
     queue_up(1)
     slow, other = make_desk("slow"), make_desk("other")
     slow.worker.step()
-    [result] = slow.crew.collect(5.0)
+    [result] = slow.pool.collect(5.0)
     clock.advance(61)
     other.work()
     assert statuses() == ["unknown"]
@@ -196,7 +195,7 @@ def test_an_old_workers_answer_does_not_undo_a_newer_state(
     slow, other = make_desk("slow"), make_desk("other")
     slow.sender.answer = Outcome("retry", 450, "450 later")
     slow.worker.step()
-    [result] = slow.crew.collect(5.0)
+    [result] = slow.pool.collect(5.0)
     clock.advance(61)
     other.work()
     Touch.objects.update(status="sent")  # a person found out
@@ -314,12 +313,12 @@ def test_a_sender_that_cannot_close_or_be_made_stops_no_thread(caplog: Any, cloc
             raise RuntimeError("no")
 
     touch = Outgoing(Reservation("t", 1, 5), "email", "a@example.com", "", "r@example.com", "", "Hi", 1, 0.0)
-    crew = Crew(1, {"email": Stubborn}, clock)
-    crew.give([touch, replace(touch, reservation=Reservation("u", 1, 5), channel="pigeon")])
-    results = crew.collect(5.0)
-    while crew.in_hand:
-        results += crew.collect(5.0)
+    pool = SenderPool(1, {"email": Stubborn}, clock)
+    pool.give([touch, replace(touch, reservation=Reservation("u", 1, 5), channel="pigeon")])
+    results = pool.collect(5.0)
+    while pool.in_hand:
+        results += pool.collect(5.0)
     assert [result.outcome.kind for result in results] == ["sent", "unknown"]
-    crew.dismiss()
-    crew._threads[0].join(5)
+    pool.dismiss()
+    pool._threads[0].join(5)
     assert "could not close" in caplog.text

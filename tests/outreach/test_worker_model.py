@@ -16,20 +16,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from outreach.conf import OutreachConf
+from outreach.domain.reservation import LeaseOwner, Outcome, Outgoing, Tried
+from outreach.domain.retry import RetryPolicy
+from outreach.domain.touch import KeyReusedError
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.roles.inbox_book import InboxBook
-from outreach.roles.inbox_settings import change_inbox, set_paused
-from outreach.roles.intake import Intake
-from outreach.roles.ledger import Ledger
-from outreach.roles.reconcile import Reconciler
-from outreach.roles.remedies import Remedies
-from outreach.roles.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
-from outreach.roles.upkeep import Upkeep
-from outreach.roles.worker import Worker
-from outreach.rules.outcome import Outcome
-from outreach.rules.reservation import Outgoing, Shift, Tried
-from outreach.rules.retry import RetryPolicy
-from outreach.rules.touch import KeyReusedError
+from outreach.services.inbox_cache import InboxCache
+from outreach.services.inboxes import change_inbox, set_paused
+from outreach.services.intake import Intake
+from outreach.services.ledger import Ledger
+from outreach.services.maintenance import Maintenance
+from outreach.services.reconcile import Reconciler
+from outreach.services.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
+from outreach.services.touch_operations import TouchOperations
+from outreach.services.worker import Worker
 from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -107,10 +106,10 @@ class Process:
     """A worker with its own copy of everything that is not shared."""
 
     worker: Worker
-    crew: HandCrew
+    pool: HandCrew
     ledger: Ledger
-    book: InboxBook
-    shift: Shift
+    book: InboxCache
+    shift: LeaseOwner
 
 
 class TouchMachine(RuleBasedStateMachine):
@@ -125,7 +124,7 @@ class TouchMachine(RuleBasedStateMachine):
         self.lanes.mark_intact(0)
         self.view = QueueView(client)
         self.intake = Intake(self.lanes, self.clock)
-        self.remedies = Remedies(self.lanes, self.clock)
+        self.operations = TouchOperations(self.lanes, self.clock)
         self.reconciler = Reconciler(self.lanes, self.view, round(LEASE_SECONDS * 1000))
         self.ids = {change_inbox(FREE, {}).pk: FREE, change_inbox(LIMITED, {"per_minute": A_MINUTE}).pk: LIMITED}
         self.processes = {name: self.process(name) for name in ("anna", "bert")}
@@ -136,12 +135,12 @@ class TouchMachine(RuleBasedStateMachine):
 
     def process(self, name: str) -> Process:
         conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
-        shift, book, crew = Shift(name, LEASE_SECONDS), InboxBook(), HandCrew(self.on_give)
+        shift, book, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), HandCrew(self.on_give)
         ledger = Ledger(shift, book, RetryPolicy(RETRIES), random=lambda: 1.0)
         history = DepthHistory(self.client)
-        upkeep = Upkeep(shift, conf, self.lanes, ledger, book, self.reconciler, history)
-        worker = Worker(shift, conf, self.lanes, ledger, book, crew, upkeep, self.clock)  # type: ignore[arg-type]
-        return Process(worker, crew, ledger, book, shift)
+        maintenance = Maintenance(shift, conf, self.lanes, ledger, book, self.reconciler, history)
+        worker = Worker(shift, conf, self.lanes, ledger, book, pool, maintenance, self.clock)  # type: ignore[arg-type]
+        return Process(worker, pool, ledger, book, shift)
 
     # What people do
 
@@ -197,22 +196,22 @@ class TouchMachine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         if touch_id := self.pick(data, lambda touch: touch.status in RESERVABLE):
             with COMMITTED(execute=True):
-                assert self.remedies.cancel(Touch.objects.filter(pk=touch_id)) == 1
+                assert self.operations.cancel(Touch.objects.filter(pk=touch_id)) == 1
             self.touches[touch_id].status = "cancelled"
 
     @rule(data=st.data())
     def redrive(self, data: st.DataObject) -> None:
         if touch_id := self.pick(data, lambda touch: touch.status == "dead"):
-            self.send_anew(touch_id, self.remedies.redrive)
+            self.send_anew(touch_id, self.operations.redrive)
 
     @rule(data=st.data(), left=st.booleans())
     def resolve_unknown(self, data: st.DataObject, left: bool) -> None:
         touch_id = self.pick(data, lambda touch: touch.status == "unknown")
         if touch_id and left:
-            assert self.remedies.resolve_as_sent(Touch.objects.filter(pk=touch_id)) == 1
+            assert self.operations.resolve_as_sent(Touch.objects.filter(pk=touch_id)) == 1
             self.touches[touch_id].status = "sent"
         elif touch_id:
-            self.send_anew(touch_id, self.remedies.send_again)
+            self.send_anew(touch_id, self.operations.send_again)
 
     def send_anew(self, touch_id: str, remedy: Any) -> None:
         touch = self.touches[touch_id]
@@ -238,10 +237,10 @@ class TouchMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["anna", "bert"]), outcome=st.sampled_from(OUTCOMES), data=st.data())
     def answer(self, name: str, outcome: Outcome, data: st.DataObject) -> None:
         """The server's answer to one touch; the worker has not written it down yet."""
-        crew = self.processes[name].crew
-        if crew.hands:
-            outgoing = crew.hands.pop(data.draw(st.sampled_from(sorted(crew.hands))))
-            crew.done.append(Tried(outgoing, outcome, self.clock.now))
+        pool = self.processes[name].pool
+        if pool.hands:
+            outgoing = pool.hands.pop(data.draw(st.sampled_from(sorted(pool.hands))))
+            pool.done.append(Tried(outgoing, outcome, self.clock.now))
             given = self.given_of(outgoing)
             given.counts_at = self.clock.now if given.counts_at is None else given.counts_at
 
@@ -249,7 +248,7 @@ class TouchMachine(RuleBasedStateMachine):
     def heartbeat(self, name: str) -> None:
         process = self.processes[name]
         process.worker.beat()
-        for outgoing in process.crew.in_hand:
+        for outgoing in process.pool.in_hand:
             if self.touches[outgoing.touch_id].status == "sending" and self.is_newest(outgoing):
                 self.given_of(outgoing).lease_ends = self.clock.now + LEASE_SECONDS
 
@@ -266,7 +265,7 @@ class TouchMachine(RuleBasedStateMachine):
                     self.on_give(outgoing)
         if where == "written":
             self.process_answers(process)
-            process.ledger.settle(process.crew.collect(), self.clock.now)
+            process.ledger.settle(process.pool.collect(), self.clock.now)
         self.processes[name] = self.process(name)
         self.follow()
 
@@ -302,7 +301,7 @@ class TouchMachine(RuleBasedStateMachine):
 
     def process_answers(self, process: Process) -> None:
         """What the worker will write down in its next step."""
-        for tried in process.crew.done:
+        for tried in process.pool.done:
             touch = self.touches[tried.outgoing.touch_id]
             if touch.status in {"sending", "unknown"} and self.is_newest(tried.outgoing):
                 self.apply(touch, tried)
@@ -355,9 +354,9 @@ class TouchMachine(RuleBasedStateMachine):
             self.pause(address, paused=False)
         for _ in range(len(self.touches) + 12):
             for name, process in self.processes.items():
-                while process.crew.hands:
-                    _, outgoing = process.crew.hands.popitem()
-                    process.crew.done.append(Tried(outgoing, Outcome("sent"), self.clock.now))
+                while process.pool.hands:
+                    _, outgoing = process.pool.hands.popitem()
+                    process.pool.done.append(Tried(outgoing, Outcome("sent"), self.clock.now))
                     self.given_of(outgoing).counts_at = self.given_of(outgoing).counts_at or self.clock.now
                 self.step(name, 3)
             for address in sorted(self.paused):  # an answer that came late

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from regime.conf import RegimeConf
-from regime.roles.collection_build import CollectionBuild
-from regime.roles.cycle import Cycle
+from regime.services.cycle import Cycle
+from regime.services.refresher import CollectionBuild
 from regime.store.collection_store import CollectionStore
 from regime.store.state_cache import StateCache
 from regime.store.state_scan import StateScan

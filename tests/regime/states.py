@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from regime.rules.listing import Page
-from regime.rules.state import FIELDS, RegimeState, Scores
+from regime.domain.state import FIELDS, RegimeState, Scores
+from regime.domain.universe import Page
 
 NOW = 1_790_000_000.0
 

@@ -3,13 +3,12 @@ from typing import Any
 
 import pytest
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
-from regime.roles.ttl_backfill import BackfillReport, Pace, TtlBackfill
-from regime.rules.freshness import LIFE_SECONDS, Freshness, judge
-from regime.store.backfill_log import BackfillLog
+from regime.domain.freshness import LIFE_SECONDS, Freshness, judge
+from regime.services.ttl_backfill import BackfillReport, Pace, TtlBackfill
 from regime.store.state_cache import StateCache
-from regime.store.ttl_keeper import Counts, TtlKeeper
+from regime.store.ttl_backfill import BackfillLog, Counts, TtlKeeper
 from tests.regime.states import a_state, plain_hset
 
 HOUR = 3600

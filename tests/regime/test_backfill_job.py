@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from regime import keys
-from regime.roles import backfill_job
-from regime.roles.backfill_job import resume_backfill, run_job, start_backfill
-from regime.roles.refresher import Refresher
+from regime.services import backfill_job
+from regime.services.backfill_job import resume_backfill, run_job, start_backfill
+from regime.services.refresher import Refresher
 from regime.store.backfill_lease import BackfillLease
 from tests.regime.states import plain_hset
 
@@ -86,11 +86,11 @@ def test_the_lease_is_renewed_while_it_runs(redis: Any, without_ttl: None) -> No
 
 
 def test_the_refresher_resumes(redis: Any, server_now: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    from avo_project.stop_flag import StopFlag
+    from avo_project.runtime.stop_flag import StopFlag
 
     threads: list[Any] = []
     monkeypatch.setattr(
-        "regime.roles.refresher.resume_backfill", lambda: threads.append(backfill_job.resume_backfill())
+        "regime.services.refresher.resume_backfill", lambda: threads.append(backfill_job.resume_backfill())
     )
     assert BackfillLease(redis).begin("dry-run")
     redis.delete(keys.BACKFILL_LEASE)

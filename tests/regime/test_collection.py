@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from regime.conf import RegimeConf
-from regime.roles.collection import Collection, CollectionMissingError
-from regime.roles.collection_build import CollectionBuild
-from regime.roles.cycle import Cycle
-from regime.rules.listing import Query
+from regime.domain.universe import Query
+from regime.services.collection import Collection, CollectionMissingError
+from regime.services.cycle import Cycle
+from regime.services.refresher import CollectionBuild
 from regime.store.collection_store import CollectionStore
 from tests.doubles import FixedClock
 from tests.regime.states import a_state, only, plain_hset, rows_of

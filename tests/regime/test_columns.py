@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.rules.columns import (
+from regime.domain.columns import (
     NO_REGIME,
     NO_SCORE,
     Columns,
@@ -19,9 +19,9 @@ from regime.rules.columns import (
     same_states,
     score_matrix,
 )
-from regime.rules.ledger import after_cycle, changed_symbols, no_ledger
-from regime.rules.packing import PackingError, pack_columns, pack_ledger, unpack_columns, unpack_ledger
-from regime.rules.state import RegimeState, dominant_regimes
+from regime.domain.dominance_log import after_cycle, changed_symbols, empty_dominance_log
+from regime.domain.packing import PackingError, pack_columns, pack_dominance_log, unpack_columns, unpack_dominance_log
+from regime.domain.state import RegimeState, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 
 
@@ -99,16 +99,16 @@ def test_bytes_that_are_no_columns_are_told(harm: dict[bytes, bytes | None]) -> 
 
 
 def test_a_ledger_from_before_formats_had_numbers_is_read() -> None:
-    ledger = after_cycle(no_ledger(), columns([a_state("A"), a_state("B")]), 1)
-    packed = {name.encode(): blob for name, blob in pack_ledger(ledger).items() if name != "format"}
-    assert unpack_ledger(packed).symbols.tolist() == [b"A", b"B"]
+    ledger = after_cycle(empty_dominance_log(), columns([a_state("A"), a_state("B")]), 1)
+    packed = {name.encode(): blob for name, blob in pack_dominance_log(ledger).items() if name != "format"}
+    assert unpack_dominance_log(packed).symbols.tolist() == [b"A", b"B"]
     for harm in (
         {b"format": b"2"},
         {b"newest": b"junk"},
         {b"shapes": packed[b"shapes"].replace(b"cycles", b"circles")},
     ):
         with pytest.raises(PackingError):
-            unpack_ledger(packed | harm)
+            unpack_dominance_log(packed | harm)
 
 
 def test_positions_of_known_and_unknown_symbols() -> None:
@@ -120,7 +120,7 @@ def test_positions_of_known_and_unknown_symbols() -> None:
 
 def test_the_ledger_tells_what_changed_since_the_cycle_before() -> None:
     bull, bear = {"bull_1mo": 0.9}, {"bear_1mo": 0.9}
-    first = after_cycle(no_ledger(), columns([only("A", **bull), only("B", **bull)]), 1)
+    first = after_cycle(empty_dominance_log(), columns([only("A", **bull), only("B", **bull)]), 1)
     assert changed_symbols(first, "1mo", 0).tolist() == [b"A", b"B"]
     second = after_cycle(first, columns([only("A", **bear), only("C", **bull)]), 2)
     assert changed_symbols(second, "1mo", 1).tolist() == [b"A", b"C"]
@@ -131,7 +131,7 @@ def test_the_ledger_tells_what_changed_since_the_cycle_before() -> None:
 
 
 def test_a_symbol_that_lost_its_scores_changed_too() -> None:
-    first = after_cycle(no_ledger(), columns([only("A", bull_1mo=0.9)]), 1)
+    first = after_cycle(empty_dominance_log(), columns([only("A", bull_1mo=0.9)]), 1)
     assert changed_symbols(after_cycle(first, columns([only("A")]), 2), "1mo", 1).tolist() == [b"A"]
 
 

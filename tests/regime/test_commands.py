@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from redis import Redis
 
-from regime.rules.freshness import LIFE_SECONDS
+from regime.domain.freshness import LIFE_SECONDS
 from regime.store.collection_store import CollectionStore
 from tests.regime.states import plain_hset
 
@@ -168,7 +168,7 @@ def test_backfill_refuses_what_makes_no_sense(redis: Any, bad: list[str]) -> Non
 @pytest.fixture
 def no_server(redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nobody = Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
-    for store in ("state_cache", "collection_store", "state_scan", "ttl_keeper", "backfill_log"):
+    for store in ("state_cache", "collection_store", "state_scan", "ttl_backfill"):
         monkeypatch.setattr(f"regime.store.{store}.get_redis_connection", lambda alias: nobody)
 
 

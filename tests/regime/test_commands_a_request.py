@@ -9,10 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from regime.roles.cycle import Cycle
+from regime.services.cycle import Cycle
 from regime.store.answer_cache import AnswerCache
 from tests.regime.states import a_state
-from tests.regime.test_admin import joined
+from tests.regime.test_pages import joined
 from tests.regime.web_process import forget
 
 pytestmark = [pytest.mark.real_server, pytest.mark.django_db]

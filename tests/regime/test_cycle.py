@@ -5,19 +5,17 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
-from regime.roles.collection_build import CollectionBuild
-from regime.roles.cycle import Cycle
-from regime.roles.refresher import Refresher
-from regime.roles.transitions import Transitions
-from regime.rules.freshness import LIFE_SECONDS
-from regime.rules.state_line import BadLineError, state_of_line
-from regime.rules.state_lines import StateLines
-from regime.rules.universe import DatedUniverse
+from regime.domain.freshness import LIFE_SECONDS
+from regime.domain.state_lines import BadLineError, StateLines, state_of_line
+from regime.domain.universe import DatedUniverse
+from regime.services.cycle import Cycle
+from regime.services.refresher import CollectionBuild, Refresher
+from regime.services.transitions import Transitions
 from regime.store.collection_store import CollectionStore
-from regime.store.put_script import PutOutcome
 from regime.store.state_cache import StateCache
+from regime.store.state_writer import PutOutcome
 from tests.regime.conftest import build_of
 from tests.regime.states import NOW, a_state, only, plain_hset
 

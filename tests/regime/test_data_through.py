@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime.rules.data_through import are_young, data_age, data_ends, data_through_value, known_data_through
+from regime.domain.data_through import are_young, data_age, data_ends, data_through_value, known_data_through
 from tests.regime.states import NOW
 
 CASES = json.loads((Path(__file__).parent / "data" / "data_through.json").read_text())["cases"]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.rules.freshness import LIFE_SECONDS, Freshness, judge
-from regime.rules.state import FIELDS, StoredState
+from regime.domain.freshness import LIFE_SECONDS, Freshness, judge
+from regime.domain.state import FIELDS, StoredState
 from tests.regime.states import NOW
 
 HOUR = 3600.0

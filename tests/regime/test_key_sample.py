@@ -1,8 +1,8 @@
 from typing import Any
 
-from regime.console import verdict
-from regime.roles.recent_samples import recent_figures
-from regime.store.key_sample import KeySample
+from regime.admin.console import verdict
+from regime.services.inspection import recent_figures
+from regime.store.keyspace import KeySample
 from tests.regime.states import plain_hset
 
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime.conf import RegimeConf
+from regime.domain.macro_history import Observation, Period, as_known, newest
 from regime.models import MacroObservation, MacroSeries
-from regime.roles import macro
-from regime.roles.macro import Macro
-from regime.rules.macro_history import Observation, Period, as_known, newest
+from regime.services import macro
+from regime.services.macro import Macro
 from regime.store.answer_cache import AnswerCache
 from tests.doubles import DownRedis
 from tests.regime.states import NOW

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime.roles.computing import states_of_closes
-from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
-from regime.rules.state import FIELDS
+from regime.domain.prices import PriceFileError, read_closes, read_euro_pairs
+from regime.domain.state import FIELDS
+from regime.services.cycle import states_of_closes
 from tests.regime.states import NOW
 
 _FILES = json.loads((Path(__file__).parent / "data" / "price_files.json").read_text())

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regime.rules.data_through import data_through_value
-from regime.rules.row_text import RowText, stamp_texts
-from regime.rules.state import REGIMES
+from regime.domain.data_through import data_through_value
+from regime.domain.row_text import RowText, stamp_texts
+from regime.domain.state import REGIMES
 
 THROUGH = [b"2026-10-30", b"", b"1790000000", b"1790000000.25"]
 

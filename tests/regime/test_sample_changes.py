@@ -3,10 +3,10 @@ from itertools import islice
 
 import numpy as np
 
-from regime.roles.computing import states_of_closes
-from regime.roles.sample_changes import changes_by_day
-from regime.rules.prices import Closes, read_euro_pairs
-from regime.rules.state import REGIMES, TIMEFRAMES, dominant_regimes
+from regime.domain.prices import Closes, read_euro_pairs
+from regime.domain.state import REGIMES, TIMEFRAMES, dominant_regimes
+from regime.services.cycle import states_of_closes
+from regime.services.sample_changes import changes_by_day
 
 
 def test_a_change_is_what_the_cycles_of_two_days_differ_in() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from regime.rules.scoring import (
+from regime.domain.scoring import (
     MAX_SILENT_ROWS,
     MIN_HISTORY,
     WINDOWS,
@@ -12,7 +12,7 @@ from regime.rules.scoring import (
     scores_of_returns,
     trend_strength,
 )
-from regime.rules.state import FIELDS, REGIMES
+from regime.domain.state import FIELDS, REGIMES
 
 BULL, BEAR, SIDEWAYS, VOLATILE, CALM = range(5)
 days = MIN_HISTORY + 30

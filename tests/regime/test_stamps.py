@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from regime.rules.bulk_decode import RawStates, decode_in_bulk
-from regime.rules.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, Freshness, judge
-from regime.rules.state import FIELDS, decode_stamp
-from regime.rules.state_check import HeldKey, findings
-from regime.store.put_script import PutOutcome, PutScript
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, Freshness, judge
+from regime.domain.state import FIELDS, RawStates, decode_in_bulk, decode_stamp
+from regime.domain.state_check import HeldKey, findings
 from regime.store.state_cache import StateCache
-from regime.store.ttl_keeper import Counts, TtlKeeper
+from regime.store.state_writer import PutOutcome, PutScript
+from regime.store.ttl_backfill import Counts, TtlKeeper
 from tests.regime.states import a_state, plain_hset
 
 NOW = 4_000_000_000

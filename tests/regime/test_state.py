@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.rules.bulk_decode import RawStates, decode_in_bulk
-from regime.rules.state import (
+from regime.domain.state import (
     FIELDS,
+    RawStates,
     SymbolError,
     are_symbols,
+    decode_in_bulk,
     decode_state,
     dominant_regimes,
     encode_scores,

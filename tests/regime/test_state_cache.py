@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regime.conf import regime_conf
-from regime.rules.freshness import LIFE_SECONDS, judge
-from regime.rules.state import FIELDS, RegimeState
-from regime.store.put_script import PutOutcome, PutScript
+from regime.domain.freshness import LIFE_SECONDS, judge
+from regime.domain.state import FIELDS, RegimeState
 from regime.store.state_cache import StateCache
-from regime.store.ttl_keeper import TtlKeeper
+from regime.store.state_writer import PutOutcome, PutScript
+from regime.store.ttl_backfill import TtlKeeper
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"

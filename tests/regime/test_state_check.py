@@ -7,13 +7,13 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from avo_project.console.role_console import Level
-from regime.console import explain, verdict
-from regime.roles.refresher import Refresher
-from regime.rules.state import FIELDS
-from regime.rules.state_check import MOST_FIELDS, HeldKey, findings
+from avo_project.console.registry import Level
+from regime.admin.console import explain, verdict
+from regime.domain.state import FIELDS
+from regime.domain.state_check import MOST_FIELDS, HeldKey, findings
+from regime.services.refresher import Refresher
 from tests.regime.states import NOW, plain_hset
-from tests.regime.test_admin import gauges
+from tests.regime.test_pages import gauges
 
 CASES = json.loads((Path(__file__).parent / "data" / "foreign_states.json").read_text())["cases"]
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from regime.roles.cycle import Cycle
-from regime.roles.inspection import RegimeInspection
-from regime.roles.refresher import Refresher
-from regime.roles.transitions import Transitions
+from regime.services.cycle import Cycle
+from regime.services.inspection import RegimeInspection
+from regime.services.refresher import Refresher
+from regime.services.transitions import Transitions
 from regime.store.collection_store import CollectionStore
 from tests.regime.states import only
 from tests.regime.web_process import fresh_web_process

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.rules.columns import columns_of, score_matrix
-from regime.rules.cursor import Cursor, CursorError, decode_cursor, encode_cursor, question_of
-from regime.rules.data_through import data_age, data_through_value
-from regime.rules.freshness import LIFE_SECONDS
-from regime.rules.listing import Place, Query
-from regime.rules.state import FIELDS, REGIMES, RegimeState, dominant_regimes
-from regime.rules.universe import DatedUniverse, Universe
+from regime.domain.columns import columns_of, score_matrix
+from regime.domain.cursor import Cursor, CursorError, decode_cursor, encode_cursor, question_of
+from regime.domain.data_through import data_age, data_through_value
+from regime.domain.freshness import LIFE_SECONDS
+from regime.domain.state import FIELDS, REGIMES, RegimeState, dominant_regimes
+from regime.domain.universe import DatedUniverse, Place, Query, Universe
 from tests.regime.states import NOW, Row, only, rows_of
 
 levels = st.none() | st.sampled_from([0.0, 0.1234, 0.5, 0.9, 1.0])

@@ -14,10 +14,10 @@ import pytest
 import zstandard
 from django.test import Client
 
-from regime.roles.cycle import Cycle
-from regime.roles.refresher import Refresher
-from regime.rules.freshness import LIFE_SECONDS
-from regime.rules.state import FIELDS, REGIMES, TIMEFRAMES
+from regime.domain.freshness import LIFE_SECONDS
+from regime.domain.state import FIELDS, REGIMES, TIMEFRAMES
+from regime.services.cycle import Cycle
+from regime.services.refresher import Refresher
 from tests.regime.states import a_state, only, plain_hset
 from tests.regime.web_process import fresh_web_process
 

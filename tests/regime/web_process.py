@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from regime import views
+from regime.api import views
 
 _KEPT = (
     views.connected_states,

@@ -10,18 +10,18 @@ import pytest
 from django.db import connection
 
 from signals_app import keys
+from signals_app.domain.delivery import Delivery
+from signals_app.domain.entry import LAST
+from signals_app.domain.event import Event
 from signals_app.models import Execution
-from signals_app.roles.consumer import Consumer
-from signals_app.roles.handling import Handled, LoadedHandler
-from signals_app.roles.housekeeping import Housekeeper
-from signals_app.roles.member import Member
-from signals_app.roles.ordered_source import OrderedSource
-from signals_app.roles.processor import Processor
-from signals_app.roles.replay import ReplayWindow
-from signals_app.roles.source import DeliverySource, Intake
-from signals_app.rules.delivery import Delivery
-from signals_app.rules.entry_id import LAST
-from signals_app.rules.event import Event
+from signals_app.services.consumer import Consumer
+from signals_app.services.handling import Handled, LoadedHandler
+from signals_app.services.maintenance import Maintenance
+from signals_app.services.member import Member
+from signals_app.services.ordered_source import OrderedSource
+from signals_app.services.processor import Processor
+from signals_app.services.replay import ReplayWindow
+from signals_app.services.source import DeliverySource, FetchOptions
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups
 from signals_app.store.stream import SignalStream
@@ -156,7 +156,7 @@ def crew(
         max_deliveries = options.pop("max_deliveries", 5)
         must_end = options.pop("must_end", lambda: False)
         member = Member(in_group, names, stale_after_seconds=30, clock=clock)
-        intake = Intake(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
+        intake = FetchOptions(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
         window = ReplayWindow(ReplayGroups(via), in_group.name)
         source = (OrderedSource if ordered else DeliverySource)(in_group, member, window, intake)
         processor = Processor(
@@ -169,8 +169,8 @@ def crew(
             clock=clock,
         )
         trimmed = SignalStream(via, soft_cap=1_000, hard_cap=2_000)
-        housekeeper = Housekeeper(trimmed, in_group, forget_consumer_after_ms=3_600_000)
-        consumer = Consumer(in_group, member, source, processor, housekeeper, clock=clock)
+        maintenance = Maintenance(trimmed, in_group, forget_consumer_after_ms=3_600_000)
+        consumer = Consumer(in_group, member, source, processor, maintenance, clock=clock)
         return Crew(consumer, member, source, processor, clock)
 
     return build

@@ -56,7 +56,11 @@ def test_what_is_in_hand_is_listed_with_its_owner_and_can_be_dealt_with(
     group.read("worker-8", count=3, block_ms=0)
     everything = panel(operator_client, "Pending in apex-group")
     assert everything.count("<td>worker-7</td>") == everything.count("<td>worker-8</td>") == 3
-    assert everything.count('formaction="do/acknowledge/"') == everything.count('formaction="do/bury/"') == 6
+    assert (
+        everything.count('formaction="do/acknowledge/"')
+        == everything.count('formaction="do/move_to_dead_letters/"')
+        == 6
+    )
     assert panel(operator_client, "Pending in", text="AAPL").count("<td>AAPL</td>") == 3
     assert panel(operator_client, "Pending in", consumer="worker-8").count("<td>worker-") == 3
     assert panel(operator_client, "Pending in", text=entry_ids[4]).count("<tr><td>") == 1

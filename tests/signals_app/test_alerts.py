@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisClusterException
 
-from avo_project.stop_flag import StopFlag
-from signals_app.roles.alerts import LagAlert, webhook
-from signals_app.rules.lag import LagLimits, StreamFigures
+from avo_project.runtime.stop_flag import StopFlag
+from signals_app.domain.lag import LagLimits, StreamFigures
+from signals_app.services.alerts import LagAlert, webhook
 from tests.signals_app.test_lag import figures
 
 BEHIND = figures(pending=1_001)

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from signals_app import keys
 from signals_app.models import Execution
-from signals_app.roles.assembly import ConsumerOptions
+from signals_app.services.process import ConsumerOptions
 from tests.signals_app.conftest import fields
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_a_redis_that_refuses_is_told_of_in_one_line(redis_client: Any, signal_f
 def test_without_its_table_nothing_is_given_up_and_the_end_is_an_error(
     redis_client: Any, signal_file: Path, executions_missing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signals_app.roles.consumer.back_off_seconds", lambda attempts: 0.0)
+    monkeypatch.setattr("signals_app.services.consumer.back_off_seconds", lambda attempts: 0.0)
     run("publish_signals", str(signal_file))
     with executions_missing():
         for _ in range(7):  # more than an entry may be delivered
@@ -203,7 +203,7 @@ def test_derived_signals_are_executed_once(redis_client: Any, settings: Any) -> 
 def test_a_handler_of_ones_own(redis_client: Any, signal_file: Path) -> None:
     run("publish_signals", str(signal_file))
     assert (
-        consume("--handler", "signals_app.roles.handlers.ignore")
+        consume("--handler", "signals_app.services.handling.ignore")
         == "consumed=20 executed=20 duplicates=0 dead=0 reclaimed=0"
     )
     assert not Execution.objects.filter(signal_id=uuid.UUID(int=1)).exists()

@@ -8,8 +8,8 @@ from redis import exceptions
 from redis.exceptions import RedisError, ResponseError
 
 from signals_app import keys
-from signals_app.roles.connection_loss import passes
-from signals_app.roles.publisher import Publisher
+from signals_app.services.connection_loss import passes
+from signals_app.services.publisher import Publisher
 from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock
 from tests.signals_app.conftest import Crew, RecordingHandler, event, fields

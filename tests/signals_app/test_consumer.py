@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from signals_app import keys
-from signals_app.roles.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.services.handling import RejectError, RetryLaterError, UnavailableError
 from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.doubles import DownRedis
 from tests.signals_app.conftest import Crew, RecordingHandler, fields, number_of
@@ -35,7 +35,7 @@ def test_new_events_are_handled_in_order_and_acknowledged(
     one.drain()
     assert handler.batches == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
     assert group.pending() == 0
-    assert str(one.consumer.tally) == "consumed=25 executed=25 duplicates=0 dead=0 reclaimed=0"
+    assert str(one.consumer.counters) == "consumed=25 executed=25 duplicates=0 dead=0 reclaimed=0"
 
 
 def test_without_a_stream_there_is_nothing_to_do(redis_of: Any, crew: Build, redis_client: Any) -> None:
@@ -54,7 +54,7 @@ def test_entries_that_are_no_events_are_buried_and_the_others_handled(
     one.drain()
     assert handler.handled == [1, 3]
     assert [reason.split(":")[0] for reason in dead_reasons(redis_client)] == ["bad-direction", "not-utf8"]
-    assert str(one.consumer.tally) == "consumed=4 executed=2 duplicates=0 dead=2 reclaimed=0"
+    assert str(one.consumer.counters) == "consumed=4 executed=2 duplicates=0 dead=2 reclaimed=0"
 
 
 def test_one_bad_event_does_not_hold_up_its_batch(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
@@ -83,7 +83,7 @@ def test_an_event_that_keeps_failing_is_retried_with_growing_waits_and_then_buri
     assert dead_reasons(redis_client) == ["too-many-deliveries: delivered 4 times, 3 at most"]
     ((_, letter),) = redis_client.xrange(keys.DEAD)
     assert (letter[b"dead_deliveries"], letter[b"dead_source_id"].decode()) == (b"4", entry_id)
-    assert one.consumer.tally.dead == 1
+    assert one.consumer.counters.dead == 1
 
 
 def test_a_handler_can_choose_its_wait_and_others_go_on_meanwhile(
@@ -131,19 +131,19 @@ def test_a_consumer_takes_up_what_it_held_in_an_earlier_life(
     one = crew("one")
     one.drain()
     assert handler.batches == [[1], [2], [3]]
-    assert one.consumer.tally.reclaimed == 2
+    assert one.consumer.counters.reclaimed == 2
 
 
 def test_what_the_dead_held_is_claimed_and_handled_one_by_one(
     redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2, 3)
-    dying_group.take_name(["dead"], "token")
+    dying_group.acquire_name(["dead"], "token")
     dying_group.read("dead", count=3, block_ms=0)
     one = crew("one")
     one.drain()
     assert handler.batches == [[1], [2], [3]]
-    assert str(one.consumer.tally) == "consumed=3 executed=3 duplicates=0 dead=0 reclaimed=3"
+    assert str(one.consumer.counters) == "consumed=3 executed=3 duplicates=0 dead=0 reclaimed=3"
 
 
 @pytest.mark.parametrize("how", ["claimed for it", "read under its name"])
@@ -164,7 +164,7 @@ def test_what_another_client_assigns_to_a_live_consumer_is_handled(
     redis_client.xclaim(keys.LIVE, group.name, "one", 0, [entry_id], idle=61_000, justid=True)
     one.drain()
     assert handler.handled == [1]
-    assert one.consumer.tally.reclaimed == 1
+    assert one.consumer.counters.reclaimed == 1
     assert group.pending() == 0
 
 
@@ -184,7 +184,7 @@ def test_what_the_living_hold_is_left_to_them(
     redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
-    group.take_name(["busy"], "token")
+    group.acquire_name(["busy"], "token")
     group.read("busy", count=1, block_ms=0)
     one = crew("one")
     for _ in range(5):
@@ -278,7 +278,7 @@ def test_a_lost_connection_loses_nothing_and_doubles_nothing(
     down.failing_commands = set()
     one.drain()
     assert handler.handled == [1, 2, 3]
-    assert one.consumer.tally.executed == 3
+    assert one.consumer.counters.executed == 3
 
 
 @pytest.mark.real_server
@@ -337,7 +337,7 @@ def test_a_wrong_type_is_an_error_not_a_reason_to_wait(redis_client: Any, crew: 
 
 
 def test_a_name_in_use_is_waited_for_and_then_an_error(redis_client: Any, group: ConsumerGroup, crew: Build) -> None:
-    group.take_name(["one"], "someone")
+    group.acquire_name(["one"], "someone")
     one = crew("one")
     assert one.step().rest_seconds > 0
     one.clock.advance(11)
@@ -348,7 +348,7 @@ def test_a_name_in_use_is_waited_for_and_then_an_error(redis_client: Any, group:
 def test_a_consumer_without_a_name_of_its_own_takes_a_free_slot(
     redis_client: Any, group: ConsumerGroup, crew: Build
 ) -> None:
-    group.take_name(["host-0"], "someone")
+    group.acquire_name(["host-0"], "someone")
     one = crew(names=["host-0", "host-1"])
     one.step()
     assert one.member.name == "host-1"

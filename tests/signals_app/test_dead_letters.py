@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.roles.redriving import LetterCarrier, LetterFilter, chosen_letters
+from signals_app.services.redriving import LetterFilter, Redriver, chosen_letters
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import StreamFullError
@@ -16,35 +16,35 @@ def letters(redis_client: Any) -> DeadLetters:
 
 
 @pytest.fixture
-def buried(redis_client: Any, group: ConsumerGroup) -> list[str]:
+def dead_lettered(redis_client: Any, group: ConsumerGroup) -> list[str]:
     """Three letters: two of AAPL that were rejected, one of MSFT with a bad direction."""
     dead = ((1, "AAPL", "rejected: x"), (2, "MSFT", "bad-direction: y"), (3, "AAPL", "rejected: z"))
     for number, symbol, reason in dead:
         entry_id = redis_client.xadd(keys.LIVE, fields(number, symbol=symbol)).decode()
         group.read("one", count=1, block_ms=0)
-        group.bury("one", entry_id, reason=reason, deliveries=number)
+        group.move_to_dead_letters("one", entry_id, reason=reason, deliveries=number)
     return [letter_id.decode() for letter_id, _ in redis_client.xrange(keys.DEAD)]
 
 
-def test_letters_are_read_back_as_they_were_buried(letters: DeadLetters, buried: list[str]) -> None:
+def test_letters_are_read_back_as_they_were_buried(letters: DeadLetters, dead_lettered: list[str]) -> None:
     newest = letters.newest_first(1)[0]
-    assert (newest.letter_id, newest.reason, newest.deliveries) == (buried[2], "rejected: z", 3)
+    assert (newest.letter_id, newest.reason, newest.deliveries) == (dead_lettered[2], "rejected: z", 3)
     assert (newest.shown("symbol"), newest.shown("nothing")) == ("AAPL", "")
     assert newest.fields == {name.encode(): value.encode() for name, value in fields(3).items()}
     assert letters.length() == 3
 
 
 def test_a_letter_redriven_is_an_event_again_and_gone(
-    letters: DeadLetters, buried: list[str], redis_client: Any
+    letters: DeadLetters, dead_lettered: list[str], redis_client: Any
 ) -> None:
-    entry_id = letters.redrive(buried[0])
+    entry_id = letters.redrive(dead_lettered[0])
     assert entry_id is not None
     newest_id, newest = redis_client.xrevrange(keys.LIVE, count=1)[0]
     assert (newest_id.decode(), newest) == (
         entry_id,
         {name.encode(): value.encode() for name, value in fields(1).items()},
     )
-    assert letters.redrive(buried[0]) is None, "once"
+    assert letters.redrive(dead_lettered[0]) is None, "once"
     assert letters.length() == 2
 
 
@@ -59,16 +59,16 @@ def test_fields_of_the_event_survive_whatever_their_names(
             redis_client.xadd(keys.LIVE, named)
         [delivery] = group.read("one", count=1, block_ms=0)
         assert delivery.fields == [part.encode() for pair in named.items() for part in pair]
-        group.bury("one", delivery.entry_id, reason="rejected", deliveries=2)
+        group.move_to_dead_letters("one", delivery.entry_id, reason="rejected", deliveries=2)
         [letter] = letters.newest_first(1)
         assert (letter.reason, letter.deliveries, letter.source_id) == ("rejected", 2, delivery.entry_id)
         assert letter.fields == {name.encode(): value.encode() for name, value in named.items()}
         assert letters.length() == 1
 
 
-def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, buried: list[str]) -> None:
+def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, dead_lettered: list[str]) -> None:
     with pytest.raises(StreamFullError):
-        DeadLetters(redis_client, hard_cap=3).redrive(buried[0])
+        DeadLetters(redis_client, hard_cap=3).redrive(dead_lettered[0])
     assert redis_client.xlen(keys.DEAD) == 3
 
 
@@ -82,15 +82,17 @@ def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, buried: list[str
         (LetterFilter(limit=0), []),
     ],
 )
-def test_filters(letters: DeadLetters, buried: list[str], wanted: LetterFilter, expected: list[int]) -> None:
-    assert [letter.letter_id for letter in chosen_letters(letters, wanted)] == [buried[number] for number in expected]
+def test_filters(letters: DeadLetters, dead_lettered: list[str], wanted: LetterFilter, expected: list[int]) -> None:
+    assert [letter.letter_id for letter in chosen_letters(letters, wanted)] == [
+        dead_lettered[number] for number in expected
+    ]
 
 
 def test_without_letters_there_is_nothing_to_carry(letters: DeadLetters) -> None:
     assert list(chosen_letters(letters, LetterFilter())) == []
 
 
-def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters, buried: list[str]) -> None:
+def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters, dead_lettered: list[str]) -> None:
     reports: list[DeadLetter] = []
     pauses: list[float] = []
 
@@ -98,20 +100,20 @@ def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters
         pauses.append(seconds)
         return len(pauses) == 2
 
-    carrier = LetterCarrier(letters, max_per_second=4, report=reports.append, pause=pause)
+    carrier = Redriver(letters, max_per_second=4, report=reports.append, pause=pause)
     carrier.carry("remove", LetterFilter())
     assert (carrier.done, pauses, letters.length()) == (2, [0.25, 0.25], 1)
-    assert [letter.letter_id for letter in reports] == buried[:2]
+    assert [letter.letter_id for letter in reports] == dead_lettered[:2]
 
 
 def test_an_event_that_dies_again_is_left_for_the_next_time(
-    letters: DeadLetters, buried: list[str], group: ConsumerGroup
+    letters: DeadLetters, dead_lettered: list[str], group: ConsumerGroup
 ) -> None:
     def bury_again(letter: DeadLetter) -> None:
         (delivery,) = group.read("one", count=1, block_ms=0)
-        group.bury("one", delivery.entry_id, reason="again", deliveries=1)
+        group.move_to_dead_letters("one", delivery.entry_id, reason="again", deliveries=1)
 
-    carrier = LetterCarrier(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
+    carrier = Redriver(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
     carrier.carry("redrive", LetterFilter())
     assert (carrier.done, letters.length()) == (3, 3)
 
@@ -131,7 +133,7 @@ def test_beyond_the_cap_the_oldest_letters_go(redis_client: Any, group: Consumer
         pipeline.execute()
     entry_id = redis_client.xadd(keys.LIVE, fields(401)).decode()
     group.read("one", count=1, block_ms=0)
-    assert capped.bury("one", entry_id, reason="rejected", deliveries=1)
+    assert capped.move_to_dead_letters("one", entry_id, reason="rejected", deliveries=1)
     kept = redis_client.xrange(keys.DEAD)
     assert 100 <= len(kept) < 300
     assert kept[0][0] > b"1-0"

@@ -1,4 +1,4 @@
-from signals_app.rules.delivery import retry_after_seconds, too_often
+from signals_app.domain.delivery import retry_after_seconds, too_often
 
 
 def test_the_wait_doubles_up_to_a_minute() -> None:

@@ -1,9 +1,9 @@
 import itertools
 from datetime import date
 
-from avo_project.stop_flag import StopFlag
-from signals_app.roles.demo_source import DemoSource
-from signals_app.roles.publisher import Publisher
+from avo_project.runtime.stop_flag import StopFlag
+from signals_app.services.demo_source import DemoSource
+from signals_app.services.publisher import Publisher
 from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock
 from tests.signals_app.conftest import no_pause

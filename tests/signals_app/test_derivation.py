@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from signals_app.roles.derivation import Change, Derived, Deriver
-from signals_app.rules.event import Event, parse_entry
+from signals_app.domain.event import Event, parse_entry
+from signals_app.services.derivation import Change, Derived, Deriver
 from signals_app.store.stream import SignalStream, StreamFullError
 
 CHANGES: list[Change] = [("MSFT", "bear", 0.7), ("AAPL", "bull", 0.8), ("BTC/USDT", "calm", 0.6)]

@@ -1,6 +1,6 @@
 import pytest
 
-from signals_app.rules.drain import drain_seconds
+from signals_app.domain.drain import drain_seconds
 
 
 @pytest.mark.parametrize(

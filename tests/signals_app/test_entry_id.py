@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.rules.entry_id import (
+from signals_app.domain.entry import (
     END,
     MAX_PART,
     age_seconds,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.rules.escaped_text import escaped, unescaped
+from signals_app.domain.names import escaped, unescaped
 
 
 @pytest.mark.parametrize(

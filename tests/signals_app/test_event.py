@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.rules.event import MAX_BYTES, BadEventError, Event, parse_entry, parse_fields
+from signals_app.domain.event import MAX_BYTES, BadEventError, Event, parse_entry, parse_fields
 from tests.signals_app.conftest import event, fields
 
 

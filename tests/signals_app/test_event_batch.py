@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signals_app.rules.event import BadEventError, Event, parse_entry
-from signals_app.rules.event_batch import parse_batch
+from signals_app.domain.event import BadEventError, Event, parse_batch, parse_entry
 from tests.signals_app.conftest import event
 
 

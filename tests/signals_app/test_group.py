@@ -5,7 +5,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from signals_app import keys
-from signals_app.rules.delivery import Delivery
+from signals_app.domain.delivery import Delivery
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_missing
 from tests.signals_app.conftest import fields, ids
@@ -46,9 +46,9 @@ def test_a_read_keeps_raw_fields_and_counts_one_delivery(redis_client: Any, grou
         lambda group: group.held_by("me", after="0-0", count=1),
         lambda group: group.claim_dead("me", min_idle_ms=0, count=1),
         lambda group: group.deliver_again("me", ["1-1"]),
-        lambda group: group.bury("me", "1-1", reason="", deliveries=1),
+        lambda group: group.move_to_dead_letters("me", "1-1", reason="", deliveries=1),
         lambda group: group.beat("me", "token", ["1-1"]),
-        lambda group: group.hand_back("me", "token", []),
+        lambda group: group.release_name("me", "token", []),
         lambda group: group.remove_idle_consumers(0),
     ],
 )
@@ -69,18 +69,18 @@ def test_a_key_of_another_type_is_no_missing_group(redis_client: Any) -> None:
 
 
 def test_a_name_belongs_to_one_living_process(group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
-    assert group.take_name(["a", "b"], "token1") == "a"
-    assert group.take_name(["a", "b"], "token2") == "b"
-    assert group.take_name(["a", "b"], "token1") == "a", "its own name is free for it"
+    assert group.acquire_name(["a", "b"], "token1") == "a"
+    assert group.acquire_name(["a", "b"], "token2") == "b"
+    assert group.acquire_name(["a", "b"], "token1") == "a", "its own name is free for it"
     with pytest.raises(NameTakenError, match="consumer a of group apex-group"):
-        group.take_name(["a", "b"], "token3")
-    dying_group.take_name(["c"], "token4")
-    assert group.take_name(["c"], "token5") == "c", "a name whose heartbeat is over is free"
+        group.acquire_name(["a", "b"], "token3")
+    dying_group.acquire_name(["c"], "token4")
+    assert group.acquire_name(["c"], "token5") == "c", "a name whose heartbeat is over is free"
 
 
 def test_a_beat_is_refused_once_the_name_is_gone(group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
-    dying_group.take_name(["a"], "old")
-    group.take_name(["a"], "new")
+    dying_group.acquire_name(["a"], "old")
+    group.acquire_name(["a"], "new")
     with pytest.raises(NameTakenError):
         group.beat("a", "old", [])
     assert group.beat("a", "new", []) == set()
@@ -102,8 +102,8 @@ def test_a_beat_renews_what_is_held_and_tells_what_is_not(redis_client: Any, gro
 @pytest.mark.real_server
 def test_only_the_dead_are_claimed_from(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
     entry_ids = add(redis_client, 4)
-    group.take_name(["alive"], "token1")
-    dying_group.take_name(["dead"], "token2")
+    group.acquire_name(["alive"], "token1")
+    dying_group.acquire_name(["dead"], "token2")
     for consumer in ("alive", "dead", "foreign", "me"):
         group.read(consumer, count=1, block_ms=0)
     assert group.claim_dead("me", min_idle_ms=60_000, count=10) == []
@@ -147,8 +147,8 @@ def test_what_a_consumer_holds_is_listed_in_pages(redis_client: Any, group: Cons
 def test_a_buried_entry_is_a_dead_letter_and_no_longer_pending(redis_client: Any, group: ConsumerGroup) -> None:
     (entry_id,) = add(redis_client, 1)
     group.read("me", count=1, block_ms=0)
-    assert group.bury("me", entry_id, reason="bad: x", deliveries=3) is True
-    assert group.bury("me", entry_id, reason="bad: x", deliveries=3) is False, "once is enough"
+    assert group.move_to_dead_letters("me", entry_id, reason="bad: x", deliveries=3) is True
+    assert group.move_to_dead_letters("me", entry_id, reason="bad: x", deliveries=3) is False, "once is enough"
     ((_, letter),) = redis_client.xrange(keys.DEAD)
     dead_at_ms = int(letter.pop(b"dead_at"))
     assert abs(dead_at_ms - int(entry_id.split("-")[0])) < 60_000
@@ -164,7 +164,7 @@ def test_a_buried_entry_is_a_dead_letter_and_no_longer_pending(redis_client: Any
 def test_only_the_holder_can_bury(redis_client: Any, group: ConsumerGroup) -> None:
     (entry_id,) = add(redis_client, 1)
     group.read("other", count=1, block_ms=0)
-    assert group.bury("me", entry_id, reason="bad", deliveries=1) is False
+    assert group.move_to_dead_letters("me", entry_id, reason="bad", deliveries=1) is False
     assert redis_client.xlen(keys.DEAD) == 0
 
 
@@ -173,7 +173,7 @@ def test_an_entry_with_thousands_of_fields_is_buried_whole(redis_client: Any, gr
     given = {b"field%d" % number: b'\xff "\\/\x00\n%d' % number for number in range(20_004)}
     redis_client.xadd(keys.LIVE, given)
     (delivery,) = group.read("me", count=1, block_ms=0)
-    assert group.bury("me", delivery.entry_id, reason="too-many-fields", deliveries=1)
+    assert group.move_to_dead_letters("me", delivery.entry_id, reason="too-many-fields", deliveries=1)
     ((letter_id, letter),) = redis_client.xrange(keys.DEAD)
     assert len(letter) == 3_500 + 5
     rest = [part.encode("latin-1") for part in json.loads(letter[b"dead_rest"].decode("latin-1"))]
@@ -185,18 +185,18 @@ def test_an_entry_with_thousands_of_fields_is_buried_whole(redis_client: Any, gr
 
 def test_a_leaving_consumer_hands_back_everything(redis_client: Any, group: ConsumerGroup) -> None:
     begun, not_begun = add(redis_client, 2)
-    group.take_name(["me"], "token")
+    group.acquire_name(["me"], "token")
     group.read("me", count=2, block_ms=0)
-    assert group.hand_back("me", "token", [not_begun]) == 2
+    assert group.release_name("me", "token", [not_begun]) == 2
     assert pending(redis_client) == {begun: ("me", 1), not_begun: ("me", 0)}
     assert group.claim_dead("other", min_idle_ms=3_600_000, count=10) == [begun, not_begun], "at once, however patient"
 
 
 def test_who_lost_its_name_hands_nothing_back(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 1)
-    group.take_name(["me"], "new")
+    group.acquire_name(["me"], "new")
     group.read("me", count=1, block_ms=0)
-    assert group.hand_back("me", "old", []) == 0
+    assert group.release_name("me", "old", []) == 0
     assert group.claim_dead("other", min_idle_ms=0, count=10) == []
 
 
@@ -206,15 +206,15 @@ def test_many_entries_are_handed_back_page_by_page(redis_client: Any, group: Con
             pipeline.xadd(keys.LIVE, fields(number))
         pipeline.execute()
     group.read("me", count=1_100, block_ms=0)
-    assert group.hand_back("me", "token", []) == 1_100
+    assert group.release_name("me", "token", []) == 1_100
 
 
 def test_only_dead_consumers_that_hold_nothing_are_removed(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
     add(redis_client, 1)
-    group.take_name(["alive"], "token1")
-    dying_group.take_name(["gone"], "token2")
+    group.acquire_name(["alive"], "token1")
+    dying_group.acquire_name(["gone"], "token2")
     group.read("holding", count=1, block_ms=0)
     for consumer in ("alive", "gone"):
         redis_client.xgroup_createconsumer(keys.LIVE, group.name, consumer)

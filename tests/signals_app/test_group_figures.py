@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.rules.entry_id import MAX_PART
-from signals_app.rules.lag import GroupFigures, StreamFigures
+from signals_app.domain.entry import MAX_PART
+from signals_app.domain.lag import GroupFigures, StreamFigures
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.group_figures import FiguresReader
+from signals_app.store.stream_figures import FiguresReader
 from tests.signals_app.conftest import fields, ids
 
 
@@ -31,8 +31,8 @@ def test_without_a_stream_the_figures_are_empty(redis_client: Any) -> None:
 
 def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
     add(redis_client, 3, age_seconds=100)
-    group.take_name(["alive"], "token")
-    dying_group.take_name(["dead"], "token")
+    group.acquire_name(["alive"], "token")
+    dying_group.acquire_name(["dead"], "token")
     group.read("alive", count=1, block_ms=0)
     group.read("dead", count=1, block_ms=0)
     add(redis_client, 4)

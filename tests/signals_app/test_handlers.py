@@ -14,20 +14,21 @@ from django.db import (
 )
 from django.db.transaction import TransactionManagementError
 
+from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters
+from signals_app.domain.event import Event
 from signals_app.models import Execution
-from signals_app.roles.handlers import PaperExecutor, book_executions
-from signals_app.roles.handling import (
+from signals_app.services.handling import (
     Handled,
     LoadedHandler,
+    PaperExecutor,
     RejectError,
     RetryLaterError,
     UnavailableError,
     batch_handler,
+    book_executions,
     load_handler,
     verdict_on,
 )
-from signals_app.rules.delivery import Bury, DeliverAgain
-from signals_app.rules.event import Event
 from tests.signals_app.conftest import event
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,7 +53,7 @@ def test_a_row_keeps_what_the_event_said() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_cannot_book_is_unavailable_and_books_nothing(executions_missing: Any) -> None:
-    executor = load_handler("signals_app.roles.handlers.book_executions")
+    executor = load_handler("signals_app.services.handling.book_executions")
     with executions_missing(), pytest.raises(UnavailableError, match=r"the database is unavailable: .*execution"):
         executor.handle([event(1)])
     assert executor.handle([event(1)]) == Handled(1)
@@ -107,8 +108,8 @@ def test_any_callable_is_a_handler(name: str, takes_batch: bool, result: Handled
 
 
 def test_the_default_handler_takes_batches() -> None:
-    assert load_handler("signals_app.roles.handlers.book_executions").takes_batch
-    assert load_handler("signals_app.roles.handlers.ignore").handle([event(1), event(2)]) == Handled(2)
+    assert load_handler("signals_app.services.handling.book_executions").takes_batch
+    assert load_handler("signals_app.services.handling.ignore").handle([event(1), event(2)]) == Handled(2)
 
 
 def test_what_is_no_handler_is_refused_by_its_path() -> None:
@@ -121,7 +122,7 @@ def test_what_is_no_handler_is_refused_by_its_path() -> None:
 @pytest.mark.parametrize(
     ("failure", "verdict"),
     [
-        (RejectError("no such market"), Bury("rejected: no such market")),
+        (RejectError("no such market"), MoveToDeadLetters("rejected: no such market")),
         (RetryLaterError(after_seconds=7), DeliverAgain(7)),
         (RetryLaterError("closed"), DeliverAgain(1.0)),
         (OperationalError("x"), DeliverAgain(1.0)),

@@ -2,16 +2,17 @@ import math
 
 import pytest
 
-from signals_app.rules.lag import (
+from signals_app.domain.heartbeats import ExpiredConsumer, Heartbeats
+from signals_app.domain.lag import (
     ConsumerFigures,
     GroupFigures,
     LagLimits,
     StreamFigures,
     group_kind,
+    hint_for,
+    lag_text,
     limits_passed,
 )
-from signals_app.rules.lag_text import hint_for, lag_text
-from signals_app.rules.members import Death, Members
 
 
 def figures(length: int = 5, **changes: object) -> StreamFigures:
@@ -125,7 +126,7 @@ FRESH = ConsumerFigures("theirs", 1, 3.0, alive=False)
 def test_who_reads_a_group_is_told_by_what_it_leaves(
     name: str, consumers: list[ConsumerFigures], kept: dict[bytes, bytes], kind: str
 ) -> None:
-    members = Members(kept, heartbeat_ttl_ms=4_000, now_ms=5)
+    members = Heartbeats(kept, heartbeat_ttl_ms=4_000, now_ms=5)
     assert group_kind(name, consumers, members=members, external=("declared",)) == kind
 
 
@@ -158,7 +159,7 @@ def test_nobody_is_told_to_run_our_handler_on_a_group_of_another_program(group: 
 def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
     [external] = figures(kind="external", consumers=[SILENT]).groups
     [own] = figures(consumers=[SILENT, FRESH]).groups
-    [dead] = figures(consumers=[FRESH], deaths=[Death("theirs", 3.0, 1)]).groups
+    [dead] = figures(consumers=[FRESH], deaths=[ExpiredConsumer("theirs", 3.0, 1)]).groups
     assert not external.may_be_freed(SILENT)
     assert (own.may_be_freed(SILENT), own.may_be_freed(FRESH)) == (True, False)
     assert dead.may_be_freed(FRESH)

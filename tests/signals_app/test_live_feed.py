@@ -15,11 +15,10 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from signals_app import keys
-from signals_app.roles.event_page import EventQuery
-from signals_app.roles.event_source import EventSource
-from signals_app.roles.feed_access import UnlimitedAccess
-from signals_app.roles.live_feed import LiveFeed, Subscription
-from signals_app.rules.entry_id import LAST
+from signals_app.domain.entry import LAST
+from signals_app.services.event_page import EventQuery
+from signals_app.services.feed_access import UnlimitedAccess
+from signals_app.services.live_feed import EventSource, LiveFeed, Subscription
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields, go_back
 
@@ -240,7 +239,7 @@ def test_the_header_with_the_last_id_wins_over_the_query(
 ) -> None:
     """A browser that reconnects sends both: the address that it was given, and the id that it has reached."""
     redis_of("throttling")
-    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
+    monkeypatch.setattr("signals_app.api.feed._feed", LiveFeed())
     ids = stream.publish([event(1), event(2)], publisher="p", batch=1).entry_ids
 
     async def first() -> str:
@@ -264,7 +263,7 @@ def test_a_full_feed_says_so_until_somebody_leaves(
 ) -> None:
     redis_of("throttling")
     settings.SIGNALS = settings.SIGNALS | {"FEED_CLIENTS": 2}
-    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
+    monkeypatch.setattr("signals_app.api.feed._feed", LiveFeed())
 
     async def come() -> Any:
         return await AsyncClient().get("/api/signals/stream", headers=reader)
@@ -433,8 +432,8 @@ def test_a_backlog_ends_with_the_credential_too(stream: SignalStream, source: Ca
 def quick(monkeypatch: pytest.MonkeyPatch, redis_of: Any) -> None:
     """Streams of the view check their credential at once."""
     redis_of("throttling")
-    monkeypatch.setattr("signals_app.feed_view._feed", LiveFeed())
-    monkeypatch.setattr("signals_app.feed_view.EventSource", partial(EventSource, heartbeat_seconds=0.05))
+    monkeypatch.setattr("signals_app.api.feed._feed", LiveFeed())
+    monkeypatch.setattr("signals_app.api.feed.EventSource", partial(EventSource, heartbeat_seconds=0.05))
 
 
 def ending(client: AsyncClient, happens: Callable[[], object], headers: dict[str, str] | None = None) -> list[str]:
@@ -480,7 +479,7 @@ def test_a_database_that_fails_ends_no_stream(
     async def follow() -> bytes:
         answer = await AsyncClient().get("/api/signals/stream", headers=reader)
         pieces = aiter(answer.streaming_content)
-        monkeypatch.setattr("signals_app.feed_view.FeedView.perform_authentication", fail)
+        monkeypatch.setattr("signals_app.api.feed.FeedView.perform_authentication", fail)
         while len(failures) < 2:
             piece = await anext(pieces)
         return bytes(piece)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from avo_project.heartbeat import Heartbeat
+from avo_project.runtime.heartbeat import Heartbeat
 from signals_app import keys
-from signals_app.roles.handling import RetryLaterError
-from signals_app.roles.member import Member
-from signals_app.roles.publisher import Publisher
-from signals_app.rules.event import Event
+from signals_app.domain.event import Event
+from signals_app.services.handling import RetryLaterError
+from signals_app.services.member import Member
+from signals_app.services.publisher import Publisher
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.reply_thief import ReplyThief

@@ -21,7 +21,7 @@ def test_an_empty_stream_has_its_length_and_no_groups(redis_client: Any) -> None
 
 def test_every_group_has_its_gauges(stream: SignalStream, group: ConsumerGroup) -> None:
     stream.publish([event(number) for number in range(3)], publisher="p", batch=1)
-    group.take_name(["one"], "token")
+    group.acquire_name(["one"], "token")
     group.read("one", count=1, block_ms=0)
     now = samples()
     name = keys.DEFAULT_GROUP

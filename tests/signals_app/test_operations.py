@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.roles import operations
-from signals_app.roles.operations import OperationRefusedError
+from signals_app.services import operations
+from signals_app.services.operations import OperationRefusedError
 from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.signals_app.conftest import fields
 
@@ -12,7 +12,7 @@ from tests.signals_app.conftest import fields
 @pytest.fixture
 def held(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> str:
     """One entry that consumer ``one``, which died, was given."""
-    dying_group.take_name(["one"], "gone")
+    dying_group.acquire_name(["one"], "gone")
     entry_id: bytes = redis_client.xadd(keys.LIVE, fields(1))
     group.read("one", count=1, block_ms=0)
     return entry_id.decode()
@@ -24,7 +24,7 @@ def test_what_a_dead_consumer_holds_is_freed(group: ConsumerGroup, held: str) ->
 
 
 def test_what_a_living_consumer_holds_is_not(group: ConsumerGroup, held: str) -> None:
-    group.take_name(["one"], "token")
+    group.acquire_name(["one"], "token")
     with pytest.raises(NameTakenError, match="is alive"):
         operations.free_consumer("apex-group", "one")
     assert group.claim_dead("two", min_idle_ms=0, count=10) == []
@@ -38,11 +38,11 @@ def test_a_delivery_is_acknowledged_by_hand_once(group: ConsumerGroup, held: str
 
 
 def test_a_delivery_is_buried_and_redriven_by_hand(redis_client: Any, group: ConsumerGroup, held: str) -> None:
-    operations.bury("apex-group", held, "wrong desk")
+    operations.move_to_dead_letters("apex-group", held, "wrong desk")
     ((letter_id, letter),) = redis_client.xrange(keys.DEAD)
     assert letter[b"dead_reason"] == b"by-hand: wrong desk"
     with pytest.raises(OperationRefusedError, match="is not pending"):
-        operations.bury("apex-group", held, "wrong desk")
+        operations.move_to_dead_letters("apex-group", held, "wrong desk")
     assert "is published again as" in operations.redrive(letter_id.decode())
     with pytest.raises(OperationRefusedError, match="there is no dead letter"):
         operations.redrive(letter_id.decode())
@@ -52,7 +52,7 @@ def test_a_delivery_is_buried_and_redriven_by_hand(redis_client: Any, group: Con
     "operate",
     [
         lambda: operations.acknowledge("nobody", "1-1"),
-        lambda: operations.bury("nobody", "1-1", "x"),
+        lambda: operations.move_to_dead_letters("nobody", "1-1", "x"),
         lambda: operations.free_consumer("nobody", "one"),
         lambda: operations.forget_group("nobody"),
     ],
@@ -70,10 +70,10 @@ def test_what_is_no_entry_id_is_refused(group: ConsumerGroup) -> None:
 def test_a_forgotten_group_holds_back_nothing(redis_client: Any, group: ConsumerGroup, held: str) -> None:
     slow = ConsumerGroup(redis_client, "slow", heartbeat_ttl_ms=60_000)
     slow.make()
-    slow.take_name(["reader"], "token")
+    slow.acquire_name(["reader"], "token")
     with pytest.raises(NameTakenError, match="stop it first"):
         operations.forget_group("slow")
-    slow.hand_back("reader", "token", [])
+    slow.release_name("reader", "token", [])
     assert "neither its 0 pending deliveries nor the 1 not delivered" in operations.describe_forgetting("slow")
     assert operations.forget_group("slow") == "Group slow is forgotten."
     assert [row["name"] for row in redis_client.xinfo_groups(keys.LIVE)] == [b"apex-group"]
@@ -95,7 +95,7 @@ def test_a_consumer_whose_name_is_no_text_can_be_helped(redis_client: Any, group
     assert operations.pending_of("\\xff", "\\xfe") == 2
     assert operations.free_consumer("\\xff", "\\xfe") == "2 deliveries of \\xfe can be claimed at once."
     assert "\\xfe of group \\xff holds" in operations.describe_delivery("\\xff", first)
-    operations.bury("\\xff", first, "wrong desk")
+    operations.move_to_dead_letters("\\xff", first, "wrong desk")
     operations.acknowledge("\\xff", second)
     assert redis_client.xpending(keys.LIVE, b"\xff")["pending"] == 0
 
@@ -123,7 +123,7 @@ def theirs(redis_client: Any, group: ConsumerGroup) -> str:
         ),
         (lambda entry_id: operations.describe_delivery("desk", entry_id), "belongs to another program"),
         (lambda entry_id: operations.acknowledge("desk", entry_id), "belongs to another program"),
-        (lambda entry_id: operations.bury("desk", entry_id, "wrong"), "belongs to another program"),
+        (lambda entry_id: operations.move_to_dead_letters("desk", entry_id, "wrong"), "belongs to another program"),
         (lambda entry_id: operations.forget_group("desk"), "node-1 read group desk less than 60 s ago"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.roles.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.services.handling import RejectError, RetryLaterError, UnavailableError
 from signals_app.store.group import ConsumerGroup
 from tests.signals_app.conftest import Crew, RecordingHandler, number_of
 from tests.signals_app.test_consumer import add, dead_reasons
@@ -33,7 +33,7 @@ def test_a_batch_has_one_event_a_symbol(redis_client: Any, crew: Build, handler:
     one = crew(ordered=True)
     one.drain()
     assert handler.batches == [[0, 1, 2], [3, 4, 5], [6]]
-    assert str(one.consumer.tally) == "consumed=7 executed=7 duplicates=0 dead=0 reclaimed=0"
+    assert str(one.consumer.counters) == "consumed=7 executed=7 duplicates=0 dead=0 reclaimed=0"
 
 
 def test_a_failed_event_holds_up_its_symbol_alone(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
@@ -69,7 +69,7 @@ def test_an_event_waits_for_an_earlier_one_in_another_consumers_hands(
     redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
 ) -> None:
     add_by_turns(redis_client, 5)
-    group.take_name(["busy"], "token")
+    group.acquire_name(["busy"], "token")
     (first,) = group.read("busy", count=1, block_ms=0)
     one = crew(ordered=True)
     for _ in range(4):
@@ -87,7 +87,7 @@ def test_what_a_dead_consumer_held_comes_first(
     add(redis_client, *range(4))
     one = crew(ordered=True)
     one.consumer.step(one.clock())  # before it claims for the first time, it has nothing
-    dying_group.take_name(["dead"], "token")
+    dying_group.acquire_name(["dead"], "token")
     add(redis_client, *range(4, 8))
     dying_group.read("dead", count=2, block_ms=0)
     one.drain()
@@ -128,7 +128,7 @@ def test_an_entry_without_a_symbol_or_gone_from_the_stream_is_in_nobodys_way(
 ) -> None:
     (deleted,) = add(redis_client, 1)
     redis_client.xadd(keys.LIVE, {"no": "event"})
-    group.take_name(["busy"], "token")
+    group.acquire_name(["busy"], "token")
     group.read("busy", count=2, block_ms=0)
     redis_client.xdel(keys.LIVE, deleted)
     redis_client.xadd(keys.LIVE, {"neither": "one"})

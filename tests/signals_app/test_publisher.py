@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from signals_app import keys
-from signals_app.roles.publisher import Publisher
+from signals_app.services.publisher import Publisher
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream, StreamFullError
 from tests.doubles import FixedClock

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.roles.assembly import ConsumerOptions
-from signals_app.roles.replay import start_replay
-from signals_app.rules.entry_id import END
+from signals_app.domain.entry import END
+from signals_app.services.process import ConsumerOptions
+from signals_app.services.replay import start_replay
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream

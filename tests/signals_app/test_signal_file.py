@@ -6,9 +6,9 @@ from typing import IO, Any, BinaryIO
 import orjson
 import pytest
 
-from signals_app.roles.publisher import Publisher
-from signals_app.roles.signal_file import SignalFile, lines_as_they_come, parse_line
-from signals_app.rules.event import BadEventError
+from signals_app.domain.event import BadEventError
+from signals_app.services.publisher import Publisher
+from signals_app.services.signal_file import SignalFile, lines_as_they_come, parse_line
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields, no_pause
 

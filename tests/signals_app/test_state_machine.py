@@ -108,11 +108,11 @@ class StreamMachine(RuleBasedStateMachine):
             assert delivery.deliveries == model.deliveries[delivery.entry_id]
 
     @rule(group=groups, consumer=consumers)
-    def bury(self, group: str, consumer: str) -> None:
+    def move_to_dead_letters(self, group: str, consumer: str) -> None:
         model = self.model[group]
         for entry_id in list(model.holder)[:1]:
             is_held = model.holder[entry_id] == consumer
-            assert self.lives[group].bury(consumer, entry_id, reason="bad", deliveries=1) == is_held
+            assert self.lives[group].move_to_dead_letters(consumer, entry_id, reason="bad", deliveries=1) == is_held
             if is_held:
                 self.dead.append(entry_id)
                 model.let_go(entry_id)
@@ -122,7 +122,7 @@ class StreamMachine(RuleBasedStateMachine):
         model = self.model[group]
         held = model.held_by(consumer)
         not_begun = held[::2]
-        assert self.lives[group].hand_back(consumer, consumer, not_begun) == len(held)
+        assert self.lives[group].release_name(consumer, consumer, not_begun) == len(held)
         model.is_alive[consumer] = False
         for entry_id in not_begun:
             model.deliveries[entry_id] = max(0, model.deliveries[entry_id] - 1)

@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from avo_project.stop_flag import StopFlag
-from signals_app.roles.stop_deadline import StopDeadline, TimeIsUpError
+from avo_project.runtime.stop_flag import StopFlag
+from signals_app.services.stop_deadline import StopDeadline, TimeIsUpError
 
 
 def test_before_it_is_asked_to_stop_nothing_must_end() -> None:

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from signals_app import keys
-from signals_app.rules.entry_id import LAST
+from signals_app.domain.entry import LAST
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import MarkMovedError, SignalStream, StreamExhaustedError, StreamFullError

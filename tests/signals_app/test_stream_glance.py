@@ -5,21 +5,20 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.rules.lag import GroupFigures, StreamFigures
+from signals_app.domain.lag import GroupFigures, StreamFigures
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.group_figures import FiguresReader
-from signals_app.store.stream_glance import MOST_ASKED, StreamGlance
+from signals_app.store.stream_figures import MOST_ASKED, FiguresReader, StreamSummary
 from tests.signals_app.conftest import fields, ids
 
 TTL_MS = 4_000
 
 
-def glance(redis_client: Any) -> StreamFigures:
-    return StreamGlance(redis_client, heartbeat_ttl_ms=TTL_MS).read()
+def summary(redis_client: Any) -> StreamFigures:
+    return StreamSummary(redis_client, heartbeat_ttl_ms=TTL_MS).read()
 
 
 def only_group(redis_client: Any) -> GroupFigures:
-    [group] = glance(redis_client).groups
+    [group] = summary(redis_client).groups
     return group
 
 
@@ -28,18 +27,18 @@ def add(redis_client: Any, number: int) -> list[str]:
 
 
 def test_without_a_stream_there_is_nothing(redis_client: Any) -> None:
-    assert glance(redis_client) == StreamFigures(keys.LIVE, 0, (), added=0)
+    assert summary(redis_client) == StreamFigures(keys.LIVE, 0, (), added=0)
 
 
 def test_it_tells_what_the_exact_look_tells(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
-    dying_group.take_name(["dead"], "token1")
-    group.take_name(["alive"], "token2")
+    dying_group.acquire_name(["dead"], "token1")
+    group.acquire_name(["alive"], "token2")
     add(redis_client, 5)
     group.read("dead", count=2, block_ms=0)
     group.read("foreign", count=1, block_ms=0)
-    [seen], [exact] = glance(redis_client).groups, FiguresReader(redis_client, heartbeat_ttl_ms=TTL_MS).read().groups
+    [seen], [exact] = summary(redis_client).groups, FiguresReader(redis_client, heartbeat_ttl_ms=TTL_MS).read().groups
     for name in ("name", "pending", "lag", "consumers_alive", "has_work"):
         assert getattr(seen, name) == getattr(exact, name), name
     assert seen.oldest_pending_seconds == pytest.approx(exact.oldest_pending_seconds, abs=5)
@@ -47,7 +46,7 @@ def test_it_tells_what_the_exact_look_tells(
     told = [sorted((one.name, one.pending, one.alive) for one in group.consumers) for group in (seen, exact)]
     assert told[0] == told[1] == [("alive", 0, True), ("dead", 2, False), ("foreign", 1, False)]
     for of in (seen, exact):
-        assert [(death.consumer, death.held, death.taken_over_by) for death in of.deaths] == [("dead", 2, "")]
+        assert [(expired.consumer, expired.held, expired.taken_over_by) for expired in of.deaths] == [("dead", 2, "")]
 
 
 def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, group: ConsumerGroup) -> None:
@@ -61,13 +60,13 @@ def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, grou
 def test_the_one_that_gets_the_name_of_a_dead_one_takes_over(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
-    dying_group.take_name(["one"], "old")
+    dying_group.acquire_name(["one"], "old")
     add(redis_client, 3)
     group.read("one", count=3, block_ms=0)
-    group.take_name(["one"], "new")
-    [death] = only_group(redis_client).deaths
-    assert (death.consumer, death.held, death.taken_over_by) == ("one", 3, "one")
-    group.take_name(["one"], "new")
+    group.acquire_name(["one"], "new")
+    [expired] = only_group(redis_client).deaths
+    assert (expired.consumer, expired.held, expired.taken_over_by) == ("one", 3, "one")
+    group.acquire_name(["one"], "new")
     assert len(only_group(redis_client).deaths) == 1
 
 
@@ -75,46 +74,46 @@ def test_the_one_that_gets_the_name_of_a_dead_one_takes_over(
 def test_the_first_that_claims_from_a_dead_one_takes_over(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
-    dying_group.take_name(["one"], "old")
+    dying_group.acquire_name(["one"], "old")
     add(redis_client, 3)
     group.read("one", count=3, block_ms=0)
-    group.take_name(["two"], "token")
+    group.acquire_name(["two"], "token")
     group.claim_dead("two", min_idle_ms=0, count=2)
     group.claim_dead("three", min_idle_ms=0, count=2)
-    group.take_name(["one"], "new")
-    [death] = only_group(redis_client).deaths
-    assert (death.consumer, death.held, death.taken_over_by) == ("one", 3, "two")
+    group.acquire_name(["one"], "new")
+    [expired] = only_group(redis_client).deaths
+    assert (expired.consumer, expired.held, expired.taken_over_by) == ("one", 3, "two")
 
 
 def test_who_leaves_in_good_order_did_not_die(redis_client: Any, group: ConsumerGroup) -> None:
-    group.take_name(["one"], "token")
+    group.acquire_name(["one"], "token")
     add(redis_client, 1)
     group.read("one", count=1, block_ms=0)
-    group.hand_back("one", "token", [])
-    group.take_name(["one"], "next")
+    group.release_name("one", "token", [])
+    group.acquire_name(["one"], "next")
     assert only_group(redis_client).deaths == []
 
 
 def test_a_death_is_still_told_when_an_operator_has_freed_the_entries(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
-    dying_group.take_name(["one"], "old")
+    dying_group.acquire_name(["one"], "old")
     add(redis_client, 1)
     group.read("one", count=1, block_ms=0)
     group.free("one")
-    assert [death.consumer for death in only_group(redis_client).deaths] == ["one"]
+    assert [expired.consumer for expired in only_group(redis_client).deaths] == ["one"]
 
 
 def test_a_forgotten_group_leaves_no_heartbeat_and_no_death(
     redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
 ) -> None:
     for token in ("old", "new"):
-        dying_group.take_name(["one"], token)
-    group.take_name(["two"], "token")
+        dying_group.acquire_name(["one"], token)
+    group.acquire_name(["two"], "token")
     other = ConsumerGroup(redis_client, f"{group.name}-other", heartbeat_ttl_ms=0)
     other.make()
     for token in ("old", "new"):
-        other.take_name(["one"], token)
+        other.acquire_name(["one"], token)
     other.forget()
     assert sorted(redis_client.hkeys(keys.MEMBERS)) == [
         b"apex-group", b"apex-group one", b"apex-group one died", b"apex-group two",
@@ -122,7 +121,7 @@ def test_a_forgotten_group_leaves_no_heartbeat_and_no_death(
 
 
 def test_a_living_consumer_is_known_before_it_has_read_anything(redis_client: Any, group: ConsumerGroup) -> None:
-    group.take_name(["one"], "token")
+    group.acquire_name(["one"], "token")
     [exact] = FiguresReader(redis_client, heartbeat_ttl_ms=TTL_MS).read().groups
     for seen in (exact, only_group(redis_client)):
         assert [(one.name, one.alive) for one in seen.consumers] == [("one", True)]
@@ -134,9 +133,9 @@ def test_only_the_groups_furthest_behind_are_asked(redis_client: Any) -> None:
     for number in range(6):
         one = ConsumerGroup(redis_client, f"g{number}", heartbeat_ttl_ms=60_000)
         one.make()
-        one.take_name(["c"], "token")
+        one.acquire_name(["c"], "token")
         one.read("c", count=number + 1, block_ms=0)
-    seen = glance(redis_client).groups
+    seen = summary(redis_client).groups
     assert [one.name for one in seen if one.ages_known] == [f"g{number}" for number in range(MOST_ASKED)]
     assert all(one.has_work and one.consumers_alive == 1 for one in seen)
     assert [one.pending for one in seen] == [1, 2, 3, 4, 5, 6]

@@ -12,8 +12,8 @@ from rest_framework.authtoken.models import Token
 
 from signals_app import keys
 from signals_app.models import Execution
-from signals_app.roles import inspection
-from signals_app.roles.event_page import EventPage, EventQuery
+from signals_app.services import inspection
+from signals_app.services.event_page import EventPage, EventQuery
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields
 

@@ -8,7 +8,7 @@ import pytest
 
 from avo_project.settings import THROTTLING
 from tests.throttling.clerk import ISSUER, KEY
-from throttling.roles import process
+from throttling.services import process
 from throttling.store.window_limiter import WindowLimiter
 
 UNSET: dict[str, Any] = {

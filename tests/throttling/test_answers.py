@@ -5,11 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.roles.answers import Streams, fields, refusal
-from throttling.roles.callers import Quota
-from throttling.roles.toll import Receipt
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit, Outcome, Standing
+from throttling.domain.policies import Hit, Outcome, WindowStats, parse_policies
+from throttling.services.answers import Streams, fields, rejection
+from throttling.services.callers import Quota
+from throttling.services.rate_limiter import Decision
 
 ITEM = r'"[\x20-\x21\x23-\x5b\x5d-\x7e]+"(;[a-z]+=\d{1,15})+'
 rates = st.lists(
@@ -20,7 +19,7 @@ rates = st.lists(
 @given(rates=rates, used=st.integers(0, 7000), frees_ms=st.integers(0, 90_000_000))
 def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: int, frees_ms: int) -> None:
     policies = parse_policies(",".join(rates))
-    outcome = Outcome(Hit("user:a", policies), 0, tuple(Standing(used, frees_ms) for _ in policies))
+    outcome = Outcome(Hit("user:a", policies), 0, tuple(WindowStats(used, frees_ms) for _ in policies))
     told = fields(outcome)
     shown = [policy for policy in policies if not policy.shadow]
     if not shown:
@@ -34,12 +33,12 @@ def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: i
 
 
 def test_the_contracts_example() -> None:
-    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001),))
+    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (WindowStats(23, 11_001),))
     assert fields(outcome) == {"RateLimit-Policy": '"minute";q=60;w=60', "RateLimit": '"minute";r=37;t=12'}
 
 
 def test_the_concurrency_policy_of_a_live_stream() -> None:
-    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(23, 11_001),))
+    outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (WindowStats(23, 11_001),))
     told = fields(outcome, Streams(2, 1))
     assert told["RateLimit-Policy"] == '"minute";q=60;w=60, "streams";q=2;qu="concurrent-requests"'
     assert told["RateLimit"].endswith(', "streams";r=1')
@@ -47,17 +46,17 @@ def test_the_concurrency_policy_of_a_live_stream() -> None:
 
 
 def test_an_untouched_window_is_told_whole() -> None:
-    outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (Standing(0, 62_000),))
+    outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (WindowStats(0, 62_000),))
     assert fields(outcome)["RateLimit"] == '"minute";r=60;t=60'
 
 
 def test_a_guess_is_not_told() -> None:
-    assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (Standing(1, 1),), exact=False)) == {}
+    assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (WindowStats(1, 1),), exact=False)) == {}
 
 
 def test_a_refusal_rounds_its_wait_up() -> None:
     policies = parse_policies("60/min,5000/day")
-    outcome = Outcome(Hit("user:a", policies), 4_001, (Standing(60, 4_001), Standing(70, 9_000)))
-    problem = refusal(Receipt(Quota("user:a", "free", policies, ""), outcome))
+    outcome = Outcome(Hit("user:a", policies), 4_001, (WindowStats(60, 4_001), WindowStats(70, 9_000)))
+    problem = rejection(Decision(Quota("user:a", "free", policies, ""), outcome))
     assert problem.headers == {"Retry-After": "5"}
     assert problem.members["violated-policies"] == ["minute"]

@@ -16,13 +16,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from rest_framework.authtoken.models import Token, TokenProxy
 
+from avo_project.lib.redaction import redacted
 from avo_project.models import OperatorAction
-from avo_project.redaction import redacted
+from throttling.domain.clerk_token import BadTokenError
 from throttling.models import APIKey
-from throttling.roles import api_keys
-from throttling.roles.api_keys import APIKeys
-from throttling.roles.last_use import LastUse
-from throttling.rules.clerk_token import BadTokenError
+from throttling.services import api_keys
+from throttling.services.api_keys import APIKeys, LastUse
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of", "throttling")]
 PAGE = "/admin/throttling/apikey/"

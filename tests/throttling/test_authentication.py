@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from tests.throttling.clerk import KEY, OTHER_KEY, bearer, claims, jwks_server, token
 from tests.throttling.test_clerk_token import forged, hs256_with_the_public_key
-from throttling.roles import process
+from throttling.services import process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.throttling.api"), pytest.mark.usefixtures("redis_of")]
 

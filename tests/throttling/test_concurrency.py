@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from throttling import keys
-from throttling.roles.concurrency import ConcurrencyLimiter, Place
+from throttling.services.concurrency import ConcurrencyLimiter, Place
 from throttling.store.stream_leases import LEASE_MS, Lease, StreamLeases
 
 NOW_MS = 1_790_000_000_000

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.urls import URLResolver, get_resolver
 
 from tests.throttling.clerk import bearer, token
-from throttling.roles import api_keys
+from throttling.services import api_keys
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
 WITHOUT_LIMITS = ("/api/schema", "/api/docs", "/api/signals/stream")  # the stream needs the ASGI server

@@ -4,11 +4,10 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
-from throttling.roles.answers import limit_field
-from throttling.roles.gate import Gate
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit, Outcome, Standing
-from throttling.rules.refusal_memo import RefusalMemo
+from throttling.domain.policies import Hit, Outcome, WindowStats, parse_policies
+from throttling.domain.rejections import RejectionMemo
+from throttling.services.answers import limit_field
+from throttling.services.rate_limiter import WindowLimiterWithFallback
 from throttling.store.window_limiter import WindowLimiter
 
 HIT = Hit("user:a", parse_policies("3/min"))
@@ -19,8 +18,8 @@ def redis(redis_of: Any) -> DownRedis:
     return DownRedis(redis_of("throttling"))
 
 
-def gate_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> Gate:
-    return Gate(WindowLimiter(redis), processes, clock)
+def gate_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> WindowLimiterWithFallback:
+    return WindowLimiterWithFallback(WindowLimiter(redis), processes, clock)
 
 
 def test_hot_refusals_ask_nobody(redis: DownRedis, clock: FixedClock) -> None:
@@ -47,8 +46,8 @@ def test_a_remembered_refusal_tells_one_wait(redis: DownRedis, clock: FixedClock
 
 
 def test_a_refusal_is_asked_for_again_once_a_shorter_window_gives_units_back(clock: FixedClock) -> None:
-    memo, policies = RefusalMemo(), parse_policies("5/s,5000/day")
-    memo.keep(Outcome(Hit("user:a", policies), 9_000, (Standing(2, 400), Standing(5_000, 9_000))), clock())
+    memo, policies = RejectionMemo(), parse_policies("5/s,5000/day")
+    memo.keep(Outcome(Hit("user:a", policies), 9_000, (WindowStats(2, 400), WindowStats(5_000, 9_000))), clock())
     clock.advance(0.3)
     known = memo.recall(Hit("user:a", policies), clock())
     assert known is not None
@@ -68,7 +67,7 @@ def test_a_refusal_is_asked_for_again_after_a_second(redis: DownRedis, clock: Fi
 
 
 def test_the_memo_answers_only_what_redis_would_refuse(clock: FixedClock) -> None:
-    memo = RefusalMemo()
+    memo = RejectionMemo()
     memo.keep(Outcome(Hit("user:a", HIT.policies, 2), 5_000, ()), clock())
     assert memo.recall(HIT, clock()) is None
     assert memo.recall(Hit("user:a", HIT.policies, 3), clock()) is not None

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.avo_project.slow_server import HEAD, PIECES, slow_server
 from tests.doubles import DownRedis, FixedClock
 from tests.throttling.clerk import KEY, OTHER_KEY, SigningKey, jwks_server
-from throttling.roles import jwks
-from throttling.roles.jwks import KeyStore, KeysUnavailableError, OneKey
-from throttling.rules.key_set import KeySetError, load_key_set, parse_jwks
-from throttling.store.key_shelf import KeyShelf
+from throttling.domain.key_set import KeySetError, load_key_set, parse_jwks
+from throttling.services import jwks
+from throttling.services.jwks import JWKSClient, KeysUnavailableError, StaticKey
+from throttling.store.jwks_cache import JWKSCache
 
 ENTRIES = json.loads((Path(__file__).parent / "data" / "jwks_entries.json").read_text())
 ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["RSA", "AQAB", "sig", "AA"])
@@ -48,8 +48,8 @@ def redis(redis_of: Any) -> DownRedis:
     return DownRedis(redis_of("throttling"))
 
 
-def store(redis: DownRedis, address: Address, clock: FixedClock) -> KeyStore:
-    return KeyStore(URL, KeyShelf(redis, URL), address, clock, clock, lambda work: work())
+def store(redis: DownRedis, address: Address, clock: FixedClock) -> JWKSClient:
+    return JWKSClient(URL, JWKSCache(redis, URL), address, clock, clock, lambda work: work())
 
 
 def lease_runs_out(redis: DownRedis, clock: FixedClock, seconds: float = 30.1) -> None:
@@ -111,7 +111,7 @@ def test_known_keys_outlive_their_address(redis: DownRedis, clock: FixedClock) -
     address.is_down = True
     for _ in range(100):
         lease_runs_out(redis, clock)
-        keys.vouch()
+        keys.mark_verified()
         assert keys.find(KEY.kid) == KEY.public
     assert address.fetches == 101
 
@@ -158,11 +158,11 @@ def test_good_tokens_keep_the_keys_fresh(redis: DownRedis, clock: FixedClock) ->
     assert others.find(OTHER_KEY.kid)
     address.keys.pop()
     clock.advance(29.9)
-    keys.vouch()
+    keys.mark_verified()
     assert address.fetches == 1
     lease_runs_out(redis, clock, 0.1)
-    keys.vouch()
-    others.vouch()
+    keys.mark_verified()
+    others.mark_verified()
     assert keys.find(OTHER_KEY.kid) is None
     assert others.find(OTHER_KEY.kid) is None
     assert not keys.refresh()
@@ -173,7 +173,7 @@ def test_the_same_keys_read_again_are_the_same_objects(redis: DownRedis, clock: 
     keys = store(redis, Address(KEY), clock)
     before = keys.find(KEY.kid)
     lease_runs_out(redis, clock, 30)
-    keys.vouch()
+    keys.mark_verified()
     assert keys.find(KEY.kid) is before
 
 
@@ -182,11 +182,11 @@ def test_old_keys_are_not_read_again_while_another_process_reads_them(redis: Dow
     keys = store(redis, address, clock)
     keys.find(KEY.kid)
     clock.advance(31)
-    keys.vouch()  # the lease is as if a fetch had begun this very moment
+    keys.mark_verified()  # the lease is as if a fetch had begun this very moment
     assert address.fetches == 1
 
 
-class Leases(KeyShelf):
+class Leases(JWKSCache):
     """A shelf whose leases run out by the test's clock."""
 
     def __init__(self, redis: DownRedis, clock: FixedClock) -> None:
@@ -210,16 +210,16 @@ def test_no_two_fetches_within_thirty_seconds_however_good_and_bad_tokens_mix(
 ) -> None:
     redis.client.flushdb()
     clock, fetched_at = FixedClock(1_790_000_000.0), []
-    shelf = Leases(redis, clock)
+    cache = Leases(redis, clock)
 
     def fetch(url: str) -> str:
         fetched_at.append(clock())
         return document(KEY)
 
-    processes = [KeyStore(URL, shelf, fetch, clock, clock, lambda work: work()) for _ in range(3)]
+    processes = [JWKSClient(URL, cache, fetch, clock, clock, lambda work: work()) for _ in range(3)]
     for kind, place, seconds in traffic:
         assert processes[place].find(KEY.kid) == KEY.public
-        processes[place].vouch() if kind == "good" else processes[place].refresh()
+        processes[place].mark_verified() if kind == "good" else processes[place].refresh()
         clock.advance(seconds)
     assert all(after - before >= 30 for before, after in pairwise(fetched_at))
 
@@ -228,11 +228,11 @@ def test_a_fetch_that_a_good_token_needed_starts_no_pause(redis: DownRedis, cloc
     address = Address(KEY)
     keys = store(redis, address, clock)
     keys.find(KEY.kid)
-    keys.vouch(is_new=True)
+    keys.mark_verified(is_new=True)
     address.keys.append(OTHER_KEY)
     assert keys.refresh()
     assert address.fetches == 2
-    keys.vouch()  # a token that an older key made good says nothing about the fetch
+    keys.mark_verified()  # a token that an older key made good says nothing about the fetch
     assert not keys.refresh()
     assert address.fetches == 2
 
@@ -240,12 +240,12 @@ def test_a_fetch_that_a_good_token_needed_starts_no_pause(redis: DownRedis, cloc
 @pytest.mark.real_server
 def test_a_cold_process_waits_for_the_one_that_fetches(redis: DownRedis, clock: FixedClock) -> None:
     address = Address(KEY)
-    shelf = KeyShelf(redis, URL)
-    assert shelf.take_lease(30)
+    cache = JWKSCache(redis, URL)
+    assert cache.take_lease(30)
     cold, found = store(redis, address, clock), []
     waiting = threading.Thread(target=lambda: found.append(cold.find(KEY.kid)))
     waiting.start()
-    shelf.put(parse_jwks(document(KEY), clock()))
+    cache.put(parse_jwks(document(KEY), clock()))
     waiting.join(timeout=5)
     assert found == [KEY.public]
     assert address.fetches == 0
@@ -254,7 +254,7 @@ def test_a_cold_process_waits_for_the_one_that_fetches(redis: DownRedis, clock: 
 def test_threads_of_one_process_fetch_once(redis: DownRedis, clock: FixedClock) -> None:
     with jwks_server() as clerk:
         clerk.delay_seconds = 0.1
-        keys, found = KeyStore(clerk.url, KeyShelf(redis, clerk.url)), []
+        keys, found = JWKSClient(clerk.url, JWKSCache(redis, clerk.url)), []
         threads = [threading.Thread(target=lambda: found.append(keys.find(KEY.kid))) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -282,7 +282,7 @@ def test_threads_of_one_process_fetch_once(redis: DownRedis, clock: FixedClock) 
 )
 def test_a_useless_document_replaces_nothing(redis: DownRedis, clock: FixedClock, answer: str) -> None:
     answers = [document(KEY), answer]
-    keys = KeyStore(URL, KeyShelf(redis, URL), lambda url: answers.pop(0), clock, clock)
+    keys = JWKSClient(URL, JWKSCache(redis, URL), lambda url: answers.pop(0), clock, clock)
     keys.find(KEY.kid)
     lease_runs_out(redis, clock)
     assert not keys.refresh()
@@ -333,7 +333,7 @@ def test_an_unreadable_stored_set_is_fetched_again(redis: DownRedis, clock: Fixe
 
 
 def test_one_fixed_key_has_any_name() -> None:
-    keys = OneKey(KEY.public)
+    keys = StaticKey(KEY.public)
     assert keys.find("whatever") == KEY.public
     assert not keys.refresh()
 
@@ -344,10 +344,10 @@ def test_an_address_that_drips_makes_the_keys_unavailable_in_time(
 ) -> None:
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.3)
     with slow_server(PIECES[what]()) as url, pytest.raises(KeysUnavailableError):
-        KeyStore(url, KeyShelf(redis, url)).find(KEY.kid)
+        JWKSClient(url, JWKSCache(redis, url)).find(KEY.kid)
 
 
 def test_a_key_set_of_more_than_a_megabyte_is_not_read(redis: DownRedis) -> None:
     pieces = itertools.chain([HEAD + b"\r\n"], itertools.repeat(b" " * 100_000))
     with slow_server(pieces, 0) as url, pytest.raises(KeysUnavailableError):
-        KeyStore(url, KeyShelf(redis, url)).find(KEY.kid)
+        JWKSClient(url, JWKSCache(redis, url)).find(KEY.kid)

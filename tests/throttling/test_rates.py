@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throttling.rules.rates import RatesError, parse_plan_tiers, parse_policies, parse_rates, parse_streams
-from throttling.rules.records import Policy
+from throttling.domain.policies import Policy, RatesError, parse_plan_tiers, parse_policies, parse_rates, parse_streams
 
 
 def test_unset_rates_are_those_of_the_contract() -> None:

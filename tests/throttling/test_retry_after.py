@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.settings import REDIS_KIND
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit, Outcome
-from throttling.rules.rolling_windows import RollingWindows
+from throttling.domain.policies import Hit, Outcome, parse_policies
+from throttling.domain.rolling_windows import RollingWindows
 from throttling.store.window_limiter import WindowLimiter
 
 ROUNDS = 500 if REDIS_KIND == "fake" else 10_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throttling import keys
-from throttling.rules.subjects import address_name, applies_to, is_id, normal, of_address
+from throttling.domain.subjects import address_name, applies_to, is_id, normal, of_address
 
 CASES = json.loads((Path(__file__).parent / "data" / "override_subjects.json").read_text(encoding="utf-8"))
 

@@ -12,9 +12,9 @@ from rest_framework.authtoken.models import Token
 from tests.doubles import DownRedis
 from tests.throttling.api import Unchanged
 from tests.throttling.clerk import bearer, claims_v1, token
+from throttling.domain.policies import CONDITIONAL_MULTIPLE
 from throttling.models import PlanChange, TierOverride
-from throttling.roles import process
-from throttling.rules.records import CONDITIONAL_MULTIPLE
+from throttling.services import process
 from throttling.store.window_limiter import WindowLimiter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.throttling.api"), pytest.mark.usefixtures("redis_of")]

@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from tests.throttling.clerk import bearer, claims, signed
 from throttling import conf
 from throttling.conf import ConfError
-from throttling.roles import process
-from throttling.rules.scopes import ScopesError, parse_scopes
+from throttling.domain.scopes import ScopesError, parse_scopes
+from throttling.services import process
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
 TABLE = json.loads((Path(__file__).parent / "data" / "token_kinds.json").read_text())

@@ -3,11 +3,11 @@ import pytest
 from tests.doubles import FixedClock
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, SigningKey, claims, token
 from throttling.conf import ClerkConf
-from throttling.roles import token_verifier
-from throttling.roles.callers import clerk_user
-from throttling.roles.token_verifier import TokenVerifier
-from throttling.rules import refused_tokens
-from throttling.rules.clerk_token import BadSignatureError, BadTokenError
+from throttling.domain import rejections
+from throttling.domain.clerk_token import BadSignatureError, BadTokenError
+from throttling.services import token_verifier
+from throttling.services.callers import clerk_user
+from throttling.services.token_verifier import TokenVerifier
 
 CLERK = ClerkConf(ISSUER, "", None, frozenset())
 
@@ -26,7 +26,7 @@ class Ring:
 
     known = find
 
-    def vouch(self, is_new: bool = False) -> None:
+    def mark_verified(self, is_new: bool = False) -> None:
         self.vouched.append(is_new)
 
     def refresh(self) -> bool:
@@ -141,8 +141,8 @@ def test_a_token_that_may_become_good_is_looked_at_again(clock: FixedClock) -> N
 
 
 def test_the_negative_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused_tokens, "_MAX_TOKENS", 2)
-    refused = refused_tokens.RefusedTokens()
+    monkeypatch.setattr(rejections, "_MAX_TOKENS", 2)
+    refused = rejections.RejectedTokens()
     for number in range(3):
         refused.keep(f"token {number}", BadTokenError("expired", "The token has expired."))
     refused.check("token 0")

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from svix.webhooks import Webhook
 
+from throttling.domain.webhook_events import EventError, read_event
 from throttling.models import PlanChange
-from throttling.roles.plans import current_plan
-from throttling.rules.webhook_events import EventError, read_event
+from throttling.services.callers import current_plan
 
 EVENTS = json.loads((Path(__file__).parent / "data" / "webhook_events.json").read_text())
 JSON = st.recursive(

@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from throttling import keys
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import BUCKETS, Hit, Outcome, Policy
-from throttling.rules.rolling_windows import RollingWindows
+from throttling.domain.policies import BUCKETS, Hit, Outcome, Policy, parse_policies
+from throttling.domain.rolling_windows import RollingWindows
 from throttling.store.window_limiter import WindowLimiter
 
 NOW_MS = 1_790_000_000_000

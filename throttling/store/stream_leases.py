@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
-from avo_project.kept_connection import run
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import run_script
+from avo_project.redis_client.scripts import read_lua
 from throttling import keys
 
 LEASE_MS = 45_000
@@ -38,7 +38,7 @@ class StreamLeases:
         """Takes one of ``places``, or renews the lease on it. ``now_ms`` replaces the server's clock (Unix ms), for
         tests."""
         arguments = (token, places, LEASE_MS, now_ms)
-        held, used, first_ends_ms = run(self._client, self._hold, (keys.streams(subject),), arguments)
+        held, used, first_ends_ms = run_script(self._client, self._hold, (keys.streams(subject),), arguments)
         return Lease(bool(held), used, first_ends_ms)
 
     def release(self, subject: str, token: str) -> None:

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from django_redis import get_redis_connection
 
-from avo_project.kept_connection import run
-from avo_project.lua import read_lua
+from avo_project.redis_client.persistent_connection import run_script
+from avo_project.redis_client.scripts import read_lua
 from throttling import keys
-from throttling.rules.records import BUCKETS, Hit, Outcome, Policy, Standing
+from throttling.domain.policies import BUCKETS, Hit, Outcome, Policy, WindowStats
 
 
 class WindowLimiter:
@@ -34,8 +34,8 @@ class WindowLimiter:
             windows += _conditional_windows(hit.subject, hit.allowance)
             limits += _limits(hit.allowance)
         arguments = (hit.cost, hit.checked_only + 1, BUCKETS, now_ms, *limits)
-        wait_ms, *figures = run(self._client, self._hit, windows, arguments)
-        return Outcome.of(hit, wait_ms, tuple(map(Standing, figures[::2], figures[1::2])))
+        wait_ms, *figures = run_script(self._client, self._hit, windows, arguments)
+        return Outcome.of(hit, wait_ms, tuple(map(WindowStats, figures[::2], figures[1::2])))
 
     def peek(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
         """Where ``subject`` stands; charges nothing."""

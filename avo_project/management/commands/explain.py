@@ -4,10 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.console.explaining import WHAT_TO_ASK, explain
-from avo_project.console.explanation_text import explanation_text
-from avo_project.console.role_console import PAYLOAD
-from avo_project.json_bytes import dump_json
+from avo_project.console.explain import WHAT_TO_ASK, explain, explanation_text
+from avo_project.console.registry import PAYLOAD
+from avo_project.http.json import dump_json
 
 
 class Command(BaseCommand):

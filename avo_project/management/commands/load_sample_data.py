@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from rest_framework.authtoken.models import Token
 
-from avo_project.console.sampler import Sampler
+from avo_project.observability.sampler import Sampler
 
 OPERATOR = "operator"
 INBOXES: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -7,15 +7,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.option_types import at_least
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import failures_told
-from regime.roles.sample_changes import changes_by_day
-from regime.rules.prices import read_euro_pairs
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.options import at_least
+from avo_project.runtime.stop_flag import StopFlag
+from regime.domain.prices import read_euro_pairs
+from regime.services.sample_changes import changes_by_day
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles.demo_source import DemoSource
-from signals_app.roles.derivation import Change
-from signals_app.roles.publisher import Publisher
+from signals_app.services.demo_source import DemoSource
+from signals_app.services.derivation import Change
+from signals_app.services.publisher import Publisher
 from signals_app.store.stream import StreamFullError
 
 _TIMEFRAME = "1mo"
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, per_minute: int, **options: Any) -> None:
-        with StopFlag() as stop, failures_told(REDIS_ALIAS, "What is published stays."):
+        with StopFlag() as stop, store_errors_as_command_error(REDIS_ALIAS, "What is published stays."):
             source = DemoSource(
                 Publisher.connect(stop.wait),
                 _changes(),

@@ -3,9 +3,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from avo_project.redis_acl import acl_file
-from avo_project.redis_roles import ROLES
-from avo_project.redis_urls import RedisTarget, parse_redis_url
+from avo_project.redis_client.acl import acl_file
+from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.urls import RedisTarget, parse_redis_url
 
 
 class Command(BaseCommand):

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.console.sampler import Sampler
-from avo_project.stop_flag import StopFlag
+from avo_project.observability.sampler import Sampler
+from avo_project.runtime.stop_flag import StopFlag
 
 
 class Command(BaseCommand):

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.lib.ndjson import UnreadableError, open_source
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from outreach.domain.touch import UnknownInboxError
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.intake import BadLine, Intake, accept_lines
-from outreach.rules.touch import UnknownInboxError
+from outreach.services.intake import BadLine, Intake, accept_lines
 
 _ADVICE = "What came before is queued; run it again with all lines: those with an idempotency_key are not queued twice."
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with failures_told(REDIS_ALIAS, _ADVICE), open_source(options["file"]) as lines:
+            with store_errors_as_command_error(REDIS_ALIAS, _ADVICE), open_source(options["file"]) as lines:
                 counts = accept_lines(Intake.connect(time.time), lines, self._report)
         except UnreadableError as error:
             raise CommandError(str(error)) from None

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.remedies import Remedies
+from outreach.services.touch_operations import TouchOperations
 
 
 class Command(BaseCommand):
@@ -21,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("recipient", help="the address or handle")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "Run it again once it answers, until it says how many it erased."):
-            erased = Remedies.connect(time.time).forget(options["recipient"])
+        with store_errors_as_command_error(
+            REDIS_ALIAS, "Run it again once it answers, until it says how many it erased."
+        ):
+            erased = TouchOperations.connect(time.time).forget(options["recipient"])
         self.stdout.write(f"erased={erased}")

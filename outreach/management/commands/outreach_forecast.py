@@ -4,11 +4,11 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from avo_project.light_command import LightCommand
-from avo_project.option_types import at_least
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
+from avo_project.runtime.options import at_least
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.outlook import Outlook, outlooks
+from outreach.services.waiting import WaitForecast, wait_forecasts
 from outreach.store.inspection import QueueView
 
 
@@ -20,15 +20,15 @@ class Command(LightCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "Run it again once it answers."):
-            found = list(outlooks(QueueView.connect(), options["days"]))
+        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it answers."):
+            found = list(wait_forecasts(QueueView.connect(), options["days"]))
         if not (found or options["json"]):
             self.stdout.write("No touches are queued.")
         for outlook in found:
             self.stdout.write(json.dumps(as_json(outlook)) if options["json"] else as_line(outlook))
 
 
-def as_json(outlook: Outlook) -> dict[str, Any]:
+def as_json(outlook: WaitForecast) -> dict[str, Any]:
     found = outlook.forecast
     per_day = {str(day): count for day, count in found.per_day.items()}
     return {
@@ -40,7 +40,7 @@ def as_json(outlook: Outlook) -> dict[str, Any]:
     }
 
 
-def as_line(outlook: Outlook) -> str:
+def as_line(outlook: WaitForecast) -> str:
     found = outlook.forecast
     days = ", ".join(f"{day:%a %d %b} {count}" for day, count in found.per_day.items()) or "nothing goes out"
     binding = f"; held by {found.binding}" if found.binding else ""

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avo_project.option_types import at_least, name_of_at_most, seconds_of_at_least
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.options import at_least, name_of_at_most, seconds_of_at_least
+from avo_project.runtime.stop_flag import StopFlag
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.worker_wiring import default_name, make_worker
+from outreach.services.process import default_name, make_worker
 
 
 class Command(BaseCommand):
@@ -43,6 +43,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         worker = make_worker(options["worker"], options["concurrency"], options["lease_seconds"])
-        with failures_told(REDIS_ALIAS, "What it held is recovered by the next worker."), StopFlag() as stop:
+        with (
+            store_errors_as_command_error(REDIS_ALIAS, "What it held is recovered by the next worker."),
+            StopFlag() as stop,
+        ):
             worker.run(stop, stop_when_idle=options["stop_when_idle"])
-        self.stdout.write(str(worker.tally))
+        self.stdout.write(str(worker.counters))

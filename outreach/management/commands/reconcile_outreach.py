@@ -6,10 +6,10 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from avo_project.light_command import LightCommand
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.reconcile import Reconciler
+from outreach.services.reconcile import Reconciler
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 
@@ -23,7 +23,9 @@ class Command(LightCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "Run it again once it answers: the ledger still holds every touch."):
+        with store_errors_as_command_error(
+            REDIS_ALIAS, "Run it again once it answers: the ledger still holds every touch."
+        ):
             reconciler = Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000)
             done = asdict(reconciler.everything(time.time()))
         line = " ".join(f"{name}={count}" for name, count in done.items())

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.option_types import at_least, moment
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.options import at_least, moment
+from outreach.domain.inbox_rules import MOST_SENDS
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.remedies import Remedies, dead_touches
-from outreach.rules.inbox_rules import MOST_SENDS
+from outreach.services.touch_operations import TouchOperations, dead_touches
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(
+        with store_errors_as_command_error(
             REDIS_ALIAS,
             "Run reconcile_outreach once it answers: what was redriven stands in the ledger; then run it again.",
         ):
@@ -32,6 +32,8 @@ class Command(BaseCommand):
                 dead = dead_touches(options["inbox"], options["reason"], options["since"])
             except LookupError as error:
                 raise CommandError(str(error)) from None
-            redriven = 0 if options["dry_run"] else Remedies.connect(time.time).redrive(dead, options["per_minute"])
+            redriven = (
+                0 if options["dry_run"] else TouchOperations.connect(time.time).redrive(dead, options["per_minute"])
+            )
             left = dead.count()
         self.stdout.write(f"dead={left} redriven={redriven}")

@@ -6,12 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from outreach.domain.inbox_settings import PRESETS, InboxError, parse_warm_up, parse_window
 from outreach.keys import REDIS_ALIAS
 from outreach.models import Inbox
-from outreach.roles.inbox_settings import change_inbox, describe
-from outreach.rules.inbox_check import InboxError, parse_warm_up, parse_window
-from outreach.rules.presets import PRESETS
+from outreach.services.inboxes import change_inbox, describe
 
 _PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "url", "paused")
 
@@ -52,7 +51,7 @@ class Command(BaseCommand):
                 changes |= parse_warm_up(options["warm_up"], timezone.now().date())
             if options["window"] is not None:
                 changes["window_opens"], changes["window_closes"] = parse_window(options["window"])
-            with failures_told(
+            with store_errors_as_command_error(
                 REDIS_ALIAS, "The inbox stays as it was; run it again once the database can be written."
             ):
                 inbox = change_inbox(options["address"], changes)

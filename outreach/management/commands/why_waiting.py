@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from avo_project.light_command import LightCommand
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
 from outreach.keys import REDIS_ALIAS
-from outreach.roles.waiting import UnknownTargetError, waiting_of
+from outreach.services.waiting import UnknownTargetError, waiting_of
 from outreach.store.inspection import QueueView
 
 
@@ -23,7 +23,7 @@ class Command(LightCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with failures_told(REDIS_ALIAS, "Run it again once it answers."):
+            with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it answers."):
                 waiting = waiting_of(options["target"], QueueView.connect())
         except UnknownTargetError as error:
             raise CommandError(str(error)) from None

@@ -5,13 +5,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from avo_project.light_command import LightCommand
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
+from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import regime_conf
 from regime.keys import REDIS_ALIAS
-from regime.roles.progress import Progress
-from regime.roles.ttl_backfill import Pace, TtlBackfill
+from regime.services.progress import Progress
+from regime.services.ttl_backfill import Pace, TtlBackfill
 
 
 class Command(LightCommand):
@@ -34,7 +34,9 @@ class Command(LightCommand):
         parser.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "What is mended stays; run it again for the rest once Redis answers."):
+        with store_errors_as_command_error(
+            REDIS_ALIAS, "What is mended stays; run it again for the rest once Redis answers."
+        ):
             self._backfill(**options)
 
     def _backfill(self, dry_run: bool, assume_age: float | None, **options: Any) -> None:

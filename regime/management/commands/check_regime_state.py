@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from regime.domain.state_check import findings
 from regime.keys import REDIS_ALIAS, STATE_PATTERN
-from regime.rules.state_check import findings
-from regime.store.key_reader import KeyReader
+from regime.store.keyspace import KeyReader
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, key: str, **options: Any) -> None:
         prefix = STATE_PATTERN[:-1]
-        with failures_told(REDIS_ALIAS, "Run it again once Redis answers."):
+        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once Redis answers."):
             held = KeyReader.connect().read(os.fsencode(key.removeprefix(prefix)))
         found = findings(held, time.time())
         for one in found:

@@ -6,12 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from regime.domain.prices import PriceFileError, TextFileError, read_closes, read_euro_pairs
 from regime.keys import REDIS_ALIAS
-from regime.roles.computing import states_of_closes
-from regime.roles.cycle import Cycle
-from regime.rules.prices import PriceFileError, read_closes, read_euro_pairs
-from regime.rules.text_file import TextFileError
+from regime.services.cycle import Cycle, states_of_closes
 
 
 class Command(BaseCommand):
@@ -33,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:
             raise CommandError(f"there is no close up to {as_of}")
-        with failures_told(REDIS_ALIAS, "What is written stays; run it again once Redis answers."):
+        with store_errors_as_command_error(REDIS_ALIAS, "What is written stays; run it again once Redis answers."):
             report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
         if warning := report.warning():
             self.stderr.write(warning)

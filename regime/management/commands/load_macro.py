@@ -5,12 +5,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
 from regime.conf import regime_conf
+from regime.domain.macro_file import MacroFileError
+from regime.domain.prices import TextFileError
 from regime.keys import ANSWERS_ALIAS
-from regime.roles.macro_load import load_macro_file
-from regime.rules.macro_file import MacroFileError
-from regime.rules.text_file import TextFileError
+from regime.services.macro import load_macro_file
 
 
 class Command(BaseCommand):
@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
-            with failures_told(ANSWERS_ALIAS, "No row was loaded; run it again once it can be written."):
+            with store_errors_as_command_error(
+                ANSWERS_ALIAS, "No row was loaded; run it again once it can be written."
+            ):
                 today = datetime.now(UTC).date()
                 report = load_macro_file(file, today, lambda number, why: self.stderr.write(f"line {number}: {why}"))
         except (MacroFileError, TextFileError, OSError) as error:

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from avo_project.console.sampler import Sampler
-from avo_project.console.samples import FINE
-from avo_project.heartbeat import Heartbeat
-from avo_project.option_types import seconds_of_at_least
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import failures_told
+from avo_project.observability.sampler import Sampler
+from avo_project.observability.timeseries import FINE
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.heartbeat import Heartbeat
+from avo_project.runtime.options import seconds_of_at_least
+from avo_project.runtime.stop_flag import StopFlag
 from regime.keys import REDIS_ALIAS
-from regime.roles.refresher import Refresher
+from regime.services.refresher import Refresher
 
 
 class Command(BaseCommand):
@@ -26,7 +26,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "The collection stays as it was; run it again once Redis answers."):
+        with store_errors_as_command_error(
+            REDIS_ALIAS, "The collection stays as it was; run it again once Redis answers."
+        ):
             self._refresh(watch)
 
     def _refresh(self, watch: float | None) -> None:

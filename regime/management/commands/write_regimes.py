@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.lib.ndjson import UnreadableError, open_source
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from regime.domain.state_lines import StateLines
 from regime.keys import REDIS_ALIAS
-from regime.roles.cycle import Cycle
-from regime.roles.progress import Progress
-from regime.rules.state_lines import StateLines
+from regime.services.cycle import Cycle
+from regime.services.progress import Progress
 
 _ADVICE = "What is written stays; run it again with all states once Redis answers."
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             with open_source(file) as stream, Progress("states", sys.stderr) as progress:
                 lines = StateLines(stream, time.time, lambda number, why: self.stderr.write(f"line {number}: {why}"))
-                with failures_told(REDIS_ALIAS, _ADVICE):
+                with store_errors_as_command_error(REDIS_ALIAS, _ADVICE):
                     report = Cycle.connect(time.time).write(lines, progress.advance)
         except UnreadableError as error:
             raise CommandError(str(error)) from None

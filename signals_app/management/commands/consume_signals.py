@@ -3,12 +3,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.stop_flag import StopFlag
 from signals_app import keys
-from signals_app.roles.assembly import ConsumerOptions, assemble_consumer
-from signals_app.roles.handling import UnavailableError
-from signals_app.roles.stop_deadline import StopDeadline
+from signals_app.services.handling import UnavailableError
+from signals_app.services.process import ConsumerOptions, assemble_consumer
+from signals_app.services.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
 
 _ADVICE = "Nothing was given up for it, what is left is delivered again."
@@ -41,13 +41,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
         chosen = ConsumerOptions(**{name: options[name] for name in ConsumerOptions.__slots__})
-        with failures_told(keys.REDIS_ALIAS, _ADVICE), StopFlag() as stop:
+        with store_errors_as_command_error(keys.REDIS_ALIAS, _ADVICE), StopFlag() as stop:
             deadline = StopDeadline(stop)
             try:
                 consumer = assemble_consumer(chosen, deadline)
-                tally = consumer.run(stop, deadline, stop_when_idle=stop_when_idle)
+                counters = consumer.run(stop, deadline, stop_when_idle=stop_when_idle)
             except (ValueError, ImportError, TypeError, NameTakenError) as error:
                 raise CommandError(str(error)) from error
             except UnavailableError as error:
-                raise CommandError(f"{error}; {consumer.tally}. {_ADVICE}") from error
-        self.stdout.write(str(tally))
+                raise CommandError(f"{error}; {consumer.counters}. {_ADVICE}") from error
+        self.stdout.write(str(counters))

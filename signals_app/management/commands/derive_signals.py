@@ -3,10 +3,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from avo_project.light_command import LightCommand
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles.derivation import Deriver
+from signals_app.services.derivation import Deriver
 from signals_app.store.stream import StreamFullError
 
 
@@ -18,7 +18,9 @@ class Command(LightCommand):
 
     def handle(self, *args: Any, timeframe: str, **options: Any) -> None:
         try:
-            with failures_told(f"{REDIS_ALIAS} or regime", "Run it again once it answers: it goes on where it was."):
+            with store_errors_as_command_error(
+                f"{REDIS_ALIAS} or regime", "Run it again once it answers: it goes on where it was."
+            ):
                 derived = Deriver.connect().derive(timeframe)
         except (StreamFullError, ValueError, ImportError) as error:
             raise CommandError(str(error)) from error

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.lib.ndjson import UnreadableError, open_source
-from avo_project.store_failures import REDIS_FAILURES, told
+from avo_project.redis_client.errors import REDIS_FAILURES, describe_store_error
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles.publisher import Publisher
-from signals_app.roles.signal_file import SignalFile, lines_as_they_come
+from signals_app.services.publisher import Publisher
+from signals_app.services.signal_file import SignalFile, lines_as_they_come
 from signals_app.store.stream import StreamFullError
 
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         except StreamFullError as full:
             raise CommandError(f"{full} {signals.so_far}") from full
         except REDIS_FAILURES as failure:
-            raise CommandError(f"{told(failure, REDIS_ALIAS)} {signals.so_far}") from failure
+            raise CommandError(f"{describe_store_error(failure, REDIS_ALIAS)} {signals.so_far}") from failure
         self.stdout.write(f"published={signals.published} bad={signals.bad}")
         if signals.bad:
             raise CommandError(f"{signals.bad} bad lines were skipped")

@@ -3,9 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles.replay import start_replay
+from signals_app.services.replay import start_replay
 from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream
 
@@ -20,7 +20,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, first: str, last: str, group: str, **options: Any) -> None:
         try:
-            with failures_told(REDIS_ALIAS, "See signal_groups whether the group is there; if not, run it again."):
+            with store_errors_as_command_error(
+                REDIS_ALIAS, "See signal_groups whether the group is there; if not, run it again."
+            ):
                 entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
         except (ValueError, ReplayRefusedError) as error:
             raise CommandError(str(error)) from error

@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.json_bytes import dump_json
-from avo_project.stop_flag import StopFlag
-from avo_project.store_failures import REDIS_FAILURES, told
+from avo_project.http.json import dump_json
+from avo_project.redis_client.errors import REDIS_FAILURES, describe_store_error
+from avo_project.runtime.stop_flag import StopFlag
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles.redriving import LetterCarrier, LetterFilter, Verb
+from signals_app.services.redriving import LetterFilter, Redriver, Verb
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.stream import StreamFullError
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         with StopFlag() as stop:
             try:
                 wanted = LetterFilter(options["reason"], options["symbol"], options["limit"])
-                carrier = LetterCarrier(
+                carrier = Redriver(
                     DeadLetters.connect(),
                     max_per_second=options["max_per_second"],
                     report=self._report,
@@ -41,7 +41,9 @@ class Command(BaseCommand):
             except StreamFullError as full:
                 raise CommandError(f"{full} {carrier.done} were done before.") from full
             except REDIS_FAILURES as failure:
-                raise CommandError(f"{told(failure, REDIS_ALIAS)} {carrier.done} were done before.") from failure
+                raise CommandError(
+                    f"{describe_store_error(failure, REDIS_ALIAS)} {carrier.done} were done before."
+                ) from failure
         self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={carrier.done}")
 
     def _report(self, letter: DeadLetter) -> None:

@@ -3,12 +3,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from avo_project.light_command import LightCommand
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
+from signals_app.domain.lag import lag_text
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles import inspection
-from signals_app.roles.operations import OperationRefusedError, describe_forgetting, forget_group
-from signals_app.rules.lag_text import lag_text
+from signals_app.services import inspection
+from signals_app.services.operations import OperationRefusedError, describe_forgetting, forget_group
 from signals_app.store.group import NameTakenError
 
 
@@ -20,7 +20,7 @@ class Command(LightCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, forget: str | None, yes: bool, **options: Any) -> None:
-        with failures_told(REDIS_ALIAS, "Run it again once it answers."):
+        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it answers."):
             if forget is None:
                 self.stdout.write(lag_text(inspection.figures()))
             else:

@@ -4,14 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from avo_project.json_bytes import dump_json
-from avo_project.light_command import LightCommand
-from avo_project.store_failures import failures_told
+from avo_project.http.json import dump_json
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.light_command import LightCommand
 from signals_app.conf import read_conf
+from signals_app.domain.lag import LagLimits, lag_text
 from signals_app.keys import REDIS_ALIAS
-from signals_app.roles import inspection
-from signals_app.rules.lag import LagLimits
-from signals_app.rules.lag_text import lag_text
+from signals_app.services import inspection
 
 
 class Command(LightCommand):
@@ -28,7 +27,7 @@ class Command(LightCommand):
             conf = read_conf()
             named = (options["max_pending"], options["max_lag"], options["max_age"])
             limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)
-            with failures_told(REDIS_ALIAS, "How far the groups are behind is not known."):
+            with store_errors_as_command_error(REDIS_ALIAS, "How far the groups are behind is not known."):
                 figures, passed = inspection.passed(limits)
         except ValueError as error:
             raise CommandError(str(error)) from error

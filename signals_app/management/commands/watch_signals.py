@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from avo_project.stop_flag import StopFlag
+from avo_project.runtime.stop_flag import StopFlag
 from signals_app.conf import read_conf
-from signals_app.roles import inspection
-from signals_app.roles.alerts import LagAlert, webhook
-from signals_app.rules.lag import LagLimits
+from signals_app.domain.lag import LagLimits
+from signals_app.services import inspection
+from signals_app.services.alerts import LagAlert, webhook
 
 
 class Command(BaseCommand):

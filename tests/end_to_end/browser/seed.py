@@ -5,17 +5,16 @@ import time
 from django.contrib.auth.models import Permission, User
 from django_redis import get_redis_connection
 
-from avo_project.console.sampler import Sampler
+from avo_project.observability.sampler import Sampler
 from outreach.models import Inbox, Touch
-from outreach.roles.intake import Intake
-from signals_app.rules.event import parse_fields
+from outreach.services.intake import Intake
+from signals_app.domain.event import parse_fields
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.end_to_end.browser.desk import PASSWORD
+from throttling.domain.policies import Hit, parse_policies
 from throttling.models import TierOverride
-from throttling.rules.rates import parse_policies
-from throttling.rules.records import Hit
-from throttling.store.tally import Tally
+from throttling.store.usage_stats import UsageStats
 from throttling.store.window_limiter import WindowLimiter
 
 INBOXES = ("stuck", "pause", "resume", "keys", "cancel", "dead", "arrived", "lost", "rows", "limits", "calm")
@@ -55,10 +54,10 @@ def signals() -> None:
     stream.make_default_group()
     stream.publish([event(number) for number in range(30)], publisher="seed", batch=0)
     group = ConsumerGroup.connect("apex-group")
-    group.take_name(["gone"], "a-process-that-died")
+    group.acquire_name(["gone"], "a-process-that-died")
     held = group.read("gone", count=12, block_ms=0)
     for delivery in held[:2]:
-        group.bury("gone", delivery.entry_id, reason="no-handler", deliveries=3)
+        group.move_to_dead_letters("gone", delivery.entry_id, reason="no-handler", deliveries=3)
     get_redis_connection("signals").xgroup_create("signals:live", "old-group", "0")
 
 
@@ -91,4 +90,4 @@ def throttling() -> None:
         for _ in range(5):
             limiter.hit(Hit(subject, policies))
     asked = {("free", subject): 5 for subject in SUBJECTS}
-    Tally.connect().add(asked, dict.fromkeys(asked, 2), time.time())
+    UsageStats.connect().add(asked, dict.fromkeys(asked, 2), time.time())

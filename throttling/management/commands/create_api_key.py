@@ -7,10 +7,10 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from avo_project.option_types import moment, name_of_at_most
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
+from avo_project.runtime.options import moment, name_of_at_most
 from throttling import conf, keys
-from throttling.roles import api_keys
+from throttling.services import api_keys
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["expires"] and options["expires"] <= timezone.now():
             raise CommandError("--expires: this moment is past. Give one that is still to come.")
-        with failures_told(keys.REDIS_ALIAS, "Nothing was made; run it again."):
+        with store_errors_as_command_error(keys.REDIS_ALIAS, "Nothing was made; run it again."):
             user = get_user_model().objects.filter(username=options["username"]).first()
             if user is None:
                 raise CommandError(f"there is no account {options['username']!r}. Make it in the admin, under Users.")

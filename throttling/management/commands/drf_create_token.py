@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from rest_framework.authtoken.management.commands.drf_create_token import Command as DRFCommand
 
 from throttling.models import APIKey
-from throttling.roles import api_keys
+from throttling.services import api_keys
 
 
 class Command(DRFCommand):

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
-from avo_project.store_failures import failures_told
+from avo_project.redis_client.errors import store_errors_as_command_error
 from throttling import keys
+from throttling.domain.api_keys import SHOWN_CHARACTERS, digest
 from throttling.models import APIKey
-from throttling.roles import api_keys
-from throttling.rules.api_keys import SHOWN_CHARACTERS, digest
+from throttling.services import api_keys
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("key", nargs="?", help=f"the key, or its first {SHOWN_CHARACTERS} characters as listed")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with failures_told(keys.REDIS_ALIAS, "Run it again."):
+        with store_errors_as_command_error(keys.REDIS_ALIAS, "Run it again."):
             good = APIKey.objects.filter(revoked_at=None).select_related("user")
             if options["key"] is None:
                 for key in good:

@@ -1,0 +1,147 @@
+"""The admin site of the operators: health strip, search and explanations, and lookups that accept any text."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.admin.options import IncorrectLookupParameters, ModelAdmin
+from django.contrib.admin.views.main import ChangeList
+from django.db import DatabaseError, DataError, OperationalError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+from django.utils.module_loading import import_string
+
+from avo_project.console.explain import WHAT_TO_ASK, Explanation, explain
+from avo_project.console.home import strip, visible_roles
+from avo_project.console.panels import live_answer
+
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+
+
+class ConsoleSite(AdminSite):
+    site_header = "Avo"
+    index_title = "How the system stands"
+    index_template = "admin/console_home.html"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Every page takes any lookup, those that Django and other packages register too."""
+        page = admin_class or AnyLookupAdmin
+        if not issubclass(page, AnyLookupAdmin):
+            page = type(page.__name__, (page, AnyLookupAdmin), {"__module__": page.__module__})
+        super().register(model_or_iterable, page, **options)
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        ours = [
+            path("console/live.json", self.admin_view(self.live), name="console_live"),
+            path("console/explain/", self.admin_view(self.explain), name="console_explain"),
+        ]
+        return [*ours, *super().get_urls()]
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        guarded = super().admin_view(view, cacheable)
+
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method not in _METHODS:  # Django would take them for a GET
+                return HttpResponseNotAllowed(_METHODS)
+            return guarded(request, *args, **kwargs)
+
+        return checked
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        username = request.POST.get("username", "")
+        return _guarded(request, username, partial(super().login, request, extra_context))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        username = request.user.get_username()
+        return _guarded(request, username, partial(super().password_change, request, extra_context))
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        ours = {"parts": strip(visible_roles(request.user), time.time()), "as_of": datetime.now(UTC)}
+        return super().index(request, {**ours, **_search(""), **(extra_context or {})})
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The cards alone, for the page's script."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return live_answer(request, strip(visible_roles(request.user), time.time()), time.time())
+
+    def explain(self, request: HttpRequest) -> HttpResponse:
+        """Why something is as it is; ``?of=`` names it."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        of = request.GET.get("of", "").strip()
+        found, complaint = _explained(of, request)
+        context = {
+            **self.each_context(request),
+            **_search(of),
+            "title": f"Why? {of}" if of else "Why is it so?",
+            "found": found,
+            "complaint": complaint,
+        }
+        return TemplateResponse(request, "admin/explain.html", context)
+
+
+def _guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse]) -> Any:
+    """The answer of ``view``, unless the guard that settings name refuses to have one more password checked."""
+    return import_string(settings.CONSOLE["PASSWORD_GUARD"])(request, username, view)
+
+
+def _search(of: str) -> dict[str, str]:
+    return {"of": of, "what_to_ask": WHAT_TO_ASK}
+
+
+def _explained(of: str, request: HttpRequest) -> tuple[Explanation | None, str]:
+    try:
+        return (explain(of, request.user.has_perm), "") if of else (None, "")
+    except ValueError as error:
+        return None, str(error)
+
+
+_NO_SUCH_VALUE = (ValueError, OverflowError, DataError)  # a year of 99999; PostgreSQL keeps no NUL in a text
+_BAD_PATTERN = "user-defined function raised exception"  # SQLite's words for a regular expression that is none
+
+
+class _AnyFilterChangeList(ChangeList):
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        try:
+            return super().get_queryset(request, exclude_parameters)
+        except OverflowError as error:  # the date hierarchy looks for a ValueError alone
+            raise IncorrectLookupParameters(error) from error
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Django checks a filter when it builds the query; some fail only when the query runs."""
+        try:
+            super().get_results(request)
+        except (*_NO_SUCH_VALUE, LookupError, DatabaseError) as error:
+            if isinstance(error, OperationalError) and _BAD_PATTERN not in str(error):
+                raise
+            if not self.params:  # nothing was asked: the table is at fault
+                raise
+            raise IncorrectLookupParameters(error) from error
+
+
+class AnyLookupAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """A filter that no row can match leads to the list without it, an id that no row can have to Django's "does not
+    exist", and a term that no text can hold finds nothing."""
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return _AnyFilterChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)
+        except _NO_SUCH_VALUE:
+            return None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if "\0" in search_term:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)

@@ -1,0 +1,127 @@
+"""How a log line is written: as JSON or as text, with the request and the command it belongs to, without secrets."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from avo_project import environment
+from avo_project.environment import command_name
+from avo_project.lib.redaction import redacted, redacted_values
+from avo_project.observability.middleware import current_request_id
+from avo_project.observability.tracing import current_trace_id
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_OTHER_LEVELS = ("WARN", "NOTSET")  # taken by logging and Granian alike, and not advised
+_NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, the standard library
+
+
+def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
+    """``json`` or ``text``: AVO_LOG_FORMAT; unset, text for people (DEBUG or a terminal) and JSON for machines.
+
+    Another value ends the process with one line.
+    """
+    chosen = variables.get("AVO_LOG_FORMAT", "")
+    if chosen not in {"", "json", "text"}:
+        environment.stop("AVO_LOG_FORMAT", "cannot be used. Write json or text.")
+    return chosen or ("text" if debug or sys.stderr.isatty() else "json")
+
+
+def chosen_level(variables: Mapping[str, str]) -> str:
+    """LOG_LEVEL in capitals, INFO when it is unset. Another word than a level ends the process with one line."""
+    level = (variables.get("LOG_LEVEL") or "INFO").upper()
+    if level not in _LEVELS + _OTHER_LEVELS:
+        environment.stop("LOG_LEVEL", f"cannot be used. Write {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}.")
+    return level
+
+
+def logging_settings(line_format: str, level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything, the servers' own lines too, goes through one handler to stderr."""
+    through_root = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {
+            "origin": {"()": "avo_project.observability.logging.Origin"},
+            "callers_fault": {"()": "avo_project.observability.logging.CallersFault"},
+        },
+        "formatters": {
+            "json": {"()": "avo_project.observability.logging.JsonLine"},
+            "text": {"()": "avo_project.observability.logging.TextLine"},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": line_format,
+                "filters": ["callers_fault", "origin"],
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django": through_root,
+            "django.server": through_root,
+            "_granian": through_root,
+            "granian.access": through_root,
+            "httpx": {"level": "WARNING"},
+        },
+    }
+
+
+class Origin(logging.Filter):
+    """Adds ``command``, ``request_id`` and ``trace_id`` to each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        meta: dict[str, str] = getattr(getattr(record, "request", None), "META", {})
+        record.request_id = meta.get("avo.request_id") or current_request_id()
+        record.trace_id = current_trace_id()
+        record.command = command_name(sys.argv)
+        return True
+
+
+class CallersFault(logging.Filter):
+    """Lowers to INFO what a caller did wrong, so that a warning or an error is always our own.
+
+    That is a 4xx answer, a 501, and a Host header that is not ours, which Django logs with a traceback.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", 0)
+        if not record.name.startswith("django.") or not (400 <= status < 500 or status == 501):
+            return True
+        record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+        return logging.getLogger(record.name).isEnabledFor(logging.INFO)
+
+
+class TextLine(logging.Formatter):
+    """For people. The traceback is part of what is redacted."""
+
+    def __init__(self) -> None:
+        super().__init__("{asctime} {levelname} {name}: {message}", style="{")
+
+    def format(self, record: logging.LogRecord) -> str:
+        request_id = getattr(record, "request_id", "")
+        return redacted(super().format(record)) + (f" [{request_id}]" if request_id else "")
+
+
+class JsonLine(JsonFormatter):
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, ``process``, ``command``, ``request_id``,
+    and what the call gave as ``extra``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{levelname}{name}{message}{process}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception", "stack_info": "stack"},
+            reserved_attrs=[*RESERVED_ATTRS, *_NOT_LOGGED],
+            timestamp="time",
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Called by the library with all fields, the traceback among them."""
+        time = log_data.pop("time").isoformat(timespec="milliseconds")
+        ids = {name: log_data.pop(name, "") for name in ("request_id", "trace_id")}  # ours, and of hex digits
+        fields: dict[str, Any] = redacted_values(log_data)
+        return {"time": time} | fields | {name: value for name, value in ids.items() if value}

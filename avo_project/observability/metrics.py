@@ -1,0 +1,142 @@
+"""Prometheus metrics: event counters of this process, gauges read live from Redis, and the page that shows both."""
+
+import hmac
+import ipaddress
+import logging
+import os
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Metric,
+    generate_latest,
+    multiprocess,
+    start_http_server,
+)
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from avo_project.http.problems import only_safe_methods, problem_response
+from avo_project.observability.live_sources import LiveSource, live_sources
+from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.monitoring import ROLE_PINGER
+
+logger = logging.getLogger(__name__)
+
+_PROXY_FIELDS = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cdn-loop",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-amzn-trace-id",
+        "max-forwards",
+    }
+)
+
+
+class LiveCollector(Collector):
+    """The gauges of all roles. A role whose Redis or database is down is left out and shown as ``avo_role_up`` 0."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
+        silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
+        for role, source in live_sources():
+            gauges, failure = ([], silent[role]) if silent.get(role) else _read(source)
+            if failure:
+                logger.warning("metrics of %s left out: %s", role, failure)
+            up.add_sample("avo_role_up", {"role": role}, float(not failure))
+            yield from gauges
+        yield up
+
+
+def _read(source: LiveSource) -> tuple[list[Metric], str]:
+    """The gauges, or why there are none."""
+    try:
+        return list(source()), ""
+    except (RedisError, DatabaseError) as failure:
+        return [], str(failure) or type(failure).__name__
+    except Exception as bug:
+        logger.exception("a bug in a role's metrics must not hide those of the others")
+        return [], str(bug) or type(bug).__name__
+
+
+@only_safe_methods
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """``GET /metrics``, for programs on this host or with the bearer token in METRICS_TOKEN."""
+    if not _may_read(request):
+        return problem_response(403, "Metrics require a bearer token.")
+    registry = CollectorRegistry()
+    registry.register(LiveCollector())
+    page = generate_latest(_process_registry()) + generate_latest(registry)
+    return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)
+
+
+def serve_process_counters(host: str, port: int) -> None:
+    """Lets Prometheus read the counters of this process, which has no web server.
+
+    A port that is taken costs the figures and not the process.
+    """
+    try:
+        start_http_server(port, host)
+    except OSError as failure:
+        logger.warning("METRICS_LISTEN: nobody can read this process's counters at %s:%d: %s", host, port, failure)
+
+
+def _process_registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def has_metrics_token(request: HttpRequest) -> bool:
+    """Whether METRICS_TOKEN is set and the request carries it."""
+    token: str = settings.METRICS_TOKEN
+    scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
+    is_bearer = scheme.lower() == "bearer"  # in any letter case (RFC 9110, section 11.1)
+    return bool(token) and is_bearer and hmac.compare_digest(given.lstrip(" ").encode(), token.encode())
+
+
+def _may_read(request: HttpRequest) -> bool:
+    if has_metrics_token(request):
+        return True
+    return _is_local(request)
+
+
+def _is_local(request: HttpRequest) -> bool:
+    """Whether a program on this host asks, and not a proxy on this host for somebody else.
+
+    nginx with a plain ``proxy_pass`` (before 1.29.7) adds no field and names itself as the host: its HTTP/1.0 tells.
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    if peer and not _is_loopback(peer):  # no address: a unix socket, whose permissions decide who calls
+        return False
+    if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return False
+    if any(name in _PROXY_FIELDS or name.startswith("x-forwarded-") for name in map(str.lower, request.headers)):
+        return False
+    host = request.META.get("HTTP_HOST", "")
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,245 @@
+"""One django-redis alias per role, each from its own variable, each with a connection pool of its own."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis import Redis, RedisCluster
+from redis._parsers import Encoder
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelManagedConnection
+
+from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerConnection
+from avo_project.redis_client.pool import GuardedConnection, GuardedPool, GuardedSentinelPool
+from avo_project.redis_client.urls import RedisTarget, RedisUrlError, parse_redis_url, unix_socket_url
+
+
+@dataclass(frozen=True, slots=True)
+class RedisRole:
+    """What one alias is for, where its URL is read from, and how long a reply may take, in seconds; a blocking read may
+    take its own time on top."""
+
+    alias: str
+    variable: str
+    socket_timeout_seconds: float
+    connect_timeout_seconds: float = 2.0
+
+    def for_requests(self) -> "RedisRole":
+        """In a process that answers requests: a caller gets its 503 within 2 s, though a request may wait for two roles
+        (and for throttling, which is shorter by itself)."""
+        return replace(
+            self,
+            socket_timeout_seconds=min(_REQUEST_SECONDS, self.socket_timeout_seconds),
+            connect_timeout_seconds=min(_REQUEST_SECONDS, self.connect_timeout_seconds),
+        )
+
+
+_REQUEST_SECONDS = 0.7
+DEFAULT_MAX_CONNECTIONS = 64  # of a role in a process, to each of its servers
+
+ROLES = (
+    RedisRole("default", "CACHE_REDIS_URL", socket_timeout_seconds=1.0),
+    RedisRole("regime", "REGIME_REDIS_URL", socket_timeout_seconds=5.0),
+    RedisRole("signals", "SIGNALS_REDIS_URL", socket_timeout_seconds=5.0),
+    RedisRole("outreach", "OUTREACH_REDIS_URL", socket_timeout_seconds=5.0),
+    RedisRole("throttling", "THROTTLING_REDIS_URL", socket_timeout_seconds=0.1, connect_timeout_seconds=0.1),
+)
+
+
+def cache_settings(
+    environment: Mapping[str, str],
+    data_dir: Path,
+    *,
+    serves_requests: bool = False,
+    max_connections: int = DEFAULT_MAX_CONNECTIONS,
+) -> dict[str, dict[str, Any]]:
+    """Django's CACHES: an alias per role, from its own variable, else REDIS_URL, else the embedded server.
+
+    Raises RedisUrlError that names the variable and hides the password.
+    """
+    roles = [role.for_requests() if serves_requests else role for role in ROLES]
+    return {role.alias: _alias(role, environment, data_dir, max_connections) for role in roles}
+
+
+def _alias(role: RedisRole, environment: Mapping[str, str], data_dir: Path, max_connections: int) -> dict[str, Any]:
+    variable = role.variable if environment.get(role.variable) else "REDIS_URL"
+    url = environment.get(variable, "")
+    options: dict[str, Any] = {
+        "CONNECTION_FACTORY": "avo_project.redis_client.clients.RoleConnectionFactory",
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        "ROLE": role,
+        "MAX_CONNECTIONS": max_connections,
+    }
+    if url:
+        try:
+            parse_redis_url(url)
+        except RedisUrlError as error:
+            raise RedisUrlError(f"{variable}: {error}") from None
+    else:
+        options["EMBEDDED_DATA_DIR"] = str(data_dir)
+        url = unix_socket_url(EmbeddedServer(data_dir).socket_path)
+    # A list, because django-redis splits a plain string at its commas.
+    return {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": [url], "OPTIONS": options, "KEY_PREFIX": "avo"}
+
+
+_Pool = partial[GuardedPool]
+_Builder = Callable[[RedisTarget, _Pool, dict[str, Any]], Any]
+
+
+class RoleConnectionFactory:
+    """django-redis connection factory that keeps one client per role and URL for the whole process.
+
+    RESP2 with redis-py's classic reply shapes is pinned here and nowhere else. No client retries by itself:
+    a command whose reply was lost may have run, and XADD or a list move must not run twice.
+    """
+
+    _clients: dict[tuple[str, str], Any] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._role: RedisRole = options["ROLE"]
+        self._data_dir: str | None = options.get("EMBEDDED_DATA_DIR")
+        self._max_connections: int = options.get("MAX_CONNECTIONS", DEFAULT_MAX_CONNECTIONS)
+
+    def connect(self, url: str) -> Any:
+        key = (self._role.alias, url)
+        with self._lock:
+            if key not in self._clients:
+                target = parse_redis_url(url)
+                build = _embedded(self._data_dir) if self._data_dir else _BUILDERS[target.kind]
+                guarded = partial(GuardedPool, role=self._role.alias, wait_seconds=self._role.connect_timeout_seconds)
+                self._clients[key] = build(target, guarded, self._connection_options(target))
+            return self._clients[key]
+
+    def disconnect(self, connection: Any) -> None:
+        """Called by django-redis at the end of a request: the pool stays open for the next one."""
+
+    def _connection_options(self, target: RedisTarget) -> dict[str, Any]:
+        return {
+            "username": target.username,
+            "password": target.password,
+            "socket_timeout": self._role.socket_timeout_seconds,
+            "socket_connect_timeout": self._role.connect_timeout_seconds,
+            "client_name": f"avo-{self._role.alias}",
+            "protocol": 2,
+            "legacy_responses": True,
+            "retry": Retry(NoBackoff(), 0),
+            "max_connections": self._max_connections,
+        }
+
+
+def _single(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
+    [(host, port)] = target.hosts
+    connection_class = _TlsConnection if target.tls else _TcpConnection
+    options |= {"connection_class": connection_class, "host": host, "port": port, "db": target.database}
+    return Redis(connection_pool=pool(**options))
+
+
+class _TcpConnection(GuardedConnection, Connection):
+    pass
+
+
+class _TlsConnection(GuardedConnection, SSLConnection):
+    pass
+
+
+class _UnixConnection(GuardedConnection, UnixDomainSocketConnection):
+    host = "unix socket"  # redis-py 8.1 names it when connecting times out, and has none
+
+
+class _EmbeddedConnection(GuardedConnection, EmbeddedServerConnection):
+    host = "unix socket"
+
+
+class _SentinelConnection(GuardedConnection, SentinelManagedConnection):
+    pass
+
+
+def _unix(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
+    options |= {"connection_class": _UnixConnection, "path": target.path, "db": target.database}
+    return Redis(connection_pool=pool(**options))
+
+
+def _embedded(data_dir: str) -> "_Builder":
+    def build(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
+        options |= {"connection_class": _EmbeddedConnection, "path": target.path, "data_dir": data_dir}
+        return Redis(connection_pool=pool(**options))
+
+    return build
+
+
+def _sentinel(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
+    of_sentinels = _without(options, "username", "password", "max_connections")
+    sentinels = Sentinel(list(target.hosts), sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
+    master: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        target.service,
+        connection_pool_class=partial(GuardedSentinelPool, **pool.keywords),
+        connection_class=_SentinelConnection,
+        db=target.database,
+        **options,
+    )
+    return master
+
+
+class _Cluster(RedisCluster):
+    """Like the other clients it connects when it is first used, and a cluster that is away raises RedisError.
+
+    redis-py asks the cluster for its nodes while it makes a client, and what it raises when none answers, or when
+    nobody has a slot, is no RedisError.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call]
+        self._connecting = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what redis-py's ``__init__`` sets and nobody has set yet."""
+        with self._connecting:
+            if "nodes_manager" not in vars(self):
+                host, port = self.options["startup_nodes"][0].host, self.options["startup_nodes"][0].port
+                with _as_redis_error():  # only of a client with a URL the nodes have the pool that is asked for
+                    super().__init__(url=f"redis://{_bracketed(host)}:{port}", **self.options)
+                nodes = self.nodes_manager
+                nodes.initialize = _as_redis_error()(nodes.initialize)  # type: ignore[method-assign]
+                nodes.get_node_from_slot = _as_redis_error()(nodes.get_node_from_slot)  # type: ignore[method-assign]
+        return object.__getattribute__(self, name)
+
+    def close(self) -> None:
+        if "nodes_manager" in vars(self):
+            super().close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _as_redis_error() -> Iterator[None]:
+    try:
+        yield
+    except SlotNotCoveredError as error:
+        raise ClusterDownError(str(error)) from error
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
+
+
+def _cluster(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> RedisCluster:
+    nodes = [ClusterNode(host, port) for host, port in target.hosts]  # type: ignore[no-untyped-call]
+    return _Cluster(startup_nodes=nodes, connection_pool_class=pool, connection_class=_TcpConnection, **options)
+
+
+_BUILDERS: dict[str, _Builder] = {"single": _single, "unix": _unix, "sentinel": _sentinel, "cluster": _cluster}
+
+
+def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}

@@ -1,0 +1,149 @@
+"""Health of the Redis servers: pings in parallel with a deadline, and their INFO figures as metrics."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django_redis import get_redis_connection
+from prometheus_client import Metric
+from redis import RedisCluster
+from redis.exceptions import RedisError
+
+from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.urls import parse_redis_url
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One question on its way. ``failure`` is what went wrong, empty for nothing."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    failure: str = ""
+
+
+class Pinger:
+    """A server that hangs is asked by one thread at a time, however often somebody wants to know, and one that serves
+    several aliases is asked once for all of them."""
+
+    def __init__(
+        self, ping: Callable[[str], object], server_of: Callable[[str], Hashable] = lambda alias: alias
+    ) -> None:
+        self._ping = ping
+        self._server_of = server_of
+        self._asked: dict[Hashable, _Asked] = {}
+        self._lock = threading.Lock()
+
+    def failures(self, aliases: Iterable[str], within_seconds: float) -> dict[str, str]:
+        """For each of ``aliases`` why it does not answer; empty for one that does."""
+        servers = {alias: self._server_of(alias) for alias in aliases}
+        asked = {server: self._ask(alias, server) for server, alias in {servers[one]: one for one in servers}.items()}
+        until = time.monotonic() + within_seconds
+        failures = {
+            server: one.failure
+            if one.done.wait(max(0.0, until - time.monotonic()))
+            else f"no answer within {within_seconds:g} s"
+            for server, one in asked.items()
+        }
+        return {alias: failures[server] for alias, server in servers.items()}
+
+    def _ask(self, alias: str, server: Hashable) -> _Asked:
+        with self._lock:
+            running = self._asked.get(server)
+            if running is not None and not running.done.is_set():
+                return running
+            asked = self._asked[server] = _Asked()
+        threading.Thread(target=self._run, args=(alias, asked), name=f"ping-{alias}", daemon=True).start()
+        return asked
+
+    def _run(self, alias: str, asked: _Asked) -> None:
+        try:
+            self._ping(alias)
+        except Exception as failure:  # noqa: BLE001 - kept for whoever asked
+            asked.failure = str(failure) or type(failure).__name__
+        finally:
+            asked.done.set()
+
+
+def server_of(alias: str) -> Hashable:
+    """Equal for aliases on one server, cluster or Sentinel's service, whatever their users and databases."""
+    target = parse_redis_url(settings.CACHES[alias]["LOCATION"][0])
+    return target.kind, target.hosts, target.path, target.service
+
+
+def _ping(alias: str) -> None:
+    get_redis_connection(alias).ping()
+
+
+SERVER_PINGER = Pinger(_ping, server_of)
+ROLE_PINGER = Pinger(_ping)
+"""Each role by itself, with its own user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """Of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 is no limit."""
+
+    used_bytes: int
+    maxmemory_bytes: int
+    policies: frozenset[str]
+    evicted_keys: int
+    appends_everything: bool
+    last_writes_worked: bool
+
+
+def facts_of(alias: str) -> ServerFacts:
+    """Asks the servers of a role. Raises RedisError."""
+    return summed([server.info() for server in _servers(get_redis_connection(alias))])
+
+
+def _servers(client: Any) -> Sequence[Any]:
+    if isinstance(client, RedisCluster):
+        return [client.get_redis_connection(node) for node in client.get_primaries()]  # type: ignore[no-untyped-call]
+    return [client]
+
+
+def summed(infos: Sequence[Mapping[str, Any]]) -> ServerFacts:
+    """One record of the replies of INFO. What a server does not tell counts as harmless."""
+    return ServerFacts(
+        used_bytes=sum(int(info.get("used_memory", 0)) for info in infos),
+        maxmemory_bytes=sum(int(info.get("maxmemory", 0)) for info in infos),
+        policies=frozenset(str(info["maxmemory_policy"]) for info in infos if "maxmemory_policy" in info),
+        evicted_keys=sum(int(info.get("evicted_keys", 0)) for info in infos),
+        appends_everything=all(int(info.get("aof_enabled", 0)) for info in infos),
+        last_writes_worked=all(
+            info.get(name, "ok") == "ok"
+            for info in infos
+            for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
+        ),
+    )
+
+
+def live_metrics() -> Iterator[Metric]:
+    """Gauges of every role's server; a server that is down has ``avo_redis_up`` 0 and no others."""
+    up = Metric("avo_redis_up", "Whether the role's Redis answers", "gauge")
+    used = Metric("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", "gauge")
+    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 is no limit", "gauge")
+    evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
+    writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
+    silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
+    for role in ROLES:
+        labels = {"role": role.alias}
+        facts = None if silent[role.alias] else _facts_if_up(role.alias)
+        up.add_sample("avo_redis_up", labels, float(facts is not None))
+        if facts is None:
+            continue
+        used.add_sample("avo_redis_memory_used_bytes", labels, facts.used_bytes)
+        limit.add_sample("avo_redis_memory_max_bytes", labels, facts.maxmemory_bytes)
+        evicted.add_sample("avo_redis_evicted_keys_total", labels, facts.evicted_keys)
+        writes.add_sample("avo_redis_persistence_ok", labels, float(facts.last_writes_worked))
+    yield from (up, used, limit, evicted, writes)
+
+
+def _facts_if_up(alias: str) -> ServerFacts | None:
+    try:
+        return facts_of(alias)
+    except RedisError:
+        return None

@@ -1,0 +1,180 @@
+"""What an operator may do from the page over the live queue."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+from avo_project.console.actions import ActionResult
+from avo_project.console.live_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.lib.formatting import duration
+from outreach.domain.depth_chart import depth_chart
+from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
+from outreach.services.inboxes import inbox_named, set_paused
+from outreach.services.reconcile import Reconciler
+from outreach.services.waiting import inbox_forecasts
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import Overview, QueueView
+from outreach.store.lanes import Lanes
+from outreach.touch_actions import TOUCH_ACTIONS
+
+_PERMISSION = "operate_outreachqueue"
+
+
+def _named(request: HttpRequest) -> QuerySet[Inbox]:
+    """Raises LookupError for an inbox that is not there."""
+    return Inbox.objects.filter(pk=inbox_named(request.POST["inbox"].strip()).pk)
+
+
+def _preview_pause(request: HttpRequest) -> ActionResult:
+    held = Touch.objects.filter(inbox__in=_named(request), status__in=UNFINISHED).count()
+    return ActionResult(
+        "Nothing leaves this inbox until it is resumed. So many touches of it are not finished yet.", held
+    )
+
+
+def _preview_resume(request: HttpRequest) -> ActionResult:
+    held = Touch.objects.filter(inbox__in=_named(request), status__in=UNFINISHED).count()
+    return ActionResult("What waits in this inbox leaves as its limits allow.", held)
+
+
+def _pause(request: HttpRequest) -> ActionResult:
+    changed = set_paused(_named(request), paused=True)
+    return ActionResult("The inbox is paused." if changed else "The inbox was paused already.", changed)
+
+
+def _resume(request: HttpRequest) -> ActionResult:
+    changed = set_paused(_named(request), paused=False)
+    return ActionResult("The inbox is resumed." if changed else "The inbox was not paused.", changed)
+
+
+def _preview_reconcile(request: HttpRequest) -> ActionResult:
+    unfinished = Touch.objects.filter(status__in=UNFINISHED).count()
+    return ActionResult("Compares every unfinished touch with the queue and puts back what Redis lost.", unfinished)
+
+
+def _reconcile(request: HttpRequest) -> ActionResult:
+    done = asdict(Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000).everything(time.time()))
+    return ActionResult(
+        ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()), sum(done.values())
+    )
+
+
+ACTIONS = (
+    LiveAction("pause", "Pause an inbox", _PERMISSION, _preview_pause, _pause, ("inbox",)),
+    LiveAction("resume", "Resume an inbox", _PERMISSION, _preview_resume, _resume, ("inbox",)),
+    LiveAction("reconcile", "Put back what Redis lost", _PERMISSION, _preview_reconcile, _reconcile),
+)
+
+
+_ROWS = 50
+_LINES = 5
+
+
+class OutreachQueueAdmin(LiveStateAdmin):
+    """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
+
+    console_role = "outreach"
+    live_actions = (*ACTIONS, *TOUCH_ACTIONS)
+
+    def panels(self, request: HttpRequest) -> Sequence[Panel]:
+        view = QueueView.connect()
+        now = view.overview()
+        may_see_settings = request.user.has_perm("outreach.view_inbox")
+        return [
+            _inboxes(view, now.now_ms, partial(self.button, request), may_see_settings),
+            _for_a_person(),
+            _workers(now),
+            _in_flight(view, now.now_ms),
+            _queue(now, view.lane_count()),
+            _over_time(),
+        ]
+
+
+def _queue(now: Overview, lanes: int) -> Panel:
+    rows = [
+        ("Inboxes with touches in the queue", lanes),
+        ("Inboxes that may send now", now.lanes_due),
+        ("Touches in workers' hands", now.in_flight),
+        ("Touches whose worker is gone", now.leases_ended),
+        (
+            "Queue is complete",
+            "yes" if now.is_intact else "no: it was lost, a worker or reconcile_outreach puts it back",
+        ),
+    ]
+    return Panel("Queue", ("", "now"), rows)
+
+
+def _over_time() -> Panel:
+    samples = DepthHistory.connect().samples()
+    deepest = dict(sorted(samples[-1].inboxes.items(), key=lambda pair: -pair[1])[:_LINES]) if samples else {}
+    names = dict(Inbox.objects.filter(pk__in=deepest).values_list("pk", "address"))
+    lines = {"all": [sample.total for sample in samples]}
+    lines |= {names[one]: [sample.inboxes.get(one, 0) for sample in samples] for one in deepest if one in names}
+    chart = depth_chart([sample.minute for sample in samples], lines)
+    return Panel("Depth over time", (), [(mark_safe(chart),)], "Unfinished touches, and the inboxes with most now.")  # noqa: S308 - names are escaped
+
+
+def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: bool) -> Panel:
+    unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
+    counts = dict(unfinished.order_by("-inbox__paused", "-count")[:_ROWS])
+    inboxes = Inbox.objects.in_bulk(counts)
+    outlooks = inbox_forecasts([inboxes[inbox_id] for inbox_id in counts if inbox_id in inboxes], view, now_ms)
+    retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
+    retries = dict(retrying.annotate(Count("pk")).order_by())
+    rows = [
+        (
+            _settings_link(one.inbox, may_see),
+            counts[one.inbox.pk],
+            one.in_flight,
+            retries.get(one.inbox.pk, 0),
+            one.text or "nothing holds it",
+            _clock(one.until),
+            begin("resume", "Resume…", inbox=one.inbox.address)
+            if one.inbox.paused
+            else begin("pause", "Pause…", inbox=one.inbox.address),
+        )
+        for one in outlooks
+    ]
+    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Mend")
+    note = f"Paused ones first, then those with most to send; at most {_ROWS}. The link leads to the inbox's limits."
+    return Panel("Inboxes with touches to send", columns, rows, note)
+
+
+def _settings_link(inbox: Inbox, may_see: bool) -> object:
+    if not may_see:
+        return inbox
+    return format_html('<a href="{}">{}</a>', reverse("admin:outreach_inbox_change", args=[inbox.pk]), inbox)
+
+
+def _in_flight(view: QueueView, now_ms: int) -> Panel:
+    rows = [(held.touch_id, held.worker, _lease(held.lease_ends_ms - now_ms)) for held in view.held(_ROWS)]
+    return Panel("In workers' hands", ("Touch", "Worker", "Lease"), rows, "What has ended is recovered by any worker.")
+
+
+def _lease(left_ms: int) -> str:
+    return duration(left_ms / 1000) if left_ms > 0 else "has ended"
+
+
+def _workers(now: Overview) -> Panel:
+    rows = [(name, f"{duration((now.now_ms - seen_ms) / 1000)} ago") for name, seen_ms in now.workers]
+    return Panel("Workers", ("Name", "Last heartbeat"), rows, "A heartbeat comes three times a lease.")
+
+
+def _for_a_person() -> Panel:
+    shown = (*RESERVABLE, Touch.Status.SENDING, Touch.Status.UNKNOWN, Touch.Status.DEAD)
+    counts = dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
+    rows = [(status.label, counts.get(status, 0)) for status in shown]
+    note = "Unknown: it may have left when its worker or server ended. Look it up, then resolve it among the touches."
+    return Panel("States in the ledger", ("State", "Touches"), rows, note)
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if moment else ""

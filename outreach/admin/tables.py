@@ -1,0 +1,214 @@
+"""The admin of the outreach tables; the page over the live queue is in ``queue_page``."""
+
+import time
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from avo_project.console.actions import RowAction, RowActionsAdmin
+from avo_project.console.audited_admin import DELETE, AuditedModelAdmin, ReadOnly
+from avo_project.lib.redaction import redacted
+from outreach.admin.queue_page import OutreachQueueAdmin
+from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
+from outreach.services.inboxes import set_paused
+from outreach.services.touch_operations import TouchOperations
+
+admin.site.register(OutreachQueue, OutreachQueueAdmin)
+
+
+def _pause(chosen: QuerySet[Any]) -> int:
+    return set_paused(chosen, paused=True)
+
+
+def _resume(chosen: QuerySet[Any]) -> int:
+    return set_paused(chosen, paused=False)
+
+
+def _cancel(chosen: QuerySet[Any]) -> int:
+    return TouchOperations.connect(time.time).cancel(chosen)
+
+
+def _redrive(chosen: QuerySet[Any]) -> int:
+    return TouchOperations.connect(time.time).redrive(chosen)
+
+
+def _as_sent(chosen: QuerySet[Any]) -> int:
+    return TouchOperations.connect(time.time).resolve_as_sent(chosen)
+
+
+def _again(chosen: QuerySet[Any]) -> int:
+    return TouchOperations.connect(time.time).send_again(chosen)
+
+
+def _running(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(paused=False)
+
+
+def _paused(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(paused=True)
+
+
+def _waiting(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status__in=RESERVABLE)
+
+
+def _dead(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status=Touch.Status.DEAD)
+
+
+def _unknown(chosen: QuerySet[Any]) -> QuerySet[Any]:
+    return chosen.filter(status=Touch.Status.UNKNOWN)
+
+
+@admin.register(Inbox)
+class InboxAdmin(AuditedModelAdmin):
+    """Limits can be edited in the list; workers follow within 5 seconds."""
+
+    list_display = (
+        "address",
+        "paused",
+        "shown_pause_reason",
+        "per_minute",
+        "per_day",
+        "min_gap_seconds",
+        "channel",
+        "timezone",
+    )
+    ordering = ("-paused", "address")
+    list_editable = ("per_minute", "per_day", "min_gap_seconds")
+    list_filter = ("channel", "paused")
+    search_fields = ("address",)
+    readonly_fields = ("shown_pause_reason", "created_at", "changed_at")
+    exclude = ("pause_reason",)
+    row_actions = (
+        RowAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause, _running),
+        RowAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume, _paused),
+        DELETE,
+    )
+
+    @admin.display(description="pause reason")
+    def shown_pause_reason(self, inbox: Inbox) -> str:
+        """Without addresses: it may quote a server that names a recipient."""
+        return redacted(inbox.pause_reason)
+
+
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key", "draft_digest")
+_TOLD = ("shown_reason",)
+
+
+def _may_see_payload(request: HttpRequest) -> bool:
+    return request.user.has_perm("outreach.view_touch_payload")
+
+
+class _HidesPayload:
+    """A filter in the address tells of a field by what it finds, so nobody may filter by what they may not see."""
+
+    hidden: tuple[str, ...] = (*_PAYLOAD, "reason")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        if lookup.split("__")[0] in self.hidden and not _may_see_payload(request):
+            return False
+        allowed: bool = super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
+        return allowed
+
+
+class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """What a server said may name the recipient, so that is hidden from who may not see payloads."""
+
+    model = Attempt
+    readonly_fields = ("said",)
+
+    def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        said = "detail" if _may_see_payload(request) else "said"
+        return ("started_at", "finished_at", "outcome", "code", said, "worker")
+
+    @admin.display(description="detail")
+    def said(self, attempt: Attempt) -> str:
+        return redacted(attempt.detail)
+
+
+@admin.register(Touch)
+class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
+    """Search and timeline. States change through actions only. Who may not see payloads finds no recipient here."""
+
+    list_filter = ("status",)
+    list_select_related = ("inbox",)
+    search_help_text = "Whole id or inbox, and with the permission for payloads recipient or idempotency key"
+    show_full_result_count = False
+    inlines = (AttemptInline,)
+    row_actions = (
+        RowAction(
+            "cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel, _waiting
+        ),
+        RowAction(
+            "redrive", "Redrive", "Dead touches are tried again from the start.", "queued again", _redrive, _dead
+        ),
+        RowAction(
+            "resolve_sent",
+            "Resolve as sent",
+            "Only for unknown touches that you found to have arrived.",
+            "resolved",
+            _as_sent,
+            _unknown,
+        ),
+        RowAction(
+            "send_again",
+            "Send again",
+            "Only for unknown touches that did not arrive: they go out anew.",
+            "queued again",
+            _again,
+            _unknown,
+        ),
+    )
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        reason = "reason" if _may_see_payload(request) else "shown_reason"
+        who = ("recipient",) if _may_see_payload(request) else ()
+        return ("id", "inbox", *who, "status", "tries", reason, "created_at", "finished_at")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        hidden = ("recipient__exact", "idempotency_key__exact") if _may_see_payload(request) else ()
+        return ("id__exact", "inbox__address__exact", *hidden)
+
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else self.hidden
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else _TOLD
+
+    @admin.display(description="reason")
+    def shown_reason(self, touch: Touch) -> str:
+        return redacted(touch.reason)
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
+    """They come from refusals, links and ``forget_recipient``; a person may only lift one."""
+
+    hidden = ("recipient", "recipient_key", "reason")
+    readonly_fields = ("recipient_key", "created_at")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("recipient", "reason", "created_at") if _may_see_payload(request) else ("id", *_TOLD, "created_at")
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("recipient",) if _may_see_payload(request) else ()
+
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return () if _may_see_payload(request) else self.hidden
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        return self.readonly_fields if _may_see_payload(request) else (*_TOLD, "created_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    @admin.display(description="reason")
+    def shown_reason(self, suppression: Suppression) -> str:
+        """Without addresses: it may quote the server that refused the recipient."""
+        return redacted(suppression.reason)

@@ -1,0 +1,152 @@
+"""When an inbox may send, and if not now: why, and until when. reserve.lua decides by the same numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from outreach.domain.sending_window import SendingWindow
+
+_UTC = ZoneInfo("UTC")
+MOST_SENDS = 1_000_000
+"""The largest limit, and how many sends of the last day an inbox's log holds at most."""
+
+NEVER_MS = 9_000_000_000_000_000
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+PAUSED, WINDOW, BREAKER = "paused", "window", "breaker"
+PER_MINUTE, PER_DAY, MIN_GAP, IN_FLIGHT = "per_minute", "per_day", "min_gap", "in_flight"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``count`` sends in every rolling window of ``window_ms``."""
+
+    reason: str
+    count: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """A young inbox's daily limit: ``start`` on the day it ``began``, ``step`` more each day, up to ``target``."""
+
+    began: date
+    start: int
+    step: int
+    target: int
+
+    def per_day(self, today: date) -> int:
+        days = max(0, (today - self.began).days)
+        return min(self.target, self.start + self.step * days)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveLimits:
+    """What the rules come to at one moment: sends from ``open_from_ms`` to ``open_until_ms``, within ``limits``."""
+
+    open_from_ms: int
+    open_until_ms: int
+    limits: tuple[Limit, ...]
+
+    @property
+    def stamps_needed(self) -> int:
+        """How many of the last sends must be remembered to judge every limit."""
+        return max((limit.count for limit in self.limits), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an inbox did lately: server times in ms of its sends, oldest first; touches in workers' hands; breaker."""
+
+    stamps_ms: Sequence[int] = ()
+    in_flight: int = 0
+    held_until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reason`` None: may send now. ``until_ms`` None: until a person or a worker does something."""
+
+    reason: str | None
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRules:
+    """An inbox's limits as its owner set them."""
+
+    per_minute: int | None = None
+    per_day: int | None = None
+    min_gap_seconds: float | None = None
+    window: SendingWindow | None = None
+    paused: bool = False
+    warm_up: WarmUp | None = None
+    zone: ZoneInfo = _UTC
+
+    def terms(self, now: float) -> EffectiveLimits:
+        """The terms at ``now`` (Unix seconds)."""
+        opens, closes = 0, NEVER_MS
+        if self.paused:
+            opens = NEVER_MS
+        elif self.window is not None:
+            span = self.window.open_span(now)
+            opens, closes = _ms(span[0]), _ms(span[1])
+        return EffectiveLimits(opens, closes, self._limits(now))
+
+    def _limits(self, now: float) -> tuple[Limit, ...]:
+        per_day = self._per_day(now)
+        candidates = (
+            (PER_MINUTE, self.per_minute, MINUTE_MS),
+            (PER_DAY, per_day, DAY_MS),
+            (MIN_GAP, 1 if self.min_gap_seconds else None, _ms(self.min_gap_seconds or 0)),
+        )
+        return tuple(Limit(reason, count, window) for reason, count, window in candidates if count is not None)
+
+    def _per_day(self, now: float) -> int | None:
+        if self.warm_up is None:
+            return self.per_day
+        ramp = self.warm_up.per_day(datetime.fromtimestamp(now, self.zone).date())
+        return ramp if self.per_day is None else min(ramp, self.per_day)
+
+
+def judge(terms: EffectiveLimits, history: History, now_ms: int) -> Verdict:
+    """Whether one more touch may go at ``now_ms``; of several reasons the one that holds longest."""
+    held = [_held(limit, history) for limit in terms.limits]
+    if terms.open_from_ms >= NEVER_MS:
+        return Verdict(PAUSED, None)
+    if any(until is None for _, until in held):
+        return Verdict(IN_FLIGHT, None)
+    held += [(WINDOW, terms.open_from_ms), (BREAKER, history.held_until_ms)]
+    if now_ms >= terms.open_until_ms:
+        held.append((WINDOW, now_ms + 1000))
+    reason, until = max(((reason, until or 0) for reason, until in held), key=lambda pair: pair[1])
+    return Verdict(reason, until) if until > now_ms else Verdict(None, None)
+
+
+def next_moment(rules: InboxRules, history: History, now_ms: int) -> Verdict:
+    """As ``judge``, but followed to the end: a limit that lifts at night waits for the window to open."""
+    verdict = judge(rules.terms(now_ms / 1000), history, now_ms)
+    if verdict.until_ms is None or rules.window is None:
+        return verdict
+    opens = rules.window.next_open(verdict.until_ms / 1000)
+    return verdict if _ms(opens) <= verdict.until_ms else Verdict(WINDOW, _ms(opens))
+
+
+def _held(limit: Limit, history: History) -> tuple[str, int | None]:
+    """Until when ``limit`` holds; what is in flight counts as sent now, so its end is not known yet (None)."""
+    room = limit.count - history.in_flight
+    if room <= 0:
+        return limit.reason, None
+    if len(history.stamps_ms) < room:
+        return limit.reason, 0
+    return limit.reason, history.stamps_ms[-room] + limit.window_ms + 1
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def utc_from_ms(moment_ms: int) -> datetime:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC)

@@ -1,0 +1,122 @@
+"""Settings of an inbox: what is valid, and presets with the limits of well-known providers.
+
+gmail: 500 messages a day for a personal account, 2,000 for Workspace (support.google.com/a/answer/166852, "Gmail
+sending limits in Google Workspace"). exchange: 30 messages a minute and 10,000 recipients a day (learn.microsoft.com,
+"Exchange Online limits", section Sending limits). The gaps are ours: what a person could have typed.
+"""
+
+from datetime import date, time
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import available_timezones
+
+from outreach.domain.inbox_rules import MOST_SENDS
+from outreach.domain.touch import TouchError, email_address, header_text
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "gmail": {"per_day": 500, "per_minute": 20, "min_gap_seconds": 2.0},
+    "gmail-workspace": {"per_day": 2000, "per_minute": 30, "min_gap_seconds": 1.0},
+    "exchange": {"per_day": 10_000, "per_minute": 30, "min_gap_seconds": 1.0},
+}
+
+
+class ForbiddenUrlError(ValueError):
+    """A URL that workers must not call; the message says why."""
+
+
+def check_url(url: str) -> SplitResult:
+    """The parts of an http or https URL with a host and no credentials. Raises ForbiddenUrlError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ForbiddenUrlError(f"the URL is malformed: {error}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ForbiddenUrlError("the URL must start with http:// or https:// and name a host")
+    if parts.username or parts.password:
+        raise ForbiddenUrlError("the URL must not hold a user name or a password")
+    return parts
+
+
+_LONGEST_GAP_SECONDS = 86_400
+
+
+class InboxError(ValueError):
+    """A setting that cannot be; the message names it and says what to write."""
+
+
+class InboxSettings(Protocol):
+    """The settings of an inbox, wherever they are kept; ``models.Inbox`` is one."""
+
+    address: str
+    channel: str
+    url: str
+    per_minute: int | None
+    per_day: int | None
+    min_gap_seconds: float | None
+    window_opens: time | None
+    window_closes: time | None
+    timezone: str
+    warm_up_start: int | None
+    warm_up_step: int | None
+    warm_up_target: int | None
+
+
+def check_inbox(inbox: InboxSettings) -> None:
+    """Checks every setting and brings the address into its wire form. Raises InboxError."""
+    try:
+        inbox.address = header_text({"address": inbox.address}, "address", 254)
+        if inbox.channel == "email":
+            inbox.address = email_address("address", inbox.address)
+        else:
+            check_url(inbox.url)
+    except TouchError as error:
+        raise InboxError(str(error)) from None
+    except ForbiddenUrlError as error:
+        raise InboxError(f"url: {error}") from None
+    _check_limits(inbox)
+    _check_window(inbox)
+
+
+def parse_window(text: str) -> tuple[time, time]:
+    """``08:00-18:00`` as two times. Raises InboxError."""
+    opens, _, closes = text.partition("-")
+    try:
+        found = time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
+    except ValueError:
+        raise InboxError(f"window: {text!r} is not of the form 08:00-18:00") from None
+    if any(one.tzinfo for one in found):
+        raise InboxError(f"window: {text!r} has an offset; write 08:00-18:00 and name the time zone (timezone)")
+    return found
+
+
+def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:
+    """``20,10,500`` as the fields of a warm-up that begins ``today``; ``off`` ends one. Raises InboxError."""
+    names = ("warm_up_start", "warm_up_step", "warm_up_target")
+    if text == "off":
+        return {"warm_up_began": None, **dict.fromkeys(names)}
+    try:
+        start, step, target = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InboxError(f"warm_up: {text!r} is not of the form 20,10,500 (start, step, target), nor off") from None
+    return {"warm_up_began": today, **dict(zip(names, (start, step, target), strict=True))}
+
+
+def _check_limits(inbox: InboxSettings) -> None:
+    for name in ("per_minute", "per_day", "warm_up_start", "warm_up_target"):
+        value = getattr(inbox, name)
+        if value is not None and not 1 <= value <= MOST_SENDS:
+            raise InboxError(f"{name}: must be between 1 and {MOST_SENDS}; to stop an inbox, pause it")
+    if inbox.warm_up_step is not None and not 0 <= inbox.warm_up_step <= MOST_SENDS:
+        raise InboxError(f"warm_up_step: must be between 0 and {MOST_SENDS}")
+    if inbox.min_gap_seconds is not None and not 0 <= inbox.min_gap_seconds <= _LONGEST_GAP_SECONDS:
+        raise InboxError(f"min_gap_seconds: must be between 0 and {_LONGEST_GAP_SECONDS}")
+
+
+def _check_window(inbox: InboxSettings) -> None:
+    if (inbox.window_opens is None) != (inbox.window_closes is None):
+        raise InboxError("window: needs both the time it opens and the time it closes")
+    if inbox.window_opens is not None and inbox.window_opens == inbox.window_closes:
+        raise InboxError("window: opens and closes at the same time, so it would never be open")
+    if inbox.timezone not in available_timezones():
+        raise InboxError(f"timezone: {inbox.timezone!r} is no IANA time zone such as Europe/Madrid")

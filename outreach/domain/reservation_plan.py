@@ -1,0 +1,91 @@
+"""Plans the next reservation: which lanes, how many touches of each, and when nothing is due."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_SPARE = 8  # a lane may have been emptied, or its room used, by another worker meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationPlan:
+    """One call of ``Lanes.reserve``: the inbox ids it names, and at most how many touches it takes of one."""
+
+    inbox_ids: tuple[int, ...]
+    most_of_one: int
+
+
+def next_plan(due: Sequence[int], wanted: int, most_of_one: int = 1) -> ReservationPlan:
+    """Names hardly more of the ``due`` lanes than ``wanted`` touches need, because one that is named costs nearly as
+    much as one that is used; when there are few, more is taken of each."""
+    named = tuple(due[: lanes_for(wanted, most_of_one)])
+    return ReservationPlan(named, max(most_of_one, -(-wanted // max(1, len(named)))))
+
+
+def lanes_for(wanted: int, most_of_one: int = 1) -> int:
+    """How many lanes are worth naming to get ``wanted`` touches."""
+    return _SPARE - (-wanted // most_of_one)
+
+
+_LONGEST_SECONDS = 10.0
+"""After that long it asks whatever it knows: a lost queue or a lease may have gone unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleHint:
+    """What the last look found at ``since`` (Unix seconds by the worker's clock).
+
+    ``first`` is the first lane to come as (inbox id, server ms), worth a look in ``next_seconds``; ``lease_seconds`` is
+    how long the first lease of anybody still runs. None each: there is none.
+    """
+
+    since: float
+    first: tuple[int, int] | None
+    next_seconds: float | None
+    lease_seconds: float | None
+
+    def holds(self, now: float, first: tuple[int, int] | None) -> bool:
+        """Whether it is still so at ``now``, with ``first`` the first lane by now; never after the clock went back."""
+        ends = [seconds for seconds in (self.next_seconds, self.lease_seconds) if seconds is not None]
+        return first == self.first and 0 <= now - self.since < min([_LONGEST_SECONDS, *ends])
+
+    def seconds_left(self, now: float) -> float | None:
+        """In how many seconds the first lane is worth a look."""
+        return None if self.next_seconds is None else self.next_seconds - (now - self.since)
+
+
+_AT_ONCE = 250
+_A_SECOND = 1.0
+
+
+class SweepBacklog:
+    """Inboxes that are to be compared, first come first: ``at_once`` of them, then ``a_second``."""
+
+    def __init__(self, at_once: int = _AT_ONCE, a_second: float = _A_SECOND) -> None:
+        self._at_once = at_once
+        self._a_second = a_second
+        self._allowed = float(at_once)
+        self._counted_at: float | None = None
+        self._waiting: dict[int, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, inbox_ids: Iterable[int]) -> None:
+        self._waiting |= dict.fromkeys(inbox_ids)
+
+    def take(self, now: float) -> list[int]:
+        """Those to be compared at ``now`` (Unix seconds); the others keep their places."""
+        passed = 0.0 if self._counted_at is None else max(0.0, now - self._counted_at)
+        self._counted_at = now
+        self._allowed = min(self._at_once, self._allowed + passed * self._a_second)
+        taken = list(self._waiting)[: int(self._allowed)]
+        self._allowed -= len(taken)
+        self.remove(taken)
+        return taken
+
+    def remove(self, inbox_ids: Iterable[int]) -> None:
+        for inbox_id in inbox_ids:
+            self._waiting.pop(inbox_id, None)
+
+    def clear(self) -> None:
+        self._waiting.clear()

@@ -1,0 +1,72 @@
+"""Inboxes by address in any spelling, and changes to their settings."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+
+from outreach.domain.inbox_settings import check_inbox
+from outreach.domain.touch import mailbox
+from outreach.models import Inbox, inboxes_of
+
+
+class InboxNames(dict[str, Inbox | None]):
+    """Inboxes by the addresses that people write; each is looked up once. The exact spelling goes first, so that each
+    of two inboxes that share a mailbox can be named."""
+
+    def __missing__(self, address: str) -> Inbox | None:
+        self.look_up([address])
+        return self[address]
+
+    def look_up(self, addresses: Iterable[str]) -> None:
+        """Reads all of them at once."""
+        wanted = {address for address in addresses if address not in self}
+        self.update((inbox.address, inbox) for inbox in Inbox.objects.filter(address__in=wanted))
+        if others := {address: mailbox(address) for address in wanted - self.keys()}:
+            by_mailbox = {mailbox(inbox.address): inbox for inbox in inboxes_of(others.values())}
+            self.update((address, by_mailbox.get(its)) for address, its in others.items())
+
+
+def inbox_named(address: str) -> Inbox:
+    """Raises LookupError."""
+    inbox = InboxNames()[address]
+    if inbox is None:
+        raise LookupError(f"there is no inbox {address!r}")
+    return inbox
+
+
+def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
+    """Creates or changes the inbox and saves it; only what ``changes`` names is touched. An inbox keeps the spelling
+    it was made with. Raises InboxError."""
+    inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
+    for name, value in changes.items():
+        setattr(inbox, name, value)
+    if not inbox.paused:
+        inbox.pause_reason = ""
+    check_inbox(inbox)
+    inbox.save()
+    return inbox
+
+
+def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
+    """Pauses or resumes those that are not so yet; returns how many."""
+    changed = list(inboxes.exclude(paused=paused))
+    for inbox in changed:
+        inbox.paused, inbox.pause_reason = paused, "paused by a person" if paused else ""
+        inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
+    return len(changed)
+
+
+def describe(inbox: Inbox) -> str:
+    """The inbox's settings in one line."""
+    limits = [
+        f"{inbox.per_minute}/min" if inbox.per_minute else "",
+        f"{inbox.per_day}/day" if inbox.per_day else "",
+        f"gap {inbox.min_gap_seconds:g} s" if inbox.min_gap_seconds else "",
+        f"{inbox.window_opens:%H:%M}-{inbox.window_closes:%H:%M} {inbox.timezone}" if inbox.window_opens else "",
+        f"warm-up {inbox.warm_up_start}+{inbox.warm_up_step or 0}/day to {inbox.warm_up_target}"
+        if inbox.warm_up_began
+        else "",
+        "paused" if inbox.paused else "",
+    ]
+    return f"{inbox.address} ({inbox.channel}): {', '.join(filter(None, limits)) or 'no limits'}"

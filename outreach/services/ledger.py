@@ -1,0 +1,247 @@
+"""The states of touches in the database. Every write shows the fence token, so a state only ever moves forward."""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from operator import attrgetter
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import Count, F
+
+from avo_project.lib.redaction import redacted
+from outreach.domain.reservation import Claimed, LeaseOwner, Outcome, Outgoing, Reservation, Settlement, Tried, Written
+from outreach.domain.retry import RetryPolicy, retry_delay_seconds
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Suppression, Touch
+from outreach.services.inbox_cache import InboxCache
+from outreach.services.suppression import suppressed_keys
+
+logger = logging.getLogger(__name__)
+_REFUSALS = (IntegrityError, DataError, ObjectDoesNotExist)  # of one result; any other failure is the database's own
+_LETTER = ("recipient", "recipient_key", "subject", "body", "metadata")
+_FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_LETTER)
+Status = Touch.Status
+_PAUSE_SPREADS_SECONDS = 5.0  # by then every worker knows that the inbox is paused
+# A result that comes after another worker gave the touch up for unknown is still the truth, if nobody sent it again.
+_IN_HAND = (Status.SENDING, Status.UNKNOWN)
+
+
+class Ledger:
+    """``book`` knows the inboxes; ``random`` gives 0..1 for the jitter."""
+
+    def __init__(self, shift: LeaseOwner, book: InboxCache, policy: RetryPolicy, random: Callable[[], float]) -> None:
+        self._shift = shift
+        self._book = book
+        self._policy = policy
+        self._random = random
+
+    def claim(self, reservations: Sequence[Reservation], now: float) -> Claimed:
+        """Writes that these touches are about to be handed to a server, before they are; refuses what must not go."""
+        if not reservations:
+            return Claimed((), (), 0)
+        by_id = {one.touch_id: one for one in reservations}
+        with transaction.atomic():
+            rows = {str(row.pk): row for row in Touch.objects.select_for_update().filter(pk__in=by_id).only(*_FIELDS)}
+            suppressed = suppressed_keys(row.recipient_key for row in rows.values() if row.status in RESERVABLE)
+            fit = [one for one in reservations if _may_go(rows.get(one.touch_id), one.token, suppressed)]
+            self._start(fit, now)
+            stopped = self._stop_suppressed(rows.values(), suppressed)
+        later_ms = round((now + self._shift.lease_seconds) * 1000)
+        taken = {one.touch_id for one in fit}
+        refused = (
+            _refusal(one, rows.get(one.touch_id), later_ms, suppressed)
+            for one in reservations
+            if one.touch_id not in taken
+        )
+        return Claimed(tuple(self._outgoing(one, rows[one.touch_id], now) for one in fit), tuple(refused), stopped)
+
+    def settle(self, results: Sequence[Tried], now: float) -> list[Written]:
+        """Writes results, all in one transaction; when the database refuses one of them, each in its own."""
+        try:
+            return self._settle(results, now)
+        except _REFUSALS as refusal:
+            if len(results) == 1:
+                return [self._settle_refused(results[0], refusal, now)]
+            return [written for result in results for written in self.settle([result], now)]
+
+    def recover(self, reservations: Sequence[Reservation], now: float) -> list[Settlement]:
+        """Decides on touches whose worker is gone: what may have left becomes ``unknown``, the rest goes back first."""
+        by_id = {one.touch_id: one for one in reservations}
+        with transaction.atomic():
+            rows = list(Touch.objects.select_for_update().filter(pk__in=by_id))
+            in_hand = [row for row in rows if row.status == Status.SENDING and row.token < by_id[str(row.pk)].token]
+            self._give_up(in_hand, now)
+        waiting = {str(row.pk): row for row in rows if row.status in RESERVABLE}
+        lost = {str(row.pk) for row in in_hand}
+        return [_recovery(one, waiting.get(one.touch_id), 0 if one.touch_id in lost else None) for one in reservations]
+
+    def unfinished_by_inbox(self) -> dict[int, int]:
+        """How many touches each inbox still has to send."""
+        unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("pk"))
+        return dict(unfinished.order_by())
+
+    def _settle(self, results: Sequence[Tried], now: float) -> list[Written]:
+        with transaction.atomic():
+            self._record(results)
+            self._sent([result for result in results if result.outcome.kind == "sent"])
+            return [self._written(result, now) for result in results]
+
+    def _settle_refused(self, result: Tried, refusal: Exception, now: float) -> Written:
+        """Unknown, with nothing in it that could be refused; a touch that the ledger lost only leaves the queue."""
+        _complain(result, refusal, "it is unknown")
+        why = Outcome("unknown", detail=f"the database refused the result {result.outcome.kind}")
+        try:
+            return self._settle([replace(result, outcome=why)], now)[0]
+        except _REFUSALS as again:
+            _complain(result, again, "it leaves the queue")
+            return Written(Status.UNKNOWN, _settlement(result, None, now))
+
+    def _outgoing(self, reservation: Reservation, row: Touch, now: float) -> Outgoing:
+        inbox = self._book[reservation.inbox_id]
+        return Outgoing(
+            reservation=reservation,
+            channel=inbox.channel,
+            sender_address=inbox.address,
+            url=inbox.url,
+            recipient=row.recipient,
+            subject=row.subject,
+            body=row.body,
+            tries=row.tries + 1,
+            started_at=now,
+            metadata=row.metadata,
+        )
+
+    def _start(self, fit: Iterable[Reservation], now: float) -> None:
+        for token, group in itertools.groupby(sorted(fit, key=attrgetter("token")), key=attrgetter("token")):
+            Touch.objects.filter(pk__in=[one.touch_id for one in group]).update(
+                status=Status.SENDING,
+                token=token,
+                worker=self._shift.worker,
+                tries=F("tries") + 1,
+                started_at=_utc(now),
+                due_at=None,
+            )
+
+    def _stop_suppressed(self, rows: Iterable[Touch], suppressed: set[str]) -> int:
+        stopped = [row.pk for row in rows if row.recipient_key in suppressed and row.status in RESERVABLE]
+        if stopped:
+            Touch.objects.filter(pk__in=stopped).update(status=Status.SUPPRESSED, reason="the recipient is suppressed")
+        return len(stopped)
+
+    def _record(self, results: Iterable[Tried]) -> None:
+        Attempt.objects.bulk_create(
+            Attempt(
+                touch_id=result.outgoing.touch_id,
+                inbox_id=result.outgoing.reservation.inbox_id,
+                outcome=result.outcome.kind,
+                code=result.outcome.code,
+                detail=result.outcome.detail,
+                worker=self._shift.worker,
+                started_at=_utc(result.outgoing.started_at),
+                finished_at=_utc(result.finished_at),
+            )
+            for result in results
+        )
+
+    def _sent(self, results: Sequence[Tried]) -> None:
+        for token, group in itertools.groupby(sorted(results, key=_token), key=_token):
+            mine = list(group)
+            Touch.objects.filter(
+                pk__in=[one.outgoing.touch_id for one in mine], token=token, status__in=_IN_HAND
+            ).update(status=Status.SENT, reason="", finished_at=_utc(max(one.finished_at for one in mine)))
+
+    def _written(self, result: Tried, now: float) -> Written:
+        status, due_at = (Status.SENT, None) if result.outcome.kind == "sent" else self._failed(result)
+        return Written(status, _settlement(result, due_at, now))
+
+    def _failed(self, result: Tried) -> tuple[Status, datetime | None]:
+        outgoing, outcome = result.outgoing, result.outcome
+        status, delay = self._verdict(result)
+        due_at = None if delay is None else _utc(result.finished_at + delay)
+        if outcome.kind == "suppress":
+            self._suppress(outgoing.touch_id, outcome)
+        if outcome.kind == "pause":
+            self._pause(outgoing.reservation.inbox_id, outcome)
+        Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_HAND).update(
+            status=status,
+            reason=outcome.detail,
+            due_at=due_at,
+            finished_at=None if due_at else _utc(result.finished_at),
+        )
+        return status, due_at
+
+    def _verdict(self, result: Tried) -> tuple[Status, float | None]:
+        """The state after a failure and in how many seconds the touch is due again, None: never."""
+        outcome = result.outcome
+        if outcome.kind == "retry":
+            delay = retry_delay_seconds(self._policy, result.outgoing.tries, self._random, outcome.retry_after_seconds)
+            return (Status.DEAD, None) if delay is None else (Status.RETRYING, delay)
+        if outcome.kind == "pause":
+            return Status.WAITING, _PAUSE_SPREADS_SECONDS
+        return (Status.UNKNOWN if outcome.kind == "unknown" else Status.DEAD), None
+
+    def _suppress(self, touch_id: str, outcome: Outcome) -> None:
+        row = Touch.objects.only("recipient", "recipient_key").get(pk=touch_id)
+        reason = f"refused for good: {outcome.code}"
+        Suppression.objects.get_or_create(
+            recipient_key=row.recipient_key, defaults={"recipient": row.recipient, "reason": reason}
+        )
+
+    def _pause(self, inbox_id: int, outcome: Outcome) -> None:
+        inbox = Inbox.objects.get(pk=inbox_id)
+        inbox.paused, inbox.pause_reason = True, outcome.detail[:300]
+        inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
+
+    def _give_up(self, rows: Sequence[Touch], now: float) -> None:
+        why = "the worker ended while handing it over: it may have left"
+        Attempt.objects.bulk_create(
+            Attempt(
+                touch=row, inbox_id=row.inbox_id, outcome="unknown", detail=why, worker=row.worker,
+                started_at=row.started_at or _utc(now), finished_at=_utc(now),
+            )
+            for row in rows
+        )  # fmt: skip
+        Touch.objects.filter(pk__in=[row.pk for row in rows]).update(
+            status=Status.UNKNOWN, reason=why, finished_at=_utc(now)
+        )
+
+
+def _may_go(row: Touch | None, token: int, suppressed: set[str]) -> bool:
+    if row is None or row.status not in RESERVABLE or row.token >= token:
+        return False
+    return row.recipient_key not in suppressed
+
+
+def _refusal(one: Reservation, row: Touch | None, later_ms: int, suppressed: set[str]) -> Settlement:
+    """Finished, suppressed or not in the ledger: leaves the queue. In other hands by the ledger: looked at later."""
+    if row is None or row.status not in UNFINISHED or row.recipient_key in suppressed:
+        return Settlement(one)
+    return Settlement(one, due_ms=later_ms)
+
+
+def _recovery(one: Reservation, row: Touch | None, sent_ago_ms: int | None) -> Settlement:
+    if row is None:
+        return Settlement(one, sent_ago_ms=sent_ago_ms)
+    return Settlement(one, due_ms=round(row.due_at.timestamp() * 1000) if row.due_at else 0)
+
+
+def _settlement(result: Tried, due_at: datetime | None, now: float) -> Settlement:
+    due_ms = None if due_at is None else round(due_at.timestamp() * 1000)
+    ago_ms = round((now - result.finished_at) * 1000)
+    return Settlement(result.outgoing.reservation, due_ms, sent_ago_ms=max(0, ago_ms))
+
+
+def _complain(result: Tried, refusal: Exception, so: str) -> None:
+    touch_id, kind = result.outgoing.touch_id, result.outcome.kind
+    why = redacted(str(refusal)).partition("\n")[0]  # what PostgreSQL says in further lines quotes the row
+    logger.error("touch %s: the ledger refuses the result %s, so %s: %s", touch_id, kind, so, why)
+
+
+def _token(result: Tried) -> int:
+    return result.outgoing.reservation.token
+
+
+def _utc(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment, UTC)

@@ -1,0 +1,61 @@
+"""Puts a worker together from the settings."""
+
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+
+from avo_project.observability.sampler import Sampler
+from outreach.conf import OutreachConf
+from outreach.domain.reservation import LeaseOwner
+from outreach.domain.retry import RetryPolicy
+from outreach.services.inbox_cache import InboxCache
+from outreach.services.ledger import Ledger
+from outreach.services.maintenance import Maintenance
+from outreach.services.reconcile import Reconciler
+from outreach.services.sender_pool import SenderPool
+from outreach.services.worker import Worker
+from outreach.store.depth_history import DepthHistory
+from outreach.store.inspection import QueueView
+from outreach.store.lanes import Lanes
+
+logger = logging.getLogger(__name__)
+ROLE = "outreach"
+
+
+def default_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Beside:
+    """What a worker does beside its work: says once that its Redis may lose keys, and keeps figures for the charts."""
+
+    def __init__(self, view: QueueView, sample: Callable[[float], object]) -> None:
+        self._view = view
+        self._sample = sample
+        self._has_asked = False
+
+    def __call__(self, now: float) -> None:
+        if not self._has_asked:
+            policy = self._view.eviction_policy()
+            self._has_asked = True
+            if policy not in {"", "noeviction"}:
+                logger.warning(
+                    "the queue's Redis evicts keys (%s): touches may be lost from it; set noeviction", policy
+                )
+        self._sample(now)
+
+
+def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
+    """A worker with the senders of the settings, ``concurrency`` touches at a time. Talks to no server yet."""
+    view = QueueView.connect()
+    conf, lanes, book, shift = OutreachConf.load(), Lanes.connect(), InboxCache(), LeaseOwner(name, lease_seconds)
+    policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
+    ledger = Ledger(shift, book, policy, random.random)
+    beside = Beside(view, Sampler.of(ROLE).step)
+    reconciler = Reconciler(lanes, view, shift.lease_ms)
+    maintenance = Maintenance(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect(), beside)
+    pool = SenderPool.of(concurrency, conf, time.time)
+    return Worker(shift, conf, lanes, ledger, book, pool, maintenance, time.time)

@@ -1,0 +1,167 @@
+"""Compares the ledger with the queue and puts back what Redis lost. Running it twice, or while workers send, does no
+harm: a touch that comes up a second time is refused by the ledger."""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+
+from django.db.models import Count, Max, QuerySet
+
+from outreach.domain.inbox_rules import DAY_MS, MOST_SENDS
+from outreach.domain.reservation import Reservation, Settlement
+from outreach.domain.reservation_plan import SweepBacklog
+from outreach.domain.touch import new_touch_id
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Touch
+from outreach.services.intake import push
+from outreach.store import inspection
+from outreach.store.lanes import Lanes
+
+_CHUNK = 1000
+_MOST_TOGETHER = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """``unfinished`` touches in the ledger; how many of them were put ``back`` or had their lease ``adopted``."""
+
+    unfinished: int
+    back: int
+    adopted: int
+
+
+class Reconciler:
+    """``lease_ms`` is what a touch gets that was in a worker's hands, so that the worker can still report."""
+
+    def __init__(self, lanes: Lanes, view: inspection.QueueView, lease_ms: int) -> None:
+        self._lanes = lanes
+        self._view = view
+        self._lease_ms = lease_ms
+
+    def heal(self, now: float) -> Reconciled:
+        """As ``everything``, unless another worker has done it meanwhile."""
+        return Reconciled(0, 0, 0) if self._view.is_intact() else self.everything(now)
+
+    def everything(self, now: float) -> Reconciled:
+        """Every inbox. After a loss the logs of sends come first, so that limits hold, then touches in workers' hands,
+        then the rest; nothing is handed out before all are back."""
+        adopted = 0 if self._view.is_intact() else self._after_loss(now)
+        held = self._view.reserved_ids()
+        done = [self._put_back(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
+        newest = Touch.objects.aggregate(newest=Max("token"))["newest"] or 0
+        self._lanes.mark_intact(newest)
+        return Reconciled(
+            sum(one.unfinished for one in done),
+            sum(one.back for one in done),
+            sum(one.adopted for one in done) + adopted,
+        )
+
+    def _after_loss(self, now: float) -> int:
+        in_hand = list(Touch.objects.filter(status=Touch.Status.SENDING).only("id", "inbox_id", "token"))
+        self._remember_sends(now)
+        return self._adopt(in_hand, is_lost=True)
+
+    def sweep(self, now: float, older_than_seconds: float) -> int:
+        """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
+
+        Touches younger than ``older_than_seconds`` may still be on their way. Returns how many inboxes it compared.
+        """
+        return self._compare(_older(now - older_than_seconds))
+
+    def sweep_lately(self, now: float, older_than_seconds: float, since: float, backlog: SweepBacklog) -> int:
+        """As ``sweep``, of inboxes that got a touch after ``since`` (Unix seconds): those that have no lane at all, and
+        of the others as many as the ``backlog`` lets through; the rest waits there."""
+        before = now - older_than_seconds
+        arrived = list(_created_between(since, before).values_list("inbox_id", flat=True).distinct().order_by())
+        without_lane = self._view.without_lane(arrived)
+        backlog.add(arrived)
+        backlog.remove(without_lane)
+        wanted = [*without_lane, *backlog.take(now)]
+        pieces = (wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK))
+        return sum(self._compare(_older(before).filter(inbox_id__in=piece)) for piece in pieces)
+
+    def _compare(self, touches: QuerySet[Touch]) -> int:
+        expected = _counts(touches)
+        held = self._view.depths(expected)
+        short = {inbox_id: count for inbox_id, count in expected.items() if held[inbox_id] < count}
+        if short:
+            reserved = self._view.reserved_ids()
+            for inbox_ids in _groups(short):
+                self._put_back(inbox_ids, reserved)
+        return len(expected)
+
+    def _put_back(self, inbox_ids: Sequence[int], held: set[str]) -> Reconciled:
+        known = self._view.queued_ids(inbox_ids) | held
+        unfinished = back = adopted = 0
+        for rows in _chunks(_unfinished(inbox_ids)):
+            missing = [row for row in rows if str(row.pk) not in known]
+            sending = [row for row in missing if row.status == Touch.Status.SENDING]
+            waiting = [row for row in missing if row.status in RESERVABLE]
+            adopted += self._adopt(sending, is_lost=False)
+            push(self._lanes, waiting)
+            unfinished, back = unfinished + len(rows), back + len(waiting)
+        return Reconciled(unfinished, back, adopted)
+
+    def _adopt(self, rows: Sequence[Touch], *, is_lost: bool) -> int:
+        """Leases for touches in workers' hands. One that was settled while we looked would stay for ever in flight, so
+        the ledger is asked once more; after a loss its send is in no log yet."""
+        by_inbox = itertools.groupby(sorted(rows, key=lambda row: row.inbox_id), key=lambda row: row.inbox_id)
+        return sum(self._adopt_of_one(inbox_id, list(its), is_lost=is_lost) for inbox_id, its in by_inbox)
+
+    def _adopt_of_one(self, inbox_id: int, rows: Sequence[Touch], *, is_lost: bool) -> int:
+        held = {row.pk: Reservation(str(row.pk), inbox_id, row.token) for row in rows}
+        adopted = self._lanes.adopt(inbox_id, self._lease_ms, held.values())
+        still = set(Touch.objects.filter(pk__in=held, status=Touch.Status.SENDING).values_list("pk", "token"))
+        sent_ago_ms = 0 if is_lost else None
+        gone = [Settlement(one, sent_ago_ms=sent_ago_ms) for pk, one in held.items() if (pk, one.token) not in still]
+        return adopted - self._lanes.settle(gone)
+
+    def _remember_sends(self, now: float) -> None:
+        since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
+        recent = Attempt.objects.filter(finished_at__gte=since).order_by("inbox_id", "finished_at")
+        sends = recent.values_list("inbox_id", "finished_at").iterator(_CHUNK)
+        for inbox_id, its in itertools.groupby(sends, key=itemgetter(0)):
+            newest = deque((round(moment.timestamp() * 1000) for _, moment in its), MOST_SENDS)
+            self._lanes.remember(inbox_id, list(newest))
+
+
+def _counts(touches: QuerySet[Touch]) -> dict[int, int]:
+    """How many of them each inbox still has to send."""
+    counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("id"))
+    return dict(counted.order_by("inbox_id"))
+
+
+def _older(before: float) -> QuerySet[Touch]:
+    return Touch.objects.filter(created_at__lt=datetime.fromtimestamp(before, UTC))
+
+
+def _created_between(start: float, end: float) -> QuerySet[Touch]:
+    """By the time in their ids, which are indexed."""
+    first, last = (new_touch_id(round(at * 1000), 0) for at in (start, end))
+    return Touch.objects.filter(pk__gte=first, pk__lt=last, status__in=UNFINISHED)
+
+
+def _groups(counts: Mapping[int, int]) -> Iterator[list[int]]:
+    """Inboxes to be compared together: a thousand, or fewer with many touches."""
+    group: list[int] = []
+    touches = 0
+    for inbox_id, count in counts.items():
+        if group and (len(group) == _CHUNK or touches + count > _MOST_TOGETHER):
+            yield group
+            group, touches = [], 0
+        group.append(inbox_id)
+        touches += count
+    if group:
+        yield group
+
+
+def _unfinished(inbox_ids: Sequence[int]) -> Iterator[Touch]:
+    rows = Touch.objects.filter(inbox_id__in=inbox_ids, status__in=UNFINISHED).order_by("pk")
+    return rows.only("id", "inbox_id", "status", "token", "due_at").iterator(_CHUNK)
+
+
+def _chunks(rows: Iterator[Touch]) -> Iterable[list[Touch]]:
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        yield chunk

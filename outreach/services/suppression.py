@@ -1,0 +1,64 @@
+"""Who wants no more, and what that does to touches that are already queued."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from operator import itemgetter
+from uuid import UUID
+
+from django.core.signing import BadSignature, Signer
+from django.db import transaction
+
+from outreach.domain.touch import recipient_key
+from outreach.models import RESERVABLE, Suppression, Touch
+from outreach.store.lanes import Lanes
+
+_HEX_ID = re.compile("[0-9a-f]{32}")
+
+
+def suppressed_keys(recipient_keys: Iterable[str]) -> set[str]:
+    """Those of the keys (``touch.recipient_key``) that are suppressed."""
+    return set(
+        Suppression.objects.filter(recipient_key__in=set(recipient_keys)).values_list("recipient_key", flat=True)
+    )
+
+
+def suppress(key: str, recipient: str, reason: str, lanes: Lanes) -> int:
+    """Nothing more goes to this recipient, not even what is queued; returns how many touches that stopped."""
+    with transaction.atomic():
+        Suppression.objects.get_or_create(recipient_key=key, defaults={"recipient": recipient, "reason": reason[:300]})
+        waiting = (
+            Touch.objects.select_for_update().filter(recipient_key=key, status__in=RESERVABLE).order_by("inbox_id")
+        )
+        stopped = list(waiting.values_list("inbox_id", "id"))
+        waiting.update(status=Touch.Status.SUPPRESSED, reason=reason[:500])
+        transaction.on_commit(lambda: _withdraw(lanes, stopped))
+    return len(stopped)
+
+
+def suppress_recipient(recipient: str, reason: str, lanes: Lanes) -> int:
+    """As ``suppress``, for an address as a person writes it."""
+    return suppress(recipient_key(recipient), recipient, reason, lanes)
+
+
+def unsubscribe_token(touch_id: str) -> str:
+    """What stands for a recipient in an unsubscribe link: the touch's id, signed, so nobody can guess another's."""
+    return _signer().sign(UUID(touch_id).hex)
+
+
+def touch_of_token(token: str) -> Touch | None:
+    """The touch that the link was sent with, or None for a token that we did not make."""
+    try:
+        hex_id = _signer().unsign(token)
+    except BadSignature:
+        return None
+    return Touch.objects.filter(pk=UUID(hex_id)).first() if _HEX_ID.fullmatch(hex_id) else None
+
+
+def _signer() -> Signer:
+    return Signer(sep=".", salt="outreach.unsubscribe")
+
+
+def _withdraw(lanes: Lanes, stopped: list[tuple[int, UUID]]) -> None:
+    for inbox_id, pairs in itertools.groupby(stopped, key=itemgetter(0)):
+        lanes.withdraw(inbox_id, [str(touch_id) for _, touch_id in pairs])

@@ -1,0 +1,165 @@
+"""What the regime cache tells the operator console."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.lib.formatting import duration
+from regime import keys
+from regime.domain.data_through import OLD_DAYS
+from regime.domain.freshness import LIFE_SECONDS, Freshness
+from regime.domain.state import SymbolError, valid_symbol
+from regime.domain.state_check import HeldKey, findings
+from regime.services.inspection import ROLE, RegimeInspection, Sighting, recent_figures
+from regime.store.collection_store import Pointer
+
+_SILENT_SECONDS = 120.0
+_PREFIX = "symbol:"
+_KEY_PREFIX = keys.STATE_PATTERN[:-1]
+_LONGEST_NAME = 200
+_MISSING = (
+    "no state is kept, so it is answered with 404",
+    "no writer ever wrote it, or the last one did more than 24 h ago and its key expired",
+)
+_RULES = {
+    Freshness.CURRENT: "a state younger than 24 h is current",
+    Freshness.EXPIRED: "a state dies 24 h after it was computed, whatever its key does",
+    Freshness.UNKNOWN_AGE: "a state of unknown age is never current: a writer has to write it again",
+    Freshness.FUTURE_STAMP: "a stamp more than 5 min in the future is a broken clock, so it is not trusted",
+}
+
+
+def sample() -> Mapping[str, float]:
+    """Counts of a small key space or estimates from random keys, and ages of what our own writers did last."""
+    overview = RegimeInspection.connect().overview()
+    figures = {
+        "states": overview.sample.states_estimated,
+        "without_ttl": overview.sample.without_ttl_estimated,
+        "is_exact": float(overview.sample.is_exact),
+        "collected": overview.pointer.symbols,
+        "cycle_age_seconds": overview.cycle_age_seconds,
+        "collection_age_seconds": overview.collection_age_seconds,
+    }
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def verdict(now: float) -> HealthStatus:
+    """Red when nothing is current or no sampler knows, amber when a writer forgot the expiry or a cycle is late."""
+    standing, figures = RegimeInspection.connect().standing(), recent_figures()
+    is_sampled = bool(figures) and now - figures["sampled_at"] < _SILENT_SECONDS
+    if standing.cycle_age_seconds is None and not figures.get("states"):
+        return HealthStatus(
+            Level.AMBER, "no states yet", "No cycle has ended and no state was found: run compute_regimes."
+        )
+    without_ttl = round(figures.get("without_ttl", 0.0))
+    known = f"{without_ttl:,} keys without TTL" if is_sampled else "keys without TTL not counted lately"
+    figure = f"{known}, {_cycle_words(standing.cycle_age_seconds)}"
+    if standing.cycle_age_seconds is not None and standing.cycle_age_seconds > LIFE_SECONDS:
+        return HealthStatus(Level.RED, figure, "Every state of the last cycle has died: has the pipeline stopped?")
+    if is_sampled and without_ttl:
+        return HealthStatus(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
+    if standing.is_cycle_overdue:
+        return HealthStatus(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
+    if standing.pointer.misnamed:
+        return HealthStatus(Level.AMBER, figure, f"No route serves {standing.pointer.misnamed_words}.")
+    if standing.has_old_data:
+        return HealthStatus(Level.AMBER, figure, _old_data_words(standing.pointer))
+    if not is_sampled:
+        return HealthStatus(Level.AMBER, figure, "No sampler runs: start a refresher or sample_history --watch.")
+    return HealthStatus(Level.GREEN, figure, "Every state that was looked at expires in time.")
+
+
+def _old_data_words(pointer: Pointer) -> str:
+    return (
+        f"The data of {pointer.old_data:,} of {pointer.symbols:,} states ended more than {OLD_DAYS} days ago "
+        f"(the newest reaches {pointer.newest_data}): compute them from newer data."
+    )
+
+
+def _cycle_words(age_seconds: float | None) -> str:
+    if age_seconds is None:
+        return "no cycle of our writers yet"
+    return f"last cycle {duration(age_seconds)} ago"
+
+
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """Whether a symbol is served as current, and why. ``symbol:`` before it asks even for what is not kept."""
+    named = of.removeprefix(_PREFIX).removeprefix(_KEY_PREFIX)
+    inspection = RegimeInspection.connect()
+    misnamed = inspection.misnamed(named) if len(named) <= _LONGEST_NAME else None
+    others = () if misnamed is None else (_misnamed_answer(misnamed),)
+    try:
+        symbol = valid_symbol(named)
+    except SymbolError:
+        return others
+    sighting = inspection.look_up(symbol)
+    if sighting is not None:
+        return (_answer(sighting), *others)
+    if not others and (misnamed := inspection.misnamed(symbol.lower())):
+        others = (_misnamed_answer(misnamed),)
+    return others or ((Answer("symbol", symbol, _MISSING[0], _MISSING[1:]),) if of != named else ())
+
+
+def _misnamed_answer(held: HeldKey) -> Answer:
+    because = tuple(one.text for one in findings(held, time.time()) if one.is_error)
+    return Answer("key", _KEY_PREFIX + held.name.decode(errors="backslashreplace"), "is served by no route", because)
+
+
+def _answer(sighting: Sighting) -> Answer:
+    state, judged = sighting.state, sighting.verdict
+    facts = {
+        "computed": _moment(judged.computed_at),
+        "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
+        "data through": state.data_through.decode() or "unknown",
+        "key expires": _moment(state.expires_at) if state.expires_at else "never: no expiry",
+        "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
+        "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",
+        "unusable fields": str(state.bad_fields),
+    }
+    headline = (
+        "is served as current" if judged.is_current else f"is served nowhere as current: {judged.freshness.value}"
+    )
+    return Answer("symbol", state.symbol, headline, tuple(_reasons(sighting)), facts)
+
+
+def _reasons(sighting: Sighting) -> Iterator[str]:
+    state, judged = sighting.state, sighting.verdict
+    if state.computed_at is not None and judged.computed_at is not None:
+        yield "its writer stamped it with the time it was computed at"
+    elif state.computed_at is not None:
+        yield "its computed_at is not a number, so its age is unknown"
+    elif judged.computed_at is not None:
+        yield "it has no computed_at: its age follows from its expiry, which a writer set to a full life"
+    elif state.expires_at is None:
+        yield "it has neither computed_at nor an expiry: a writer forgot both, and the TTL backfill can give it a life"
+    else:
+        yield "it has no computed_at, and its expiry is the one that a backfill gave: nothing tells how old it is"
+    yield _RULES[judged.freshness]
+
+
+def _moment(unix_seconds: float | None) -> str:
+    if unix_seconds is None or not math.isfinite(unix_seconds):
+        return "unknown"
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+CONSOLE = RoleConsole(
+    role=ROLE,
+    title="Regime cache",
+    alias=keys.REDIS_ALIAS,
+    page="regime_regimecache_changelist",
+    permission="regime.view_regimecache",
+    sample=sample,
+    verdict=verdict,
+    explain=explain,
+    charts=(
+        Chart("States", "states", (Line("states", "kept"), Line("without_ttl", "without expiry"))),
+        Chart(
+            "Age of what our writers did",
+            "seconds",
+            (Line("cycle_age_seconds", "last cycle"), Line("collection_age_seconds", "collection")),
+        ),
+    ),
+)

@@ -1,0 +1,140 @@
+"""What the page over the regime cache shows, as tables and as figures for its two pictures."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from avo_project.console.live_admin import Panel
+from avo_project.lib.formatting import duration
+from regime.domain.data_through import OLD_DAYS
+from regime.domain.state import REGIMES, TIMEFRAMES
+from regime.services.inspection import KeyspaceStatus, RegimeInspection, Sighting, recent_figures
+from regime.store.ttl_backfill import BackfillNote
+
+CLOCK = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the histogram, in the units of the picture: 100 high."""
+
+    hour: int
+    count: int
+    x: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A state as rows of cells; a cell is its text and how dark it is, 0 to 5."""
+
+    symbol: str
+    freshness: str
+    facts: Sequence[tuple[str, str]]
+    timeframes: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]
+
+
+def panels(inspection: RegimeInspection, begin: Callable[[str, str], str]) -> list[Panel]:
+    """The tables, for a handful of commands; ``begin`` makes the button of an action. Raises RedisError."""
+    standing = inspection.standing()
+    return [_states_panel(standing, begin), _cycle_panel(standing), _backfill_panel(inspection.last_backfill())]
+
+
+def _states_panel(standing: KeyspaceStatus, begin: Callable[[str, str], str]) -> Panel:
+    figures = recent_figures()
+    is_exact = bool(figures.get("is_exact"))
+    kind = "" if is_exact else ", estimated"
+    rows = [
+        (f"States{kind}", _count(figures.get("states")), ""),
+        (
+            f"States without expiry{kind}",
+            _count(figures.get("without_ttl")),
+            begin("backfill", "Backfill TTLs…") if figures.get("without_ttl") else "",
+        ),
+        (
+            "Counted",
+            f"{_moment(figures['sampled_at'])}, {'all keys' if is_exact else 'from random keys'}"
+            if figures
+            else "not yet: no sampler runs",
+            "",
+        ),
+        ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
+        ("Age of the collection", _age(standing.collection_age_seconds), ""),
+        ("Keys that no route serves", standing.pointer.misnamed_words or "0", ""),
+        ("Newest data", standing.pointer.newest_data or "unknown", ""),
+        (f"States with data older than {OLD_DAYS} days", f"{standing.pointer.old_data:,}", ""),
+    ]
+    note = "A state without expiry is never right."
+    if not is_exact:
+        note += " The first two figures are means over a minute, so they follow slowly."
+    return Panel("States", (), rows, note)
+
+
+def _count(estimate: float | None) -> str:
+    return "unknown" if estimate is None else f"{estimate:,.0f}"
+
+
+def _cycle_panel(standing: KeyspaceStatus) -> Panel:
+    pointer = standing.pointer
+    overdue = "OVERDUE: has the pipeline stopped?" if standing.is_cycle_overdue else "in time"
+    rows = [
+        ("Last cycle", pointer.cycle_id or "none yet"),
+        (
+            "Ended",
+            f"{_moment(pointer.cycle_ended_at)}, {_age(standing.cycle_age_seconds)} ago" if pointer.cycle else "-",
+        ),
+        ("States written", f"{pointer.cycle_states:,}"),
+        ("Watch", overdue if pointer.cycle else "-"),
+    ]
+    return Panel("Cycles of our writers", (), rows, "States die a day after they were computed.")
+
+
+def _backfill_panel(note: BackfillNote | None) -> Panel:
+    if note is None:
+        return Panel("Last TTL backfill", (), (), "None in the last week.")
+    kind = "dry run, " if note.is_dry_run else ""
+    rows = [("State", kind + note.state), ("Noted", _moment(note.noted_at)), *note.figures.items()]
+    return Panel("Last TTL backfill", (), rows, "A running one shows here how far it is.")
+
+
+def histogram(counts: Sequence[int]) -> list[Bar]:
+    """Bars for states by hours of age."""
+    most = max(counts, default=0) or 1
+    heights = [100 * count / most for count in counts]
+    return [Bar(hour, counts[hour], 20 * hour, 100 - height, height) for hour, height in enumerate(heights)]
+
+
+def heat_map(sighting: Sighting | None) -> HeatMap | None:
+    """The 5 x 8 scores of a state."""
+    if sighting is None:
+        return None
+    state, verdict = sighting.state, sighting.verdict
+    rows = [
+        (regime, [_cell(state.scores[place * len(REGIMES) + row]) for place in range(len(TIMEFRAMES))])
+        for row, regime in enumerate(REGIMES)
+    ]
+    facts = [
+        ("Computed", _moment(verdict.computed_at)),
+        ("Age", _age(verdict.age_seconds)),
+        ("Data through", state.data_through.decode() or "unknown"),
+        ("Key expires", _moment(state.expires_at) if state.expires_at else "never: no expiry"),
+        ("Unusable fields", str(state.bad_fields)),
+    ]
+    return HeatMap(state.symbol, verdict.freshness.value, facts, TIMEFRAMES, rows)
+
+
+def _cell(score: float | None) -> tuple[str, int]:
+    return ("-", 0) if score is None else (f"{score:.2f}", round(5 * score))
+
+
+def _moment(unix_seconds: float | None) -> str:
+    if unix_seconds is None:
+        return "unknown"
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _age(seconds: float | None) -> str:
+    return "-" if seconds is None else duration(seconds)

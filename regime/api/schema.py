@@ -1,0 +1,210 @@
+"""The regime routes in OpenAPI, with examples. The answers are made by hand, so their shapes are told by hand too."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+
+from avo_project.http.problems import MEDIA_TYPE
+from regime.api.query_params import MOST_ROWS, MOST_SYMBOLS
+from regime.domain.state import REGIMES, TIMEFRAMES
+
+Shape = dict[str, Any]
+
+_NUMBER: Shape = {"type": "number"}
+_WHOLE: Shape = {"type": "integer"}
+_SECONDS: Shape = {"type": "number", "description": "Unix seconds"}
+_TEXT: Shape = {"type": "string"}
+_DAY: Shape = {"type": "string", "format": "date"}
+_THROUGH: Shape = {
+    "type": ["string", "number", "null"],
+    "description": "Until when the data behind the scores reaches, as its writer says: an ISO date or Unix seconds",
+}
+_SCORE: Shape = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+_REGIME: Shape = {"type": ["string", "null"], "enum": [*REGIMES, None]}
+
+
+def _object(**properties: Shape) -> Shape:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _or_null(shape: Shape) -> Shape:
+    return {**shape, "type": [shape["type"], "null"]}
+
+
+def _by_timeframe(shape: Shape) -> Shape:
+    return _object(**dict.fromkeys(TIMEFRAMES, shape))
+
+
+_STATE = _object(
+    symbol=_TEXT,
+    computed_at=_SECONDS,
+    age_seconds=_WHOLE,
+    expires_at=_SECONDS,
+    data_through=_THROUGH,
+    scores=_by_timeframe(_object(**dict.fromkeys(REGIMES, _SCORE))),
+    dominant=_by_timeframe(_REGIME),
+)
+_ROW = _object(symbol=_TEXT, computed_at=_SECONDS, data_through=_THROUGH, timeframe=_TEXT, regime=_TEXT, score=_NUMBER)
+_COLLECTION = _object(
+    as_of=_SECONDS,
+    age_seconds=_WHOLE,
+    symbols={**_WHOLE, "description": "How many symbols have a current state"},
+    timeframes=_by_timeframe(
+        _object(counts=_object(**dict.fromkeys(REGIMES, _WHOLE)), mean_scores=_object(**dict.fromkeys(REGIMES, _SCORE)))
+    ),
+    count={**_WHOLE, "description": "How many match, on all pages"},
+    next={"type": ["string", "null"], "description": "The cursor of the next page"},
+    results={"type": "array", "items": _ROW},
+)
+_NEWEST = _object(
+    series_id=_TEXT,
+    date=_DAY,
+    value=_NUMBER,
+    vintage=_DAY,
+    revised={"type": "boolean", "description": "An earlier vintage had another value for this date"},
+    previous_date=_or_null(_DAY),
+    previous_value=_or_null(_NUMBER),
+    previous_revised={"type": ["boolean", "null"]},
+    change=_or_null(_NUMBER),
+)
+_MACRO = _object(count=_WHOLE, results={"type": "array", "items": _NEWEST})
+_OBSERVATION = _object(date=_DAY, vintage=_DAY, value=_NUMBER)
+_SERIES = _object(
+    series_id=_TEXT, vintage=_or_null(_DAY), count=_WHOLE, observations={"type": "array", "items": _OBSERVATION}
+)
+_PROBLEM = _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT)
+
+_EXAMPLE_SCORES = {"bull": 0.8213, "bear": 0.0, "sideways": 0.1787, "volatile": 0.0, "calm": 0.41}
+_EXAMPLE_STATE = {
+    "symbol": "EURUSD=X",
+    "computed_at": 1_790_000_000,
+    "age_seconds": 512,
+    "expires_at": 1_790_086_400,
+    "data_through": "2026-09-21",
+    "scores": {"1mo": _EXAMPLE_SCORES},
+    "dominant": {"1mo": "bull"},
+}
+_EXAMPLE_COLLECTION = {
+    "as_of": 1_790_000_000,
+    "age_seconds": 12,
+    "symbols": 209_033,
+    "timeframes": {
+        "1mo": {
+            "counts": {"bull": 61_022, "bear": 48_110, "sideways": 70_500, "volatile": 14_301, "calm": 15_100},
+            "mean_scores": {"bull": 0.31, "bear": 0.27, "sideways": 0.42, "volatile": 0.21, "calm": 0.24},
+        }
+    },
+    "count": 209_033,
+    "next": "WyI0ZjFjIiw0OTI3OCwiQlRDL1VTRFQiXQ",
+    "results": [
+        {
+            "symbol": "AAPL",
+            "computed_at": 1_790_000_000,
+            "data_through": "2026-09-21",
+            "timeframe": "1mo",
+            "regime": "bull",
+            "score": 0.8213,
+        }
+    ],
+}
+
+_EXAMPLE_MACRO = {
+    "count": 1,
+    "results": [
+        {
+            "series_id": "UNRATE",
+            "date": "2016-05-01",
+            "value": 4.7,
+            "vintage": "2016-06-03",
+            "revised": False,
+            "previous_date": "2016-04-01",
+            "previous_value": 5.0,
+            "previous_revised": False,
+            "change": -0.3,
+        }
+    ],
+}
+_EXAMPLE_SERIES = {
+    "series_id": "UNRATE",
+    "vintage": "2016-06-03",
+    "count": 1,
+    "observations": [{"date": "2016-05-01", "vintage": "2016-06-03", "value": 4.7}],
+}
+
+
+def _answers(shape: Shape, example: object = None, **problems: str) -> dict[int | tuple[int, str], OpenApiResponse]:
+    examples = [OpenApiExample("one", value=example, response_only=True)] if example else []
+    told: dict[int | tuple[int, str], OpenApiResponse] = {
+        (int(status.removeprefix("_")), MEDIA_TYPE): OpenApiResponse({**_PROBLEM, "description": why}, description=why)
+        for status, why in problems.items()
+    }
+    unchanged = OpenApiResponse(description="The copy named by If-None-Match is still right.")
+    return {200: OpenApiResponse(shape, examples=examples), 304: unchanged, **told}
+
+
+def _asked(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, description=description, **more)
+
+
+STATE = extend_schema(
+    operation_id="regime_of_a_symbol",
+    tags=["regime"],
+    parameters=[
+        OpenApiParameter(
+            "symbol", str, OpenApiParameter.PATH, description="In any letter case, such as AAPL or BTC/USDT"
+        ),
+        _asked("max_age", OpenApiTypes.DOUBLE, "Seconds: only a state at most that old will do"),
+        _asked(
+            "max_data_age",
+            OpenApiTypes.DOUBLE,
+            "Seconds: only a state that says that its data is at most that old will do; a date ends at midnight UTC",
+        ),
+    ],
+    responses=_answers(
+        _STATE,
+        _EXAMPLE_STATE,
+        _400="Invalid symbol, max_age or max_data_age; see `errors`.",
+        _404="`unknown-symbol`: no state is kept. `stale-regime`: there is one, and it is not current.",
+    ),
+)
+COLLECTION = extend_schema(
+    operation_id="regimes_of_all_symbols",
+    tags=["regime"],
+    parameters=[
+        _asked("timeframe", str, "Which window", enum=TIMEFRAMES, default="1mo"),
+        _asked("regime", str, "The score to look at; default: each symbol's dominant regime", enum=REGIMES),
+        _asked("min_score", OpenApiTypes.DOUBLE, "Only rows of at least this score"),
+        _asked("symbols", str, f"Only these, separated by commas, at most {MOST_SYMBOLS}"),
+        _asked(
+            "order",
+            str,
+            "Of equal scores the symbols rise with -score",
+            enum=["symbol", "score", "-score"],
+            default="symbol",
+        ),
+        _asked("limit", int, f"Rows on a page, 1 to {MOST_ROWS}", default=50),
+        _asked("max_data_age", OpenApiTypes.DOUBLE, "Seconds: only rows that say that their data is at most that old"),
+        _asked("cursor", str, "`next` of the page before; pages walk through one version of the collection"),
+    ],
+    responses=_answers(
+        _COLLECTION,
+        _EXAMPLE_COLLECTION,
+        _400="Invalid parameter; see `errors`.",
+        _503="`collection-not-ready`: it is being built, try again after Retry-After.",
+    ),
+)
+MACRO = extend_schema(
+    operation_id="macro_newest_of_all_series", tags=["macro"], responses=_answers(_MACRO, _EXAMPLE_MACRO)
+)
+MACRO_SERIES = extend_schema(
+    operation_id="macro_series",
+    tags=["macro"],
+    parameters=[
+        OpenApiParameter("series_id", str, OpenApiParameter.PATH, description="Such as UNRATE"),
+        _asked("start", OpenApiTypes.DATE, "First date"),
+        _asked("end", OpenApiTypes.DATE, "Last date"),
+        _asked("vintage", OpenApiTypes.DATE, "As known on that day; default: as known now"),
+    ],
+    responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="Invalid date; see `errors`.", _404="`unknown-series`"),
+)

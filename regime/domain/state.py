@@ -1,0 +1,237 @@
+"""The state of one symbol: 8 timeframes x 5 regimes of scores, and the parsers of its fields in Redis."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from avo_project.lib.decimals import decimal_of
+from regime.domain.data_through import known_data_through
+
+REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
+TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
+FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in REGIMES)
+
+Scores = tuple[float | None, ...]
+
+_SYMBOL = re.compile(r"[!-`{-~]{1,64}")
+_SYMBOLS = re.compile(rb"[!-`{-~]{1,64}(?:\n[!-`{-~]{1,64})*")
+_FIELD_BYTES = tuple(field.encode() for field in FIELDS)
+AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
+DATA_THROUGH = b"data_through"  # comes last, where it is known
+_LAST_NAME = [DATA_THROUGH]
+_SCORES = slice(3, 2 * len(AS_WE_WRITE), 2)
+_PLAIN = b"0123456789.,"
+
+
+class SymbolError(ValueError):
+    """A symbol that no key may carry; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeState:
+    """A state as a writer makes it: ``scores`` follow FIELDS, each in 0..1 or None; ``computed_at`` is Unix seconds;
+    ``data_through`` as ``known_data_through`` gives it."""
+
+    symbol: str
+    computed_at: float
+    scores: Scores
+    data_through: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """A state as Redis holds it, whoever wrote it.
+
+    ``computed_at`` is None without that field and NaN when it is no number; ``expires_at`` is when the key dies, in
+    Unix seconds, None for never; ``bad_fields`` counts scores left out because they are no number in 0..1.
+    """
+
+    symbol: str
+    computed_at: float | None
+    expires_at: float | None
+    backfilled_at: float | None
+    scores: Scores
+    bad_fields: int
+    data_through: bytes = b""
+
+
+def valid_symbol(text: str) -> str:
+    """``text`` in upper case. Raises SymbolError unless it is 1 to 64 printable ASCII characters without space."""
+    if not 1 <= len(text) <= 64:
+        raise SymbolError(f"A symbol has 1 to 64 characters, not {len(text)}.")
+    symbol = text.upper()
+    if not text.isascii() or _SYMBOL.fullmatch(symbol) is None:
+        raise SymbolError("A symbol is printable ASCII without spaces or control characters, like BTC/USDT.")
+    return symbol
+
+
+def are_symbols(names: Sequence[bytes]) -> bool:
+    """Whether all of ``names`` are symbols as keys carry them: in upper case."""
+    joined = b"\n".join(names)
+    return not names or (_SYMBOLS.fullmatch(joined) is not None and joined.count(b"\n") == len(names) - 1)
+
+
+def dominant_regimes(scores: Scores) -> tuple[int | None, ...]:
+    """For each timeframe the index of its highest score, of equals the first in REGIMES, None where there is none."""
+    width = len(REGIMES)
+    return tuple(_highest(scores[start : start + width]) for start in range(0, len(FIELDS), width))
+
+
+def _highest(scores: Scores) -> int | None:
+    known = [score for score in scores if score is not None]
+    return scores.index(max(known)) if known else None
+
+
+def encode_scores(scores: Scores) -> bytes:
+    """Scores in the order of FIELDS as decimal text, separated by commas, empty where there is none."""
+    text = orjson.dumps(scores)[1:-1]
+    if b"e" in text:  # 1e-7: other readers expect plain decimals
+        text = b",".join(b"" if score is None else b"%.12f" % score for score in scores)
+    return text.replace(b"null", b"")
+
+
+def encode_stamp(unix_seconds: float) -> bytes:
+    """Unix seconds as integer text where they are whole, else as the shortest decimal that is this number."""
+    return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else repr(unix_seconds).encode()
+
+
+def decode_stamp(text: bytes | None) -> float | None:
+    """Unix seconds as a hash holds them: None without that field, NaN when it is no number."""
+    if text is None:
+        return None
+    stamp = decimal_of(text)
+    return math.nan if stamp is None else stamp
+
+
+def decode_state(symbol: str, flat: Sequence[bytes], expires_at: float | None) -> StoredState:
+    """The state in ``flat``, the field, value, field, value, … of HGETALL. Unknown fields are ignored."""
+    through = known_data_through(flat[-1]) if flat[-2:-1] == _LAST_NAME else b""
+    if (flat[:-2:2] if through else flat[0::2]) == AS_WE_WRITE and (scores := _all_plain(flat[_SCORES])) is not None:
+        return StoredState(symbol, decode_stamp(flat[1]), expires_at, None, scores, 0, through)
+    held = dict(zip(flat[0::2], flat[1::2], strict=True))
+    scores = tuple(_score(held.get(field)) for field in _FIELD_BYTES)
+    bad_fields = sum(field in held for field in _FIELD_BYTES) - sum(score is not None for score in scores)
+    return StoredState(
+        symbol,
+        decode_stamp(held.get(b"computed_at")),
+        expires_at,
+        decode_stamp(held.get(b"backfilled_at")),
+        scores,
+        bad_fields,
+        known_data_through(held.get(DATA_THROUGH)),
+    )
+
+
+def _all_plain(texts: Sequence[bytes]) -> Scores | None:
+    joined = b",".join(texts)
+    if joined.translate(None, _PLAIN):
+        return None
+    try:
+        scores = tuple(orjson.loads(b"[" + joined + b"]"))  # half the time of float() for each
+    except orjson.JSONDecodeError:
+        return None
+    return scores if len(scores) == len(texts) and max(scores) <= 1 else None
+
+
+def _score(text: bytes | None) -> float | None:
+    score = None if text is None else decimal_of(text)
+    return score if score is not None and 0.0 <= score <= 1.0 else None
+
+
+_WITH_THROUGH = [*AS_WE_WRITE, DATA_THROUGH]
+
+
+@dataclass(frozen=True, slots=True)
+class RawStates:
+    """Symbols and beside each its hash: field, value, field, value, …"""
+
+    symbols: list[bytes]
+    hashes: list[Sequence[bytes]]
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def only(self, chosen: Sequence[bool]) -> "RawStates":
+        return RawStates(
+            [symbol for symbol, is_chosen in zip(self.symbols, chosen, strict=True) if is_chosen],
+            [one for one, is_chosen in zip(self.hashes, chosen, strict=True) if is_chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """Full, well-formed states as arrays, ``scores`` (n, 40), ``through`` as ``known_data_through`` gives it, and the
+    symbols of odd ones, which need a closer look."""
+
+    symbols: list[bytes]
+    stamps: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    through: list[bytes]
+    odd: list[bytes]
+
+
+def decode_in_bulk(raw: RawStates) -> Decoded:
+    """Takes the hashes that our own writers, or others like them, wrote in full; every other one is left as odd."""
+    odd: list[bytes] = []
+    texts = _values(raw.hashes)
+    if texts is None:
+        names = _usual_names(raw.hashes)
+        are_usual = [one[0::2] == names for one in raw.hashes]
+        odd = raw.only([not is_usual for is_usual in are_usual]).symbols
+        raw = raw.only(are_usual)
+        texts = _values(raw.hashes) or _Values([], [])
+    table = _numbers(texts.numbers)
+    if table is None:
+        return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), [], raw.symbols + odd)
+    through = texts.through or [b""] * len(raw)
+    is_good = table[:, 1:].max(axis=1, initial=0.0) <= 1.0
+    if not is_good.all():
+        odd += raw.only((~is_good).tolist()).symbols
+        through = [one for one, is_one_good in zip(through, is_good.tolist(), strict=True) if is_one_good]
+        raw, table = raw.only(is_good.tolist()), table[is_good]
+    return Decoded(raw.symbols, table[:, 0], table[:, 1:], through, odd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The values of all hashes one after the other; ``through`` is empty where no hash has one."""
+
+    numbers: list[bytes]
+    through: list[bytes]
+
+
+def _usual_names(hashes: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """The fields that we write, with or without ``data_through``, whichever more of the hashes have."""
+    with_through = sum(len(one) == 2 * len(_WITH_THROUGH) for one in hashes)
+    return _WITH_THROUGH if 2 * with_through > len(hashes) else AS_WE_WRITE
+
+
+def _values(hashes: Sequence[Sequence[bytes]]) -> _Values | None:
+    """The values of all hashes, None unless all have just the fields that we write, in order."""
+    flat = list(chain.from_iterable(hashes))
+    names, values = flat[0::2], flat[1::2]
+    if names == AS_WE_WRITE * len(hashes):
+        return _Values(values, [])
+    if names != _WITH_THROUGH * len(hashes):
+        return None
+    written = values[len(AS_WE_WRITE) :: len(_WITH_THROUGH)]
+    del values[len(AS_WE_WRITE) :: len(_WITH_THROUGH)]
+    known = {text: known_data_through(text) for text in set(written)}
+    return _Values(values, [known[text] for text in written])
+
+
+def _numbers(texts: Sequence[bytes]) -> NDArray[np.float64] | None:
+    joined = b",".join(texts)
+    if joined.translate(None, b"0123456789.,"):
+        return None
+    try:
+        numbers = np.array(orjson.loads(b"[" + joined + b"]"), dtype=np.float64)
+    except orjson.JSONDecodeError:
+        return None
+    return numbers.reshape(-1, len(AS_WE_WRITE)) if len(numbers) == len(texts) else None

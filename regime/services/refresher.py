@@ -1,0 +1,184 @@
+"""Rebuilds the collection from the states in Redis, for states that other programs wrote."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, compress
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from redis.exceptions import RedisError
+
+from avo_project.runtime.stop_flag import StopFlag
+from regime.conf import RegimeConf, regime_conf
+from regime.domain.columns import Columns, are_current, merged, old_data, part_of, same_states, score_matrix
+from regime.domain.data_through import OLD_DAYS
+from regime.domain.freshness import Freshness, freshness_at, judge
+from regime.domain.state import RawStates, are_symbols, decode_in_bulk
+from regime.domain.state_check import misnamed_text
+from regime.services.backfill_job import resume_backfill
+from regime.store.collection_store import CollectionStore, Pointer
+from regime.store.state_cache import StateCache
+from regime.store.state_scan import StateScan
+
+logger = logging.getLogger(__name__)
+
+_NAMED = 5
+_BATCHES_A_PART = 16  # columns cost numpy 40 µs, however short
+
+# symbols, stamps, (n, 40) scores and data_through
+_Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64], list[bytes]]
+
+
+@dataclass(slots=True)
+class Census:
+    """What a pass found: states by freshness, scores left out, and keys whose name is no symbol in upper case, a few of
+    them by name."""
+
+    freshness: dict[Freshness, int] = field(default_factory=lambda: dict.fromkeys(Freshness, 0))
+    bad_fields: int = 0
+    misnamed: int = 0
+    misnamed_names: list[bytes] = field(default_factory=list)
+
+    def add_misnamed(self, names: Sequence[bytes]) -> None:
+        self.misnamed += len(names)
+        self.misnamed_names += names[: _NAMED - len(self.misnamed_names)]
+
+    def told(self) -> dict[str, int | str]:
+        """What the pointer to the collection tells of it."""
+        return {"misnamed": self.misnamed, "misnamed_words": misnamed_text(self.misnamed, self.misnamed_names)}
+
+
+class CollectionBuild:
+    """Reads all states and keeps the current ones as columns. Memory is bounded by about 200 bytes a state."""
+
+    def __init__(self, scan: StateScan, states: StateCache) -> None:
+        self._scan = scan
+        self._states = states
+        self._warned = 0
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(StateScan.connect(), StateCache.connect())
+
+    def build(self, now: float, on_batch: Callable[[int], None] = lambda count: None) -> tuple[Columns, Census]:
+        """The states that are current at ``now`` (Unix seconds). ``on_batch`` hears the size of each batch read."""
+        parts: list[Columns] = []
+        rows: list[_Rows] = []
+        census = Census()
+        for raw in self._scan.batches():
+            rows += self._current(raw, now, census)
+            if len(rows) >= _BATCHES_A_PART:
+                parts.append(_part(rows))
+                rows = []
+            on_batch(len(raw))
+        self._warn(census)
+        return merged([*parts, _part(rows)]) if rows else merged(parts), census
+
+    def _warn(self, census: Census) -> None:
+        if census.misnamed and census.misnamed != self._warned:  # said again when it changes, not after each pass
+            logger.warning("no route serves %s", misnamed_text(census.misnamed, census.misnamed_names))
+        self._warned = census.misnamed
+
+    def _current(self, raw: RawStates, now: float, census: Census) -> list[_Rows]:
+        if not are_symbols(raw.symbols):
+            are_named = [are_symbols([symbol]) for symbol in raw.symbols]
+            census.add_misnamed([name for name, is_named in zip(raw.symbols, are_named, strict=True) if not is_named])
+            raw = raw.only(are_named)
+        decoded = decode_in_bulk(raw)
+        odd = [self._odd(decoded.odd, now, census)] if decoded.odd else []
+        current = are_current(decoded.stamps, now)
+        census.freshness[Freshness.CURRENT] += int(current.sum())
+        if current.all():
+            return [(decoded.symbols, decoded.stamps, decoded.scores, decoded.through), *odd]
+        for stamp in decoded.stamps[~current].tolist():
+            census.freshness[freshness_at(stamp, now)] += 1
+        symbols, through = list(compress(decoded.symbols, current)), list(compress(decoded.through, current))
+        return [(symbols, decoded.stamps[current], decoded.scores[current], through), *odd]
+
+    def _odd(self, symbols: list[bytes], now: float, census: Census) -> _Rows:
+        held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
+        judged = [(state, judge(state, now)) for state in held]
+        for state, verdict in judged:
+            census.freshness[verdict.freshness] += 1
+            census.bad_fields += state.bad_fields
+        current = [(state, verdict) for state, verdict in judged if verdict.is_current]
+        stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
+        scores = score_matrix([state.scores for state, _ in current])
+        symbols, through = [state.symbol.encode() for state, _ in current], [state.data_through for state, _ in current]
+        return symbols, stamps, scores, through
+
+
+def _part(rows: Sequence[_Rows]) -> Columns:
+    symbols, stamps, scores, through = zip(*rows, strict=True)
+    named, told = list(chain.from_iterable(symbols)), list(chain.from_iterable(through))
+    return part_of(named, np.concatenate(stamps), np.concatenate(scores), told)
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """``published`` is False when a cycle or another build was swapped in meanwhile, which is newer. Times in s."""
+
+    symbols: int
+    census: Census
+    published: bool
+    seconds: float
+
+    def summary(self) -> str:
+        found = " ".join(f"{one.value.replace(' ', '_')}={self.census.freshness[one]}" for one in Freshness)
+        published = "yes" if self.published else "no, a newer one was"
+        return f"{found} published={published} misnamed={self.census.misnamed} seconds={self.seconds:.2f}"
+
+
+class Refresher:
+    """Rebuilds the collection. ``clock`` gives Unix seconds."""
+
+    def __init__(
+        self, store: CollectionStore, build: CollectionBuild, conf: RegimeConf, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._build = build
+        self._conf = conf
+        self._clock = clock
+        self._old_data_warned = 0
+
+    @classmethod
+    def connect(cls, clock: Callable[[], float]) -> Self:
+        return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf(), clock)
+
+    def step(self) -> RefreshReport:
+        """One rebuild. When nothing changed the version stays, and with it what web processes made of it."""
+        started = self._clock()
+        made_from = self._store.pointer()
+        self._watch(made_from, started)
+        columns, census = self._build.build(started)
+        held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
+        if held is not None and same_states(held.columns, columns):
+            swapped = self._store.confirm(columns, made_from, started, **census.told())
+        else:
+            swapped = self._store.publish(columns, made_from, started, **census.told())
+        self._watch_data(old_data(columns, started), len(columns))
+        return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
+
+    def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
+        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Waits for a
+        Redis that is away or refuses."""
+        while not stop:
+            started = self._clock()
+            try:
+                resume_backfill()
+                on_step(self.step())
+            except RedisError as failure:
+                logger.warning("collection not refreshed: %s", failure)
+            stop.wait(max(0.0, started + interval_seconds - self._clock()))
+
+    def _watch(self, pointer: Pointer, now: float) -> None:
+        silent_seconds = now - pointer.cycle_ended_at
+        if pointer.cycle and silent_seconds > self._conf.cycle_overdue_seconds:
+            logger.warning("no cycle of our writers for %.1f h: states die 24 h after theirs", silent_seconds / 3600)
+
+    def _watch_data(self, old: int, symbols: int) -> None:
+        if old and old != self._old_data_warned:  # said again when it changes, not at each step
+            logger.warning("the data of %d of %d states ended more than %d days ago", old, symbols, OLD_DAYS)
+        self._old_data_warned = old

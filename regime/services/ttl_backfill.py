@@ -1,0 +1,118 @@
+"""The backfill: one pass that gives every state without expiry its remaining life, at a pace that readers stand."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from avo_project.runtime.stop_flag import StopFlag
+from regime.conf import RegimeConf
+from regime.domain.freshness import LIFE_SECONDS
+from regime.store.ttl_backfill import BackfillLog, Counts, TtlKeeper
+
+_NOTED_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Keys a step takes, how long readers have the server for themselves after it, and keys a second at most."""
+
+    batch: int
+    pause_seconds: float = 0.0
+    max_per_second: int | None = None
+
+    @classmethod
+    def of(cls, batch: int | None, max_per_second: int | None, conf: RegimeConf) -> Self:
+        """The polite pace, or with ``batch`` the fast one. Raises ValueError on what is no pace."""
+        if batch is not None and not 1 <= batch <= 10_000:
+            raise ValueError("--batch must be from 1 to 10000 keys")
+        if max_per_second is not None and max_per_second < 1:
+            raise ValueError("--max-per-second must be 1 key or more")
+        if batch is None:
+            return cls(conf.backfill_batch, conf.backfill_pause_seconds, max_per_second)
+        return cls(batch, 0.0, max_per_second)
+
+    def wait_seconds(self, done: int, elapsed_seconds: float) -> float:
+        """How long to wait now that ``done`` keys took ``elapsed_seconds``."""
+        due_seconds = done / self.max_per_second if self.max_per_second else 0.0
+        return max(self.pause_seconds, due_seconds - elapsed_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    """What a pass found and did, in the order of the JSON report."""
+
+    scanned: int
+    counts: Counts
+    seconds: float
+
+    def fields(self) -> dict[str, int | float]:
+        return {"scanned": self.scanned, **asdict(self.counts), "seconds": round(self.seconds, 3)}
+
+    def summary(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in self.fields().items())
+
+
+class TtlBackfill:
+    """Runs one pass and notes in the log how far it is. ``clock`` gives Unix seconds, ``monotonic`` seconds."""
+
+    def __init__(
+        self,
+        keeper: TtlKeeper,
+        log: BackfillLog,
+        pace: Pace,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._keeper = keeper
+        self._log = log
+        self._batches = keeper.batches(pace.batch)
+        self._pace = pace
+        self._clock = clock
+        self._monotonic = monotonic
+        self._started = self._noted = monotonic()
+        self._scanned = 0
+        self._counts = Counts()
+
+    @classmethod
+    def connect(cls, pace: Pace, dry_run: bool, assumed_age_seconds: float | None) -> Self:
+        """Raises ValueError on an age that no state can have."""
+        if assumed_age_seconds is not None and not 0 <= assumed_age_seconds < LIFE_SECONDS:
+            raise ValueError(f"--assume-age must be from 0 to {LIFE_SECONDS - 1} seconds")
+        keeper = TtlKeeper.connect(dry_run, assumed_age_seconds)
+        return cls(keeper, BackfillLog.connect(), pace, time.time, time.monotonic)
+
+    def keys_at_most(self) -> int:
+        """How many keys there are to look at, at most."""
+        return self._keeper.keys_at_most()
+
+    def step(self) -> int:
+        """Does some keys more; returns how many, 0 at the end of the pass."""
+        count, counts = next(self._batches, (0, Counts()))
+        self._scanned += count
+        self._counts += counts
+        if self._monotonic() - self._noted >= _NOTED_EVERY_SECONDS:
+            self._note("running")
+        return count
+
+    def run(self, stop: StopFlag, on_step: Callable[[int], None] = lambda count: None) -> BackfillReport:
+        """Goes on to the end of the pass or until ``stop``; run again, it finds the rest."""
+        self._note("running")
+        try:
+            while not stop and (count := self.step()):
+                on_step(count)
+                if wait_seconds := self._pace.wait_seconds(self._scanned, self._monotonic() - self._started):
+                    stop.wait(wait_seconds)
+        except Exception:
+            self._note("failed")
+            raise
+        self._note("stopped" if stop else "done")
+        return self.report()
+
+    def report(self) -> BackfillReport:
+        """What was found and done so far."""
+        return BackfillReport(self._scanned, self._counts, self._monotonic() - self._started)
+
+    def _note(self, state: str) -> None:
+        self._noted = self._monotonic()
+        self._log.note(state, self._clock(), self._keeper.dry_run, self.report().fields())

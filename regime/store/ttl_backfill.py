@@ -1,0 +1,130 @@
+"""The TTL backfill in Redis: setting remaining lives in one SCAN pass, and the note of its last run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from django_redis import get_redis_connection
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from avo_project.redis_client.persistent_connection import Pipeline, Reply, pack
+from avo_project.redis_client.scripts import read_lua
+from regime import keys
+from regime.domain.freshness import LIFE_SECONDS
+from regime.store.state_writer import Shards
+
+_LIFE_SECONDS = 7 * 86_400
+_SILENT_AFTER_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillNote:
+    """The figures so far. ``state`` is running, done, stopped or failed; ``noted_at`` is in Unix seconds."""
+
+    state: str
+    noted_at: float
+    is_dry_run: bool
+    figures: Mapping[str, str]
+
+    def is_running(self, now: float) -> bool:
+        """Whether it goes on: one that was killed falls silent."""
+        return self.state == "running" and now - self.noted_at < _SILENT_AFTER_SECONDS
+
+
+class BackfillLog:
+    """Keeps one note. ``client`` is the Redis of the role ``regime``."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def note(self, state: str, now: float, is_dry_run: bool, figures: Mapping[str, int | float]) -> None:
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(
+            keys.BACKFILL, mapping={**figures, "state": state, "noted_at": now, "is_dry_run": int(is_dry_run)}
+        )
+        pipeline.expire(keys.BACKFILL, _LIFE_SECONDS)
+        pipeline.execute()
+
+    def last(self) -> BackfillNote | None:
+        """The last note, None when there was no backfill for a week."""
+        held = {name.decode(): value.decode() for name, value in self._client.hgetall(keys.BACKFILL).items()}
+        if not held:
+            return None
+        state, noted_at, is_dry_run = held.pop("state"), float(held.pop("noted_at")), held.pop("is_dry_run") == "1"
+        return BackfillNote(state, noted_at, is_dry_run, held)
+
+
+_KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Keys by what was found and done; the order is that of the replies of backfill_ttl.lua."""
+
+    without_ttl: int = 0
+    fixed: int = 0
+    expired: int = 0
+    capped: int = 0
+    already_ok: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+class TtlKeeper:
+    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states that do not tell theirs
+    and have no ``computed_at``."""
+
+    def __init__(self, client: Any, dry_run: bool, assumed_age_seconds: float | None, now: float | None = None) -> None:
+        self.dry_run = dry_run
+        self._shards = Shards(client)
+        self._script = client.register_script(read_lua("regime", "backfill_ttl"))
+        now_ms = "" if now is None else int(now * 1000)
+        assumed_ms = "" if assumed_age_seconds is None else int(assumed_age_seconds * 1000)
+        self._arguments = (now_ms, LIFE_SECONDS * 1000, assumed_ms, "1" if dry_run else "0")
+
+    @classmethod
+    def connect(cls, dry_run: bool, assumed_age_seconds: float | None) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS), dry_run, assumed_age_seconds)
+
+    def keys_at_most(self) -> int:
+        """All keys of the servers, other roles' too: the states are not more."""
+        return sum(int(server.dbsize()) for server in self._shards.all())
+
+    def batches(self, size: int) -> Iterator[tuple[int, Counts]]:
+        """Goes on by about ``size`` keys each time it is asked, and tells how many and what became of them."""
+        for server in self._shards.all():
+            server.script_load(self._script.script)
+            cursor, found = b"", list[bytes]()
+            while cursor != b"0":
+                scan = pack(b"SCAN", cursor or b"0", b"MATCH", keys.STATE_PATTERN, b"COUNT", size)
+                scanned, *replies = self._exchange(server, scan, found)
+                if found:
+                    yield len(found), self._counted(found, replies)
+                cursor, found = scanned
+            if found:
+                yield len(found), self._counted(found, self._exchange(server, b"", found))
+
+    def _exchange(self, server: "Redis", scan: bytes, found: list[bytes]) -> list[Reply]:
+        size = self._shards.keys_per_script(_KEYS_A_CALL)
+        parts = [found[start : start + size] for start in range(0, len(found), size)]
+        calls = [pack("EVALSHA", self._script.sha, len(part), *part, *self._arguments) for part in parts]
+        with Pipeline(server) as window:
+            window.post(scan + b"".join(calls), bool(scan) + len(calls))
+            replies = window.receive()
+        if scan and isinstance(replies[0], ResponseError):
+            raise replies[0]
+        return replies
+
+    def _counted(self, found: list[bytes], replies: list[Reply]) -> Counts:
+        total = Counts()
+        if any(isinstance(reply, ResponseError) for reply in replies):  # NOSCRIPT, MOVED: again, the slow way
+            replies = [self._script(keys=[name], args=self._arguments) for name in found]
+        for reply in replies:
+            total += Counts(*reply)
+        return total

@@ -1,0 +1,153 @@
+"""What the signal stream tells the operator console."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.lib.formatting import duration
+from signals_app import keys
+from signals_app.admin.panels import expired_words
+from signals_app.conf import read_conf
+from signals_app.domain.heartbeats import ExpiredConsumer
+from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.services import inspection
+from signals_app.services.trace import Trace, TraceReader
+
+_SLOW_SECONDS = 60.0
+_DEATH_TOLD_SECONDS = 600.0
+
+
+def sample() -> Mapping[str, float]:
+    """Sums over the groups, ages of the oldest entry of any."""
+    now = inspection.summary()
+    figures: dict[str, float] = {
+        "length": now.length,
+        "dead": now.dead_letters,
+        "pending": sum(group.pending for group in now.groups),
+        "oldest_pending_seconds": max((group.oldest_pending_seconds or 0.0 for group in now.groups), default=0.0),
+        "oldest_undelivered_seconds": max(
+            (group.oldest_undelivered_seconds or 0.0 for group in now.groups), default=0.0
+        ),
+        "consumers_alive": sum(group.consumers_alive for group in now.groups),
+    }
+    if all(group.lag is not None for group in now.groups):
+        figures["lag"] = sum(group.lag or 0 for group in now.groups)
+    if now.added is not None:
+        figures["published_total"] = now.added
+    return figures
+
+
+def verdict(now: float) -> HealthStatus:
+    """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
+    consumer died in the last minutes. It looks closely at the group furthest behind alone."""
+    figures = inspection.summary(most_asked=1)
+    if not figures.groups:
+        return HealthStatus(Level.AMBER, "no group yet", "Nobody has published or consumed anything.")
+    worst = max(figures.groups, key=lambda group: group.oldest_seconds)
+    figure, deaths = _figure(figures), _recent_deaths(figures.groups)
+    if abandoned := [group for group in figures.groups if group.is_abandoned]:
+        return HealthStatus(Level.RED, figure, _nobody_works(abandoned[0]))
+    conf = read_conf()
+    passed = limits_passed(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
+    if passed:
+        return HealthStatus(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")
+    if worst.oldest_seconds > _SLOW_SECONDS:
+        return HealthStatus(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
+    if deaths:
+        return HealthStatus(Level.AMBER, figure, f"{expired_words(deaths[0])}.")
+    watched = [group for group in figures.groups if group.kind != "external"]
+    if watched and not any(group.consumers_alive for group in watched):
+        return HealthStatus(Level.AMBER, figure, "No consumer lives: nothing waits yet.")
+    return HealthStatus(Level.GREEN, figure, "What is published is handled at once.")
+
+
+def _figure(figures: StreamFigures) -> str:
+    alive = sum(group.consumers_alive for group in figures.groups)
+    oldest = max((group.oldest_undelivered_seconds or 0.0 for group in figures.groups), default=0.0)
+    waiting = f"oldest undelivered {duration(oldest)}" if oldest else "nothing undelivered"
+    return f"{alive} consumer{'' if alive == 1 else 's'}, {waiting}"
+
+
+def _recent_deaths(groups: Sequence[GroupFigures]) -> list[ExpiredConsumer]:
+    deaths = [one for group in groups for one in group.deaths if one.died_seconds_ago < _DEATH_TOLD_SECONDS]
+    return sorted(deaths, key=lambda expired: expired.died_seconds_ago)
+
+
+def _nobody_works(group: GroupFigures) -> str:
+    last = f"; {expired_words(group.deaths[0])}" if group.deaths else ""
+    remedy = "start consume_signals" if group.kind == "own" else "start its program"
+    return f"{group.name} has work and no consumer lives{last}: {remedy}."
+
+
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """What became of a signal, by its id."""
+    try:
+        signal_id = UUID(of.removeprefix("signal:"))
+    except ValueError:
+        return ()
+    story = TraceReader.connect().tell(signal_id)
+    if not story.is_known:
+        return ()
+    facts = _facts(story, may("signals_app.view_event_payload"))
+    return (Answer("signal", str(signal_id), _headline(story), tuple(_reasons(story)), facts),)
+
+
+def _headline(story: Trace) -> str:
+    if story.execution is not None:
+        return "is executed on paper, once"
+    if story.letter is not None:
+        return "was given up and lies with the dead letters"
+    if any(reading.holder for reading in story.readings):
+        return "is in a consumer's hands"
+    return "is published and not executed"
+
+
+def _reasons(story: Trace) -> Iterator[str]:
+    if story.entry is None:
+        yield "its event is not among the newest entries: trimmed after every group had handled it, or never published"
+    for reading in story.readings:
+        if reading.holder is not None:
+            consumer, deliveries = reading.holder
+            yield f"{consumer} of group {reading.group} holds it, delivery {deliveries}, until it is done"
+        elif reading.is_delivered:
+            yield f"group {reading.group} has handled or passed it"
+        else:
+            yield f"group {reading.group} has not been given it yet"
+    if story.letter is not None:
+        yield f"it was given up after {story.letter.deliveries} deliveries: {story.letter.reason}"
+    if story.execution is not None:
+        yield "a signal id is booked once, however often its event is delivered"
+
+
+def _facts(story: Trace, may_see_payload: bool) -> dict[str, str]:
+    facts = {}
+    if story.entry is not None:
+        facts["entry"] = story.entry.entry_id
+        names = ("symbol", "direction", "confidence") if may_see_payload else ("symbol",)
+        facts |= {name: story.entry.fields.get(name.encode(), b"").decode(errors="replace") for name in names}
+    if story.letter is not None:
+        facts["dead letter"] = story.letter.letter_id
+    if story.execution is not None:
+        facts["executed"] = f"{story.execution.executed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return facts
+
+
+CONSOLE = RoleConsole(
+    role="signals",
+    title="Signal stream",
+    alias=keys.REDIS_ALIAS,
+    page="signals_app_livestream_changelist",
+    permission="signals_app.view_livestream",
+    sample=sample,
+    verdict=verdict,
+    explain=explain,
+    charts=(
+        Chart("Behind", "entries", (Line("lag", "not delivered"), Line("pending", "pending"), Line("dead", "dead"))),
+        Chart("Published", "a second", (Line("published_total", "published"),)),
+        Chart(
+            "Oldest entry",
+            "seconds",
+            (Line("oldest_undelivered_seconds", "not delivered"), Line("oldest_pending_seconds", "pending")),
+        ),
+    ),
+)

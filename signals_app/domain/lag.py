@@ -1,0 +1,289 @@
+"""Lag of consumer groups: figures, the limits they pass, and the texts that describe them. Unknown is None, never 0."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from signals_app import keys
+from signals_app.domain.heartbeats import ExpiredConsumer, Heartbeats
+from signals_app.domain.option_range import check_range
+from signals_app.keys import DEFAULT_GROUP
+
+ACTIVE_SECONDS = 60.0
+"""A consumer without a heartbeat counts as active if Redis heard of it within this time."""
+
+_LARGEST_LIMIT = 10**12
+
+GroupKind = Literal["own", "heartbeat", "external"]
+"""Who reads a group: ``consume_signals``; another program that sends our heartbeat; or one that does not, so that only
+lag and age say how it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerFigures:
+    """``alive`` says whether its heartbeat is current; foreign consumers have none. ``idle_seconds`` is None when it
+    was not read."""
+
+    name: str
+    pending: int
+    idle_seconds: float | None
+    alive: bool
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has a heartbeat, or Redis heard of it lately."""
+        return self.alive or (self.idle_seconds is not None and self.idle_seconds < ACTIVE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """``lag`` counts the entries not yet delivered to the group: counted if ``lag_exact``, else the server's own
+    estimate, or None. Ages are those of the entries, None when there is no such entry. ``drain_seconds`` is how long
+    the group will need for all that waits at its pace of the last minute, None when that is not known or never ends."""
+
+    ages_known: ClassVar[bool] = True
+
+    name: str
+    pending: int
+    lag: int | None
+    lag_exact: bool
+    oldest_pending_seconds: float | None
+    oldest_undelivered_seconds: float | None
+    drain_seconds: float | None
+    consumers: Sequence[ConsumerFigures]
+    consumers_alive: int
+    deaths: Sequence[ExpiredConsumer]
+    kind: GroupKind = "own"
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether work waits and every consumer that should send a heartbeat is silent."""
+        return self.has_work and not self.consumers_alive and self.kind != "external"
+
+    def may_be_freed(self, consumer: ConsumerFigures) -> bool:
+        """Whether what it holds may be made claimable: the holder is dead, not merely without our heartbeat."""
+        if self.kind == "external" or consumer.alive or not consumer.pending:
+            return False
+        return not consumer.is_active or any(expired.consumer == consumer.name for expired in self.deaths)
+
+    def is_in_use_elsewhere(self, consumer_name: str) -> bool:
+        """Whether another program may be working on what the consumer holds, so that nobody may touch it."""
+        if self.kind != "external":
+            return False
+        idle = [one.idle_seconds for one in self.consumers if one.name == consumer_name]
+        return not idle or idle[0] is None or idle[0] < ACTIVE_SECONDS
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits, or may."""
+        return self.pending > 0 or self.lag != 0
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Age of the oldest entry the group still has to handle, 0 when there is none."""
+        return max(self.oldest_pending_seconds or 0.0, self.oldest_undelivered_seconds or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class UnaskedGroup(GroupFigures):
+    """A group that was not asked for its ages and for who holds what."""
+
+    ages_known: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """``added`` counts every entry there ever was, None where the server does not. An ``is_exhausted`` stream holds
+    the last possible entry id: nothing can be added after it."""
+
+    stream: str
+    length: int
+    groups: Sequence[GroupFigures]
+    added: int | None = None
+    dead_letters: int = 0
+    is_exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LagLimits:
+    """None means no limit. ``max_length`` is the stream's hard cap, ``max_dead`` that of the dead letters, told from
+    four fifths of it on. Raises ValueError for a limit that would never, or always, be passed: a negative one, or no
+    finite number."""
+
+    max_pending: int | None = 1_000
+    max_lag: int | None = None
+    max_age_seconds: float | None = None
+    max_length: int | None = None
+    max_dead: int | None = None
+
+    def __post_init__(self) -> None:
+        named = {"--max-pending": self.max_pending, "--max-lag": self.max_lag, "--max-age": self.max_age_seconds}
+        for name, limit in named.items():
+            if limit is not None:
+                check_range(name, limit, 0, _LARGEST_LIMIT)
+
+
+LimitName = Literal["exhausted", "length", "dead", "pending", "lag", "age"]
+
+
+@dataclass(frozen=True, slots=True)
+class PassedLimit:
+    """One limit that is passed: by a ``group``, or by the stream itself when that is None. ``str`` is the sentence for
+    people; nothing is decided by it."""
+
+    limit: LimitName
+    group: str | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether publishers are refused."""
+        return self.limit in ("exhausted", "length")
+
+    @property
+    def subject(self) -> tuple[str | None, str]:
+        """What an alert is about: a group, however many of its limits are passed, or one limit of the stream."""
+        return (self.group, self.limit if self.group is None else "")
+
+
+def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
+    """Those of the stream first; a lag that is not known passes any limit."""
+    passed = _passed_by_stream(figures, limits)
+    for group in figures.groups:
+        passed += _passed_by(group, limits)
+    return passed
+
+
+def _passed_by_stream(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
+    passed = []
+    stream, dead = figures.stream, figures.dead_letters
+    if figures.is_exhausted:
+        sentence = f"{stream} holds the last possible entry id, publishers are refused"
+        passed.append(PassedLimit("exhausted", None, sentence))
+    if limits.max_length is not None and figures.length >= limits.max_length:
+        sentence = f"{stream} is full: {figures.length} entries, publishers are refused"
+        passed.append(PassedLimit("length", None, sentence))
+    if limits.max_dead is not None and dead * 5 >= limits.max_dead * 4:
+        sentence = (
+            f"{dead} dead letters of at most {limits.max_dead}, then the oldest are deleted: see signal_dead_letters"
+        )
+        passed.append(PassedLimit("dead", None, sentence))
+    return passed
+
+
+def _passed_by(group: GroupFigures, limits: LagLimits) -> list[PassedLimit]:
+    name, passed = group.name, []
+    if limits.max_pending is not None and group.pending > limits.max_pending:
+        sentence = f"{name}: {group.pending} pending, {limits.max_pending} at most"
+        passed.append(PassedLimit("pending", name, sentence))
+    if limits.max_lag is not None and (group.lag is None or group.lag > limits.max_lag):
+        lag = "an unknown number" if group.lag is None else group.lag
+        passed.append(PassedLimit("lag", name, f"{name}: {lag} not delivered, {limits.max_lag} at most"))
+    if limits.max_age_seconds is not None and group.oldest_seconds > limits.max_age_seconds:
+        age, most = group.oldest_seconds, limits.max_age_seconds
+        passed.append(PassedLimit("age", name, f"{name}: the oldest waits for {age:.1f} s, {most:g} s at most"))
+    return passed
+
+
+def group_kind(
+    name: str,
+    consumers: Sequence[ConsumerFigures],
+    *,
+    members: Heartbeats,
+    external: Collection[str],
+) -> GroupKind:
+    """``external`` are the declared ones.
+
+    Without a declaration a group is external if none of its consumers ever sent a heartbeat, or if one that never did
+    is active while the others are silent. The default group is external by declaration alone.
+    """
+    if name in external:
+        return "external"
+    if name == DEFAULT_GROUP:
+        return "own"
+    is_silent = not any(one.alive for one in consumers)
+    if is_silent and any(one.is_active and not members.knows(name, one.name) for one in consumers):
+        return "external"
+    if members.is_served(name):
+        return "own"
+    return "heartbeat" if members.has_heard_of(name) else "external"
+
+
+_OLD_SECONDS = 60.0  # the age at which watch_signals alerts when nobody told it another
+
+
+def lag_text(figures: StreamFigures) -> str:
+    """One line for the stream, one a group, one a consumer, and what to do about a group that is behind."""
+    return "\n".join(_lines(figures))
+
+
+def _lines(figures: StreamFigures) -> Iterator[str]:
+    yield f"{figures.stream}: {figures.length} entries"
+    if not figures.groups:
+        yield "  no groups yet"
+    for group in figures.groups:
+        yield (
+            f"  {group.name}: {group.pending} pending (oldest {_seconds(group.oldest_pending_seconds)}), "
+            f"{lag_words(group)} not delivered (oldest {_seconds(group.oldest_undelivered_seconds)}), "
+            f"{drain_words(group)}"
+        )
+        for consumer in group.consumers:
+            idle = _seconds(consumer.idle_seconds)
+            yield f"    {consumer.name}: {consumer.pending} pending, idle {idle}, {state_word(group, consumer)}"
+        if hint := hint_for(group):
+            yield f"    {hint}"
+
+
+def state_word(group: GroupFigures, consumer: ConsumerFigures) -> str:
+    """``alive`` or ``no heartbeat``; a consumer of an external group is ``active`` or ``inactive``."""
+    if consumer.alive:
+        return "alive"
+    if group.kind == "external" and consumer.idle_seconds is not None:
+        return "active" if consumer.is_active else "inactive"
+    return "no heartbeat"
+
+
+def hint_for(group: GroupFigures) -> str:
+    """What an operator may do about a group that nobody works for, or that is behind; empty when it is well.
+
+    A foreign client has no heartbeat: it counts as at work if Redis heard of it lately. Only a group that
+    ``consume_signals`` works for is ever told to start it: elsewhere it would take the other program's signals.
+    """
+    if not group.has_work:
+        return ""
+    forget = "" if group.name == keys.DEFAULT_GROUP else f"; if nobody needs it: signal_groups --forget {group.name}"
+    is_old = group.oldest_seconds > _OLD_SECONDS
+    if any(one.is_active for one in group.consumers):
+        return _behind(group) if is_old else ""
+    if group.kind == "own":
+        return f"nobody works for it: start consume_signals --group {group.name}{forget}"
+    if group.kind == "heartbeat":
+        return f"none of its consumers sends a heartbeat: start its program{forget}"
+    return f"its program has not read for {ACTIVE_SECONDS:.0f} s: start it{forget}" if is_old else ""
+
+
+def _behind(group: GroupFigures) -> str:
+    if group.kind == "own":
+        return f"it is behind: start one more consume_signals --group {group.name}"
+    return "it is behind: another program reads it, so look there"
+
+
+def lag_words(group: GroupFigures) -> str:
+    """``12``, ``about 40000`` or ``an unknown number``."""
+    if group.lag is None:
+        return "an unknown number"
+    return str(group.lag) if group.lag_exact else f"about {group.lag}"
+
+
+def drain_words(group: GroupFigures) -> str:
+    """``nothing waits``, ``done in about 12 s`` or ``done at an unknown time``."""
+    if group.drain_seconds is None:
+        return "done at an unknown time"
+    return f"done in about {group.drain_seconds:.0f} s" if group.drain_seconds else "nothing waits"
+
+
+def _seconds(age_seconds: float | None) -> str:
+    return "none" if age_seconds is None else f"{age_seconds:.1f} s"

@@ -1,0 +1,97 @@
+"""Signals from changes of dominant regime: one a symbol and cycle, however often a cycle's run is tried."""
+
+import time
+import uuid
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote
+
+from django.utils.module_loading import import_string
+
+from signals_app import keys
+from signals_app.conf import read_conf
+from signals_app.domain.event import Direction, Event
+from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
+
+Change = tuple[str, str, float]
+"""Symbol, its new dominant regime, the new score in 0..1."""
+
+Changes = Callable[[str], tuple[str, Sequence[Change]]]
+"""Timeframe -> (id of the cycle, the symbols whose dominant regime differs from the cycle before)."""
+
+_DIRECTIONS: dict[str, Direction] = {"bull": "long", "bear": "short"}
+_NAMESPACE = uuid.UUID("6f0b4f3e-2d0c-5d0e-9c3a-6a2f6a1b7c55")
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """``changes`` of the cycle, and how many of them this run ``published``."""
+
+    cycle: str
+    changes: int
+    published: int
+
+
+def signal_for(cycle: str, timeframe: str, change: Change, now_ms: int) -> Event:
+    """The signal of one change; the same change of the same cycle always has the same ``signal_id``."""
+    symbol, regime, score = change
+    return Event(
+        signal_id=str(uuid.uuid5(_NAMESPACE, f"{cycle} {timeframe} {symbol}")),
+        symbol=symbol,
+        direction=_DIRECTIONS.get(regime, "flat"),
+        confidence=float(score),
+        published_at_ms=now_ms,
+        extra={"timeframe": timeframe, "regime": regime, "cycle": cycle},
+    )
+
+
+class Deriver:
+    """Publishes symbol by symbol in order and keeps, in the same step, how far it came in which cycle.
+
+    A run that is killed is taken up where it was; a cycle that is done publishes nothing more.
+    """
+
+    def __init__(self, stream: SignalStream, changes: Changes, clock: Callable[[], float] = time.time) -> None:
+        self._stream = stream
+        self._changes = changes
+        self._clock = clock
+
+    @classmethod
+    def connect(cls) -> Self:
+        """Raises ImportError when the setting names no function."""
+        return cls(SignalStream.connect(), import_string(read_conf().changes))
+
+    def derive(self, timeframe: str) -> Derived:
+        """Raises StreamFullError when not one more fits (run it again once there is room), ValueError on an unknown
+        timeframe, RedisError."""
+        cycle, found = self._changes(timeframe)
+        changes = sorted(found)
+        symbols = [change[0] for change in changes]
+        key, place = keys.derived(timeframe), quote(cycle, safe="")
+        self._stream.make_default_group()
+        mark, published, size = self._stream.mark(key), 0, _BATCH
+        while batch := changes[(start := _resume_at(symbols, place, mark)) : start + size]:
+            next_mark = f"{place}/{batch[-1][0]}"
+            try:
+                self._stream.publish_marked(self._events(cycle, timeframe, batch), key=key, before=mark, mark=next_mark)
+            except MarkMovedError as moved:  # another run is at it: go on from where it is
+                mark = moved.mark
+            except StreamFullError as full:
+                size = min(full.room, len(batch) - 1)
+                if size <= 0:
+                    raise
+            else:
+                mark, published = next_mark, published + len(batch)
+        return Derived(cycle, len(changes), published)
+
+    def _events(self, cycle: str, timeframe: str, batch: Sequence[Change]) -> list[Event]:
+        now_ms = int(self._clock() * 1000)
+        return [signal_for(cycle, timeframe, change, now_ms) for change in batch]
+
+
+def _resume_at(symbols: Sequence[str], place: str, mark: str) -> int:
+    marked_place, _, last_symbol = mark.partition("/")
+    return bisect_right(symbols, last_symbol) if marked_place == place else 0

@@ -1,0 +1,156 @@
+"""Event handlers: how one is loaded and called, and what its outcome means.
+
+A handler is any callable named by a dotted path. It gets one event and has succeeded when it returns::
+
+    def handle(event: Event) -> None: ...
+
+Decorated with ``batch_handler`` it gets a list instead, all of which succeed together or not at all; when it
+raises, the events are handed to it again one by one, so that one bad event cannot hold up the others.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import Error as DjangoError
+from django.db import connections, router, transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from avo_project.redis_client.errors import is_of_the_database
+from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, retry_after_seconds
+from signals_app.domain.event import Event
+from signals_app.models import Execution
+
+Verdict = MoveToDeadLetters | DeliverAgain
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What a handler may return to have duplicates counted as such."""
+
+    executed: int
+    duplicates: int = 0
+
+
+Handle = Callable[[Sequence[Event]], Handled]
+_Callable = TypeVar("_Callable", bound=Callable[..., Any])
+
+
+class RetryLaterError(Exception):
+    """The event cannot be handled now. It is delivered again after ``after_seconds``, or the usual back-off."""
+
+    def __init__(self, why: str = "", after_seconds: float | None = None) -> None:
+        super().__init__(why or "not now")
+        self.after_seconds = after_seconds
+
+
+class RejectError(Exception):
+    """The event can never be handled. It goes to the dead letters with this reason."""
+
+
+class UnavailableError(Exception):
+    """What the handler needs is down, whatever the event. The consumer waits and tries the same deliveries again,
+    which does not count as another delivery. Raised for a handler whose Django database is gone or not migrated."""
+
+
+def batch_handler(handler: _Callable) -> _Callable:
+    """Marks a handler that takes a list of events."""
+    handler.takes_batch = True  # type: ignore[attr-defined]
+    return handler
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedHandler:
+    """A handler ready to be called with any number of events if ``takes_batch``, else with one."""
+
+    takes_batch: bool
+    call: Callable[[Any], Handled | None]
+
+    def handle(self, events: Sequence[Event]) -> Handled:
+        """Raises whatever the handler raises, but UnavailableError for a failure of Django's database."""
+        try:
+            result = self.call(list(events) if self.takes_batch else events[0])
+        except DjangoError as error:
+            if not is_of_the_database(error):
+                raise
+            drop_broken_connections()
+            first_line = str(error).partition("\n")[0]
+            raise UnavailableError(f"the database is unavailable: {first_line}") from error
+        return result if isinstance(result, Handled) else Handled(executed=len(events))
+
+
+def load_handler(dotted_path: str) -> LoadedHandler:
+    """The handler at a dotted path; a class is instantiated first. Raises ImportError or TypeError with the path."""
+    found = import_string(dotted_path)
+    handler = found() if isinstance(found, type) else found
+    if not callable(handler):
+        raise TypeError(f"{dotted_path} cannot be called, so it is no handler")
+    return LoadedHandler(bool(getattr(handler, "takes_batch", False)), handler)
+
+
+def verdict_on(failure: Exception, deliveries: int) -> Verdict:
+    """What becomes of one delivery whose handler raised ``failure``."""
+    if isinstance(failure, RejectError):
+        return MoveToDeadLetters(f"rejected: {failure}")
+    if isinstance(failure, RetryLaterError) and failure.after_seconds is not None:
+        return DeliverAgain(failure.after_seconds)
+    return DeliverAgain(retry_after_seconds(deliveries))
+
+
+def drop_broken_connections() -> None:
+    """The next query connects anew. A connection in a transaction is left to whoever began it."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
+_BOOK = """
+    INSERT INTO signals_app_execution (signal_id, symbol, direction, confidence, executed_at)
+    VALUES (%s, %s, %s, %s, %s) ON CONFLICT (signal_id) DO NOTHING
+"""
+
+
+class PaperExecutor:
+    """Books one ``Execution`` row per ``signal_id``: a batch in one transaction, duplicates left out and counted.
+
+    The database decides what is a duplicate, so two consumers with the same event cannot both book it.
+    Raises what the database raises when it is down, locked or not migrated: whoever calls handlers tells it apart.
+    """
+
+    takes_batch = True
+
+    def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
+        self._now = now
+
+    def __call__(self, events: Sequence[Event]) -> Handled:
+        database = router.db_for_write(Execution)
+        executed = self._insert(database, events)
+        return Handled(executed, duplicates=len(events) - executed)
+
+    def _insert(self, database: str, events: Sequence[Event]) -> int:
+        connection = connections[database]
+        is_native = connection.features.has_native_uuid_field
+        executed_at = connection.ops.adapt_datetimefield_value(self._now())
+        rows = [
+            (
+                e.signal_id if is_native else e.signal_id.replace("-", ""),
+                e.symbol,
+                e.direction,
+                e.confidence,
+                executed_at,
+            )
+            for e in events
+        ]
+        with transaction.atomic(using=database), connection.cursor() as cursor:
+            cursor.executemany(_BOOK, rows)
+            return int(cursor.rowcount)
+
+
+book_executions = PaperExecutor()
+
+
+@batch_handler
+def ignore(events: Sequence[Event]) -> None:
+    """Does nothing: for measuring, and for groups that only need to be acknowledged."""

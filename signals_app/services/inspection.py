@@ -1,0 +1,63 @@
+"""The read-only view of the live stream: admin, metrics, the API and ``--json`` see it through this alone."""
+
+from signals_app.domain.lag import GroupFigures, LagLimits, PassedLimit, StreamFigures, limits_passed
+from signals_app.services.event_page import EventPage, EventQuery, find, read_page
+from signals_app.store.dead_letters import DeadLetter, DeadLetters
+from signals_app.store.pending import PendingDeliveries, PendingDelivery
+from signals_app.store.stream import SignalStream
+from signals_app.store.stream_figures import MOST_ASKED, FiguresReader, StreamSummary
+
+__all__ = [
+    "MOST_ASKED",
+    "GroupFigures",
+    "dead_letter_count",
+    "events",
+    "events_with",
+    "figures",
+    "newest_dead_letters",
+    "passed",
+    "pending",
+    "summary",
+]  # fmt: skip
+
+
+def figures(*, count_up_to: int = 10_000) -> StreamFigures:
+    """The stream and its groups as they are now."""
+    return FiguresReader.connect(count_up_to=count_up_to).read()
+
+
+def summary(*, most_asked: int = MOST_ASKED) -> StreamFigures:
+    """The same for who looks every few seconds: nothing counted, and only so many groups that have work looked at
+    closely. Eight commands, and three for each of those."""
+    return StreamSummary.connect(most_asked=most_asked).read()
+
+
+def passed(limits: LagLimits) -> tuple[StreamFigures, list[PassedLimit]]:
+    """The figures, counted as far as the limits need, and the limits passed."""
+    now = figures(count_up_to=max(10_000, (limits.max_lag or 0) + 1))
+    return now, limits_passed(now, limits)
+
+
+def events(query: EventQuery) -> EventPage:
+    """Newest first."""
+    return read_page(SignalStream.connect(), query)
+
+
+def events_with(text: str, query: EventQuery) -> EventPage:
+    """Those whose entry id, signal id or symbol is ``text``, newest first; all when it is empty."""
+    return find(SignalStream.connect(), text, query)
+
+
+def pending(group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
+    """A page of what the group, or one consumer of it, has in hand, oldest first, after an entry id."""
+    return PendingDeliveries.connect().page(group, after=after, count=count, consumer=consumer)
+
+
+def dead_letter_count() -> int:
+    """How many events were given up and neither redriven nor removed."""
+    return DeadLetters.connect().length()
+
+
+def newest_dead_letters(count: int) -> list[DeadLetter]:
+    """At most ``count``, newest first."""
+    return DeadLetters.connect().newest_first(count)

@@ -1,0 +1,368 @@
+"""The live feed: one reader of the stream per process, and an event source per connected client."""
+
+import asyncio
+import logging
+import math
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+from django.db import connections
+from redis.exceptions import RedisError
+
+from avo_project.http.json import dump_json
+from signals_app.domain.entry import Entry, order
+from signals_app.domain.event import BadEventError, Event, parse_entry
+from signals_app.services.connection_loss import back_off_seconds, passes
+from signals_app.services.event_page import EventQuery, as_json
+from signals_app.services.feed_access import FeedAccess, UnlimitedAccess
+from signals_app.store.stream import SignalStream
+
+
+class FeedEntry(NamedTuple):
+    """``event`` is None and ``message`` empty for an entry that is no event."""
+
+    entry_id: str
+    order: tuple[int, int]
+    event: Event | None
+    message: bytes
+
+
+def rendered(entries: Iterable[Entry]) -> list[FeedEntry]:
+    return [_rendered(entry) for entry in entries]
+
+
+def _rendered(entry: Entry) -> FeedEntry:
+    entry_order = order(entry.entry_id)
+    try:
+        event = parse_entry(entry.fields)
+    except BadEventError:
+        return FeedEntry(entry.entry_id, entry_order, None, b"")
+    message = sse_message("signal", as_json(entry.entry_id, event), entry.entry_id)
+    return FeedEntry(entry.entry_id, entry_order, event, message)
+
+
+def sse_message(kind: str, data: object, entry_id: str = "") -> bytes:
+    """One Server-Sent Event (WHATWG HTML, section 9.2)."""
+    head = f"id: {entry_id}\n" if entry_id else ""
+    return f"{head}event: {kind}\n".encode() + b"data: " + dump_json(data) + b"\n\n"
+
+
+logger = logging.getLogger(__name__)
+
+BUFFERED_ENTRIES = 1_000
+_BLOCK_MS = 1_000
+PAGE = 500
+
+
+class Subscription:
+    """What one client has still to be sent. ``has_overflowed`` once it was too slow; it then gets nothing more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int = BUFFERED_ENTRIES) -> None:
+        self.has_overflowed = False
+        self._rewound_to = ""
+        self._loop = loop
+        self._queue: asyncio.Queue[FeedEntry] = asyncio.Queue(most)
+
+    def offer(self, entries: list[FeedEntry]) -> None:
+        """Called by the reader's thread."""
+        self._loop.call_soon_threadsafe(self._put, entries)
+
+    def _put(self, entries: list[FeedEntry]) -> None:
+        for entry in entries:
+            if self._queue.full():
+                self.has_overflowed = True
+            if not self.has_overflowed:
+                self._queue.put_nowait(entry)
+
+    def rewind(self, last_id: str) -> None:
+        """The stream went back to ``last_id``. Called by the reader's thread."""
+        self._loop.call_soon_threadsafe(self._rewind, last_id)
+
+    def _rewind(self, last_id: str) -> None:
+        self._rewound_to = last_id
+        if self._queue.empty():  # whoever waits for an entry learns of it at once
+            self._queue.put_nowait(FeedEntry(last_id, order(last_id), None, b""))
+
+    def take_rewind(self) -> str:
+        """The id to which the stream went back since the last call, empty when it did not. What ``next`` returned
+        before may be of either side of that: read the stream instead."""
+        last_id, self._rewound_to = self._rewound_to, ""
+        if last_id:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+        return last_id
+
+    async def next(self, seconds: float) -> list[FeedEntry]:
+        """All entries that have come, after waiting up to ``seconds`` for the first; empty too when none will come."""
+        if self.has_overflowed and self._queue.empty():
+            return []
+        try:
+            entries = [await asyncio.wait_for(self._queue.get(), seconds)]
+        except TimeoutError:
+            return []
+        while not self._queue.empty():
+            entries.append(self._queue.get_nowait())
+        return entries
+
+
+class LiveFeed:
+    """Reads while it has subscribers; its thread ends with the last of them.
+
+    Clients are counted from their admission on, for one that catches up with a long backlog has not subscribed yet.
+    """
+
+    def __init__(self, connect: Callable[[], SignalStream] = SignalStream.connect) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._subscriptions: set[Subscription] = set()
+        self._ended = threading.Event()
+        self._clients: WeakSet[object] = WeakSet()  # a client cut off before its first message says no goodbye
+
+    def admit(self, client: object, most: int) -> bool:
+        """Whether one more may come in; until ``dismiss`` it is one of the ``most``."""
+        with self._lock:
+            if len(self._clients) >= most:
+                return False
+            self._clients.add(client)
+            return True
+
+    def dismiss(self, client: object) -> None:
+        self._clients.discard(client)
+
+    def was_cut_after(self, entry_id: str) -> bool:
+        """Whether entries behind the id may be gone. Raises RedisError."""
+        return self._connect().was_cut_after(entry_id)
+
+    def last_id(self) -> str:
+        """The last id that the stream gave out. Raises RedisError."""
+        return self._connect().last_id()
+
+    def entries_after(self, entry_id: str) -> Sequence[FeedEntry]:
+        """The next page of entries behind the id, none at the end of the stream. Raises RedisError."""
+        return rendered(self._connect().between(f"({entry_id}", "+", PAGE))
+
+    def subscribe(self, subscription: Subscription) -> str:
+        """It gets every entry added from now on; returns the stream's last id before. Raises RedisError."""
+        after = self.last_id()
+        with self._lock:
+            self._subscriptions.add(subscription)
+            if len(self._subscriptions) == 1:
+                self._ended = threading.Event()
+                arguments = (after, self._ended)
+                threading.Thread(target=self._run, args=arguments, name="live-feed", daemon=True).start()
+        return after
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscriptions.discard(subscription)
+            if not self._subscriptions:
+                self._ended.set()
+
+    def _run(self, after: str, ended: threading.Event) -> None:
+        attempts = 0
+        while not ended.is_set():
+            try:
+                after = self.step(after)
+                attempts = 0
+            except RedisError as failure:
+                if not passes(failure):
+                    raise
+                attempts += 1
+                logger.warning("the live feed waits for Redis: %s", failure)
+                ended.wait(back_off_seconds(attempts))
+
+    def step(self, after: str, block_ms: int = _BLOCK_MS) -> str:
+        """Hands out what came after an id, or that the stream went back behind it; returns the id to go on from."""
+        entries = self._connect().read_after(after, count=PAGE, block_ms=block_ms)
+        if not entries:
+            return self._last_id_below(after)
+        messages = rendered(entries)
+        for subscription in self._subscribed():
+            subscription.offer(messages)
+        return entries[-1].entry_id
+
+    def _last_id_below(self, after: str) -> str:
+        """A stream that was restored or repaired gives out ids below ``after`` again, which no read would show."""
+        last_id = self.last_id()
+        if order(last_id) >= order(after):
+            return after
+        logger.warning("the stream went back from %s to %s: the live feed goes on from there", after, last_id)
+        for subscription in self._subscribed():
+            subscription.rewind(last_id)
+        return last_id
+
+    def _subscribed(self) -> list[Subscription]:
+        with self._lock:
+            return list(self._subscriptions)
+
+
+HEARTBEAT_SECONDS = 15.0
+
+ENTRIES_PER_UNIT = PAGE
+
+_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="feed")
+# One page at a time: clients that catch up take turns, and the event loop keeps its share of the processor.
+_BACKLOG_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed-backlog")
+
+
+class StreamEnd(Exception):  # noqa: N818 - an end is no error
+    """Why a stream ends: the name of its last event, and a text for people."""
+
+    def __init__(self, event: str, why: str) -> None:
+        super().__init__(why)
+        self.event = event
+
+
+class EventSource:
+    """Sends the events after ``last_id`` (empty: only new ones), then new ones as they come.
+
+    A comment every 15 s keeps proxies from closing the connection. The last event of a stream says why it ends and has
+    the id to resume from: ``reauthenticate`` when the credential has ended, ``dropped`` when the client was too slow
+    or lost its place.
+    An id older than the stream is answered with ``gap`` first. So is one ahead of the stream, as after a restore: the
+    client goes on from the stream's last id, which that ``gap`` has as its id.
+
+    Every 500 entries that are read of the backlog cost one unit; without units left it waits.
+
+    ``valid_until`` is when the credential ends, in Unix seconds. ``check_credential`` raises StreamEnd once it is not
+    accepted any more; it is called in a thread, every 15 s.
+    """
+
+    def __init__(
+        self,
+        feed: LiveFeed,
+        query: EventQuery,
+        last_id: str,
+        *,
+        access: FeedAccess | None = None,
+        valid_until: float | None = None,
+        check_credential: Callable[[], None] = lambda: None,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._feed = feed
+        self._query = query
+        self._last_id = last_id
+        self._access = access or UnlimitedAccess()
+        self._valid_until = math.inf if valid_until is None else valid_until
+        self._check_credential = check_credential
+        self._heartbeat_seconds = heartbeat_seconds
+        self._clock = clock
+        self._next_check = clock() + heartbeat_seconds
+        self._read = self._paid = 0
+        # A client that is cut off before its first message never comes to the end of messages().
+        self.release = weakref.finalize(self, _THREADS.submit, self._access.release)
+        self.release.atexit = False  # type: ignore[misc]  # typeshed has it as no slot
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """The body of the answer, piece by piece."""
+        subscription = Subscription(asyncio.get_running_loop())
+        try:
+            yield b": connected\n\n"
+            async for piece in self._pieces(subscription):
+                yield piece
+        except StreamEnd as end:
+            yield sse_message(end.event, {"last": self._last_id, "why": str(end)}, self._last_id)
+        finally:
+            self._feed.unsubscribe(subscription)
+            self._feed.dismiss(self)
+            self.release()
+
+    async def _pieces(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        if self._last_id and await _in_thread(self._feed.was_cut_after, self._last_id):
+            yield sse_message("gap", {"after": self._last_id, "why": "older entries were trimmed"})
+        async for piece in self._backlog():
+            yield piece
+        newest = await _in_thread(self._feed.subscribe, subscription)
+        self._last_id = self._last_id or newest
+        # What came in before the subscription. The id is read once more: a rewind is announced to subscribers alone.
+        async for piece in self._resume(await _in_thread(self._feed.last_id)):
+            yield piece
+        async for piece in self._live(subscription):
+            yield piece
+
+    async def _resume(self, last_id: str) -> AsyncIterator[bytes]:
+        """What the client has not had of a stream whose last id is, or has just been, ``last_id``."""
+        if order(self._last_id) > order(last_id):
+            data = {"after": self._last_id, "why": "the stream went back behind this id; it goes on from the newest"}
+            self._last_id = last_id
+            yield sse_message("gap", data, last_id)
+        async for piece in self._backlog():
+            yield piece
+
+    async def _backlog(self) -> AsyncIterator[bytes]:
+        """A page at a time: the next one is read when the client has taken the last one and its account has paid."""
+        while self._last_id:
+            await self._check()
+            entries = await _in_thread(self._feed.entries_after, self._last_id, threads=_BACKLOG_THREAD)
+            if not entries:
+                return
+            self._read += len(entries)
+            while wait_seconds := await self._charge():
+                yield b": waiting for units of the rate limit\n\n"
+                await asyncio.sleep(min(wait_seconds, self._heartbeat_seconds))
+                await self._check()
+            if piece := self._piece(entries):
+                yield piece
+
+    async def _charge(self) -> float:
+        """Pays for what was read; 0, or the seconds until there may be units."""
+        units = self._read // ENTRIES_PER_UNIT - self._paid
+        wait_seconds: float = await _in_thread(self._access.charge, units) if units else 0.0
+        if not wait_seconds:
+            self._paid += units
+        return wait_seconds
+
+    async def _live(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        while True:
+            entries = await subscription.next(self._seconds_to_wait())
+            await self._check()
+            if rewound_to := subscription.take_rewind():
+                async for piece in self._resume(rewound_to):
+                    yield piece
+            elif entries:
+                if piece := self._piece(entries):
+                    yield piece
+            elif subscription.has_overflowed:
+                raise StreamEnd("dropped", "this client reads too slowly")
+            else:
+                yield b": heartbeat\n\n"
+
+    def _seconds_to_wait(self) -> float:
+        return max(0.0, min(self._heartbeat_seconds, self._valid_until - self._clock()))
+
+    async def _check(self) -> None:
+        """Raises StreamEnd when the client may not have more."""
+        now = self._clock()
+        if now >= self._valid_until:
+            raise StreamEnd("reauthenticate", "the credential has expired: connect again with a new one")
+        if now >= self._next_check:
+            self._next_check = now + self._heartbeat_seconds
+            await _in_thread(self._check_credential)
+            if not await _in_thread(self._access.renew):
+                raise StreamEnd("dropped", "another stream of the account has got this one's place")
+
+    def _piece(self, entries: Sequence[FeedEntry]) -> bytes:
+        """The messages of the entries that the client asks for and has not had, in one piece; moves on behind them."""
+        after, wants = order(self._last_id), self._query.wants
+        fresh = [entry for entry in entries if entry.order > after]
+        if fresh:
+            self._last_id = fresh[-1].entry_id
+        return b"".join([entry.message for entry in fresh if entry.event is not None and wants(entry.event)])
+
+
+async def _in_thread(work: Callable[..., Any], *arguments: Any, threads: ThreadPoolExecutor = _THREADS) -> Any:
+    """What ``work`` returns. A stream lives for hours, so its thread keeps no connection to the database."""
+
+    def run() -> Any:
+        try:
+            return work(*arguments)
+        finally:
+            connections.close_all()
+
+    return await asyncio.get_running_loop().run_in_executor(threads, run)

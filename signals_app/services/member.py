@@ -1,0 +1,112 @@
+"""One consumer as a member of its group: its name, its heartbeat, and the entries it has in hand."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+
+from signals_app.store.group import ConsumerGroup, NameTakenError
+
+
+class Member:
+    """Shared by the loop and the heartbeat thread.
+
+    A process can be stopped for longer than its heartbeat lives; what it had in hand is then someone else's. So
+    whoever is about to act on an entry asks ``lost`` first, which beats again if the last beat is too old.
+    """
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        names: Sequence[str],
+        *,
+        stale_after_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = ""
+        self._group = group
+        self._names = names
+        self._token = uuid.uuid4().hex
+        self._stale_after_seconds = stale_after_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_hand: set[str] = set()
+        self._begun: set[str] = set()
+        self._lost: set[str] = set()
+        self._name_taken: NameTakenError | None = None
+        self._beaten_at = 0.0
+
+    def join(self) -> None:
+        """Takes the first free name; nothing is in hand then. Raises NameTakenError when none is free."""
+        with self._lock:
+            self._beaten_at = self._clock()
+            self.name = self._group.acquire_name(self._names, self._token)
+            self._name_taken = None
+            self._forget_all()
+
+    def beat(self) -> None:
+        """One heartbeat; a name that is gone is told to the loop by its next ``lost``."""
+        with self._lock:
+            if self.name and self._name_taken is None:
+                self._beat()
+
+    def _beat(self) -> None:
+        started_at = self._clock()
+        try:
+            kept = self._group.beat(self.name, self._token, sorted(self._in_hand))
+        except NameTakenError as taken:
+            self._name_taken = taken
+        else:
+            self._lost = self._in_hand - kept
+            self._beaten_at = started_at
+
+    def take(self, entry_ids: Collection[str]) -> None:
+        """They are in hand from now on, and none of them begun."""
+        with self._lock:
+            self._in_hand.update(entry_ids)
+            self._begun.difference_update(entry_ids)
+            self._lost.difference_update(entry_ids)
+
+    def begin(self, entry_ids: Collection[str]) -> None:
+        """From here on the deliveries count, even if their handler does not finish."""
+        with self._lock:
+            self._begun.update(entry_ids)
+
+    def put_down(self, entry_ids: Collection[str]) -> None:
+        with self._lock:
+            self._in_hand.difference_update(entry_ids)
+            self._begun.difference_update(entry_ids)
+
+    def put_all_down(self) -> None:
+        with self._lock:
+            self._forget_all()
+
+    def drop_name(self) -> None:
+        """Nothing is in hand, and the next step joins anew."""
+        with self._lock:
+            self.name = ""
+            self._forget_all()
+
+    def lost(self, entry_ids: Collection[str]) -> set[str]:
+        """Those in hand that someone else has claimed. Raises NameTakenError when the name itself is gone."""
+        with self._lock:
+            if self._name_taken is None and self._clock() - self._beaten_at > self._stale_after_seconds:
+                self._beat()
+            if self._name_taken is not None:
+                raise self._name_taken
+            return self._lost.intersection(entry_ids) if self._lost else set()
+
+    def leave(self) -> int:
+        """Hands back what is held and is gone; returns the number of entries handed back."""
+        with self._lock:
+            if not self.name:
+                return 0
+            handed_back = self._group.release_name(self.name, self._token, list(self._in_hand - self._begun))
+            self.name = ""
+            self._forget_all()
+            return handed_back
+
+    def _forget_all(self) -> None:
+        self._in_hand.clear()
+        self._begun.clear()
+        self._lost.clear()

@@ -1,0 +1,106 @@
+"""Deliveries in the order of the stream for each symbol: what ``consume_signals --ordered`` works on."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from signals_app.domain.delivery import Delivery
+from signals_app.services.member import Member
+from signals_app.services.replay import ReplayWindow
+from signals_app.services.source import DeliverySource, FetchOptions
+from signals_app.store.group import ConsumerGroup
+
+logger = logging.getLogger(__name__)
+
+_MOST_HELD_BACK = 300  # a look costs Redis about 10 us for each pending entry
+_FIRST_POLL_MS = 5
+_LONGEST_POLL_MS = 200
+
+
+class OrderedSource(DeliverySource):
+    """Delivers an entry once the group has no earlier one of its symbol pending, whichever consumer holds that.
+
+    Entries that wait for their turn are held back: new ones count as in hand, so that they are renewed, and handed back
+    uncounted; those to be delivered again are kept as ids, without a delivery.
+    """
+
+    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, intake: FetchOptions) -> None:
+        super().__init__(group, member, window, intake)
+        self._held_back: dict[str, Delivery | None] = {}
+        self._poll_ms = _FIRST_POLL_MS
+
+    def start_over(self, now: float, *, keeps_waiting: bool) -> None:
+        super().start_over(now, keeps_waiting=keeps_waiting)
+        self._held_back.clear()
+
+    @property
+    def owes(self) -> bool:
+        return bool(self._held_back) or super().owes
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._held_back) >= _MOST_HELD_BACK or super().is_full
+
+    def will_read(self, now: float) -> bool:
+        return not self._held_back and super().will_read(now)
+
+    def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
+        """At most one delivery a symbol. What is done must be acknowledged, or no longer be in the way of the next."""
+        if self._put_back:
+            return super().take(now)
+        self._look_for_owed(now)
+        while self._owed:
+            self._held_back[self._owed.popleft()] = None
+        ready = self._ready()
+        if not ready and not self.is_full:
+            self._hold_back(self._read(now, done))
+            ready = self._ready()
+        self._poll_ms = _FIRST_POLL_MS if ready else min(2 * self._poll_ms, _LONGEST_POLL_MS)
+        return ready
+
+    def _known(self) -> set[str]:
+        return super()._known() | self._held_back.keys()
+
+    def _hold_back(self, deliveries: Sequence[Delivery]) -> None:
+        new = {delivery.entry_id: delivery for delivery in deliveries}
+        self._member.take(new)
+        self._held_back |= new
+
+    def _ready(self) -> list[Delivery]:
+        """Redeliveries one at a time, else all new ones whose turn it is, up to ``count``."""
+        if not self._held_back:
+            return []
+        asked = list(self._oldest_of_symbols())
+        first, gone = self._group.first_of_symbols(self._member.name, asked, count=self._intake.count)
+        self._let_go(gone)
+        for entry_id in first:
+            if self._held_back[entry_id] is None:
+                del self._held_back[entry_id]
+                return self._deliver_again(entry_id)
+        found = [self._held_back.pop(entry_id) for entry_id in first]
+        return [delivery for delivery in found if delivery is not None]
+
+    def _oldest_of_symbols(self) -> Iterator[str]:
+        """Of what is held back the only ones whose turn it can be. The symbol of a redelivery is not known here."""
+        symbols = set[bytes | None]()
+        for entry_id, delivery in self._held_back.items():
+            symbol = None if delivery is None else _symbol_of(delivery)
+            if symbol is None or symbol not in symbols:
+                symbols.add(symbol)
+                yield entry_id
+
+    def _let_go(self, gone: Sequence[str]) -> None:
+        if gone:
+            logger.warning("%d entries that waited for their turn were claimed or acknowledged elsewhere", len(gone))
+        self._member.put_down(gone)
+        for entry_id in gone:
+            del self._held_back[entry_id]
+
+    def _block_ms(self, now: float) -> int:
+        """While something waits for its turn, another consumer may end it at any moment."""
+        until_due_ms = super()._block_ms(now)
+        return min(self._poll_ms, until_due_ms) if self._held_back else until_due_ms
+
+
+def _symbol_of(delivery: Delivery) -> bytes | None:
+    """As it stands in the entry; of namesakes the last one counts."""
+    return dict(zip(delivery.fields[::2], delivery.fields[1::2], strict=False)).get(b"symbol")

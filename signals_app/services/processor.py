@@ -1,0 +1,180 @@
+"""Takes deliveries through their handler to their end: acknowledged, buried, or to be delivered again."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from signals_app.domain.delivery import Delivery, MoveToDeadLetters, too_often
+from signals_app.domain.event import BadEventError, Event, parse_batch
+from signals_app.services.counters import Counters
+from signals_app.services.handling import Handled, LoadedHandler, UnavailableError, verdict_on
+from signals_app.services.member import Member
+from signals_app.store.group import ConsumerGroup
+
+logger = logging.getLogger(__name__)
+
+_ACKNOWLEDGE_EVERY_SECONDS = 0.05
+
+
+_Job = tuple[str, Event]  # entry id and event
+
+
+class Processor:
+    """Acknowledges an entry only after its handler's effect is committed.
+
+    ``again(entry_id, due)`` is told what is to be delivered again, and when by the clock; ``must_end`` is asked
+    between two events whether the rest of a batch should be left alone.
+    """
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        member: Member,
+        handler: LoadedHandler,
+        *,
+        max_deliveries: int,
+        again: Callable[[str, float], None],
+        must_end: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counters = Counters()
+        self._group = group
+        self._member = member
+        self._handler = handler
+        self._max_deliveries = max_deliveries
+        self._again = again
+        self._must_end = must_end
+        self._clock = clock
+        self._open: dict[str, Delivery] = {}
+        self._done: list[str] = []
+        self._acknowledged_at = 0.0
+
+    def work(self, deliveries: Sequence[Delivery]) -> None:
+        """One batch. Raises RedisError, and UnavailableError, after which ``unhandled`` tells what is left of it."""
+        self._open = {delivery.entry_id: delivery for delivery in deliveries}
+        self._member.take(self._open)
+        jobs = self._admitted(deliveries)
+        try:
+            if self._handler.takes_batch:
+                self._handle_together(jobs)
+            else:
+                self._handle_one_by_one(jobs)
+        except UnavailableError:
+            self.acknowledge_done()
+            self._group.revert_delivery_count(self._member.name, self.unhandled())
+            raise
+
+    def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:
+        due = [delivery for delivery in deliveries if delivery.deliveries == 1 or not self._is_hopeless(delivery)]
+        jobs = []
+        for delivery, event in zip(due, parse_batch([delivery.fields for delivery in due]), strict=True):
+            if isinstance(event, BadEventError):
+                self._bury(delivery, MoveToDeadLetters(str(event)))
+            else:
+                jobs.append((delivery.entry_id, event))
+        return jobs
+
+    def _is_hopeless(self, delivery: Delivery) -> bool:
+        if verdict := too_often(delivery.deliveries, self._max_deliveries):
+            self._bury(delivery, verdict)
+        return verdict is not None
+
+    def _handle_together(self, jobs: Sequence[_Job]) -> None:
+        jobs = self._begin(jobs)
+        if not jobs:
+            return
+        try:
+            handled = self._handler.handle([event for _, event in jobs])
+        except UnavailableError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - a handler may raise anything; it is logged
+            if len(jobs) == 1:
+                self._settle(jobs[0], failure)
+            else:
+                logger.warning("a batch of %d events failed, so each is handled alone: %s", len(jobs), failure)
+                self._handle_one_by_one(jobs)
+        else:
+            self._finish(jobs, handled)
+
+    def _handle_one_by_one(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if self._must_end():
+                return
+            self._handle_alone(job)
+            if self._clock() - self._acknowledged_at > _ACKNOWLEDGE_EVERY_SECONDS:
+                self.acknowledge_done()
+
+    def _handle_alone(self, job: _Job) -> None:
+        if not self._begin([job]):
+            return
+        try:
+            handled = self._handler.handle([job[1]])
+        except UnavailableError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - a handler may raise anything; _settle logs it
+            self._settle(job, failure)
+        else:
+            self._finish([job], handled)
+
+    def _begin(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
+        entry_ids = [entry_id for entry_id, _ in jobs]
+        if lost := self._member.lost(entry_ids):
+            logger.warning("%d entries were claimed from this consumer while it was silent", len(lost))
+            self._let_go(lost)
+            jobs = [job for job in jobs if job[0] not in lost]
+            entry_ids = [entry_id for entry_id, _ in jobs]
+        self._member.begin(entry_ids)
+        return jobs
+
+    def _finish(self, jobs: Sequence[_Job], handled: Handled) -> None:
+        finished = [entry_id for entry_id, _ in jobs]
+        self._let_go(finished)
+        self._done += finished
+        self.counters.count(executed=handled.executed, duplicates=handled.duplicates)
+
+    def unhandled(self) -> list[Delivery]:
+        """What is left of the last batch: neither finished, nor buried, nor put off."""
+        return list(self._open.values())
+
+    @property
+    def done(self) -> Sequence[str]:
+        """Finished, to be acknowledged: by ``acknowledge_done``, or by whoever then calls ``acknowledged``."""
+        return self._done
+
+    def acknowledge_done(self) -> None:
+        """Also to be called after a lost connection: what is done need not be delivered again."""
+        if self._done:
+            self._group.acknowledge(self._done)
+        self.acknowledged()
+
+    def acknowledged(self) -> None:
+        """What was done is acknowledged."""
+        if self._done:
+            self._done = []
+        self._acknowledged_at = self._clock()
+
+    def _settle(self, job: _Job, failure: Exception) -> None:
+        entry_id, event = job
+        delivery = self._open[entry_id]
+        verdict = verdict_on(failure, delivery.deliveries)
+        logger.warning("event %s failed: %s", event.signal_id, failure, exc_info=failure)
+        if isinstance(verdict, MoveToDeadLetters):
+            self._bury(delivery, verdict)
+        else:
+            self._let_go([entry_id])
+            self._again(entry_id, self._clock() + verdict.after_seconds)
+
+    def _bury(self, delivery: Delivery, verdict: MoveToDeadLetters) -> None:
+        entry_id, _, deliveries = delivery
+        is_buried = self._group.move_to_dead_letters(
+            self._member.name, entry_id, reason=verdict.reason, deliveries=deliveries
+        )
+        self._let_go([entry_id])
+        if is_buried:
+            logger.error("entry %s is given up: %s", entry_id, verdict.reason)
+            self.counters.count(dead=1)
+
+    def _let_go(self, entry_ids: Collection[str]) -> None:
+        self._member.put_down(entry_ids)
+        for entry_id in entry_ids:
+            self._open.pop(entry_id, None)

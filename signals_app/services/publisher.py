@@ -1,0 +1,120 @@
+"""The publisher: hands events to the stream in batches, each added once even if its reply is lost."""
+
+import itertools
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
+
+from redis.exceptions import RedisError
+
+from signals_app.conf import read_conf
+from signals_app.domain.event import Event
+from signals_app.services.connection_loss import back_off_seconds, passes
+from signals_app.store.stream import Published, SignalStream, StreamFullError
+
+logger = logging.getLogger(__name__)
+
+_TRIM_EVERY = 1_000
+
+
+class Publisher:
+    """One publisher is one writer: batches of one publisher are numbered, so it is not to be shared by threads.
+
+    ``pause(seconds)`` waits between two tries; ``patience_seconds`` is how long Redis may be away.
+    """
+
+    def __init__(
+        self,
+        stream: SignalStream,
+        *,
+        soft_cap: int,
+        pause: Callable[[float], object],
+        batch_size: int = 500,
+        patience_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._soft_cap = soft_cap
+        self._batch_size = batch_size
+        self._patience_seconds = patience_seconds
+        self._pause = pause
+        self._clock = clock
+        self._name = uuid.uuid4().hex
+        self._batch = 0
+        self._since_trim = 0
+        self._is_ready = False
+
+    @classmethod
+    def connect(cls, pause: Callable[[float], object]) -> Self:
+        """A publisher on the stream of the settings."""
+        return cls(SignalStream.connect(), soft_cap=read_conf().soft_cap, pause=pause)
+
+    def publish(self, events: Iterable[Event]) -> Iterator[list[str]]:
+        """Publishes batch by batch as the answer is consumed: the entry ids of each batch, in order.
+
+        Raises StreamFullError once there is no room for a single event more: what fits below the hard cap is published
+        before, so the events published are the first ones. Raises RedisError when Redis stayed away for longer than
+        the patience.
+        """
+        remaining = iter(events)
+        while batch := list(itertools.islice(remaining, self._batch_size)):
+            yield from self._as_they_fit(batch)
+
+    def _as_they_fit(self, events: list[Event]) -> Iterator[list[str]]:
+        size = len(events)
+        while events:
+            try:
+                entry_ids = self.publish_batch(events[:size])
+            except StreamFullError as full:
+                size = min(full.room, size - 1)  # others publish too: each refusal asks for less
+                if size <= 0:
+                    raise
+            else:
+                yield entry_ids
+                events = events[size:]
+
+    def publish_batch(self, events: list[Event]) -> list[str]:
+        """All or none of them, in one step; raises as ``publish``."""
+        self._batch += 1
+        published = self._persistently(events)
+        self._trim_if_due(published)
+        return published.entry_ids
+
+    def _add(self, events: list[Event]) -> Published:
+        if not self._is_ready:
+            self._stream.make_default_group()
+            self._is_ready = True
+        try:
+            return self._stream.publish(events, publisher=self._name, batch=self._batch)
+        except StreamFullError:
+            if self._stream.trim() == 0:
+                raise
+            return self._stream.publish(events, publisher=self._name, batch=self._batch)
+
+    def _persistently(self, events: list[Event]) -> Published:
+        give_up_at = math.inf
+        for attempts in itertools.count(1):
+            try:
+                return self._add(events)
+            except RedisError as failure:
+                now = self._clock()
+                give_up_at = min(give_up_at, now + self._patience_seconds)
+                if now >= give_up_at or not passes(failure):
+                    raise
+                logger.warning("Redis is away, the batch is tried again: %s", failure)
+                self._pause(back_off_seconds(attempts))
+        raise AssertionError
+
+    def _trim_if_due(self, published: Published) -> None:
+        self._since_trim += len(published.entry_ids)
+        if published.length > self._soft_cap + _TRIM_EVERY and self._since_trim >= _TRIM_EVERY:
+            self._since_trim = 0
+            try:
+                self._stream.trim()
+            except RedisError as failure:  # the batch itself is in
+                if not passes(failure):
+                    raise
+                logger.warning("not trimmed this time: %s", failure)

@@ -1,0 +1,83 @@
+"""Going through the dead letters: which ones, and what is done with them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from signals_app.domain.entry import order
+from signals_app.domain.option_range import check_range
+from signals_app.store.dead_letters import DeadLetter, DeadLetters
+
+Verb = Literal["show", "redrive", "remove"]
+_PAGE = 500
+_MOST_LETTERS = 1_000_000
+_SLOWEST, _FASTEST = 0.001, 1_000_000  # a second
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """An empty text means any; ``reason`` is the beginning of one; ``limit`` is how many at most. Raises ValueError on
+    a limit that is none."""
+
+    reason: str = ""
+    symbol: str = ""
+    limit: int = _MOST_LETTERS
+
+    def __post_init__(self) -> None:
+        check_range("--limit", self.limit, 0, _MOST_LETTERS)
+
+    def wants(self, letter: DeadLetter) -> bool:
+        return letter.reason.startswith(self.reason) and (not self.symbol or letter.shown("symbol") == self.symbol)
+
+
+def chosen_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadLetter]:
+    """Oldest first; what comes in meanwhile is left for the next time."""
+    newest = letters.newest_first(1)
+    end = order(newest[0].letter_id) if newest else (0, 0)
+    after, left = "0-0", wanted.limit
+    while left and (page := letters.after(after, _PAGE)):
+        for letter in page:
+            if not left or order(letter.letter_id) > end:
+                return
+            if wanted.wants(letter):
+                left -= 1
+                yield letter
+        after = page[-1].letter_id
+
+
+class Redriver:
+    """Does one thing with the chosen letters, at most ``max_per_second`` of them, and counts them in ``done``.
+
+    ``report`` is told each one; ``pause`` waits for so many seconds and says whether to stop. Raises ValueError on a
+    rate out of its range.
+    """
+
+    def __init__(
+        self,
+        letters: DeadLetters,
+        *,
+        max_per_second: float | None,
+        report: Callable[[DeadLetter], object],
+        pause: Callable[[float], bool],
+    ) -> None:
+        if max_per_second is not None:
+            check_range("--max-per-second", max_per_second, _SLOWEST, _FASTEST)
+        self.done = 0
+        self._letters = letters
+        self._pause_seconds = 1 / max_per_second if max_per_second else 0.0
+        self._report = report
+        self._pause = pause
+
+    def carry(self, verb: Verb, wanted: LetterFilter) -> None:
+        """A letter redriven or removed by someone else meanwhile is left out. Raises StreamFullError."""
+        for letter in chosen_letters(self._letters, wanted):
+            if self._do(verb, letter):
+                self.done += 1
+                self._report(letter)
+            if self._pause_seconds and self._pause(self._pause_seconds):
+                return
+
+    def _do(self, verb: Verb, letter: DeadLetter) -> bool:
+        if verb == "redrive":
+            return self._letters.redrive(letter.letter_id) is not None
+        return self._letters.remove(letter.letter_id) if verb == "remove" else True

@@ -1,0 +1,109 @@
+"""Events as lines of NDJSON, the form in which people and other programs hand them to ``publish_signals``."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+import orjson
+
+from avo_project.lib.ndjson import numbered_lines
+from signals_app.domain.event import MAX_BYTES, OWN_FIELDS, BadEventError, Event, parse_fields
+from signals_app.domain.json_members import json_members
+from signals_app.services.publisher import Publisher
+
+_READ_BYTES = 1 << 20
+
+Lines = Iterable[Sequence[bytes]]
+"""Lines as they come: those that are there already, in one go."""
+
+
+def lines_as_they_come(file: BinaryIO) -> Iterator[Sequence[bytes]]:
+    """All whole lines that each read brings: a pipe is not waited for while it has some."""
+    begun: list[bytes] = []
+    while read := file.read1(_READ_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = read.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*begun, lines[0]])
+            begun.clear()
+            yield lines
+        begun.append(rest)
+    yield [b"".join(begun)]
+
+
+def parse_line(line: bytes) -> Event:
+    """One event from one JSON object; unknown numbers and nested values keep their JSON text. Raises BadEventError."""
+    if len(line) > MAX_BYTES:
+        raise BadEventError("too-large", f"{len(line)} bytes, {MAX_BYTES} at most")
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadEventError("not-json", str(error)) from None
+    if not isinstance(value, dict):
+        raise BadEventError("not-an-object", "a line must be one JSON object")
+    if all(isinstance(value[name], str) for name in value.keys() - OWN_FIELDS):
+        return parse_fields({name: _text(one) for name, one in value.items() if one is not None})
+    try:
+        return parse_fields(json_members(line.decode()))
+    except RecursionError:
+        raise BadEventError("too-deep", "a value is nested too deeply") from None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+class SignalFile:
+    """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``; ``next_line`` is
+    the first one that was not published yet, None when there is none.
+
+    An event without ``published_at`` gets the time at which its line was read.
+    """
+
+    def __init__(
+        self,
+        lines: Lines,
+        *,
+        on_bad_line: Callable[[str], object],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.published = 0
+        self.bad = 0
+        self._lines = lines
+        self._read = 0
+        self._taken: deque[int] = deque()
+        self._on_bad_line = on_bad_line
+        self._clock = clock
+
+    def publish(self, publisher: Publisher) -> None:
+        """Raises what the publisher raises; ``published`` then says how far it came."""
+        for lines in self._lines:
+            for entry_ids in publisher.publish(self._events(lines)):
+                self.published += len(entry_ids)
+                for _ in entry_ids:
+                    self._taken.popleft()
+            self._read += len(lines)
+
+    @property
+    def next_line(self) -> int | None:
+        return self._taken[0] if self._taken else None
+
+    @property
+    def so_far(self) -> str:
+        """What somebody must know who goes on after a failure, in sentences."""
+        rest = f" Go on from line {self.next_line}." if self.next_line else ""
+        return f"{self.published} were published before.{rest}"
+
+    def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
+        for number, line in numbered_lines(lines, self._read + 1):
+            try:
+                event = parse_line(line)
+            except BadEventError as bad:
+                self.bad += 1
+                self._on_bad_line(f"line {number}: {bad}")
+            else:
+                self._taken.append(number)
+                yield event if event.published_at_ms is not None else self._stamped(event)
+
+    def _stamped(self, event: Event) -> Event:
+        return event._replace(published_at_ms=int(self._clock() * 1000))

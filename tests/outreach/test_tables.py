@@ -1,0 +1,181 @@
+"""The admin pages of outreach as a person meets them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+
+from avo_project.models import OperatorAction
+from outreach.domain.reservation import Outcome
+from outreach.models import Inbox, Touch
+from outreach.services.inboxes import change_inbox
+from outreach.services.touch_operations import TouchOperations
+from tests.outreach.conftest import Desk
+
+pytestmark = pytest.mark.django_db
+QUEUE_URL = "/admin/outreach/outreachqueue/"
+CONFIRMED = {"confirmed": "yes", "reason": "asked by its owner"}
+
+
+def test_the_queue_page_says_what_waits_and_why(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], make_desk: Any
+) -> None:
+    queue_up(3)
+    make_desk("w7", size=1).worker.step()
+    change_inbox("anna@example.com", {"paused": True})
+    page = operator_client.get(QUEUE_URL).content.decode()
+    for text in ("anna@example.com", "Waits because its inbox is paused.", "w7", "In workers&#x27; hands"):
+        assert text in page
+
+
+def test_the_queue_page_needs_the_permission(client: Any, django_user_model: Any, redis_of: Any, db: None) -> None:
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(staff)
+    assert client.get(QUEUE_URL).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_outreachqueue"))
+    assert client.get(QUEUE_URL).status_code == 200
+
+
+def test_limits_are_edited_in_the_list(operator_client: Any, inbox: Inbox) -> None:
+    url = "/admin/outreach/inbox/"
+    form = {
+        "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": inbox.pk, "form-0-per_minute": 7,
+        "form-0-per_day": "", "form-0-min_gap_seconds": "2.5", "_save": "Save",
+        "change_reason": "asked by its owner",
+    }  # fmt: skip
+    assert operator_client.post(url, form).status_code == 302
+    inbox.refresh_from_db()
+    assert (inbox.per_minute, inbox.per_day, inbox.min_gap_seconds) == (7, None, 2.5)
+    assert operator_client.post(url, {**form, "form-0-per_minute": 0}).status_code == 200
+    inbox.refresh_from_db()
+    assert inbox.per_minute == 7
+
+
+def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: Inbox) -> None:
+    form = {
+        "address": "bert@example.com",
+        "channel": "email",
+        "timezone": "Nowhere",
+        "url": "",
+        "change_reason": "new desk",
+    }
+    page = operator_client.post("/admin/outreach/inbox/add/", form)
+    assert b"no IANA time zone" in page.content
+    assert operator_client.post("/admin/outreach/inbox/add/", {**form, "timezone": "UTC"}).status_code == 302
+
+
+def test_a_touch_shows_its_timeline(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk
+) -> None:
+    desk.sender.answer = Outcome("retry", 450, "450 4.2.0 greylisted")
+    [touch] = queue_up(1)
+    desk.work()
+    assert b"450 4.2.0 greylisted" in operator_client.get(f"/admin/outreach/touch/{touch.pk}/change/").content
+    found = operator_client.get("/admin/outreach/touch/", {"q": "r1@example.com"})
+    assert str(touch.pk) in found.content.decode()
+
+
+def test_the_other_pages_open(operator_client: Any, inbox: Inbox) -> None:
+    for page in ("inbox", "touch", "suppression"):
+        assert operator_client.get(f"/admin/outreach/{page}/").status_code == 200
+
+
+def test_metrics_show_the_queue(client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]) -> None:
+    queue_up(2)
+    page = client.get("/metrics", HTTP_HOST="localhost").content.decode()
+    assert 'avo_outreach_touches{status="queued"} 2.0' in page
+    assert "avo_outreach_lanes_due 1.0" in page
+
+
+def test_an_action_asks_first_needs_its_permission_and_is_logged(
+    client: Any, django_user_model: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    [touch] = queue_up(1)
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_touch"))
+    client.force_login(staff)
+    url, form = "/admin/outreach/touch/", {"action": "cancel", "_selected_action": [str(touch.pk)]}
+    client.post(url, {**form, **CONFIRMED})
+    assert Touch.objects.get().status == "queued"
+    staff.user_permissions.add(Permission.objects.get(codename="operate_touch"))
+    assert b"Yes, cancel" in client.post(url, form).content
+    assert Touch.objects.get().status == "queued"
+    assert client.post(url, {**form, **CONFIRMED}, follow=True).status_code == 200
+    assert Touch.objects.get().status == "cancelled"
+    assert LogEntry.objects.get().change_message == "Cancel: 1 of 1 cancelled."
+
+
+def test_inboxes_are_paused_and_resumed(operator_client: Any, inbox: Inbox) -> None:
+    form = {"_selected_action": [str(inbox.pk)], **CONFIRMED}
+    operator_client.post("/admin/outreach/inbox/", {**form, "action": "pause"})
+    assert Inbox.objects.get().paused
+    operator_client.post("/admin/outreach/inbox/", {**form, "action": "resume"})
+    assert not Inbox.objects.get().paused
+
+
+def test_an_inbox_is_paused_from_the_queue_page_in_any_spelling(operator_client: Any, inbox: Inbox) -> None:
+    form = {"inbox": "Anna@Example.com", "reason": "asked", "confirmed": "yes"}
+    operator_client.post(f"{QUEUE_URL}do/pause/", form)
+    assert Inbox.objects.get().paused
+
+
+def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    touches = queue_up(4)
+    Touch.objects.filter(pk__in=[touches[0].pk, touches[1].pk]).update(status="dead")
+    url = "/admin/outreach/touch/?q=anna%40example.com"
+    form = {"action": "redrive", "_selected_action": [str(touches[0].pk)], "select_across": "1"}
+    asked = operator_client.post(url, form).content.decode()
+    assert "4 chosen." in asked
+    assert "This concerns 2 of them." in asked
+    assert b"Say why" in operator_client.post(url, {**form, "confirmed": "yes"}).content
+    assert Touch.objects.filter(status="dead").count() == 2
+    operator_client.post(url, {**form, **CONFIRMED})
+    row = OperatorAction.objects.get()
+    assert (row.role, row.action, row.how_many, row.outcome) == ("outreach", "Redrive", 2, "succeeded")
+    assert row.subject == "all 4 of the list [address]"
+    assert row.reason == "asked by its owner"
+
+
+def test_a_failing_row_action_says_so_and_is_written_down(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [touch] = queue_up(1)
+    monkeypatch.setattr(TouchOperations, "cancel", lambda self, chosen: 1 // 0)
+    form = {"action": "cancel", "_selected_action": [str(touch.pk)], **CONFIRMED}
+    page = operator_client.post("/admin/outreach/touch/", form, follow=True).content.decode()
+    assert "Cancel failed" in page
+    assert OperatorAction.objects.get().outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        ("cancel", "queued", "cancelled"),
+        ("redrive", "dead", "queued"),
+        ("resolve-sent", "unknown", "sent"),
+        ("send-again", "unknown", "queued"),
+    ],
+)
+def test_touches_of_an_inbox_are_dealt_with_from_the_queue_page(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], action: str, before: str, after: str
+) -> None:
+    change_inbox("bert@example.com", {})
+    queue_up(2)
+    queue_up(1, inbox="bert@example.com")
+    Touch.objects.update(status=before)
+    url, form = f"{QUEUE_URL}do/{action}/", {"inbox": "Anna@example.com", "reason": "checked by hand"}
+    assert "2" in operator_client.post(url, form).content.decode()
+    assert set(Touch.objects.values_list("status", flat=True)) == {before}
+    operator_client.post(url, {**form, "confirmed": "yes"})
+    assert sorted(Touch.objects.values_list("inbox__address", "status")) == [
+        ("anna@example.com", after), ("anna@example.com", after), ("bert@example.com", before)
+    ]  # fmt: skip
+    unknown = operator_client.post(url, {**form, "inbox": "nobody@example.com", "confirmed": "yes"}, follow=True)
+    assert "there is no inbox" in unknown.content.decode()
+    assert Touch.objects.filter(status=before).count() == 1
+    operator_client.post(url, {**form, "inbox": "all", "confirmed": "yes"})
+    assert set(Touch.objects.values_list("status", flat=True)) == {after}

@@ -1,0 +1,4 @@
+"""The admin pages of the rate limits."""
+
+from throttling.admin import limits_page as limits_page
+from throttling.admin import tables as tables

@@ -1,0 +1,87 @@
+"""What the rate limits tell the operator console."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.lib.formatting import duration
+from throttling import conf, keys
+from throttling.domain.subjects import normal
+from throttling.services.inspection import Inspection, window_stats
+
+_EVERYBODY = 1_000
+_MANY_REFUSED = 0.2
+
+
+def sample() -> Mapping[str, float]:
+    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began, 0 before the
+    first request of a tier: else its rate would miss that one."""
+    totals = Inspection.connect().totals()
+    named = {field.partition("|"): count for field, count in totals.items()}
+    none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in conf.load().rates}
+    told = {f"{word}_total:{tier}" if tier else f"{word}_total": count for (word, _, tier), count in named.items()}
+    return {"degraded_total": 0, **none, **told}
+
+
+def verdict(now: float) -> HealthStatus:
+    """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
+    inspection = Inspection.connect()
+    refused, asked = inspection.most_refused(_EVERYBODY), sum(one.requests for one in inspection.busiest())
+    turned_away = sum(one.requests for one in refused)
+    figure = f"{turned_away:,} refused lately"
+    if refused:
+        level = Level.AMBER if turned_away > _MANY_REFUSED * asked else Level.GREEN
+        who, tier = refused[0].subject, refused[0].tier
+        return HealthStatus(level, figure, f"Most of them were asked by {who}, tier {tier}.", _found(who))
+    return HealthStatus(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
+
+
+def _found(subject: str) -> str:
+    return f"?{urlencode({'subject': subject})}#subject"
+
+
+def explain(of: str, may: May) -> Iterable[Answer]:
+    """Why a subject has the limits it has, and whether it is refused."""
+    try:
+        subject = normal(of)
+    except ValueError:
+        return ()
+    view = Inspection.connect().subject(subject)
+    held = zip(view.outcome.hit.policies, view.outcome.remaining(), strict=True)
+    spent = [policy for policy, left in held if left == 0 and not policy.shadow]
+    because = [f"its tier is {view.tier}: {view.why}"]
+    because += [f"it has used all {one.limit} of its {one.name} window" for one in spent]
+    if spent:
+        because.append("a refused request costs nothing; units come back as its window moves on")
+    headline = "is refused now" if spent else "may call"
+    return (Answer("subject", subject, headline, because, _facts(window_stats(view.outcome))),)
+
+
+def _facts(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {f"{entry['name']} window": _fact(entry) for entry in entries}
+
+
+def _fact(entry: Mapping[str, Any]) -> str:
+    left = f"{entry['remaining']} of {entry['limit']} left, more in {duration(entry['reset_seconds'])}"
+    return f"{left} (counts only)" if entry["shadow"] else left
+
+
+CONSOLE = RoleConsole(
+    role="throttling",
+    title="Rate limits",
+    alias=keys.REDIS_ALIAS,
+    page="throttling_ratelimits_changelist",
+    permission="throttling.view_ratelimits",
+    sample=sample,
+    verdict=verdict,
+    explain=explain,
+    charts=(
+        Chart("Allowed", "requests a second", (Line("allowed_total:*", ""),)),
+        Chart(
+            "Refused",
+            "requests a second",
+            (Line("refused_total:*", ""), Line("degraded_total", "judged by a local guess")),
+        ),
+    ),
+)

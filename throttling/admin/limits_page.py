@@ -1,0 +1,158 @@
+"""The admin page over live rate limits: who is refused, who is busy, and one subject looked up, reset or overridden."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from avo_project.console.actions import ActionResult
+from avo_project.console.live_admin import LiveAction, LiveStateAdmin, Panel
+from avo_project.lib.formatting import duration
+from throttling import conf
+from throttling.domain.policies import Policy
+from throttling.domain.subjects import applies_to, normal
+from throttling.models import TierOverride
+from throttling.services.inspection import Inspection, SubjectView, window_stats
+from throttling.services.overrides import override_row
+from throttling.store.window_limiter import WindowLimiter
+
+
+def preview_reset(request: HttpRequest) -> ActionResult:
+    """Raises ValueError for what is no subject."""
+    window_stats = Inspection.connect().subject(normal(request.POST["subject"])).outcome.standings
+    used = sum(1 for standing in window_stats if standing.used)
+    return ActionResult(
+        f"All windows of {request.POST['subject']} become empty, so it has its whole limit at once. "
+        f"{used} of its windows have charges now.",
+        used,
+    )
+
+
+def reset(request: HttpRequest) -> ActionResult:
+    """Raises ValueError for what is no subject."""
+    subject = normal(request.POST.get("subject", ""))
+    windows = {policy.window_seconds: policy for policies in conf.load().rates.values() for policy in policies}
+    windows |= {policy.window_seconds: policy for policy in _own_policies(subject)}
+    emptied = WindowLimiter.connect().reset(subject, list(windows.values()))
+    return ActionResult(f"{emptied} windows of {subject} were emptied.", emptied)
+
+
+def _own_policies(subject: str) -> tuple[Policy, ...]:
+    return Inspection.connect().subject(subject).outcome.hit.policies
+
+
+def preview_override(request: HttpRequest) -> ActionResult:
+    """Raises ValueError for what no caller is counted as."""
+    form = request.POST
+    subject = normal(form["subject"])
+    instead = form.get("rates") or f"the tier {form.get('tier')}"
+    how_long = f"for {form['hours']} hours" if form.get("hours") else "without end"
+    return ActionResult(f"{subject} gets {instead} {how_long}. It applies to {applies_to(subject)}.", 1)
+
+
+def override(request: HttpRequest) -> ActionResult:
+    """Writes the override row. Raises ValueError with what is wrong in the form."""
+    form = request.POST
+    subject = normal(form.get("subject", ""))
+    row = override_row(subject) or TierOverride()
+    row.subject = subject
+    row.tier, row.rates, row.reason = form.get("tier", ""), form.get("rates", ""), form.get("reason", "")
+    row.expires_at = _until(form.get("hours", ""))
+    row.created_by_id = request.user.pk
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from None
+    row.save()
+    until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else "it is deleted"
+    return ActionResult(f"Override of {row} until {until}.", 1)
+
+
+def _until(hours: str) -> datetime | None:
+    if not hours:
+        return None
+    try:
+        return timezone.now() + timedelta(hours=float(hours))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{hours!r} is no number of hours.") from None
+
+
+class RateLimitsAdmin(LiveStateAdmin):
+    """Live windows and figures. Subjects are ids and addresses, never mail addresses."""
+
+    console_role = "throttling"
+    page_template = "admin/rate_limits.html"
+    live_actions = (
+        LiveAction("reset", "Reset this subject", "reset_subject", preview_reset, reset, ("subject",)),
+        LiveAction("override", "Override this subject", "override_subject", preview_override, override, ("subject",)),
+    )
+
+    def panels(self, request: HttpRequest) -> list[Panel]:
+        inspection = Inspection.connect()
+        panels = [self._looked_up(inspection, request.GET["subject"])] if request.GET.get("subject") else []
+        return [*panels, self._refused(request, inspection), _busiest(inspection)]
+
+    def _refused(self, request: HttpRequest, inspection: Inspection) -> Panel:
+        rows = [
+            (
+                _link(one.subject),
+                one.tier,
+                one.requests,
+                self.button(request, "reset", "Reset…", subject=one.subject),
+            )
+            for one in inspection.most_refused()
+        ]
+        note = "Of the last five to ten minutes. Its link shows what a subject has left, and overrides its limits."
+        return Panel("Refused lately", ("Subject", "Tier", "Requests refused", "Mend"), rows, note)
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        response = super().page(request)
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data.update(self._extras(request, response.context_data))
+        return response
+
+    def _extras(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+        """Instead of buttons of their own, the actions stand beside the subject they are for."""
+        return {
+            "live_actions": (),
+            "subject_actions": {action.name for action in context["live_actions"]},
+            "subject": request.GET.get("subject", ""),
+            "tiers": sorted(conf.load().rates),
+        }
+
+    def _looked_up(self, inspection: Inspection, text: str) -> Panel:
+        try:
+            view = inspection.subject(normal(text))
+        except ValueError as error:
+            return Panel("Look-up", (), [], str(error))
+        return _subject_panel(view)
+
+
+def _busiest(inspection: Inspection) -> Panel:
+    rows = [(_link(busy.subject), busy.tier, busy.requests) for busy in inspection.busiest()]
+    return Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), rows, "Of the last five to ten minutes.")
+
+
+def _link(subject: str) -> str:
+    return format_html('<a href="?{}">{}</a>', urlencode({"subject": subject}), subject)
+
+
+def _subject_panel(view: SubjectView) -> Panel:
+    rows = [
+        (
+            entry["name"],
+            entry["limit"],
+            entry["remaining"],
+            duration(entry["reset_seconds"]),
+            "counts only" if entry["shadow"] else "",
+        )
+        for entry in window_stats(view.outcome)
+    ]
+    columns = ("Window", "Limit", "Left", "More in", "Shadow")
+    note = f"Tier {view.tier}: {view.why}. This counts {applies_to(view.subject)}."
+    return Panel(view.subject, columns, rows, note)

@@ -1,0 +1,113 @@
+"""Callers by Clerk identity: their current plan and their quota."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError
+from prometheus_client import Counter
+
+from throttling.domain.clerk_token import Identity
+from throttling.domain.policies import FREE, Policy
+from throttling.domain.tiers import quota_plan, tier_of
+from throttling.domain.token_kinds import TokenKind
+from throttling.models import PlanChange
+
+logger = logging.getLogger(__name__)
+
+
+def current_plan(subject: str) -> str | None:
+    """The plan of ``subject`` that became active last and has not ended since; None too when the database is away."""
+    changes = PlanChange.objects.filter(subject=subject).order_by("event_at", "pk").values_list("plan", "is_active")
+    active: dict[str, None] = {}
+    try:
+        for plan, is_active in changes:
+            active.pop(plan, None)
+            if is_active:
+                active[plan] = None
+    except DatabaseError as failure:
+        logger.warning("plans cannot be read, so %s counts as without one: %s", subject, failure)
+    return next(reversed(active), None)
+
+
+UNKNOWN_PLANS = Counter(
+    "avo_throttle_unknown_plan", "Tokens whose plan CLERK_PLAN_TIERS does not name; counted as free"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one subject may use, and ``why``."""
+
+    subject: str
+    tier: str
+    policies: tuple[Policy, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkUser:
+    """A caller with a checked token. It has no row in the user table and no permission of Django's.
+
+    DRF's ``request.auth`` is its identity; whoever serves it for long ends at ``request.auth.valid_until``.
+    """
+
+    identity: Identity
+    subject: str
+    tier: str
+    why: str
+
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
+    is_staff = False
+    is_superuser = False
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def pk(self) -> str:
+        return self.identity.user_id
+
+    @property
+    def username(self) -> str:
+        return self.identity.user_id
+
+    def has_perm(self, permission: str, obj: Any = None) -> bool:
+        return False
+
+    def has_perms(self, permissions: Any, obj: Any = None) -> bool:
+        return False
+
+
+def clerk_user(identity: Identity, plan_tiers: Mapping[str, str], kept_plan: Callable[[str], str | None]) -> ClerkUser:
+    """The caller that ``identity`` stands for.
+
+    Its plan is the token's; for a token that names none (version 1), the one that Clerk reported last for the
+    organisation or the user: ``kept_plan`` finds it. One who acts for a customer counts on its own.
+    """
+    subject, slug, why = _plan_of(identity, kept_plan)
+    tier = tier_of(slug, plan_tiers) if slug else FREE
+    if slug and slug not in plan_tiers:
+        UNKNOWN_PLANS.inc()
+        why = f"unknown {why}"
+    if identity.impersonator:
+        return ClerkUser(identity, f"actor:{identity.impersonator}", tier, f"acts for {identity.user_id}")
+    return ClerkUser(identity, subject, tier, why)
+
+
+def _plan_of(identity: Identity, kept_plan: Callable[[str], str | None]) -> tuple[str, str | None, str]:
+    if identity.kind is TokenKind.M2M:
+        return f"machine:{identity.user_id}", None, "machine token"
+    user, organization = f"user:{identity.user_id}", f"org:{identity.organization_id}"
+    if identity.plans is not None:
+        plan = quota_plan(list(identity.plans), identity.organization_id)
+        if plan is None:
+            return user, None, "no plan in the token"
+        return (organization if plan.scope == "o" else user), plan.slug, f"plan {plan.slug} in the token"
+    for subject in (organization, user) if identity.organization_id else (user,):
+        if slug := kept_plan(subject):
+            return subject, slug, f"plan {slug} as Clerk reported"
+    return user, None, "no plan known"

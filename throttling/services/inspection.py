@@ -1,0 +1,124 @@
+"""The read-only view of the live limits: for the admin page, the metrics and ``/api/limits``."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.utils import timezone
+from prometheus_client import Metric
+
+from throttling import conf
+from throttling.domain.policies import (
+    ANONYMOUS,
+    BAD_TOKEN,
+    FAILED_LOGIN,
+    FREE,
+    INSTITUTIONAL,
+    Outcome,
+    Policy,
+    RatesError,
+    parse_policies,
+)
+from throttling.domain.tiers import tier_of
+from throttling.services.answers import reset_seconds
+from throttling.services.callers import current_plan
+from throttling.services.overrides import override_row
+from throttling.store.usage_stats import Busy, UsageStats
+from throttling.store.window_limiter import WindowLimiter
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectView:
+    """One subject: its tier and why, the override if there is one, and where it stands."""
+
+    subject: str
+    tier: str
+    why: str
+    outcome: Outcome
+
+
+def window_stats(outcome: Outcome) -> list[dict[str, Any]]:
+    """One plain entry a policy."""
+    return [
+        {
+            "name": policy.name,
+            "limit": policy.limit,
+            "window_seconds": policy.window_seconds,
+            "remaining": left,
+            "reset_seconds": reset_seconds(policy, standing.frees_ms, standing.used),
+            "shadow": policy.shadow,
+        }
+        for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
+    ]
+
+
+class Inspection:
+    """Reads live state; changes nothing. Every method may raise RedisError."""
+
+    def __init__(self, limiter: WindowLimiter, tally: UsageStats, clock: Callable[[], float] = time.time) -> None:
+        self._limiter, self._tally, self._clock = limiter, tally, clock
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(WindowLimiter.connect(), UsageStats.connect())
+
+    def refusals(self, minutes: int = 60) -> dict[str, list[int]]:
+        """Per tier the refusals of the last ``minutes``, one figure a minute."""
+        return self._tally.refusals(self._clock(), minutes)
+
+    def busiest(self) -> list[Busy]:
+        return self._tally.busiest(self._clock())
+
+    def most_refused(self, count: int = 20) -> list[Busy]:
+        return self._tally.most_refused(self._clock(), count)
+
+    def totals(self) -> dict[str, int]:
+        """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        return self._tally.totals()
+
+    def subject(self, subject: str) -> SubjectView:
+        tier, why, policies = self._account(subject)
+        return SubjectView(subject, tier, why, self._limiter.peek(subject, policies))
+
+    def _account(self, subject: str) -> tuple[str, str, tuple[Policy, ...]]:
+        rates = conf.load().rates
+        tier, why = self._tier(subject, list(rates))
+        override = override_row(subject)
+        if override is None or (override.expires_at and override.expires_at <= timezone.now()):
+            return tier, why, rates[tier]
+        try:
+            policies = parse_policies(override.rates) if override.rates else rates[override.tier]
+        except (RatesError, KeyError):
+            return tier, f"{why}; its override cannot be used", rates[tier]
+        who = f" by {override.created_by}" if override.created_by else ""
+        return override.tier or tier, f"override{who}: {override.reason}", policies
+
+    def _tier(self, subject: str, tiers: list[str]) -> tuple[str, str]:
+        kind = subject.partition(":")[0]
+        if kind == "address":
+            return ANONYMOUS, "not signed in"
+        if kind == "bad_token":
+            return BAD_TOKEN, "sent bad tokens"
+        if kind == "login":
+            return FAILED_LOGIN, "failed log-ins"
+        if subject.removeprefix("user:").isdigit():
+            return INSTITUTIONAL, "service account"
+        if seen := self._tally.seen_tier(subject, tiers, self._clock()):
+            return seen, "as seen in the last minutes"
+        if plan := current_plan(subject):
+            return tier_of(plan, conf.load().plan_tiers), f"plan {plan} as Clerk reported"
+        return FREE, "not seen lately and no plan reported"
+
+
+def metrics() -> Iterator[Metric]:
+    """Gauges read at each scrape."""
+    inspection = Inspection.connect()
+    refusals = Metric(
+        "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
+    )
+    for tier, series in ({tier: [0] for tier in conf.load().rates} | inspection.refusals()).items():
+        refusals.add_sample(refusals.name, {"tier": tier}, sum(series))
+    subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
+    subjects.add_sample(subjects.name, {}, len(inspection.busiest()))
+    yield from (refusals, subjects)

@@ -1,0 +1,224 @@
+"""Clerk's public keys: last known good, one fetch at a time, never more than one in 30 s."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from avo_project.http.fetch import fetch
+from throttling.domain.key_set import KeySet, KeySetError, parse_jwks
+from throttling.store.jwks_cache import JWKSCache
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_SECONDS = 3.0
+MAX_DOCUMENT_BYTES = 1_000_000
+FETCH_PAUSE_SECONDS = 30.0
+FAILED_PAUSE_SECONDS = 5.0
+SHELF_PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 0.5
+TURN_PAUSE_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+
+FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of Clerk's key set", ["outcome"])
+for _outcome in ("fetched", "failed"):
+    FETCHES.labels(_outcome)  # shown before the first one, which a rate would miss otherwise
+
+
+class KeysUnavailableError(Exception):
+    """No key is known and none can be fetched: no token can be checked now."""
+
+
+class Keys(Protocol):
+    """Where public keys come from."""
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        """The key of that name, or None. Raises KeysUnavailableError when no key at all is known."""
+
+    def known(self, kid: str) -> RSAPublicKey | None:
+        """The key of that name if it is in memory."""
+
+    def mark_verified(self, is_new: bool = False) -> None:
+        """A good token was seen; ``is_new`` when it was the latest look for keys that brought the one it needed."""
+
+    def refresh(self) -> bool:
+        """Looks for newer keys, if it is time to; whether there are any."""
+
+
+class StaticKey:
+    """The key in CLERK_JWT_KEY: it has no name and is never fetched."""
+
+    def __init__(self, key: RSAPublicKey) -> None:
+        self._key = key
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        return self._key
+
+    known = find
+
+    def mark_verified(self, is_new: bool = False) -> None:
+        """There is nothing to read again."""
+
+    def refresh(self) -> bool:
+        return False
+
+
+def fetch_document(url: str) -> str:
+    """The text at ``url``. Raises httpx.HTTPError."""
+    headers = {"Accept": "application/json"}
+    answer = fetch("GET", url, seconds=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_DOCUMENT_BYTES, headers=headers)
+    return answer.body.decode("utf-8", "replace")
+
+
+def in_background(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
+class JWKSClient:
+    """The keys behind a JWKS address.
+
+    Keys once known are served whatever happens to the address. An unknown key name, a bad signature or, while good
+    tokens come, an age of 30 s may cause a fetch: by one process of all, and no other within 30 s unless it failed
+    with no key known or brought the key that made a token good. The others take its result from the shelf, which each
+    asks at most five times a second. Without Redis each process keeps to this alone.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        cache: JWKSCache,
+        fetch: Callable[[str], str] = fetch_document,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        spawn: Callable[[Callable[[], None]], None] = in_background,
+    ) -> None:
+        self._url, self._cache, self._fetch, self._clock, self._monotonic = url, cache, fetch, clock, monotonic
+        self._spawn, self._lock = spawn, threading.Lock()
+        self._known: KeySet | None = None
+        self._is_unproven = False  # whether this process made the latest fetch and no good token has needed it yet
+        self._next_look = self._next_fetch = self._next_first = self._next_turn = -math.inf
+
+    def find(self, kid: str) -> RSAPublicKey | None:
+        return (self._known or self._first()).keys.get(kid)
+
+    def known(self, kid: str) -> RSAPublicKey | None:
+        return self._known.keys.get(kid) if self._known else None
+
+    def mark_verified(self, is_new: bool = False) -> None:
+        if is_new and self._is_unproven:
+            self._lift_pause()
+        if self._is_old() and self._monotonic() >= self._next_turn:
+            self._next_turn = self._monotonic() + TURN_PAUSE_SECONDS
+            self._spawn(self._take_turn)
+
+    def refresh(self, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+        before = self._known
+        if not self._lock.acquire(timeout=patience_seconds):
+            return False
+        try:
+            if self._known is not before:
+                return True
+            return self._monotonic() >= self._next_look and self._look()
+        finally:
+            self._lock.release()
+
+    def _lift_pause(self) -> None:
+        self._is_unproven, self._next_look, self._next_fetch = False, -math.inf, -math.inf
+        try:
+            self._cache.drop_lease()
+        except RedisError as failure:
+            logger.warning("the pause between fetches of keys cannot be lifted: %s", failure)
+
+    def _is_old(self) -> bool:
+        return self._known is not None and self._clock() - self._known.fetched_at >= FETCH_PAUSE_SECONDS
+
+    def _take_turn(self) -> None:
+        """Reads the keys again, or takes over what another process has read."""
+        with self._lock:
+            if self._is_old():
+                self._take_from_shelf()
+            if self._is_old() and self._may_fetch():
+                self._take_from_address()
+
+    def _first(self) -> KeySet:
+        """The first keys of this process, waiting for whichever process is fetching them."""
+        with self._lock:
+            deadline = self._monotonic() + FETCH_TIMEOUT_SECONDS
+            while self._known is None:
+                if self._monotonic() < self._next_first:
+                    raise KeysUnavailableError
+                if self._look():
+                    break
+                if self._monotonic() < self._next_fetch or self._monotonic() >= deadline:
+                    self._next_first = self._monotonic() + FAILED_PAUSE_SECONDS
+                else:
+                    threading.Event().wait(_POLL_SECONDS)
+            assert self._known is not None
+            return self._known
+
+    def _look(self) -> bool:
+        self._next_look = self._monotonic() + SHELF_PAUSE_SECONDS
+        return self._take_from_shelf() or (self._may_fetch() and self._take_from_address())
+
+    def _take_from_shelf(self) -> bool:
+        try:
+            shelved = self._cache.get()
+        except RedisError as failure:
+            logger.warning("the shared key set cannot be read: %s", failure)
+            return False
+        if shelved is None or (self._known and shelved.fetched_at <= self._known.fetched_at):
+            return False
+        self._known, self._is_unproven = self._known_as(shelved), False
+        return True
+
+    def _known_as(self, newer: KeySet) -> KeySet:
+        """``newer`` with the key objects that are known, if it says the same: tokens are remembered with theirs."""
+        if self._known is None or self._known.document != newer.document:
+            return newer
+        return replace(newer, keys=self._known.keys)
+
+    def _may_fetch(self) -> bool:
+        if self._monotonic() < self._next_fetch:
+            return False
+        try:
+            may = self._cache.take_lease(FETCH_PAUSE_SECONDS)
+        except RedisError:
+            may = True  # logged a moment ago; this process then keeps to its own pause
+        if may:
+            self._next_fetch = self._monotonic() + FETCH_PAUSE_SECONDS
+        return may
+
+    def _take_from_address(self) -> bool:
+        began = self._clock()
+        try:
+            fetched = parse_jwks(self._fetch(self._url), began)
+        except (httpx.HTTPError, httpx.InvalidURL, KeySetError) as failure:
+            logger.warning("Clerk's key set cannot be fetched from %s: %s", self._url, failure)
+            FETCHES.labels("failed").inc()
+            self._after_failure()
+            return False
+        FETCHES.labels("fetched").inc()
+        self._known, self._is_unproven = self._known_as(fetched), True
+        try:
+            self._cache.put(self._known)
+        except RedisError as failure:
+            logger.warning("the key set cannot be shared with other processes: %s", failure)
+        return True
+
+    def _after_failure(self) -> None:
+        """With no key at all the next try comes sooner."""
+        if self._known is not None:
+            return
+        self._next_fetch = self._monotonic() + FAILED_PAUSE_SECONDS
+        try:
+            self._cache.shorten_lease(FAILED_PAUSE_SECONDS)
+        except RedisError as failure:
+            logger.warning("the lease to fetch keys cannot be shortened: %s", failure)

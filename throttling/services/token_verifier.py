@@ -1,0 +1,121 @@
+"""Clerk's tokens checked, and remembered until they expire."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from prometheus_client import Counter
+
+from throttling.conf import ClerkConf
+from throttling.domain import clerk_token
+from throttling.domain.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
+from throttling.domain.rejections import RejectedTokens, digest
+from throttling.domain.token_kinds import jwt_kind
+from throttling.services.callers import ClerkUser
+from throttling.services.jwks import Keys
+
+logger = logging.getLogger(__name__)
+Claims = dict[str, Any]
+
+MAX_REMEMBERED = 10_000
+IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Tokens accepted in which somebody acts for a customer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    caller: ClerkUser
+    kid: str
+    key: RSAPublicKey
+
+
+class TokenVerifier:
+    """Checks each token once per process; a repeated one costs two dictionary look-ups.
+
+    A remembered token is checked anew once the key of its name has changed, and forgotten when it expires.
+    """
+
+    def __init__(
+        self,
+        clerk: ClerkConf,
+        keys: Keys,
+        admit: Callable[[Identity], ClerkUser],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
+        self._remembered: dict[bytes, _Remembered] = {}
+        self._refused = RejectedTokens()
+        self._lock = threading.Lock()
+
+    def recall(self, token: str) -> ClerkUser | None:
+        """The caller with a token that was checked before and is still good."""
+        kept = self._remembered.get(digest(token))
+        if kept is None or self._clock() >= kept.caller.identity.valid_until:
+            return None
+        if self._keys.find(kept.kid) is not kept.key:
+            return None
+        self._keys.mark_verified()
+        return kept.caller
+
+    def check(self, token: str) -> ClerkUser:
+        """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
+        header = clerk_token.read_header(token)
+        self._refused.check(token)
+        claims, key = self._claims(token, header)
+        identity = self._identity(token, header, claims)
+        if identity.impersonator:
+            IMPERSONATIONS.inc()
+            logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
+        caller = self._admit(identity)
+        self._remember(token, _Remembered(caller, _kid(header), key))
+        return caller
+
+    def _identity(self, token: str, header: Claims, claims: Claims) -> Identity:
+        clerk = self._clerk
+        try:
+            kind = jwt_kind(header, claims)
+            if kind not in clerk.accepted:
+                raise clerk_token.not_accepted(kind)
+            return clerk_token.identity_of(header, claims, clerk.issuer, clerk.authorized_parties, self._clock())
+        except BadTokenError as bad:
+            self._refused.keep(token, bad)
+            raise
+
+    def _claims(self, token: str, header: Claims) -> tuple[Claims, RSAPublicKey]:
+        """The claims and the key that signed them. A newer key is looked for once, if it is time to.
+
+        Only a token that could be good apart from its key may cause that look.
+        """
+        kid = _kid(header)
+        before = self._keys.known(kid)
+        key = self._keys.find(kid)
+        try:
+            return self._verified(token, key, before)
+        except (BadSignatureError, UnknownKeyError):
+            self._identity(token, header, clerk_token.unverified_claims(token))
+            if not self._keys.refresh():
+                raise
+        return self._verified(token, self._keys.find(kid), before)
+
+    def _verified(
+        self, token: str, key: RSAPublicKey | None, before: RSAPublicKey | None
+    ) -> tuple[Claims, RSAPublicKey]:
+        if key is None:
+            raise UnknownKeyError("unknown-key", "The token is signed with a key that its issuer does not publish.")
+        claims = clerk_token.verified_claims(token, key)
+        self._keys.mark_verified(is_new=key is not before)
+        return claims, key
+
+    def _remember(self, token: str, kept: _Remembered) -> None:
+        with self._lock:
+            while len(self._remembered) >= MAX_REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[digest(token)] = kept
+
+
+def _kid(header: Claims) -> str:
+    """The name of the key that a token says it is signed with."""
+    return str(header.get("kid", ""))

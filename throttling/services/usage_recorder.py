@@ -1,0 +1,61 @@
+"""Gathers a process's figures and hands them on once a second, so that no request pays a round trip for them."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from throttling.store.usage_stats import UsageStats
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+_MAX_SUBJECTS = 10_000
+
+
+class UsageRecorder:
+    """Counts in memory; a timer hands the counts on ``pause_seconds`` after the first of them (None: nothing counts).
+
+    They are figures for people: what Redis does not take is dropped, and only how many they were is told later.
+    """
+
+    def __init__(
+        self, tally: UsageStats, pause_seconds: float | None = PAUSE_SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._tally, self._pause_seconds, self._clock = tally, pause_seconds, clock
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._untold = 0
+        self._timer: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def count(self, tier: str, subject: str, is_refused: bool) -> None:
+        if self._pause_seconds is None:
+            return
+        with self._lock:
+            if len(self._requests) < _MAX_SUBJECTS:
+                self._requests[tier, subject] += 1
+                if is_refused:
+                    self._refusals[tier, subject] += 1
+            if self._timer is None or not self._timer.is_alive():
+                self._timer = threading.Timer(self._pause_seconds, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        with self._lock:
+            requests, self._requests = self._requests, Counter()
+            refusals, self._refusals = self._refusals, Counter()
+            self._timer = None
+        if not requests:
+            return
+        try:
+            self._tally.add(requests, refusals, self._clock(), self._untold)
+        except RedisError as failure:
+            self._untold += requests.total()
+            logger.warning("figures of %d requests are lost: %s", requests.total(), failure)
+        else:
+            self._untold = 0
