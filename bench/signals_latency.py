@@ -55,8 +55,8 @@ def raw_consumer(client: Any, latencies: list[float]) -> None:
 
 def our_consumer(client: Any, latencies: list[float]) -> None:
     from avo_project.runtime.stop_flag import StopFlag
+    from signals_app.handlers import batch_handler
     from signals_app.services import handling
-    from signals_app.services.handling import batch_handler
     from signals_app.services.process import ConsumerOptions, assemble_consumer
     from signals_app.services.stop_deadline import StopDeadline
 

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 from avo_project.redis_client.errors import REDIS_FAILURES
 from avo_project.runtime.heartbeat import Heartbeat
 from avo_project.runtime.stop_flag import StopFlag
+from signals_app.domain.handling import UnavailableError
 from signals_app.services.connection_loss import back_off_seconds, passes
 from signals_app.services.counters import Counters
-from signals_app.services.handling import UnavailableError
 from signals_app.services.maintenance import Maintenance
 from signals_app.services.member import Member
 from signals_app.services.processor import Processor

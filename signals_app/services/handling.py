@@ -1,17 +1,13 @@
-"""Event handlers: how one is loaded and called, and what its outcome means.
+"""Loading and calling event handlers, and the handlers that come with the app.
 
-A handler is any callable named by a dotted path. It gets one event and has succeeded when it returns::
-
-    def handle(event: Event) -> None: ...
-
-Decorated with ``batch_handler`` it gets a list instead, all of which succeed together or not at all; when it
-raises, the events are handed to it again one by one, so that one bad event cannot hold up the others.
+``book_executions`` is the default; ``ignore`` acknowledges events without any effect. The interface for handler authors
+is ``signals_app.handlers``.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import Error as DjangoError
 from django.db import connections, router, transaction
@@ -21,44 +17,11 @@ from django.utils.module_loading import import_string
 from avo_project.redis_client.errors import is_of_the_database
 from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, retry_after_seconds
 from signals_app.domain.event import Event
+from signals_app.domain.handling import Handled, RejectError, RetryLaterError, UnavailableError, batch_handler
 from signals_app.models import Execution
 
 Verdict = MoveToDeadLetters | DeliverAgain
-
-
-@dataclass(frozen=True, slots=True)
-class Handled:
-    """What a handler may return to have duplicates counted as such."""
-
-    executed: int
-    duplicates: int = 0
-
-
-Handle = Callable[[Sequence[Event]], Handled]
-_Callable = TypeVar("_Callable", bound=Callable[..., Any])
-
-
-class RetryLaterError(Exception):
-    """The event cannot be handled now. It is delivered again after ``after_seconds``, or the usual back-off."""
-
-    def __init__(self, why: str = "", after_seconds: float | None = None) -> None:
-        super().__init__(why or "not now")
-        self.after_seconds = after_seconds
-
-
-class RejectError(Exception):
-    """The event can never be handled. It goes to the dead letters with this reason."""
-
-
-class UnavailableError(Exception):
-    """What the handler needs is down, whatever the event. The consumer waits and tries the same deliveries again,
-    which does not count as another delivery. Raised for a handler whose Django database is gone or not migrated."""
-
-
-def batch_handler(handler: _Callable) -> _Callable:
-    """Marks a handler that takes a list of events."""
-    handler.takes_batch = True  # type: ignore[attr-defined]
-    return handler
+_FORMER_MODULE, _MODULE = "signals_app.roles.handlers.", "signals_app.services.handling."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +45,9 @@ class LoadedHandler:
 
 
 def load_handler(dotted_path: str) -> LoadedHandler:
-    """The handler at a dotted path; a class is instantiated first. Raises ImportError or TypeError with the path."""
+    """Import the handler at a dotted path; a class is instantiated. Raises ImportError or TypeError with the path."""
+    if dotted_path.startswith(_FORMER_MODULE):
+        raise ImportError(f"{dotted_path} has moved; use {_MODULE}{dotted_path.removeprefix(_FORMER_MODULE)}")
     found = import_string(dotted_path)
     handler = found() if isinstance(found, type) else found
     if not callable(handler):

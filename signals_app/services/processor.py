@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from signals_app.domain.delivery import Delivery, MoveToDeadLetters, too_often
 from signals_app.domain.event import BadEventError, Event, parse_batch
+from signals_app.domain.handling import Handled, UnavailableError
 from signals_app.services.counters import Counters
-from signals_app.services.handling import Handled, LoadedHandler, UnavailableError, verdict_on
+from signals_app.services.handling import LoadedHandler, verdict_on
 from signals_app.services.member import Member
 from signals_app.store.group import ConsumerGroup
 

@@ -13,9 +13,10 @@ from signals_app import keys
 from signals_app.domain.delivery import Delivery
 from signals_app.domain.entry import LAST
 from signals_app.domain.event import Event
+from signals_app.domain.handling import Handled
 from signals_app.models import Execution
 from signals_app.services.consumer import Consumer
-from signals_app.services.handling import Handled, LoadedHandler
+from signals_app.services.handling import LoadedHandler
 from signals_app.services.maintenance import Maintenance
 from signals_app.services.member import Member
 from signals_app.services.ordered_source import OrderedSource

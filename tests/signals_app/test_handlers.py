@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -16,19 +19,9 @@ from django.db.transaction import TransactionManagementError
 
 from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters
 from signals_app.domain.event import Event
+from signals_app.domain.handling import Handled, RejectError, RetryLaterError, UnavailableError, batch_handler
 from signals_app.models import Execution
-from signals_app.services.handling import (
-    Handled,
-    LoadedHandler,
-    PaperExecutor,
-    RejectError,
-    RetryLaterError,
-    UnavailableError,
-    batch_handler,
-    book_executions,
-    load_handler,
-    verdict_on,
-)
+from signals_app.services.handling import LoadedHandler, PaperExecutor, book_executions, load_handler, verdict_on
 from tests.signals_app.conftest import event
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -110,6 +103,23 @@ def test_any_callable_is_a_handler(name: str, takes_batch: bool, result: Handled
 def test_the_default_handler_takes_batches() -> None:
     assert load_handler("signals_app.services.handling.book_executions").takes_batch
     assert load_handler("signals_app.services.handling.ignore").handle([event(1), event(2)]) == Handled(2)
+
+
+def test_the_public_interface_loads_without_django() -> None:
+    names = "Event, RejectError, RetryLaterError, Handled, batch_handler"
+    code = (
+        f"import sys; from signals_app.handlers import {names}; print(sorted({{'django', 'redis'}} & set(sys.modules)))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "[]"), ended.stderr
+
+
+@pytest.mark.parametrize("name", ["ignore", "PaperExecutor"])
+def test_a_former_path_is_refused_with_the_current_one(name: str) -> None:
+    with pytest.raises(ImportError, match=f"handlers.{name} has moved; use signals_app.services.handling.{name}$"):
+        load_handler(f"signals_app.roles.handlers.{name}")
+    assert load_handler(f"signals_app.services.handling.{name}").takes_batch
 
 
 def test_what_is_no_handler_is_refused_by_its_path() -> None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from avo_project.runtime.heartbeat import Heartbeat
 from signals_app import keys
 from signals_app.domain.event import Event
-from signals_app.services.handling import RetryLaterError
+from signals_app.domain.handling import RetryLaterError
 from signals_app.services.member import Member
 from signals_app.services.publisher import Publisher
 from signals_app.store.group import ConsumerGroup

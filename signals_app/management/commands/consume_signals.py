@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.stop_flag import StopFlag
 from signals_app import keys
-from signals_app.services.handling import UnavailableError
+from signals_app.domain.handling import UnavailableError
 from signals_app.services.process import ConsumerOptions, assemble_consumer
 from signals_app.services.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
@@ -30,7 +30,14 @@ class Command(BaseCommand):
             "assigned to this one are handled (default: 30000)",
         )
         parser.add_argument("--max-deliveries", type=int, default=5, help="more, and an entry goes to the dead letters")
-        parser.add_argument("--handler", default="", metavar="dotted.path", help="default: the one of the settings")
+        parser.add_argument(
+            "--handler",
+            default="",
+            metavar="dotted.path",
+            help="Callable that handles the events (default: SIGNALS['HANDLER'] in the settings, which is "
+            "signals_app.services.handling.book_executions). signals_app.services.handling.ignore acknowledges events "
+            "without any effect. See signals_app.handlers to write one.",
+        )
         parser.add_argument(
             "--ordered",
             action="store_true",
