@@ -102,7 +102,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if host != "*"] if HTTPS else []
+CSRF_TRUSTED_ORIGINS = [
+    f"https://{'*' if host.startswith('.') else ''}{host.lower()}" for host in ALLOWED_HOSTS if HTTPS and host != "*"
+]
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other subdomains is not ours to decide
 
 # Which pages of other origins may read the API's answers. Callers show a token, so no cookie is taken from them.
