@@ -49,10 +49,15 @@ class Service:
         )
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            assert self.process.wait(timeout=15) == 0  # TimeoutStopSec of the unit
-            self.process = None
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            assert process.wait(timeout=15) == 0  # TimeoutStopSec of the unit
+        finally:
+            process.kill()
+            process.wait()
 
     def restart(self) -> None:
         self.stop()
