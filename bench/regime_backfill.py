@@ -1,4 +1,4 @@
-"""The backfill of 209,033 states without expiry: fast beside SCAN + EXPIRE NX, polite beside a reader at rest."""
+"""The backfill of 209,033 states without expiry: fast beside SCAN + EXPIRE NX, throttled beside a reader at rest."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ def main() -> None:
         from django_redis import get_redis_connection
 
         client = get_redis_connection("regime")
-        floors, fasts, polites, ratios, fast_ratios = [], [], [], [], []
+        floors, fasts, throttled, ratios, fast_ratios = [], [], [], [], []
         for _ in range(RUNS):
             fill(client, with_ttl=False)
             floors.append(seconds_of(lambda: scan_and_expire(client)))
@@ -23,20 +23,20 @@ def main() -> None:
             with reading() as rest:
                 time.sleep(5)
             with reading() as beside:
-                polites.append(seconds_of(lambda: backfill(None)))
+                throttled.append(seconds_of(lambda: backfill(None)))
             ratios.append(beside["p99"] / rest["p99"])
             fill(client, with_ttl=False)
             with reading() as hurried:
                 backfill(1_000)
             fast_ratios.append(hurried["p99"] / rest["p99"])
-            print(f"  rest {rest}\n  polite {beside}\n  fast {hurried}", flush=True)
+            print(f"  rest {rest}\n  throttled {beside}\n  fast {hurried}", flush=True)
         ratio = statistics.median(fast / floor for fast, floor in zip(fasts, floors, strict=True))
         print(
             f"fast, {STATES:,} states: floor {statistics.median(floors):.2f} s, ours {statistics.median(fasts):.2f} s, "
             f"ours/floor {ratio:.2f} (target <= 1.6); reader p99 {statistics.median(fast_ratios):.1f} x rest"
         )
         print(
-            f"polite: {statistics.median(polites):.1f} s (target <= 30), "
+            f"throttled: {statistics.median(throttled):.1f} s (target <= 30), "
             f"reader p99 {statistics.median(ratios):.2f} x rest (target <= 2)"
         )
 

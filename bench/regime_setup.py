@@ -85,7 +85,7 @@ def reading(socket: Path | None = None, per_second: int = 1_000) -> Iterator[dic
         found |= json.loads(reader.communicate("stop\n")[0])
 
 
-def read_until_told(per_second: int) -> None:
+def read_until_stopped(per_second: int) -> None:
     import random
     import select
 
@@ -120,4 +120,4 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    read_until_told(int(sys.argv[1]))
+    read_until_stopped(int(sys.argv[1]))

@@ -54,7 +54,7 @@ def main() -> None:
             elsewhere.append(other["p99"])
             print(f"  rest {rest}\n  beside a cycle {reader}\n  of an idle server beside it {other}", flush=True)
         compare("write of all states", floors, ours, "<= 1.8")
-        compare("whole cycle, collection and ledger too, with a reader", floors, cycles, "none")
+        compare("whole cycle, collection and dominance log too, with a reader", floors, cycles, "none")
         print(f"reader p99 beside a cycle: {by_rest(beside, rests)} (target <= 1.5)")
         print(f"reader p99 beside a cycle, of another server that is idle: {by_rest(elsewhere, rests)}")
         print(f"longest call of the server: {longest_call(client)} (target < 5 ms)")

@@ -21,7 +21,7 @@ def symbol_of(state_key: bytes) -> bytes:
     return state_key[len(_STATE_PREFIX) :]
 
 
-# Hash: which collection and which ledger are the valid ones, and when the last cycle ended.
+# Hash: which collection and which dominance log are valid, and when the last cycle ended.
 POINTER = "avo:{regime}:pointer"
 
 # String with expiry: held by the one process that builds the collection.

@@ -12,7 +12,7 @@ from regime.domain.data_through import OLD_DAYS
 from regime.domain.freshness import LIFE_SECONDS, Freshness
 from regime.domain.state import SymbolError, valid_symbol
 from regime.domain.state_check import HeldKey, findings
-from regime.services.inspection import ROLE, RegimeInspection, Sighting, recent_figures
+from regime.services.inspection import ROLE, RegimeInspection, StateLookup, recent_figures
 from regime.store.collection_store import Pointer
 
 _SILENT_SECONDS = 120.0
@@ -47,25 +47,25 @@ def sample() -> Mapping[str, float]:
 
 def verdict(now: float) -> HealthStatus:
     """Red when nothing is current or no sampler knows, amber when a writer forgot the expiry or a cycle is late."""
-    standing, figures = RegimeInspection.connect().standing(), recent_figures()
+    status, figures = RegimeInspection.connect().status(), recent_figures()
     is_sampled = bool(figures) and now - figures["sampled_at"] < _SILENT_SECONDS
-    if standing.cycle_age_seconds is None and not figures.get("states"):
+    if status.cycle_age_seconds is None and not figures.get("states"):
         return HealthStatus(
             Level.AMBER, "no states yet", "No cycle has ended and no state was found: run compute_regimes."
         )
     without_ttl = round(figures.get("without_ttl", 0.0))
     known = f"{without_ttl:,} keys without TTL" if is_sampled else "keys without TTL not counted lately"
-    figure = f"{known}, {_cycle_words(standing.cycle_age_seconds)}"
-    if standing.cycle_age_seconds is not None and standing.cycle_age_seconds > LIFE_SECONDS:
+    figure = f"{known}, {_cycle_words(status.cycle_age_seconds)}"
+    if status.cycle_age_seconds is not None and status.cycle_age_seconds > LIFE_SECONDS:
         return HealthStatus(Level.RED, figure, "Every state of the last cycle has died: has the pipeline stopped?")
     if is_sampled and without_ttl:
         return HealthStatus(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
-    if standing.is_cycle_overdue:
+    if status.is_cycle_overdue:
         return HealthStatus(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
-    if standing.pointer.misnamed:
-        return HealthStatus(Level.AMBER, figure, f"No route serves {standing.pointer.misnamed_words}.")
-    if standing.has_old_data:
-        return HealthStatus(Level.AMBER, figure, _old_data_words(standing.pointer))
+    if status.pointer.misnamed:
+        return HealthStatus(Level.AMBER, figure, f"No route serves {status.pointer.misnamed_words}.")
+    if status.has_old_data:
+        return HealthStatus(Level.AMBER, figure, _old_data_words(status.pointer))
     if not is_sampled:
         return HealthStatus(Level.AMBER, figure, "No sampler runs: start a refresher or sample_history --watch.")
     return HealthStatus(Level.GREEN, figure, "Every state that was looked at expires in time.")
@@ -94,9 +94,9 @@ def explain(of: str, may: May) -> Iterable[Answer]:
         symbol = valid_symbol(named)
     except SymbolError:
         return others
-    sighting = inspection.look_up(symbol)
-    if sighting is not None:
-        return (_answer(sighting), *others)
+    lookup = inspection.look_up(symbol)
+    if lookup is not None:
+        return (_answer(lookup), *others)
     if not others and (misnamed := inspection.misnamed(symbol.lower())):
         others = (_misnamed_answer(misnamed),)
     return others or ((Answer("symbol", symbol, _MISSING[0], _MISSING[1:]),) if of != named else ())
@@ -107,8 +107,8 @@ def _misnamed_answer(held: HeldKey) -> Answer:
     return Answer("key", _KEY_PREFIX + held.name.decode(errors="backslashreplace"), "is served by no route", because)
 
 
-def _answer(sighting: Sighting) -> Answer:
-    state, judged = sighting.state, sighting.verdict
+def _answer(lookup: StateLookup) -> Answer:
+    state, judged = lookup.state, lookup.judgement
     facts = {
         "computed": _moment(judged.computed_at),
         "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
@@ -121,11 +121,11 @@ def _answer(sighting: Sighting) -> Answer:
     headline = (
         "is served as current" if judged.is_current else f"is served nowhere as current: {judged.freshness.value}"
     )
-    return Answer("symbol", state.symbol, headline, tuple(_reasons(sighting)), facts)
+    return Answer("symbol", state.symbol, headline, tuple(_reasons(lookup)), facts)
 
 
-def _reasons(sighting: Sighting) -> Iterator[str]:
-    state, judged = sighting.state, sighting.verdict
+def _reasons(lookup: StateLookup) -> Iterator[str]:
+    state, judged = lookup.state, lookup.judgement
     if state.computed_at is not None and judged.computed_at is not None:
         yield "its writer stamped it with the time it was computed at"
     elif state.computed_at is not None:

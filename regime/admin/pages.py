@@ -94,7 +94,7 @@ def _pictures(asked: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"asked": asked, "histogram": panels.histogram(inspection.ages_by_hour())}
     if asked:
         try:
-            shown["sighting"] = panels.heat_map(inspection.look_up(valid_symbol(asked)))
+            shown["lookup"] = panels.heat_map(inspection.look_up(valid_symbol(asked)))
         except SymbolError as error:
             shown["lookup_error"] = str(error)
     return shown

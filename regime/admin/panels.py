@@ -9,8 +9,8 @@ from avo_project.console.live_admin import Panel
 from avo_project.lib.formatting import duration
 from regime.domain.data_through import OLD_DAYS
 from regime.domain.state import REGIMES, TIMEFRAMES
-from regime.services.inspection import KeyspaceStatus, RegimeInspection, Sighting, recent_figures
-from regime.store.ttl_backfill import BackfillNote
+from regime.services.inspection import KeyspaceStatus, RegimeInspection, StateLookup, recent_figures
+from regime.store.ttl_backfill import BackfillRecord
 
 CLOCK = time.time
 
@@ -39,11 +39,11 @@ class HeatMap:
 
 def panels(inspection: RegimeInspection, begin: Callable[[str, str], str]) -> list[Panel]:
     """The tables, for a handful of commands; ``begin`` makes the button of an action. Raises RedisError."""
-    standing = inspection.standing()
-    return [_states_panel(standing, begin), _cycle_panel(standing), _backfill_panel(inspection.last_backfill())]
+    status = inspection.status()
+    return [_states_panel(status, begin), _cycle_panel(status), _backfill_panel(inspection.last_backfill())]
 
 
-def _states_panel(standing: KeyspaceStatus, begin: Callable[[str, str], str]) -> Panel:
+def _states_panel(status: KeyspaceStatus, begin: Callable[[str, str], str]) -> Panel:
     figures = recent_figures()
     is_exact = bool(figures.get("is_exact"))
     kind = "" if is_exact else ", estimated"
@@ -61,11 +61,11 @@ def _states_panel(standing: KeyspaceStatus, begin: Callable[[str, str], str]) ->
             else "not yet: no sampler runs",
             "",
         ),
-        ("Symbols in the collection", f"{standing.pointer.symbols:,}", ""),
-        ("Age of the collection", _age(standing.collection_age_seconds), ""),
-        ("Keys that no route serves", standing.pointer.misnamed_words or "0", ""),
-        ("Newest data", standing.pointer.newest_data or "unknown", ""),
-        (f"States with data older than {OLD_DAYS} days", f"{standing.pointer.old_data:,}", ""),
+        ("Symbols in the collection", f"{status.pointer.symbols:,}", ""),
+        ("Age of the collection", _age(status.collection_age_seconds), ""),
+        ("Keys that no route serves", status.pointer.misnamed_words or "0", ""),
+        ("Newest data", status.pointer.newest_data or "unknown", ""),
+        (f"States with data older than {OLD_DAYS} days", f"{status.pointer.old_data:,}", ""),
     ]
     note = "A state without expiry is never right."
     if not is_exact:
@@ -77,14 +77,14 @@ def _count(estimate: float | None) -> str:
     return "unknown" if estimate is None else f"{estimate:,.0f}"
 
 
-def _cycle_panel(standing: KeyspaceStatus) -> Panel:
-    pointer = standing.pointer
-    overdue = "OVERDUE: has the pipeline stopped?" if standing.is_cycle_overdue else "in time"
+def _cycle_panel(status: KeyspaceStatus) -> Panel:
+    pointer = status.pointer
+    overdue = "OVERDUE: has the pipeline stopped?" if status.is_cycle_overdue else "in time"
     rows = [
         ("Last cycle", pointer.cycle_id or "none yet"),
         (
             "Ended",
-            f"{_moment(pointer.cycle_ended_at)}, {_age(standing.cycle_age_seconds)} ago" if pointer.cycle else "-",
+            f"{_moment(pointer.cycle_ended_at)}, {_age(status.cycle_age_seconds)} ago" if pointer.cycle else "-",
         ),
         ("States written", f"{pointer.cycle_states:,}"),
         ("Watch", overdue if pointer.cycle else "-"),
@@ -92,7 +92,7 @@ def _cycle_panel(standing: KeyspaceStatus) -> Panel:
     return Panel("Cycles of our writers", (), rows, "States die a day after they were computed.")
 
 
-def _backfill_panel(note: BackfillNote | None) -> Panel:
+def _backfill_panel(note: BackfillRecord | None) -> Panel:
     if note is None:
         return Panel("Last TTL backfill", (), (), "None in the last week.")
     kind = "dry run, " if note.is_dry_run else ""
@@ -107,23 +107,23 @@ def histogram(counts: Sequence[int]) -> list[Bar]:
     return [Bar(hour, counts[hour], 20 * hour, 100 - height, height) for hour, height in enumerate(heights)]
 
 
-def heat_map(sighting: Sighting | None) -> HeatMap | None:
+def heat_map(lookup: StateLookup | None) -> HeatMap | None:
     """The 5 x 8 scores of a state."""
-    if sighting is None:
+    if lookup is None:
         return None
-    state, verdict = sighting.state, sighting.verdict
+    state, judgement = lookup.state, lookup.judgement
     rows = [
-        (regime, [_cell(state.scores[place * len(REGIMES) + row]) for place in range(len(TIMEFRAMES))])
+        (regime, [_cell(state.scores[index * len(REGIMES) + row]) for index in range(len(TIMEFRAMES))])
         for row, regime in enumerate(REGIMES)
     ]
     facts = [
-        ("Computed", _moment(verdict.computed_at)),
-        ("Age", _age(verdict.age_seconds)),
+        ("Computed", _moment(judgement.computed_at)),
+        ("Age", _age(judgement.age_seconds)),
         ("Data through", state.data_through.decode() or "unknown"),
         ("Key expires", _moment(state.expires_at) if state.expires_at else "never: no expiry"),
         ("Unusable fields", str(state.bad_fields)),
     ]
-    return HeatMap(state.symbol, verdict.freshness.value, facts, TIMEFRAMES, rows)
+    return HeatMap(state.symbol, judgement.freshness.value, facts, TIMEFRAMES, rows)
 
 
 def _cell(score: float | None) -> tuple[str, int]:

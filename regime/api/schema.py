@@ -1,4 +1,4 @@
-"""The regime routes in OpenAPI, with examples. The answers are made by hand, so their shapes are told by hand too."""
+"""OpenAPI descriptions of the regime routes. No serializer renders the responses, so their schemas are written here."""
 
 from typing import Any
 
@@ -135,12 +135,12 @@ _EXAMPLE_SERIES = {
 
 def _answers(shape: Shape, example: object = None, **problems: str) -> dict[int | tuple[int, str], OpenApiResponse]:
     examples = [OpenApiExample("one", value=example, response_only=True)] if example else []
-    told: dict[int | tuple[int, str], OpenApiResponse] = {
+    errors: dict[int | tuple[int, str], OpenApiResponse] = {
         (int(status.removeprefix("_")), MEDIA_TYPE): OpenApiResponse({**_PROBLEM, "description": why}, description=why)
         for status, why in problems.items()
     }
     unchanged = OpenApiResponse(description="The copy named by If-None-Match is still right.")
-    return {200: OpenApiResponse(shape, examples=examples), 304: unchanged, **told}
+    return {200: OpenApiResponse(shape, examples=examples), 304: unchanged, **errors}
 
 
 def _asked(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:

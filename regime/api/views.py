@@ -62,13 +62,13 @@ class RegimeStateView(APIView):
         if state is None:
             raise _missing(symbol)
         now = time.time()
-        verdict = judge(state, now)
-        _refuse_stale(state, verdict, max_ages.state)
+        judgement = judge(state, now)
+        _refuse_stale(state, judgement, max_ages.state)
         if max_ages.data is not None:
-            _refuse_old_data(state, verdict, max_ages.data, now)
+            _refuse_old_data(state, judgement, max_ages.data, now)
         if state.bad_fields:
             BAD_FIELDS.inc(state.bad_fields)
-        return answer(request, state_answer(state, verdict), _CONFIRM, _confirm_seconds(max_ages))
+        return answer(request, state_answer(state, judgement), _CONFIRM, _confirm_seconds(max_ages))
 
 
 class RegimeCollectionView(APIView):
@@ -79,7 +79,7 @@ class RegimeCollectionView(APIView):
         query, cursor = query_of(request.query_params)
         now = time.time()
         version = _version(cursor, now)
-        given = collection_answers().answer(version, query, cursor.place if cursor else None, now)
+        given = collection_answers().answer(version, query, cursor.position if cursor else None, now)
         return answer(request, given, _CONFIRM, conf().confirm_seconds if query.max_data_age is None else 0)
 
 
@@ -110,7 +110,7 @@ def _macro_cache_control() -> str:
 
 
 def _missing(symbol: str) -> Problem:
-    if connected_collection().remembers(symbol):
+    if connected_collection().holds_symbol(symbol):
         return _stale(symbol, Freshness.EXPIRED, "its state has expired")
     return Problem(404, "unknown-symbol", f"No state is kept for {symbol}.")
 
@@ -121,17 +121,17 @@ def _stale(symbol: str, freshness: Freshness, why: str, **members: object) -> Pr
     return Problem(404, "stale-regime", detail, members={"freshness": freshness.value, **members})
 
 
-def _refuse_stale(state: StoredState, verdict: Judgement, max_age_seconds: float | None) -> None:
-    age_seconds = verdict.age_seconds
-    if not verdict.is_current:
-        raise _stale(state.symbol, verdict.freshness, f"the one that is kept is {_WHY[verdict.freshness]}")
+def _refuse_stale(state: StoredState, judgement: Judgement, max_age_seconds: float | None) -> None:
+    age_seconds = judgement.age_seconds
+    if not judgement.is_current:
+        raise _stale(state.symbol, judgement.freshness, f"the one that is kept is {_WHY[judgement.freshness]}")
     if max_age_seconds is not None and age_seconds is not None and age_seconds > max_age_seconds:
         age = math.ceil(age_seconds)  # never below what was asked for
         why = f"it is {age} s old and max_age asks for {max_age_seconds:g} s"
-        raise _stale(state.symbol, verdict.freshness, why, age_seconds=age)
+        raise _stale(state.symbol, judgement.freshness, why, age_seconds=age)
 
 
-def _refuse_old_data(state: StoredState, verdict: Judgement, max_data_age_seconds: float, now: float) -> None:
+def _refuse_old_data(state: StoredState, judgement: Judgement, max_data_age_seconds: float, now: float) -> None:
     age_seconds = data_age(state.data_through, now)
     if age_seconds is not None and age_seconds <= max_data_age_seconds:
         return
@@ -139,7 +139,7 @@ def _refuse_old_data(state: StoredState, verdict: Judgement, max_data_age_second
     if age_seconds is not None:
         why = f"its data is {math.ceil(age_seconds)} s old"
     why += f" and max_data_age asks for {max_data_age_seconds:g} s"
-    raise _stale(state.symbol, verdict.freshness, why, data_through=data_through_value(state.data_through))
+    raise _stale(state.symbol, judgement.freshness, why, data_through=data_through_value(state.data_through))
 
 
 def _confirm_seconds(max_ages: MaxAges) -> int:

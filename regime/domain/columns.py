@@ -45,7 +45,7 @@ def same_states(one: Columns, other: Columns) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Columns.__slots__)
 
 
-def no_columns() -> Columns:
+def empty_columns() -> Columns:
     return columns_of([], np.empty(0), np.empty((0, len(FIELDS))), [])
 
 
@@ -77,7 +77,7 @@ def score_matrix(scores: Sequence[Scores]) -> NDArray[np.float64]:
 def merged(parts: Sequence[Columns]) -> Columns:
     """All states of ``parts``; of a repeated symbol the newest, and of equally new ones the one of the later part."""
     if not parts:
-        return no_columns()
+        return empty_columns()
     return _newest_of_each(
         Columns(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in Columns.__slots__))
     )
@@ -91,8 +91,8 @@ def positions(symbols: NDArray[np.bytes_], wanted: NDArray[np.bytes_] | Sequence
     wider = np.asarray(wanted, dtype=f"S{width + 1}")
     is_longer = wider.view(np.uint8)[width :: width + 1] != 0
     same_width = wider.astype(symbols.dtype)  # or all of ``symbols`` would be converted for each search
-    places = np.searchsorted(symbols, same_width).clip(max=len(symbols) - 1)
-    return np.where((symbols[places] == same_width) & ~is_longer, places, -1)
+    indexes = np.searchsorted(symbols, same_width).clip(max=len(symbols) - 1)
+    return np.where((symbols[indexes] == same_width) & ~is_longer, indexes, -1)
 
 
 def are_current(stamps: NDArray[np.float64], now: float) -> NDArray[np.bool_]:

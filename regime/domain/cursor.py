@@ -1,4 +1,4 @@
-"""The cursor of a listing: the version and question it walks through and the place where the last page ended."""
+"""The cursor of a listing: the version and question it walks through and the position where the last page ended."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ from hashlib import blake2b
 import orjson
 
 from regime.domain.state import SymbolError, valid_symbol
-from regime.domain.universe import Place, Query
+from regime.domain.universe import PagePosition, Query
 
 
 class CursorError(ValueError):
@@ -17,10 +17,10 @@ class CursorError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """``question`` is what ``question_of`` makes of the query that the place belongs to."""
+    """``question`` is what ``question_of`` makes of the query that the position belongs to."""
 
     version: str
-    place: Place
+    position: PagePosition
     question: str
 
 
@@ -31,7 +31,7 @@ def question_of(query: Query) -> str:
 
 
 def encode_cursor(cursor: Cursor) -> str:
-    text = orjson.dumps([cursor.version, cursor.place.score, cursor.place.symbol, cursor.question])
+    text = orjson.dumps([cursor.version, cursor.position.score, cursor.position.symbol, cursor.question])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
@@ -40,7 +40,7 @@ def decode_cursor(text: str) -> Cursor:
     try:
         version, score, symbol, question = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if isinstance(version, str) and type(score) is int and len(version) <= 64 and isinstance(question, str):
-            return Cursor(version, Place(score, valid_symbol(symbol)), question)
+            return Cursor(version, PagePosition(score, valid_symbol(symbol)), question)
     except (binascii.Error, ValueError, TypeError, AttributeError, SymbolError) as error:
         raise CursorError("Invalid cursor. Omit it to start from the first page.") from error
     raise CursorError("Invalid cursor. Omit it to start from the first page.")

@@ -1,6 +1,6 @@
-"""The ledger: for every symbol its dominant regimes in the last cycle that wrote it and in the one before that.
+"""The dominance log: for every symbol its dominant regimes in the last cycle that wrote it and in the one before that.
 
-A cycle is one run of our writers. The ledger outlives the states, so that a change over a weekend is still a change.
+A cycle is one run of our writers. The log outlives the states, so that a change over a weekend is still a change.
 """
 
 from dataclasses import dataclass
@@ -28,27 +28,25 @@ def empty_dominance_log() -> DominanceLog:
     return DominanceLog(np.empty(0, "S1"), nothing, nothing, np.empty(0, dtype=np.uint32))
 
 
-def after_cycle(ledger: DominanceLog, written: Columns, cycle: int) -> DominanceLog:
-    """The ledger once cycle number ``cycle`` has written these states: only their rows change."""
-    places = positions(ledger.symbols, written.symbols)
-    kept = np.ones(len(ledger.symbols), dtype=bool)
-    kept[places[places >= 0]] = False
+def after_cycle(log: DominanceLog, written: Columns, cycle: int) -> DominanceLog:
+    """The log once cycle number ``cycle`` has written these states: only their rows change."""
+    indexes = positions(log.symbols, written.symbols)
+    kept = np.ones(len(log.symbols), dtype=bool)
+    kept[indexes[indexes >= 0]] = False
     before = np.full_like(written.dominants, NO_REGIME)
-    before[:, places >= 0] = ledger.newest[:, places[places >= 0]]
-    symbols = np.concatenate([ledger.symbols[kept], written.symbols])
+    before[:, indexes >= 0] = log.newest[:, indexes[indexes >= 0]]
+    symbols = np.concatenate([log.symbols[kept], written.symbols])
     order = np.argsort(symbols, kind="stable")
     return DominanceLog(
         symbols[order],
-        np.concatenate([ledger.newest[:, kept], written.dominants], axis=1)[:, order],
-        np.concatenate([ledger.before[:, kept], before], axis=1)[:, order],
-        np.concatenate([ledger.cycles[kept], np.full(len(written), cycle, dtype=np.uint32)])[order],
+        np.concatenate([log.newest[:, kept], written.dominants], axis=1)[:, order],
+        np.concatenate([log.before[:, kept], before], axis=1)[:, order],
+        np.concatenate([log.cycles[kept], np.full(len(written), cycle, dtype=np.uint32)])[order],
     )
 
 
-def changed_symbols(ledger: DominanceLog, timeframe: str, since_cycle: int) -> NDArray[np.bytes_]:
+def changed_symbols(log: DominanceLog, timeframe: str, since_cycle: int) -> NDArray[np.bytes_]:
     """Symbols written after cycle ``since_cycle`` whose dominant regime is not that of their cycle before."""
-    place = TIMEFRAMES.index(timeframe)
-    changed: NDArray[np.bytes_] = ledger.symbols[
-        (ledger.cycles > since_cycle) & (ledger.newest[place] != ledger.before[place])
-    ]
+    index = TIMEFRAMES.index(timeframe)
+    changed: NDArray[np.bytes_] = log.symbols[(log.cycles > since_cycle) & (log.newest[index] != log.before[index])]
     return changed

@@ -1,4 +1,4 @@
-"""Columns and ledger as a few compressed byte strings, for Redis."""
+"""Columns and the dominance log as a few compressed byte strings, for Redis."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ _LEVEL = 1  # the scores hardly shrink, and loading must be fast
 
 # What changes a format gets the next number, so that another version of the program takes it for missing.
 _COLLECTION_FORMAT = 2
-_LEDGER_FORMAT = 1
+_DOMINANCE_LOG_FORMAT = 1
 _UNNUMBERED = b"1"  # as all were before they had a number
 
 # The kind of element of each array. All are (n,) but for those by timeframe, which are (8, n).
 _COLUMN_KINDS = {"symbols": "S", "stamps": "f8", "dominants": "u1", "through": "S"}
-_LEDGER_KINDS = {"symbols": "S", "newest": "u1", "before": "u1", "cycles": "u4"}
+_DOMINANCE_LOG_KINDS = {"symbols": "S", "newest": "u1", "before": "u1", "cycles": "u4"}
 _BY_TIMEFRAME = {"dominants", "newest", "before"}
 
 
@@ -31,13 +31,13 @@ class PackingError(ValueError):
     """Bytes that cannot be read: another format, or a part that is missing or broken."""
 
 
-def pack_dominance_log(ledger: DominanceLog) -> dict[str, bytes]:
-    return _pack({name: getattr(ledger, name) for name in DominanceLog.__slots__}, _LEDGER_FORMAT)
+def pack_dominance_log(log: DominanceLog) -> dict[str, bytes]:
+    return _pack({name: getattr(log, name) for name in DominanceLog.__slots__}, _DOMINANCE_LOG_FORMAT)
 
 
 def unpack_dominance_log(packed: Mapping[bytes, bytes]) -> DominanceLog:
     """Raises PackingError."""
-    return DominanceLog(**_checked(_unpack(packed, _LEDGER_FORMAT), _LEDGER_KINDS))
+    return DominanceLog(**_checked(_unpack(packed, _DOMINANCE_LOG_FORMAT), _DOMINANCE_LOG_KINDS))
 
 
 def _pack(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, bytes]:
@@ -93,8 +93,8 @@ def unpack_columns(packed: Mapping[bytes, bytes]) -> Columns:
     whole = _checked(arrays, _COLUMN_KINDS)
     try:
         scores = np.empty((len(FIELDS), len(whole["symbols"])), dtype=np.uint16)
-        for place, timeframe in enumerate(TIMEFRAMES):
-            scores[place * 5 : place * 5 + 5] = arrays[f"scores:{timeframe}"]
+        for index, timeframe in enumerate(TIMEFRAMES):
+            scores[index * 5 : index * 5 + 5] = arrays[f"scores:{timeframe}"]
     except (KeyError, ValueError) as error:
         raise PackingError(f"scores are missing or broken: {error!r}") from error
     return Columns(scores=scores, **whole)

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from avo_project.lib.decimals import decimal_of
 from regime.domain.state import SymbolError, valid_symbol
 
-_NO_FIGURE = {"", ".", "NA", "N/A", "ND", "NULL"}  # of a spreadsheet, FRED, R, the ECB, the Federal Reserve, Yahoo
+_MISSING_VALUES = {"", ".", "NA", "N/A", "ND", "NULL"}  # of a spreadsheet, FRED, R, the ECB, the Federal Reserve, Yahoo
 
 
 class TextFileError(ValueError):
     """A file that cannot be read to its end; the message says why."""
 
 
-def is_no_figure(text: str) -> bool:
+def is_missing_value(text: str) -> bool:
     """Whether ``text`` is what the usual sources write where they have no figure, in any letter case."""
-    return text.strip().upper() in _NO_FIGURE
+    return text.strip().upper() in _MISSING_VALUES
 
 
 @contextmanager
@@ -69,8 +69,8 @@ class Closes:
     def last_days(self) -> list[date | None]:
         """The day of the last close of each symbol, None where there is none. A close of zero is none."""
         is_known = np.nan_to_num(self.table[::-1]) > 0.0
-        places = np.where(is_known.any(axis=0), is_known.argmax(axis=0), -1).tolist()
-        return [None if place < 0 else self.days[-1 - place] for place in places]
+        indexes = np.where(is_known.any(axis=0), is_known.argmax(axis=0), -1).tolist()
+        return [None if index < 0 else self.days[-1 - index] for index in indexes]
 
     def up_to(self, as_of: date) -> "Closes":
         """The rows up to and with that day."""
@@ -90,7 +90,7 @@ def read_closes(path: Path, today: date = date.max) -> Closes:
     days = _days(rows, len(symbols), today)
     table = np.array([[_close(number, text) for text in fields[1:]] for number, fields in rows], dtype=np.float64)
     order = np.argsort(np.array(days, dtype="datetime64[D]"), kind="stable")
-    return Closes(symbols, tuple(days[place] for place in order), table[order])
+    return Closes(symbols, tuple(days[index] for index in order), table[order])
 
 
 def read_euro_pairs(path: Path = ECB_SAMPLE) -> Closes:
@@ -133,7 +133,7 @@ def _day(number: int, fields: list[str], symbols: int) -> date:
 
 
 def _close(number: int, text: str) -> float:
-    if is_no_figure(text):
+    if is_missing_value(text):
         return np.nan
     close = decimal_of(text.strip().encode())
     if close is None or close < 0.0:

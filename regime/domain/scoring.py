@@ -43,8 +43,8 @@ def scores_of_closes(closes: Floats) -> Floats:
 def scores_of_returns(returns: Floats) -> Floats:
     """(days, symbols) log returns, oldest first, NaN only ahead of a symbol's first one, to (symbols, 40) scores."""
     scores = np.full((returns.shape[1], len(FIELDS)), np.nan)
-    for place, window in enumerate(WINDOWS):
-        start = place * len(REGIMES)
+    for index, window in enumerate(WINDOWS):
+        start = index * len(REGIMES)
         scores[:, start : start + 3] = _trend(returns, window)
         scores[:, start + 3 : start + 5] = _volatility(returns, window)
     return scores

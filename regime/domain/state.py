@@ -173,29 +173,29 @@ class Decoded:
     stamps: NDArray[np.float64]
     scores: NDArray[np.float64]
     through: list[bytes]
-    odd: list[bytes]
+    irregular: list[bytes]
 
 
 def decode_in_bulk(raw: RawStates) -> Decoded:
     """Takes the hashes that our own writers, or others like them, wrote in full; every other one is left as odd."""
-    odd: list[bytes] = []
+    irregular: list[bytes] = []
     texts = _values(raw.hashes)
     if texts is None:
         names = _usual_names(raw.hashes)
         are_usual = [one[0::2] == names for one in raw.hashes]
-        odd = raw.only([not is_usual for is_usual in are_usual]).symbols
+        irregular = raw.only([not is_usual for is_usual in are_usual]).symbols
         raw = raw.only(are_usual)
         texts = _values(raw.hashes) or _Values([], [])
     table = _numbers(texts.numbers)
     if table is None:
-        return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), [], raw.symbols + odd)
+        return Decoded([], np.empty(0), np.empty((0, len(FIELDS))), [], raw.symbols + irregular)
     through = texts.through or [b""] * len(raw)
     is_good = table[:, 1:].max(axis=1, initial=0.0) <= 1.0
     if not is_good.all():
-        odd += raw.only((~is_good).tolist()).symbols
+        irregular += raw.only((~is_good).tolist()).symbols
         through = [one for one, is_one_good in zip(through, is_good.tolist(), strict=True) if is_one_good]
         raw, table = raw.only(is_good.tolist()), table[is_good]
-    return Decoded(raw.symbols, table[:, 0], table[:, 1:], through, odd)
+    return Decoded(raw.symbols, table[:, 0], table[:, 1:], through, irregular)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """Where a page ended: after this symbol, with this packed score."""
 
     score: int
@@ -53,7 +53,7 @@ class Page:
 
     count: int
     rows: bytes
-    ended_at: Place | None
+    ended_at: PagePosition | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ class Universe:
         self._choices: dict[_Key, _Choice] = {}
         self._rankings: dict[_Key, Ranking] = {}
         self._found: dict[tuple[str, str | None, int], Positions] = {}
-        self._places: dict[bytes, Positions] = {}  # by list of symbols: the same few are asked for again and again
+        self._indexes: dict[bytes, Positions] = {}  # by list of symbols: the same few are asked for again and again
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -118,13 +118,13 @@ class Universe:
     @cached_property
     def summary(self) -> Summary:
         """For each timeframe how many symbols each regime dominates, and its mean score."""
-        return {timeframe: self._timeframe_summary(place) for place, timeframe in enumerate(TIMEFRAMES)}
+        return {timeframe: self._timeframe_summary(index) for index, timeframe in enumerate(TIMEFRAMES)}
 
     @cached_property
     def summary_json(self) -> bytes:
         return orjson.dumps(self.summary)
 
-    def page(self, query: Query, after: Place | None = None, now: float = 0.0) -> Page:
+    def page(self, query: Query, after: PagePosition | None = None, now: float = 0.0) -> Page:
         """The matches of ``query`` at ``now`` (Unix seconds) that come after ``after``, at most ``query.limit``."""
         choice = self._choice(query.timeframe, query.regime)
         least = 0 if query.min_score is None else int(np.ceil(query.min_score * SCORE_SCALE - 1e-6))
@@ -143,18 +143,20 @@ class Universe:
         scores = choice.scores[here]
         rows = self._text.rows(here, query.timeframe, choice.regimes[here], scores)
         is_last = start + len(here) >= count
-        return Page(count, rows, None if is_last else Place(int(scores[-1]), self._columns.symbols[here[-1]].decode()))
+        return Page(
+            count, rows, None if is_last else PagePosition(int(scores[-1]), self._columns.symbols[here[-1]].decode())
+        )
 
     @cached_property
     def _data_ends(self) -> NDArray[np.float64]:
         return data_ends(self._columns.through)
 
-    def _ranked_start(self, ranking: Ranking, query: Query, after: Place) -> int:
+    def _ranked_start(self, ranking: Ranking, query: Query, after: PagePosition) -> int:
         if query.order == "-score":
             return ranking.up_to(after.score, self._past(after.symbol))
-        return len(ranking.positions) - ranking.up_to(after.score, self._place_of(after.symbol))
+        return len(ranking.positions) - ranking.up_to(after.score, self._index_of(after.symbol))
 
-    def _place_of(self, symbol: str) -> int:  # where it stands or would stand
+    def _index_of(self, symbol: str) -> int:  # where it stands or would stand
         return int(np.searchsorted(self._columns.symbols, symbol.encode()))
 
     def _past(self, symbol: str) -> int:
@@ -181,11 +183,11 @@ class Universe:
         return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
 
     def _named(self, symbols: bytes, choice: _Choice, least: int) -> Positions:
-        found = _kept(self._places, symbols, lambda: self._places_of(symbols), _KEPT_LISTS)
+        found = _kept(self._indexes, symbols, lambda: self._indexes_of(symbols), _KEPT_LISTS)
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
         return scored
 
-    def _places_of(self, symbols: bytes) -> Positions:
+    def _indexes_of(self, symbols: bytes) -> Positions:
         found = np.sort(positions(self._columns.symbols, symbols.split(b",")))
         return found[np.diff(found, prepend=-1) > 0]  # each once, and those that are there
 
@@ -205,9 +207,9 @@ class Universe:
         scores = self._columns.scores[np.where(has_none, 0, regimes).astype(np.intp) + start, np.arange(len(self))]
         return _Choice(np.where(has_none, np.uint16(NO_SCORE), scores), regimes)
 
-    def _timeframe_summary(self, place: int) -> dict[str, dict[str, int | float | None]]:
-        counts = np.bincount(self._columns.dominants[place], minlength=NO_REGIME + 1)
-        block = self._columns.scores[place * len(REGIMES) : (place + 1) * len(REGIMES)]
+    def _timeframe_summary(self, index: int) -> dict[str, dict[str, int | float | None]]:
+        counts = np.bincount(self._columns.dominants[index], minlength=NO_REGIME + 1)
+        block = self._columns.scores[index * len(REGIMES) : (index + 1) * len(REGIMES)]
         known = (block != NO_SCORE).sum(axis=1).tolist()
         totals = np.where(block == NO_SCORE, 0, block).sum(axis=1, dtype=np.int64).tolist()
         means = [round(total / SCORE_SCALE / n, 6) if n else None for total, n in zip(totals, known, strict=True)]

@@ -1,10 +1,10 @@
 -- Gives states without expiry, or with one past a day, their remaining life.
 -- KEYS  the state hashes
--- ARGV  1 now in ms, '' for the server's time; 2 life in ms; 3 age in ms that a state without computed_at is vouched
+-- ARGV  1 now in ms, '' for the server's time; 2 life in ms; 3 age in ms that a state without computed_at is assumed
 --       to have, '' for none; 4 '1' to count only
 -- Returns {without expiry, fixed, deleted because past their life, capped, left alone}
 -- Atomic, so that a state which a writer renews at this moment is not cut short or deleted.
-local now_ms, life_ms, vouched_ms, is_dry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local now_ms, life_ms, assumed_ms, is_dry = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 if not now_ms then
   local time = redis.call('TIME')
   now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -29,9 +29,9 @@ local function is_marked(key, ends_ms) -- by an earlier backfill, and not writte
   return not marked_ms or math.abs(ends_ms - life_ms - marked_ms) < 1.5
 end
 
-local function end_of(key) -- and whether the age is unknown: nobody vouches for a stamp that cannot be read
+local function end_of(key) -- and whether the age is unknown: no age is assumed for a stamp that cannot be read
   local stamp = stamps(key)
-  local stamp_ms = stamp and ms_of(stamp) or not stamp and vouched_ms and now_ms - vouched_ms
+  local stamp_ms = stamp and ms_of(stamp) or not stamp and assumed_ms and now_ms - assumed_ms
   return math.min(stamp_ms or now_ms, now_ms) + life_ms, not stamp_ms
 end
 
@@ -40,7 +40,7 @@ local function give(key)
   if ends_ms <= now_ms then return is_dry or redis.call('DEL', key), true end
   if is_dry then return end
   if is_unknown then redis.pcall('HSET', key, 'backfilled_at', string.format('%.3f', now_ms / 1000))
-  elseif vouched_ms then redis.call('HDEL', key, 'backfilled_at') end
+  elseif assumed_ms then redis.call('HDEL', key, 'backfilled_at') end
   redis.call('PEXPIREAT', key, string.format('%.0f', ends_ms))
 end
 
@@ -48,7 +48,7 @@ for _, key in ipairs(KEYS) do
   local ends_ms = redis.call('PEXPIRETIME', key)
   local is_long = ends_ms > now_ms + life_ms
   if ends_ms == -1 then without = without + 1 end
-  if ends_ms == -1 or is_long or (vouched_ms and is_marked(key, ends_ms)) then
+  if ends_ms == -1 or is_long or (assumed_ms and is_marked(key, ends_ms)) then
     local _, is_deleted = give(key)
     if is_deleted then expired = expired + 1
     elseif is_long then capped = capped + 1

@@ -8,7 +8,7 @@ local timeframe, newest = ARGV[1], tonumber(ARGV[2])
 
 local before, last = string.match(redis.call('HGET', derived, timeframe) or '0,0', '^(%d+),(%d+)$')
 before, last = tonumber(before) or 0, tonumber(last) or 0
-if last > newest then before, last = 0, 0 end -- the ledger was lost and counts from the start again
+if last > newest then before, last = 0, 0 end -- the dominance log was lost and counts from the start again
 if last ~= newest then
   before = last
   redis.call('HSET', derived, timeframe, string.format('%d,%d', before, newest))

@@ -10,39 +10,39 @@ from regime.domain.cursor import Cursor, encode_cursor, question_of
 from regime.domain.data_through import data_through_value
 from regime.domain.freshness import Judgement
 from regime.domain.state import REGIMES, TIMEFRAMES, StoredState, dominant_regimes
-from regime.domain.universe import Place, Query, Universe
+from regime.domain.universe import PagePosition, Query, Universe
 from regime.services.collection import Version
 from regime.services.representation import Representation, Tag
 
-_KEPT = 64
+_MOST_CACHED = 64
 
 
 class CollectionAnswers:
     """Makes each answer once a second at most, however many ask for it."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[object, ...], Representation] = {}
+        self._cached: dict[tuple[object, ...], Representation] = {}
 
-    def answer(self, version: Version, query: Query, after: Place | None, now: float) -> Representation:
+    def answer(self, version: Version, query: Query, after: PagePosition | None, now: float) -> Representation:
         """One page of ``version`` with the summary of all its current states; ``now`` is in Unix seconds."""
         name, universe = version.universe.at(now)
         age_seconds = max(0, int(now - version.built_at))
         key = (version.name, version.built_at, name, query, after)
-        kept = self._kept.get(key)
-        if kept is None or kept.tag.second != age_seconds:
+        cached = self._cached.get(key)
+        if cached is None or cached.tag.second != age_seconds:
             tag = Tag(blake2b(repr(key).encode(), digest_size=9).hexdigest(), age_seconds)
-            kept = Representation(_body(version, universe, query, after, age_seconds, now), tag)
-            self._keep(key, kept)
-        return kept
+            cached = Representation(_body(version, universe, query, after, age_seconds, now), tag)
+            self._keep(key, cached)
+        return cached
 
     def _keep(self, key: tuple[object, ...], made: Representation) -> None:
-        while len(self._kept) >= _KEPT:
-            self._kept.pop(next(iter(self._kept)), None)
-        self._kept[key] = made
+        while len(self._cached) >= _MOST_CACHED:
+            self._cached.pop(next(iter(self._cached)), None)
+        self._cached[key] = made
 
 
 def _body(
-    version: Version, universe: Universe, query: Query, after: Place | None, age_seconds: int, now: float
+    version: Version, universe: Universe, query: Query, after: PagePosition | None, age_seconds: int, now: float
 ) -> bytes:
     page = universe.page(query, after, now)
     ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at, question_of(query)))
@@ -57,29 +57,29 @@ def _body(
     )
 
 
-_STARTS = tuple((timeframe, place * len(REGIMES)) for place, timeframe in enumerate(TIMEFRAMES))
+_STARTS = tuple((timeframe, index * len(REGIMES)) for index, timeframe in enumerate(TIMEFRAMES))
 
 
-def state_answer(state: StoredState, verdict: Judgement) -> Representation:
+def state_answer(state: StoredState, judgement: Judgement) -> Representation:
     """What ``GET /api/intelligence/regime/<symbol>`` says of a current state."""
     dominants = dominant_regimes(state.scores)
-    age_seconds = int(verdict.age_seconds or 0)
+    age_seconds = int(judgement.age_seconds or 0)
     fields = {
         "symbol": state.symbol,
-        "computed_at": plain(verdict.computed_at),
+        "computed_at": plain(judgement.computed_at),
         "age_seconds": age_seconds,
-        "expires_at": plain(verdict.expires_at),
+        "expires_at": plain(judgement.expires_at),
         "data_through": data_through_value(state.data_through),
         "scores": {
             timeframe: dict(zip(REGIMES, state.scores[start : start + len(REGIMES)], strict=True))
             for timeframe, start in _STARTS
         },
         "dominant": {
-            timeframe: None if place is None else REGIMES[place]
-            for timeframe, place in zip(TIMEFRAMES, dominants, strict=True)
+            timeframe: None if index is None else REGIMES[index]
+            for timeframe, index in zip(TIMEFRAMES, dominants, strict=True)
         },
     }
-    said = repr((state.scores, verdict.computed_at, verdict.expires_at, state.data_through)).encode()
+    said = repr((state.scores, judgement.computed_at, judgement.expires_at, state.data_through)).encode()
     return Representation(dump_json(fields), Tag(blake2b(said, digest_size=9).hexdigest(), age_seconds))
 
 
@@ -92,12 +92,12 @@ class MacroAnswers:
     """Remembers the representation of each answer by the question."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Representation] = {}
+        self._cached: dict[Hashable, Representation] = {}
 
     def answer(self, question: Hashable, body: bytes) -> Representation:
-        kept = self._kept.get(question)
-        if kept is None or kept.body != body:
-            while len(self._kept) >= _KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            kept = self._kept[question] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
-        return kept
+        cached = self._cached.get(question)
+        if cached is None or cached.body != body:
+            while len(self._cached) >= _MOST_CACHED:
+                self._cached.pop(next(iter(self._cached)), None)
+            cached = self._cached[question] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
+        return cached

@@ -19,7 +19,7 @@ _DRY_RUN, _BACKFILL = "dry-run", "backfill"
 
 
 def start_backfill(dry_run: bool) -> threading.Thread:
-    """Starts one at the polite pace. Raises ValueError when one is running already."""
+    """Starts one at the throttled pace. Raises ValueError when one is running already."""
     last = BackfillLog.connect().last()
     is_command_running = last is not None and last.is_running(time.time())
     lease, job = BackfillLease.connect(), _DRY_RUN if dry_run else _BACKFILL

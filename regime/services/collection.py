@@ -78,7 +78,7 @@ class Collection:
         self._newest, self._checked_at = found, self._monotonic()
         return found
 
-    def remembers(self, symbol: str) -> bool:
+    def holds_symbol(self, symbol: str) -> bool:
         """Whether the newest version in memory has a state of ``symbol``, current or not. Asks Redis nothing: a process
         with none or an old one in memory loads one a moment later, when the request has been answered."""
         newest = self._newest
@@ -138,8 +138,8 @@ class Collection:
             if Valid(made_from.collection, made_from.built_at) != seen:  # another was done between question and lease
                 self._load(made_from.collection, waits=True)
                 return
-            columns, census = self._build.build(now)
-            swapped = self._store.publish(columns, made_from, now, **census.told())
+            columns, scan_counts = self._build.build(now)
+            swapped = self._store.publish(columns, made_from, now, **scan_counts.pointer_fields())
             if swapped is not None:
                 self._keep(Version(swapped.collection, now, DatedUniverse(columns)))
         finally:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from regime.domain.columns import Columns, are_current, columns_of, merged, no_columns, old_data, score_matrix
+from regime.domain.columns import Columns, are_current, columns_of, empty_columns, merged, old_data, score_matrix
 from regime.domain.data_through import OLD_DAYS
 from regime.domain.dominance_log import DominanceLog, after_cycle, empty_dominance_log
 from regime.domain.prices import Closes
@@ -100,9 +100,9 @@ class Cycle:
             held = self._held(pointer, now)
             # Nothing to add to: what foreign writers wrote must not be missing.
             columns = merged([self._build.build(now)[0] if held is None else held, written])
-            before = self._store.load_ledger(pointer.ledger) or _ledger_of(held, pointer.cycle)
-            ledger = after_cycle(before, written, pointer.cycle + 1)
-            ended = self._store.end_cycle(columns, ledger, pointer, now, states)
+            before = self._store.load_dominance_log(pointer.ledger) or _dominance_log_of(held, pointer.cycle)
+            dominance_log = after_cycle(before, written, pointer.cycle + 1)
+            ended = self._store.end_cycle(columns, dominance_log, pointer, now, states)
             if ended is not None:
                 return ended
 
@@ -111,9 +111,9 @@ class Cycle:
         return None if held is None else held.columns.take(are_current(held.columns.stamps, now))
 
 
-def _ledger_of(held: Columns | None, cycle: int) -> DominanceLog:
-    """The ledger of ``cycle`` from the collection that it left, where it is lost or of another format: or every symbol
-    would have changed."""
+def _dominance_log_of(held: Columns | None, cycle: int) -> DominanceLog:
+    """The log of ``cycle``, rebuilt from the collection when the stored one is missing or of another format. Without it
+    every symbol would count as changed."""
     return empty_dominance_log() if held is None or not cycle else after_cycle(empty_dominance_log(), held, cycle)
 
 
@@ -129,7 +129,7 @@ class _Rows:  # the states of a cycle so far, as columns
 
     def columns(self) -> Columns:
         self._pack()
-        return merged(self._parts) if self._parts else no_columns()
+        return merged(self._parts) if self._parts else empty_columns()
 
     def _pack(self) -> None:
         symbols = [state.symbol.encode() for state in self._states]

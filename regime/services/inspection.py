@@ -16,7 +16,7 @@ from regime.domain.state_check import HeldKey, name_finding
 from regime.store.collection_store import CollectionStore, Pointer
 from regime.store.keyspace import KeyReader, KeySample, Sample
 from regime.store.state_cache import StateCache
-from regime.store.ttl_backfill import BackfillLog, BackfillNote
+from regime.store.ttl_backfill import BackfillLog, BackfillRecord
 
 ROLE = "regime"
 _SAMPLES = 6
@@ -66,11 +66,11 @@ class KeyspaceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class StateLookup:
     """One state as it is held, and what the rules say of it."""
 
     state: StoredState
-    verdict: Judgement
+    judgement: Judgement
 
 
 class RegimeInspection:
@@ -105,7 +105,7 @@ class RegimeInspection:
             regime_conf(),
         )
 
-    def standing(self) -> KeyspaceStatus:
+    def status(self) -> KeyspaceStatus:
         """One command."""
         pointer, now = self._store.pointer(), self._clock()
         cycle_age = now - pointer.cycle_ended_at if pointer.cycle else None
@@ -119,13 +119,13 @@ class RegimeInspection:
     def overview(self) -> Overview:
         """Some hundred to two thousand small commands in at most twelve round trips: for a sampler, not for a page that
         refreshes itself."""
-        standing = self.standing()
+        status = self.status()
         return Overview(
-            pointer=standing.pointer,
+            pointer=status.pointer,
             sample=self._sample.take(_SAMPLE_SIZE),
-            collection_age_seconds=standing.collection_age_seconds,
-            cycle_age_seconds=standing.cycle_age_seconds,
-            is_cycle_overdue=standing.is_cycle_overdue,
+            collection_age_seconds=status.collection_age_seconds,
+            cycle_age_seconds=status.cycle_age_seconds,
+            is_cycle_overdue=status.is_cycle_overdue,
         )
 
     def ages_by_hour(self) -> list[int]:
@@ -145,10 +145,10 @@ class RegimeInspection:
         is_served = held.kind == "hash" and name_finding(held.name) is None
         return None if held.kind == "none" or is_served else held
 
-    def look_up(self, symbol: str) -> Sighting | None:
+    def look_up(self, symbol: str) -> StateLookup | None:
         """The state of a symbol, None when there is none."""
         state = self._states.get(symbol)
-        return None if state is None else Sighting(state, judge(state, self._clock()))
+        return None if state is None else StateLookup(state, judge(state, self._clock()))
 
-    def last_backfill(self) -> BackfillNote | None:
+    def last_backfill(self) -> BackfillRecord | None:
         return self._log.last()

@@ -19,7 +19,7 @@ from avo_project.redis_client.errors import REDIS_FAILURES
 from regime.domain.macro_file import MacroFileError, MacroRow, rows_of
 from regime.domain.macro_history import Newest, Observation, Period, as_known, newest
 from regime.models import MacroObservation, MacroSeries
-from regime.store.answer_cache import AnswerCache, KeptAnswer, Taken
+from regime.store.answer_cache import AnswerCache, CachedAnswer, CacheLookup
 
 _ROWS_A_BATCH = 2_000
 
@@ -90,7 +90,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class LoadReport:
-    """``is_announced`` is False when the kept answers could not be told that the data has changed."""
+    """``is_announced`` is False when the cached answers could not be invalidated."""
 
     rows: int = 0
     bad: int = 0
@@ -98,8 +98,8 @@ class LoadReport:
 
 
 def load_macro_file(path: Path, today: date, on_bad: Callable[[int, str], None]) -> LoadReport:
-    """Loads the good rows of ``path``; each bad one, also of a vintage after ``today``, is told to ``on_bad`` with its
-    line number.
+    """Loads the valid rows of ``path``. Calls ``on_bad`` with line number and reason for each invalid row, also for a
+    vintage after ``today``.
 
     Raises MacroFileError, TextFileError, OSError, and then nothing is loaded.
     """
@@ -120,7 +120,7 @@ def load_macro_file(path: Path, today: date, on_bad: Callable[[int, str], None])
 
 def _announced() -> bool:
     try:
-        AnswerCache.connect().outdate()
+        AnswerCache.connect().invalidate()
     except REDIS_FAILURES as failure:
         logger.info("the kept macro answers were not outdated: %s", failure)
         return False
@@ -176,28 +176,28 @@ class Macro:
         except RedisError as failure:
             logger.warning("macro answers are not kept: %s", failure)
             return make()
-        if taken.must_make:
+        if taken.must_build:
             return self._made(name, taken, now, make)
-        return self._made_by_another(name, now, make) if taken.kept is None else taken.kept.body
+        return self._made_by_another(name, now, make) if taken.cached is None else taken.cached.body
 
     def _made_by_another(self, name: str, now: float, make: Callable[[], bytes]) -> bytes:
         with self._making:  # a thread of this process may be the one that makes it
-            kept = self._cache.take(name, now).kept
-        return make() if kept is None else kept.body
+            cached = self._cache.take(name, now).cached
+        return make() if cached is None else cached.body
 
-    def _made(self, name: str, taken: Taken, now: float, make: Callable[[], bytes]) -> bytes:
+    def _made(self, name: str, taken: CacheLookup, now: float, make: Callable[[], bytes]) -> bytes:
         try:
             with self._making:
                 body = make()
-                self._keep(name, KeptAnswer(body, now, taken.generation))
+                self._keep(name, CachedAnswer(body, now, taken.generation))
         except DatabaseError as failure:
-            if taken.kept is None:
+            if taken.cached is None:
                 raise
             logger.warning("the database fails, so an old macro answer is served: %s", failure)
-            return taken.kept.body
+            return taken.cached.body
         return body
 
-    def _keep(self, name: str, made: KeptAnswer) -> None:
+    def _keep(self, name: str, made: CachedAnswer) -> None:
         try:
             self._cache.put(name, made)
         except RedisError as failure:

@@ -32,7 +32,7 @@ _Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64], list[bytes]
 
 
 @dataclass(slots=True)
-class Census:
+class ScanCounts:
     """What a pass found: states by freshness, scores left out, and keys whose name is no symbol in upper case, a few of
     them by name."""
 
@@ -45,7 +45,7 @@ class Census:
         self.misnamed += len(names)
         self.misnamed_names += names[: _NAMED - len(self.misnamed_names)]
 
-    def told(self) -> dict[str, int | str]:
+    def pointer_fields(self) -> dict[str, int | str]:
         """What the pointer to the collection tells of it."""
         return {"misnamed": self.misnamed, "misnamed_words": misnamed_text(self.misnamed, self.misnamed_names)}
 
@@ -62,49 +62,53 @@ class CollectionBuild:
     def connect(cls) -> Self:
         return cls(StateScan.connect(), StateCache.connect())
 
-    def build(self, now: float, on_batch: Callable[[int], None] = lambda count: None) -> tuple[Columns, Census]:
+    def build(self, now: float, on_batch: Callable[[int], None] = lambda count: None) -> tuple[Columns, ScanCounts]:
         """The states that are current at ``now`` (Unix seconds). ``on_batch`` hears the size of each batch read."""
         parts: list[Columns] = []
         rows: list[_Rows] = []
-        census = Census()
+        scan_counts = ScanCounts()
         for raw in self._scan.batches():
-            rows += self._current(raw, now, census)
+            rows += self._current(raw, now, scan_counts)
             if len(rows) >= _BATCHES_A_PART:
                 parts.append(_part(rows))
                 rows = []
             on_batch(len(raw))
-        self._warn(census)
-        return merged([*parts, _part(rows)]) if rows else merged(parts), census
+        self._warn(scan_counts)
+        return merged([*parts, _part(rows)]) if rows else merged(parts), scan_counts
 
-    def _warn(self, census: Census) -> None:
-        if census.misnamed and census.misnamed != self._warned:  # said again when it changes, not after each pass
-            logger.warning("no route serves %s", misnamed_text(census.misnamed, census.misnamed_names))
-        self._warned = census.misnamed
+    def _warn(self, scan_counts: ScanCounts) -> None:
+        if (
+            scan_counts.misnamed and scan_counts.misnamed != self._warned
+        ):  # said again when it changes, not after each pass
+            logger.warning("no route serves %s", misnamed_text(scan_counts.misnamed, scan_counts.misnamed_names))
+        self._warned = scan_counts.misnamed
 
-    def _current(self, raw: RawStates, now: float, census: Census) -> list[_Rows]:
+    def _current(self, raw: RawStates, now: float, scan_counts: ScanCounts) -> list[_Rows]:
         if not are_symbols(raw.symbols):
             are_named = [are_symbols([symbol]) for symbol in raw.symbols]
-            census.add_misnamed([name for name, is_named in zip(raw.symbols, are_named, strict=True) if not is_named])
+            scan_counts.add_misnamed(
+                [name for name, is_named in zip(raw.symbols, are_named, strict=True) if not is_named]
+            )
             raw = raw.only(are_named)
         decoded = decode_in_bulk(raw)
-        odd = [self._odd(decoded.odd, now, census)] if decoded.odd else []
+        irregular = [self._irregular(decoded.irregular, now, scan_counts)] if decoded.irregular else []
         current = are_current(decoded.stamps, now)
-        census.freshness[Freshness.CURRENT] += int(current.sum())
+        scan_counts.freshness[Freshness.CURRENT] += int(current.sum())
         if current.all():
-            return [(decoded.symbols, decoded.stamps, decoded.scores, decoded.through), *odd]
+            return [(decoded.symbols, decoded.stamps, decoded.scores, decoded.through), *irregular]
         for stamp in decoded.stamps[~current].tolist():
-            census.freshness[freshness_at(stamp, now)] += 1
+            scan_counts.freshness[freshness_at(stamp, now)] += 1
         symbols, through = list(compress(decoded.symbols, current)), list(compress(decoded.through, current))
-        return [(symbols, decoded.stamps[current], decoded.scores[current], through), *odd]
+        return [(symbols, decoded.stamps[current], decoded.scores[current], through), *irregular]
 
-    def _odd(self, symbols: list[bytes], now: float, census: Census) -> _Rows:
+    def _irregular(self, symbols: list[bytes], now: float, scan_counts: ScanCounts) -> _Rows:
         held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
         judged = [(state, judge(state, now)) for state in held]
-        for state, verdict in judged:
-            census.freshness[verdict.freshness] += 1
-            census.bad_fields += state.bad_fields
-        current = [(state, verdict) for state, verdict in judged if verdict.is_current]
-        stamps = np.array([verdict.computed_at for _, verdict in current], dtype=np.float64)
+        for state, judgement in judged:
+            scan_counts.freshness[judgement.freshness] += 1
+            scan_counts.bad_fields += state.bad_fields
+        current = [(state, judgement) for state, judgement in judged if judgement.is_current]
+        stamps = np.array([judgement.computed_at for _, judgement in current], dtype=np.float64)
         scores = score_matrix([state.scores for state, _ in current])
         symbols, through = [state.symbol.encode() for state, _ in current], [state.data_through for state, _ in current]
         return symbols, stamps, scores, through
@@ -112,8 +116,8 @@ class CollectionBuild:
 
 def _part(rows: Sequence[_Rows]) -> Columns:
     symbols, stamps, scores, through = zip(*rows, strict=True)
-    named, told = list(chain.from_iterable(symbols)), list(chain.from_iterable(through))
-    return part_of(named, np.concatenate(stamps), np.concatenate(scores), told)
+    named, dates = list(chain.from_iterable(symbols)), list(chain.from_iterable(through))
+    return part_of(named, np.concatenate(stamps), np.concatenate(scores), dates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,14 @@ class RefreshReport:
     """``published`` is False when a cycle or another build was swapped in meanwhile, which is newer. Times in s."""
 
     symbols: int
-    census: Census
+    scan_counts: ScanCounts
     published: bool
     seconds: float
 
     def summary(self) -> str:
-        found = " ".join(f"{one.value.replace(' ', '_')}={self.census.freshness[one]}" for one in Freshness)
+        found = " ".join(f"{one.value.replace(' ', '_')}={self.scan_counts.freshness[one]}" for one in Freshness)
         published = "yes" if self.published else "no, a newer one was"
-        return f"{found} published={published} misnamed={self.census.misnamed} seconds={self.seconds:.2f}"
+        return f"{found} published={published} misnamed={self.scan_counts.misnamed} seconds={self.seconds:.2f}"
 
 
 class Refresher:
@@ -152,14 +156,14 @@ class Refresher:
         started = self._clock()
         made_from = self._store.pointer()
         self._watch(made_from, started)
-        columns, census = self._build.build(started)
+        columns, scan_counts = self._build.build(started)
         held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):
-            swapped = self._store.confirm(columns, made_from, started, **census.told())
+            swapped = self._store.confirm(columns, made_from, started, **scan_counts.pointer_fields())
         else:
-            swapped = self._store.publish(columns, made_from, started, **census.told())
+            swapped = self._store.publish(columns, made_from, started, **scan_counts.pointer_fields())
         self._watch_data(old_data(columns, started), len(columns))
-        return RefreshReport(len(columns), census, swapped is not None, self._clock() - started)
+        return RefreshReport(len(columns), scan_counts, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
         """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Waits for a

@@ -22,11 +22,11 @@ def changes_by_day(closes: Closes, timeframe: str, days: int) -> Iterator[tuple[
         before = dominants
 
 
-def _dominants(closes: Closes, place: int) -> DominantByName:
+def _dominants(closes: Closes, index: int) -> DominantByName:
     found: DominantByName = {}
     for state in states_of_closes(closes, computed_at=0.0):
-        regime = dominant_regimes(state.scores)[place]
-        score = None if regime is None else state.scores[place * len(REGIMES) + regime]
+        regime = dominant_regimes(state.scores)[index]
+        score = None if regime is None else state.scores[index * len(REGIMES) + regime]
         if regime is not None and score is not None:
             found[state.symbol] = (REGIMES[regime], score)
     return found

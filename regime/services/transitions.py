@@ -38,14 +38,14 @@ class Transitions:
         pointer = self._store.pointer()
         if not pointer.cycle:
             return "", []
-        ledger = self._store.load_ledger(pointer.ledger)
-        if ledger is None:
+        dominance_log = self._store.load_dominance_log(pointer.ledger)
+        if dominance_log is None:
             return pointer.cycle_id, []
         since = self._store.mark_derived(timeframe, pointer.cycle)
         now = self._clock()
         held = self._store.load(pointer.collection, in_steps=True)
         columns = self._build.build(now)[0] if held is None else held.columns
-        return pointer.cycle_id, _described(columns, changed_symbols(ledger, timeframe, since), timeframe, now)
+        return pointer.cycle_id, _described(columns, changed_symbols(dominance_log, timeframe, since), timeframe, now)
 
 
 def changes_of_dominant_regime(timeframe: str) -> tuple[str, list[Change]]:
@@ -57,10 +57,10 @@ def _described(columns: Columns, changed: "np.typing.NDArray[np.bytes_]", timefr
     found = positions(columns.symbols, changed)
     found = found[found >= 0]
     found = found[are_current(columns.stamps[found], now)]
-    place = TIMEFRAMES.index(timeframe)
-    dominants = columns.dominants[place, found]
+    index = TIMEFRAMES.index(timeframe)
+    dominants = columns.dominants[index, found]
     found, dominants = found[dominants != NO_REGIME], dominants[dominants != NO_REGIME]
-    scores = columns.scores[dominants.astype(np.intp) + place * len(REGIMES), found] / SCORE_SCALE
+    scores = columns.scores[dominants.astype(np.intp) + index * len(REGIMES), found] / SCORE_SCALE
     symbols = columns.symbols[found].tolist()
     return [
         (symbol.decode(), REGIMES[dominant], score)

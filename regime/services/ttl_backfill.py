@@ -8,7 +8,7 @@ from typing import Self
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS
-from regime.store.ttl_backfill import BackfillLog, Counts, TtlKeeper
+from regime.store.ttl_backfill import BackfillLog, Counts, TtlSetter
 
 _NOTED_EVERY_SECONDS = 1.0
 
@@ -23,7 +23,7 @@ class Pace:
 
     @classmethod
     def of(cls, batch: int | None, max_per_second: int | None, conf: RegimeConf) -> Self:
-        """The polite pace, or with ``batch`` the fast one. Raises ValueError on what is no pace."""
+        """The throttled pace, or with ``batch`` the fast one. Raises ValueError on what is no pace."""
         if batch is not None and not 1 <= batch <= 10_000:
             raise ValueError("--batch must be from 1 to 10000 keys")
         if max_per_second is not None and max_per_second < 1:
@@ -58,15 +58,15 @@ class TtlBackfill:
 
     def __init__(
         self,
-        keeper: TtlKeeper,
+        setter: TtlSetter,
         log: BackfillLog,
         pace: Pace,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        self._keeper = keeper
+        self._setter = setter
         self._log = log
-        self._batches = keeper.batches(pace.batch)
+        self._batches = setter.batches(pace.batch)
         self._pace = pace
         self._clock = clock
         self._monotonic = monotonic
@@ -79,12 +79,12 @@ class TtlBackfill:
         """Raises ValueError on an age that no state can have."""
         if assumed_age_seconds is not None and not 0 <= assumed_age_seconds < LIFE_SECONDS:
             raise ValueError(f"--assume-age must be from 0 to {LIFE_SECONDS - 1} seconds")
-        keeper = TtlKeeper.connect(dry_run, assumed_age_seconds)
-        return cls(keeper, BackfillLog.connect(), pace, time.time, time.monotonic)
+        setter = TtlSetter.connect(dry_run, assumed_age_seconds)
+        return cls(setter, BackfillLog.connect(), pace, time.time, time.monotonic)
 
     def keys_at_most(self) -> int:
         """How many keys there are to look at, at most."""
-        return self._keeper.keys_at_most()
+        return self._setter.keys_at_most()
 
     def step(self) -> int:
         """Does some keys more; returns how many, 0 at the end of the pass."""
@@ -115,4 +115,4 @@ class TtlBackfill:
 
     def _note(self, state: str) -> None:
         self._noted = self._monotonic()
-        self._log.note(state, self._clock(), self._keeper.dry_run, self.report().fields())
+        self._log.note(state, self._clock(), self._setter.dry_run, self.report().fields())

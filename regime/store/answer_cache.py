@@ -19,7 +19,7 @@ _LEASE_MS = 5_000  # also how long after a failure nobody else tries
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class CachedAnswer:
     """``made_at`` is in Unix seconds; ``generation`` is the number of the load that it was made after."""
 
     body: bytes
@@ -28,13 +28,13 @@ class KeptAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class CacheLookup:
     """The kept answer, fresh or not, None for none; the number of the newest load; whether the caller must make it
     anew."""
 
-    kept: KeptAnswer | None
+    cached: CachedAnswer | None
     generation: int
-    must_make: bool
+    must_build: bool
 
 
 class AnswerCache:
@@ -46,7 +46,7 @@ class AnswerCache:
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
         self._conf = conf
-        self._held: dict[str, KeptAnswer] = {}
+        self._held: dict[str, CachedAnswer] = {}
         self._take = client.register_script(read_lua("regime", "take_answer"))
 
     @classmethod
@@ -57,46 +57,46 @@ class AnswerCache:
         """Whether this process has an answer of that name, fresh or not."""
         return name in self._held
 
-    def take(self, name: str, now: float) -> Taken:
+    def take(self, name: str, now: float) -> CacheLookup:
         """The kept answer at ``now`` (Unix seconds). Of those who find it out of date, one must make it anew."""
         held = self._held.get(name)
-        kept, generation, must_make = self._taken(name, now, held)
-        if kept:
-            held = _parsed(kept)
+        cached, generation, must_build = self._taken(name, now, held)
+        if cached:
+            held = _parsed(cached)
             if held is not None:
                 self._remember(name, held)
-        return Taken(None if kept is None else held, generation, bool(must_make))
+        return CacheLookup(None if cached is None else held, generation, bool(must_build))
 
-    def _taken(self, name: str, now: float, held: KeptAnswer | None) -> list[Any]:
+    def _taken(self, name: str, now: float, held: CachedAnswer | None) -> list[Any]:
         names = [keys.macro_answer(name), keys.MACRO_GENERATION, keys.macro_lease(name)]
         arguments: list[Argument] = [now, self._conf.macro_fresh_seconds, _LEASE_MS, _head(held) if held else b""]
         taken: list[Any] = run_script(self._client, self._take, names, arguments)
         return taken
 
-    def _remember(self, name: str, answer: KeptAnswer) -> None:
+    def _remember(self, name: str, answer: CachedAnswer) -> None:
         while len(self._held) >= _REMEMBERED:
             self._held.pop(next(iter(self._held)), None)
         self._held[name] = answer
 
-    def put(self, name: str, answer: KeptAnswer) -> None:
+    def put(self, name: str, answer: CachedAnswer) -> None:
         life_seconds = self._conf.macro_fresh_seconds + self._conf.macro_stale_seconds
         self._client.set(keys.macro_answer(name), _head(answer) + answer.body, ex=life_seconds)
 
-    def outdate(self) -> None:
+    def invalidate(self) -> None:
         """Makes every kept answer out of date: the data has changed."""
         self._client.incr(keys.MACRO_GENERATION)
 
 
-def _head(answer: KeptAnswer) -> bytes:
+def _head(answer: CachedAnswer) -> bytes:
     return orjson.dumps([answer.made_at, answer.generation]) + b"\n"
 
 
-def _parsed(kept: bytes) -> KeptAnswer | None:
+def _parsed(cached: bytes) -> CachedAnswer | None:
     """None for what is no answer: it counts as missing."""
-    head, _, body = kept.partition(b"\n")
+    head, _, body = cached.partition(b"\n")
     try:
         made_at, generation = orjson.loads(head)
     except (ValueError, TypeError) as error:
         logger.warning("a kept macro answer cannot be read and counts as missing: %s", error)
         return None
-    return KeptAnswer(body, made_at, generation)
+    return CachedAnswer(body, made_at, generation)

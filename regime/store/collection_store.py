@@ -1,4 +1,4 @@
-"""The packed collection and the ledger in Redis: kept by version, swapped in behind one pointer."""
+"""The packed collection and the dominance log in Redis: kept by version, swapped in behind one pointer."""
 
 import logging
 import secrets
@@ -61,7 +61,7 @@ class StoredCollection:
 
 
 class CollectionStore:
-    """Keeps collection and ledger. ``new_token`` makes the names of versions and leases."""
+    """Keeps the collection and the dominance log. ``new_token`` makes the names of versions and leases."""
 
     def __init__(
         self, client: Any, conf: RegimeConf, new_token: Callable[[], str] = lambda: secrets.token_hex(8)
@@ -115,42 +115,42 @@ class CollectionStore:
         values = {field: self._client.hget(name, field) for field in self._client.hkeys(name)}
         return {} if None in values.values() else values  # it has expired meanwhile
 
-    def load_ledger(self, version: str) -> DominanceLog | None:
-        """The ledger of a version, None when there is none or it cannot be read."""
+    def load_dominance_log(self, version: str) -> DominanceLog | None:
+        """The dominance log of a version, None when there is none or it cannot be read."""
         packed = self._client.hgetall(keys.dominance_log(version)) if version else None
         try:
             return unpack_dominance_log(packed) if packed else None
         except PackingError as error:
-            logger.warning("ledger %s cannot be read and counts as missing: %s", version, error)
+            logger.warning("dominance log %s cannot be read and counts as missing: %s", version, error)
             return None
 
-    def publish(self, columns: Columns, made_from: Pointer, built_at: float, **told: Any) -> Pointer | None:
+    def publish(self, columns: Columns, made_from: Pointer, built_at: float, **pointer_fields: Any) -> Pointer | None:
         """Makes ``columns`` the valid collection. None when ``made_from`` is no longer what is valid.
 
-        ``told`` are further fields of the pointer.
+        ``pointer_fields`` are further fields of the pointer.
         """
         version = self._stored_columns(columns, built_at)
-        new = replace(made_from, collection=version, **_told_of(columns, built_at), **told)
+        new = replace(made_from, collection=version, **_collection_fields(columns, built_at), **pointer_fields)
         return self._swapped(new, made_from)
 
-    def confirm(self, columns: Columns, made_from: Pointer, built_at: float, **told: Any) -> Pointer | None:
+    def confirm(self, columns: Columns, made_from: Pointer, built_at: float, **pointer_fields: Any) -> Pointer | None:
         """Says that the valid collection, ``columns``, was still right at ``built_at``. The rest as in ``publish``."""
         self._client.expire(keys.collection(made_from.collection), _COLLECTION_LIFE_SECONDS)
-        return self._swapped(replace(made_from, **_told_of(columns, built_at), **told), made_from)
+        return self._swapped(replace(made_from, **_collection_fields(columns, built_at), **pointer_fields), made_from)
 
     def end_cycle(
-        self, columns: Columns, ledger: DominanceLog, made_from: Pointer, ended_at: float, states: int
+        self, columns: Columns, log: DominanceLog, made_from: Pointer, ended_at: float, states: int
     ) -> Pointer | None:
-        """Publishes collection and ledger of a cycle that wrote ``states`` states, together. None as in ``publish``."""
+        """Publishes collection and log of a cycle that wrote ``states`` states in one swap. None as in ``publish``."""
         new = replace(
             made_from,
             collection=self._stored_columns(columns, ended_at),
-            ledger=self._stored(keys.dominance_log, pack_dominance_log(ledger), self._conf.ledger_life_seconds),
+            ledger=self._stored(keys.dominance_log, pack_dominance_log(log), self._conf.ledger_life_seconds),
             cycle=made_from.cycle + 1,
             cycle_id=f"{made_from.cycle + 1}-{self._new_token()}",
             cycle_ended_at=ended_at,
             cycle_states=states,
-            **_told_of(columns, ended_at),
+            **_collection_fields(columns, ended_at),
         )
         return self._swapped(new, made_from)
 
@@ -196,7 +196,7 @@ class CollectionStore:
             self._client.unlink(keys.dominance_log(new.ledger))
 
 
-def _told_of(columns: Columns, built_at: float) -> dict[str, Any]:
+def _collection_fields(columns: Columns, built_at: float) -> dict[str, Any]:
     """The fields of the pointer that tell of the collection."""
     return {
         "built_at": built_at,

@@ -35,14 +35,14 @@ class StateCache:
     def get_many(self, symbols: Sequence[str]) -> list[StoredState | None]:
         """The state under each of ``symbols`` as in ``get``, in one round trip a server."""
         by_server: dict[Redis, list[int]] = {}
-        for place, symbol in enumerate(symbols):
-            by_server.setdefault(self._shards.of(keys.state_key(symbol)), []).append(place)
+        for index, symbol in enumerate(symbols):
+            by_server.setdefault(self._shards.of(keys.state_key(symbol)), []).append(index)
         found: list[StoredState | None] = [None] * len(symbols)
-        for server, places in by_server.items():
-            request = b"".join(_question(keys.state_key(symbols[place])) for place in places)
-            replies = execute_packed(server, request, 2 * len(places))
-            for place, expiry_ms, flat in zip(places, replies[0::2], replies[1::2], strict=True):
-                found[place] = self._state(symbols[place], expiry_ms, flat)
+        for server, indexes in by_server.items():
+            request = b"".join(_question(keys.state_key(symbols[index])) for index in indexes)
+            replies = execute_packed(server, request, 2 * len(indexes))
+            for index, expiry_ms, flat in zip(indexes, replies[0::2], replies[1::2], strict=True):
+                found[index] = self._state(symbols[index], expiry_ms, flat)
         return found
 
     def _state(self, symbol: str, expiry_ms: Any, flat: Any) -> StoredState | None:

@@ -19,7 +19,7 @@ _SILENT_AFTER_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class BackfillNote:
+class BackfillRecord:
     """The figures so far. ``state`` is running, done, stopped or failed; ``noted_at`` is in Unix seconds."""
 
     state: str
@@ -50,13 +50,13 @@ class BackfillLog:
         pipeline.expire(keys.BACKFILL, _LIFE_SECONDS)
         pipeline.execute()
 
-    def last(self) -> BackfillNote | None:
+    def last(self) -> BackfillRecord | None:
         """The last note, None when there was no backfill for a week."""
         held = {name.decode(): value.decode() for name, value in self._client.hgetall(keys.BACKFILL).items()}
         if not held:
             return None
         state, noted_at, is_dry_run = held.pop("state"), float(held.pop("noted_at")), held.pop("is_dry_run") == "1"
-        return BackfillNote(state, noted_at, is_dry_run, held)
+        return BackfillRecord(state, noted_at, is_dry_run, held)
 
 
 _KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a millisecond
@@ -76,7 +76,7 @@ class Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
-class TtlKeeper:
+class TtlSetter:
     """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states that do not tell theirs
     and have no ``computed_at``."""
 

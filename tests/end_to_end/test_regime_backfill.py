@@ -66,10 +66,10 @@ def test_chaos_one_backfill_mends_what_another_client_wrote(folder: Path) -> Non
     client, now = Redis(unix_socket_path=str(server.socket_path)), int(time.time())
     write_plainly(server.socket_path, now)
 
-    told = json.loads(manage(environment, "backfill_regime_ttl", "--json").splitlines()[-1])
+    output = json.loads(manage(environment, "backfill_regime_ttl", "--json").splitlines()[-1])
     old = sum(number % 10 in (1, 2) for number in range(STATES))
-    assert told["scanned"] == told["without_ttl"] == STATES
-    assert (told["expired"], told["fixed"]) == (old, STATES - old)
+    assert output["scanned"] == output["without_ttl"] == STATES
+    assert (output["expired"], output["fixed"]) == (old, STATES - old)
     lives = lives_of(client)
     assert len(lives) == STATES - old
     assert all(1 <= seconds <= DAY for seconds in lives.values())

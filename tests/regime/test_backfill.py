@@ -8,7 +8,7 @@ from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS, Freshness, judge
 from regime.services.ttl_backfill import BackfillReport, Pace, TtlBackfill
 from regime.store.state_cache import StateCache
-from regime.store.ttl_backfill import BackfillLog, Counts, TtlKeeper
+from regime.store.ttl_backfill import BackfillLog, Counts, TtlSetter
 from tests.regime.states import a_state, plain_hset
 
 HOUR = 3600
@@ -17,8 +17,8 @@ HOUR = 3600
 def backfill(
     redis: Any, dry_run: bool = False, assume_age: float | None = None, pace: Pace | None = None
 ) -> BackfillReport:
-    keeper = TtlKeeper(redis, dry_run, assume_age)
-    return TtlBackfill(keeper, BackfillLog(redis), pace or Pace(10), lambda: 0.0, lambda: 0.0).run(StopFlag())
+    setter = TtlSetter(redis, dry_run, assume_age)
+    return TtlBackfill(setter, BackfillLog(redis), pace or Pace(10), lambda: 0.0, lambda: 0.0).run(StopFlag())
 
 
 def freshness(states: StateCache, symbol: str, now: float) -> Freshness | None:
@@ -115,8 +115,8 @@ def test_many_keys_go_through_in_steps(redis: Any, server_now: float) -> None:
         pipeline.hset(f"argus:regime:S{number}", mapping={"computed_at": int(server_now), "bull:1w": "0.5"})
     pipeline.execute()
     heard: list[int] = []
-    keeper = TtlKeeper(redis, dry_run=False, assumed_age_seconds=None)
-    run = TtlBackfill(keeper, BackfillLog(redis), Pace(50), lambda: 0.0, lambda: 0.0)
+    setter = TtlSetter(redis, dry_run=False, assumed_age_seconds=None)
+    run = TtlBackfill(setter, BackfillLog(redis), Pace(50), lambda: 0.0, lambda: 0.0)
     report = run.run(StopFlag(), heard.append)
     assert report.scanned == sum(heard) == 700
     assert report.counts.fixed == 700
@@ -127,9 +127,9 @@ def test_it_stops_when_told_and_goes_on_when_run_again(redis: Any, server_now: f
     for number in range(300):
         redis.hset(f"argus:regime:S{number}", "computed_at", int(server_now))
     stop = StopFlag()
-    keeper = TtlKeeper(redis, dry_run=False, assumed_age_seconds=None)
+    setter = TtlSetter(redis, dry_run=False, assumed_age_seconds=None)
     log = BackfillLog(redis)
-    first = TtlBackfill(keeper, log, Pace(20), lambda: 0.0, lambda: 0.0).run(stop, lambda count: stop.set())
+    first = TtlBackfill(setter, log, Pace(20), lambda: 0.0, lambda: 0.0).run(stop, lambda count: stop.set())
     assert 0 < first.counts.fixed < 300
     note = log.last()
     assert note is not None

@@ -13,8 +13,8 @@ from regime.domain.columns import (
     NO_SCORE,
     Columns,
     columns_of,
+    empty_columns,
     merged,
-    no_columns,
     positions,
     same_states,
     score_matrix,
@@ -53,7 +53,7 @@ def test_of_two_states_the_newer_and_of_equals_the_later_stays(
     older: list[tuple[str, int]], later: list[tuple[str, int]]
 ) -> None:
     def states(pairs: list[tuple[str, int]], seed: int) -> list[RegimeState]:
-        return [a_state(symbol, NOW + stamp, seed + place) for place, (symbol, stamp) in enumerate(pairs)]
+        return [a_state(symbol, NOW + stamp, seed + index) for index, (symbol, stamp) in enumerate(pairs)]
 
     one, two = states(older, 0), states(later, 100)
     wanted: dict[str, RegimeState] = {}
@@ -66,7 +66,7 @@ def test_of_two_states_the_newer_and_of_equals_the_later_stays(
 
 def test_packed_columns_come_back() -> None:
     dated = replace(a_state("C"), data_through=b"2026-10-30")
-    for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), columns([a_state("A"), dated]), no_columns()):
+    for packed in (columns([a_state("A" * 64), a_state("B", seed=2)]), columns([a_state("A"), dated]), empty_columns()):
         assert same_states(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
 
 
@@ -91,16 +91,16 @@ HARMS: list[dict[bytes, bytes | None]] = [
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_bytes_that_are_no_columns_are_told(harm: dict[bytes, bytes | None]) -> None:
+def test_bytes_that_are_no_columns_are_reported(harm: dict[bytes, bytes | None]) -> None:
     packed: dict[bytes, bytes] = {k.encode(): v for k, v in pack_columns(columns([a_state()])).items()}
     harmed = {name: blob for name, blob in (packed | harm).items() if blob is not None}
     with pytest.raises(PackingError):
         unpack_columns(harmed)
 
 
-def test_a_ledger_from_before_formats_had_numbers_is_read() -> None:
-    ledger = after_cycle(empty_dominance_log(), columns([a_state("A"), a_state("B")]), 1)
-    packed = {name.encode(): blob for name, blob in pack_dominance_log(ledger).items() if name != "format"}
+def test_a_dominance_log_from_before_formats_had_numbers_is_read() -> None:
+    log = after_cycle(empty_dominance_log(), columns([a_state("A"), a_state("B")]), 1)
+    packed = {name.encode(): blob for name, blob in pack_dominance_log(log).items() if name != "format"}
     assert unpack_dominance_log(packed).symbols.tolist() == [b"A", b"B"]
     for harm in (
         {b"format": b"2"},
@@ -118,7 +118,7 @@ def test_positions_of_known_and_unknown_symbols() -> None:
     assert positions(held[:0], np.array([b"A"])).tolist() == [-1]
 
 
-def test_the_ledger_tells_what_changed_since_the_cycle_before() -> None:
+def test_the_dominance_log_holds_what_changed_since_the_cycle_before() -> None:
     bull, bear = {"bull_1mo": 0.9}, {"bear_1mo": 0.9}
     first = after_cycle(empty_dominance_log(), columns([only("A", **bull), only("B", **bull)]), 1)
     assert changed_symbols(first, "1mo", 0).tolist() == [b"A", b"B"]

@@ -57,9 +57,9 @@ def test_write_regimes_reads_standard_input_and_tells_bad_lines(
     with pytest.raises(SystemExit) as ended:
         call_command("write_regimes", "-")
     assert ended.value.code == 1
-    told = capsys.readouterr()
-    assert "written=2" in told.out
-    assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 2", "line 4"]
+    output = capsys.readouterr()
+    assert "written=2" in output.out
+    assert [line.split(":")[0] for line in output.err.splitlines()] == ["line 2", "line 4"]
     assert redis.exists("argus:regime:A", "argus:regime:D") == 2
 
 
@@ -179,9 +179,9 @@ def no_server(redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_without_redis_a_command_says_which_one_and_what_to_do(command: str, tmp_path: Path) -> None:
     file = tmp_path / "states.ndjson"
     file.write_bytes(lines(state("A", 0)))
-    with pytest.raises(CommandError, match=r"the Redis of the role regime failed: .*run it again") as told:
+    with pytest.raises(CommandError, match=r"the Redis of the role regime failed: .*run it again") as caught:
         run(command, *([str(file)] if command == "write_regimes" else []))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 class _CutOff:  # standard input during which the server closes every connection

@@ -55,7 +55,7 @@ def until_the_end(monitor: Any) -> list[dict[str, Any]]:
         if one["command"] == "ECHO end":
             break
         heard.append(one)
-    begin = next(place for place, one in enumerate(heard) if one["command"] == "ECHO begin")
+    begin = next(index for index, one in enumerate(heard) if one["command"] == "ECHO begin")
     return heard[begin + 1 :]
 
 

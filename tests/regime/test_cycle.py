@@ -149,7 +149,7 @@ def test_a_refresh_finds_foreign_states_and_counts_the_rest(
     assert symbols(store) == ["FULL", "ODD", "YOUNG"]
     assert report.published
     assert report.summary().startswith("current=3 expired=1 unknown_age=1 future_stamp=1 published=yes")
-    assert (report.census.bad_fields, report.census.misnamed) == (1, 1)
+    assert (report.scan_counts.bad_fields, report.scan_counts.misnamed) == (1, 1)
 
 
 def test_a_build_of_many_reads_every_state_once(states: StateCache, build: CollectionBuild, server_now: float) -> None:
@@ -268,7 +268,7 @@ def test_a_lost_collection_is_read_from_the_states(
     assert transitions.changes("1mo") == (report.cycle_id, [("A", "bull", 0.8)])
 
 
-def test_after_the_ledger_was_lost_all_is_new_again(
+def test_after_the_dominance_log_was_lost_all_is_new_again(
     cycle: Cycle, transitions: Transitions, redis: Any, server_now: float
 ) -> None:
     for _ in range(3):
@@ -327,9 +327,9 @@ def test_a_bad_line_says_why(text: bytes, why: str) -> None:
 
 
 def test_bad_lines_are_told_by_number_and_skipped() -> None:
-    told: list[int] = []
+    bad_lines: list[int] = []
     lines = StateLines(
-        [line(), b"oops\n", b"\n", line(symbol="B")], lambda: NOW, lambda number, why: told.append(number)
+        [line(), b"oops\n", b"\n", line(symbol="B")], lambda: NOW, lambda number, why: bad_lines.append(number)
     )
     assert [state.symbol for state in lines] == ["AAPL", "B"]
-    assert (told, lines.bad) == ([2], 1)
+    assert (bad_lines, lines.bad) == ([2], 1)

@@ -38,21 +38,21 @@ def held(
     ],
 )
 def test_the_rules(state: StoredState, freshness: Freshness, age_seconds: float | None) -> None:
-    verdict = judge(state, NOW)
-    assert verdict.freshness is freshness
-    assert verdict.age_seconds == pytest.approx(age_seconds)
+    judgement = judge(state, NOW)
+    assert judgement.freshness is freshness
+    assert judgement.age_seconds == pytest.approx(age_seconds)
 
 
 @given(stamps, stamps.filter(lambda stamp: stamp is None or not math.isnan(stamp)), stamps)
 def test_nothing_of_a_day_or_more_is_ever_current(
     computed_at: float | None, expires_at: float | None, backfilled_at: float | None
 ) -> None:
-    verdict = judge(held(computed_at, expires_at, backfilled_at), NOW)
-    if verdict.is_current:
-        assert verdict.age_seconds is not None
-        assert 0.0 <= verdict.age_seconds < LIFE_SECONDS
-        assert verdict.expires_at is not None
-        assert verdict.expires_at <= NOW + LIFE_SECONDS + 300
+    judgement = judge(held(computed_at, expires_at, backfilled_at), NOW)
+    if judgement.is_current:
+        assert judgement.age_seconds is not None
+        assert 0.0 <= judgement.age_seconds < LIFE_SECONDS
+        assert judgement.expires_at is not None
+        assert judgement.expires_at <= NOW + LIFE_SECONDS + 300
         if computed_at is None:
             assert expires_at is not None
 

@@ -92,16 +92,16 @@ def test_a_bad_row_is_told_by_number_and_skipped(tmp_path: Path, capsys: pytest.
             "X,2016-02-01,2999-01-01,1\n",
         )
     assert ended.value.code == 1
-    told = capsys.readouterr()
-    assert "rows=1 bad_lines=4" in told.out
-    assert [line.split(":")[0] for line in told.err.splitlines()] == ["line 3", "line 4", "line 5", "line 6"]
-    assert "2999-01-01 is in the future" in told.err
+    output = capsys.readouterr()
+    assert "rows=1 bad_lines=4" in output.out
+    assert [line.split(":")[0] for line in output.err.splitlines()] == ["line 3", "line 4", "line 5", "line 6"]
+    assert "2999-01-01 is in the future" in output.err
 
 
 def test_empty_lines_are_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load(tmp_path, "X,2016-01-01,2016-02-01,1\n\nX,2016-02-01,2016-03-01, 2.5\n\n")
-    told = capsys.readouterr()
-    assert ("rows=2 bad_lines=0" in told.out, told.err) == (True, "")
+    output = capsys.readouterr()
+    assert ("rows=2 bad_lines=0" in output.out, output.err) == (True, "")
 
 
 @pytest.mark.parametrize("value", ["1_000", "inf", "0x10", "", "1e999"])
@@ -180,10 +180,10 @@ def test_a_cache_that_is_away_keeps_no_row_out(
     down = DownRedis(AnswerCache.connect()._client, failing_commands={"incr"})
     monkeypatch.setattr("regime.store.answer_cache.get_redis_connection", lambda alias: down)
     load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert MacroObservation.objects.count() == 1
-    assert "rows=1 bad_lines=0" in told.out
-    assert "300 s" in told.err
+    assert "rows=1 bad_lines=0" in output.out
+    assert "300 s" in output.err
 
 
 @pytest.mark.parametrize("broken", [b"oops", b"[1]\n{}", b"HEAD[[5]]", b"HEAD[[", b"", b"\xff"])
@@ -247,8 +247,8 @@ def test_while_one_remakes_it_the_others_get_the_old_one(answers: AnswerCache, m
     counting(monkeypatch)
     kept = Macro(answers)
     kept.newest_of_all(NOW)
-    answers.outdate()
-    assert answers.take("newest", NOW).must_make  # the other
+    answers.invalidate()
+    assert answers.take("newest", NOW).must_build  # the other
     assert kept.newest_of_all(NOW) == b"made 1"
 
 
@@ -272,7 +272,7 @@ def test_a_database_that_fails_is_bridged_by_the_kept_answer(
 ) -> None:
     load(tmp_path, "X,2016-01-01,2016-02-01,1\n")
     assert client.get("/api/macro").json()["count"] == 1
-    AnswerCache.connect().outdate()
+    AnswerCache.connect().invalidate()
     monkeypatch.setattr(macro, "_newest_of_all", fail)
     assert client.get("/api/macro").json()["count"] == 1
     assert redis_of("default").ttl("avo:{macro}:answer:2:newest") <= 300 + RegimeConf().macro_stale_seconds

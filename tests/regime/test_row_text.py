@@ -22,7 +22,7 @@ rows = st.lists(st.tuples(symbols, stamps, st.integers(0, 4), st.integers(0, 60_
 @given(rows, st.sampled_from(["1w", "2y"]))
 def test_rows_are_the_json_of_what_they_say(rows: list[tuple[str, float, int, int]], timeframe: str) -> None:
     names, when, regimes, scores = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
-    through = np.array([THROUGH[place % len(THROUGH)] for place in range(len(rows))], dtype=np.bytes_)
+    through = np.array([THROUGH[index % len(THROUGH)] for index in range(len(rows))], dtype=np.bytes_)
     text = RowText(
         np.array([name.encode() for name in names], dtype=np.bytes_), np.array(when, dtype=np.float64), through
     )

@@ -31,6 +31,6 @@ def test_a_history_of_one_day_changes_nothing() -> None:
 
 
 def dominants(closes: Closes) -> dict[str, str]:
-    place = TIMEFRAMES.index("1mo")
-    indexes = {state.symbol: dominant_regimes(state.scores)[place] for state in states_of_closes(closes, 0.0)}
+    index = TIMEFRAMES.index("1mo")
+    indexes = {state.symbol: dominant_regimes(state.scores)[index] for state in states_of_closes(closes, 0.0)}
     return {symbol: REGIMES[index] for symbol, index in indexes.items() if index is not None}

@@ -92,7 +92,7 @@ def test_a_storm_is_volatile_and_silence_calm() -> None:
 
 def test_constant_volatility_is_neither_volatile_nor_calm() -> None:
     returns = np.tile([[0.01], [-0.01]], (300, 1))
-    even = [place for place, window in enumerate(WINDOWS) if window % 2 == 0]
+    even = [index for index, window in enumerate(WINDOWS) if window % 2 == 0]
     assert (
         cube(scores_of_returns(returns))[0, even, 3:][~np.isnan(cube(scores_of_returns(returns))[0, even, 3:])].max()
         == 0
@@ -101,12 +101,12 @@ def test_constant_volatility_is_neither_volatile_nor_calm() -> None:
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_too_little_history_gives_no_score(window: int) -> None:
-    place = WINDOWS.index(window)
-    assert np.isnan(cube(scores_of_returns(noise(window - 1)))[:, place]).all()
-    just_enough = cube(scores_of_returns(noise(window)))[:, place]
+    index = WINDOWS.index(window)
+    assert np.isnan(cube(scores_of_returns(noise(window - 1)))[:, index]).all()
+    just_enough = cube(scores_of_returns(noise(window)))[:, index]
     assert not np.isnan(just_enough[:, :3]).any()
     assert np.isnan(just_enough[:, 3:]).all()
-    assert not np.isnan(cube(scores_of_returns(noise(window + MIN_HISTORY)))[:, place]).any()
+    assert not np.isnan(cube(scores_of_returns(noise(window + MIN_HISTORY)))[:, index]).any()
 
 
 def test_gaps_are_bridged_but_a_symbol_that_fell_silent_is_not_scored() -> None:

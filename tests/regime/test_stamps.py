@@ -12,7 +12,7 @@ from regime.domain.state import FIELDS, RawStates, decode_in_bulk, decode_stamp
 from regime.domain.state_check import HeldKey, findings
 from regime.store.state_cache import StateCache
 from regime.store.state_writer import PutOutcome, PutScript
-from regime.store.ttl_backfill import Counts, TtlKeeper
+from regime.store.ttl_backfill import Counts, TtlSetter
 from tests.regime.states import a_state, plain_hset
 
 NOW = 4_000_000_000
@@ -24,8 +24,8 @@ each_stamp = pytest.mark.parametrize(("text", "seconds"), CASES)
 
 
 def passed(redis: Any, assumed_age_seconds: float | None = None) -> Counts:
-    keeper = TtlKeeper(redis, dry_run=False, assumed_age_seconds=assumed_age_seconds, now=NOW)
-    return sum((counts for _, counts in keeper.batches(10)), Counts())
+    setter = TtlSetter(redis, dry_run=False, assumed_age_seconds=assumed_age_seconds, now=NOW)
+    return sum((counts for _, counts in setter.batches(10)), Counts())
 
 
 @each_stamp
@@ -35,7 +35,7 @@ def test_readers_take_it_for(text: str, seconds: float | None) -> None:
     assert stamp == seconds or (seconds is None and math.isnan(stamp))
     flat = [b"computed_at", text.encode(), *(part for name in FIELDS for part in (name.encode(), b"0.5"))]
     decoded = decode_in_bulk(RawStates([b"X"], [flat]))
-    assert decoded.odd == [b"X"] or decoded.stamps.tolist() == [seconds]
+    assert decoded.irregular == [b"X"] or decoded.stamps.tolist() == [seconds]
     found = findings(HeldKey(b"X", "hash", 1, {b"computed_at": text.encode()}, None), NOW)
     assert any("not Unix seconds" in one.text for one in found) is (seconds is None)
 
@@ -73,7 +73,7 @@ def test_the_backfill_takes_it_for(
 
 @each_stamp
 def test_the_mark_of_a_backfill_is_taken_for(redis: Any, states: StateCache, text: str, seconds: float | None) -> None:
-    """Unreadable, it stands for every expiry: only an age that the operator vouches for makes that state known."""
+    """Unreadable, it stands for every expiry: only an age that the operator gives makes that state known."""
     made = NOW - 1000
     plain_hset(redis, "X", {"backfilled_at": text, "bull:1mo": "0.5"})
     redis.expireat(KEY, made + LIFE_SECONDS)

@@ -86,17 +86,17 @@ def test_fields_may_come_in_any_order_and_with_strangers_among_them() -> None:
 @given(
     st.lists(st.sampled_from([b"", b"2026-10-30", b"1790000000", b"1.79e9", b"soon"]), max_size=6), st.integers(0, 5)
 )
-def test_many_hashes_say_what_each_of_them_says(told: list[bytes], broken: int) -> None:
+def test_many_hashes_say_what_each_of_them_says(texts: list[bytes], broken: int) -> None:
     raw = RawStates(
-        [b"S%d" % n for n in range(len(told))], [as_redis(NOW, a_state(seed=n).scores) for n in range(len(told))]
+        [b"S%d" % n for n in range(len(texts))], [as_redis(NOW, a_state(seed=n).scores) for n in range(len(texts))]
     )
-    for n, (flat, text) in enumerate(zip(raw.hashes, told, strict=True)):
+    for n, (flat, text) in enumerate(zip(raw.hashes, texts, strict=True)):
         assert isinstance(flat, list)
         flat += [b"data_through", text] if text else []
         if n == broken:
             flat[3] = b"2"
     decoded = decode_in_bulk(raw)
-    assert sorted([*decoded.symbols, *decoded.odd]) == sorted(raw.symbols)
+    assert sorted([*decoded.symbols, *decoded.irregular]) == sorted(raw.symbols)
     assert not decoded.symbols or len({len(raw.hashes[int(symbol[1:])]) for symbol in decoded.symbols}) == 1
     for symbol, scores, through in zip(decoded.symbols, decoded.scores, decoded.through, strict=True):
         one = decode_state("X", raw.hashes[int(symbol[1:])], None)

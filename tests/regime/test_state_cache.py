@@ -12,7 +12,7 @@ from regime.domain.freshness import LIFE_SECONDS, judge
 from regime.domain.state import FIELDS, RegimeState
 from regime.store.state_cache import StateCache
 from regime.store.state_writer import PutOutcome, PutScript
-from regime.store.ttl_backfill import TtlKeeper
+from regime.store.ttl_backfill import TtlSetter
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"
@@ -176,7 +176,7 @@ def test_a_state_of_unknown_age_or_from_the_future_gives_way(
 
 def test_the_expiry_of_a_backfill_makes_no_state_newer(put_one: PutOne, redis: Any, server_now: float) -> None:
     plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"})
-    assert sum(counts.fixed for _, counts in TtlKeeper(redis, False, None).batches(10)) == 1
+    assert sum(counts.fixed for _, counts in TtlSetter(redis, False, None).batches(10)) == 1
     assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.WRITTEN
 
 
@@ -197,8 +197,8 @@ def test_writers_take_for_newer_what_readers_do(
     if made is not None:
         redis.pexpireat(KEY, (now + made + LIFE_SECONDS) * 1000)
     held = states.get("EURUSD=X")
-    verdict = judge(held, now) if held else None
-    is_newer = verdict and verdict.is_current and verdict.computed_at and verdict.computed_at > now + ours
+    judgement = judge(held, now) if held else None
+    is_newer = judgement and judgement.is_current and judgement.computed_at and judgement.computed_at > now + ours
     expected = PutOutcome.NEWER_IS_THERE if is_newer else PutOutcome.WRITTEN
     assert put_one(a_state(computed_at=now + ours), now) is (
         PutOutcome.PAST_ITS_LIFE if ours == -LIFE_SECONDS else expected
@@ -230,7 +230,7 @@ def test_a_key_of_another_type_is_no_state_and_is_replaced(states: StateCache, r
     assert put(states, a_state(computed_at=server_now)) == [PutOutcome.WRITTEN]
 
 
-def test_a_server_that_forgot_the_script_is_told_again(states: StateCache, redis: Any, server_now: float) -> None:
+def test_a_server_that_lost_the_script_gets_it_again(states: StateCache, redis: Any, server_now: float) -> None:
     def written() -> Any:
         yield a_state("A", now)
         redis.script_flush()
@@ -288,8 +288,8 @@ def test_no_mix_of_stamps_and_expiries_passes_for_current_after_a_day(
     held = states.get("EURUSD=X")
     assert held is not None
     now = written_at + step_seconds
-    verdict = judge(held, now)
+    judgement = judge(held, now)
     if isinstance(stamp, str) or (stamp is None and ttl_seconds is None):
-        assert not verdict.is_current
+        assert not judgement.is_current
     elif stamp is not None:
-        assert verdict.is_current == (-300 <= step_seconds - stamp < LIFE_SECONDS)
+        assert judgement.is_current == (-300 <= step_seconds - stamp < LIFE_SECONDS)

@@ -1,4 +1,4 @@
-"""A stored collection or ledger of another format, or with a broken part, is missing and is built anew."""
+"""A stored collection or dominance log of another format, or with a broken part, is missing and is built anew."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -67,7 +67,9 @@ def test_whoever_only_looks_at_it_does_not_fail(harmed: Any, server_now: float) 
     assert [symbol for symbol, _, _ in Transitions.connect(lambda: server_now).changes("1mo")[1]] == ["A", "B"]
 
 
-def test_a_lost_ledger_is_made_from_the_collection_before(redis: Any, cycle: Cycle, server_now: float) -> None:
+def test_a_lost_dominance_log_is_rebuilt_from_the_collection_before(
+    redis: Any, cycle: Cycle, server_now: float
+) -> None:
     """Or every symbol would have changed."""
     cycle.write([only(symbol, server_now, bull_1mo=0.9) for symbol in "ABC"])
     changes = Transitions.connect(lambda: server_now)

@@ -12,7 +12,7 @@ from regime.domain.cursor import Cursor, CursorError, decode_cursor, encode_curs
 from regime.domain.data_through import data_age, data_through_value
 from regime.domain.freshness import LIFE_SECONDS
 from regime.domain.state import FIELDS, REGIMES, RegimeState, dominant_regimes
-from regime.domain.universe import DatedUniverse, Place, Query, Universe
+from regime.domain.universe import DatedUniverse, PagePosition, Query, Universe
 from tests.regime.states import NOW, Row, only, rows_of
 
 levels = st.none() | st.sampled_from([0.0, 0.1234, 0.5, 0.9, 1.0])
@@ -83,15 +83,15 @@ def test_walking_all_pages_gives_what_the_model_gives(rows: list[tuple[float | N
     states = states_of(rows)
     universe, wanted = universe_of(states), expected(states, query)
     walked: list[Row] = []
-    place = None
+    position = None
     for _ in range(len(states) + 2):
-        page = universe.page(query, place, NOW)
+        page = universe.page(query, position, NOW)
         assert page.count == len(wanted)
         assert len(rows_of(page)) <= query.limit
         walked += rows_of(page)
-        place = page.ended_at
-        assert (place is None) == (len(walked) == len(wanted))
-        if place is None:
+        position = page.ended_at
+        assert (position is None) == (len(walked) == len(wanted))
+        if position is None:
             break
     assert walked == wanted
 
@@ -104,9 +104,9 @@ def test_a_place_whose_symbol_is_gone_is_still_a_place(
     wanted = expected(states, query)
     if gone >= len(wanted):
         return
-    place = Place(round(wanted[gone]["score"] * 60_000), wanted[gone]["symbol"])
-    left = universe_of([state for state in states if state.symbol != place.symbol])
-    assert rows_of(left.page(replace(query, limit=100), place, NOW)) == wanted[gone + 1 :]
+    position = PagePosition(round(wanted[gone]["score"] * 60_000), wanted[gone]["symbol"])
+    left = universe_of([state for state in states if state.symbol != position.symbol])
+    assert rows_of(left.page(replace(query, limit=100), position, NOW)) == wanted[gone + 1 :]
 
 
 def test_the_summary_counts_dominants_and_means_scores() -> None:
@@ -139,7 +139,7 @@ def test_the_name_of_a_universe_changes_when_a_state_expires() -> None:
 
 
 def test_a_cursor_comes_back() -> None:
-    cursor = Cursor("0123456789abcdef", Place(49278, "BTC/USDT"), question_of(Query()))
+    cursor = Cursor("0123456789abcdef", PagePosition(49278, "BTC/USDT"), question_of(Query()))
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 

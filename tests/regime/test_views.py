@@ -149,13 +149,13 @@ def test_answers_tell_until_when_the_data_reaches(client: Client, cycle: Cycle, 
     plain_hset(redis, "SILENT", {"computed_at": now, "bull:1mo": "0.5"})
     plain_hset(redis, "BROKEN", {"computed_at": now, "bull:1mo": "0.5", "data_through": "yesterday"})
     Refresher.connect(lambda: now).step()
-    told = {"OURS": old, "TODAY": today.isoformat(), "SECONDS": now - 7_200, "SILENT": None, "BROKEN": None}
-    assert {row["symbol"]: row["data_through"] for row in get(client).json()["results"]} == told
-    assert {symbol: get(client, f"/{symbol}").json()["data_through"] for symbol in told} == told
+    expected = {"OURS": old, "TODAY": today.isoformat(), "SECONDS": now - 7_200, "SILENT": None, "BROKEN": None}
+    assert {row["symbol"]: row["data_through"] for row in get(client).json()["results"]} == expected
+    assert {symbol: get(client, f"/{symbol}").json()["data_through"] for symbol in expected} == expected
 
     def young(max_data_age: int) -> set[str]:
         listed = get(client, f"?order=score&max_data_age={max_data_age}").json()
-        one_by_one = {one for one in told if get(client, f"/{one}?max_data_age={max_data_age}").status_code == 200}
+        one_by_one = {one for one in expected if get(client, f"/{one}?max_data_age={max_data_age}").status_code == 200}
         assert {row["symbol"] for row in listed["results"]} == one_by_one
         assert listed["count"] == len(one_by_one)
         return one_by_one
