@@ -42,7 +42,7 @@ class AvoProjectConfig(AppConfig):
 
         from avo_project.embedded_database import limit_lock_waits, migrate_on_first_connection
         from avo_project.environment import command_name
-        from avo_project.observability.live_sources import register_live_source
+        from avo_project.observability.sources import register_live_source
         from avo_project.observability.tracing import start_tracing
         from avo_project.redis_client.circuit import count_from_zero
         from avo_project.redis_client.clients import ROLES

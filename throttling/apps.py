@@ -13,7 +13,7 @@ class ThrottlingConfig(AppConfig):
         from rest_framework.authtoken.models import Token, TokenProxy
 
         from avo_project.console.registry import register_console
-        from avo_project.observability.live_sources import register_live_source
+        from avo_project.observability.sources import register_live_source, register_samples
         from throttling import checks, conf  # noqa: F401 - checks registers itself
 
         try:
@@ -24,6 +24,7 @@ class ThrottlingConfig(AppConfig):
         for model in (Token, TokenProxy):
             post_save.connect(adopt_token, sender=model, dispatch_uid=f"throttling.{model.__name__}")
         register_console("throttling", "throttling.admin.console.CONSOLE")
+        register_samples("throttling", "throttling.services.samples.SAMPLES")
         register_live_source("throttling", "throttling.services.inspection.metrics")
 
 

@@ -11,6 +11,8 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
+from avo_project.observability.sources import SampleSource
+
 UNREACHABLE = (RedisError, DatabaseError)
 
 PAYLOAD = "payload"
@@ -70,19 +72,25 @@ May = Callable[[str], bool]
 class RoleConsole:
     """``page`` is the URL name of the role's admin page, ``permission`` what one needs to see anything of it.
 
-    ``sample`` gives figures to keep, ``verdict`` judges at a time in Unix seconds, ``explain`` answers for what it
-    knows and returns nothing for what it does not; all of them may raise RedisError or DatabaseError.
+    ``samples`` are the figures of its charts, ``verdict`` judges at a time in Unix seconds, ``explain`` answers for
+    what it knows and returns nothing for what it does not; all of them may raise RedisError or DatabaseError.
     """
 
-    role: str
+    samples: SampleSource
     title: str
-    alias: str
     page: str
     permission: str
-    sample: Callable[[], Mapping[str, float]]
     verdict: Callable[[float], HealthStatus]
     charts: Sequence[Chart]
     explain: Callable[[str, May], Iterable[Answer]] = lambda of, may: ()
+
+    @property
+    def role(self) -> str:
+        return self.samples.role
+
+    @property
+    def alias(self) -> str:
+        return self.samples.alias
 
 
 _paths: dict[str, str] = {}

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from avo_project.http.problems import only_safe_methods, problem_response
-from avo_project.observability.live_sources import LiveSource, live_sources
+from avo_project.observability.sources import LiveSource, live_sources
 from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.monitoring import ROLE_PINGER
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from avo_project.console.registry import RoleConsole, consoles
+from avo_project.observability.sources import SampleSource, sample_sources
 from avo_project.observability.timeseries import COARSE, FINE, History
 from avo_project.runtime.stop_flag import StopFlag
 
@@ -17,10 +17,10 @@ _LATE_SECONDS = (0.05, 4.0)
 class Sampler:
     """Any number may run: the first one of a step wins it, and the others notice before they read anything."""
 
-    def __init__(self, roles: Iterable[RoleConsole], late_seconds: float | None = None) -> None:
+    def __init__(self, sources: Iterable[SampleSource], late_seconds: float | None = None) -> None:
         """``late_seconds`` is when in a step it looks; by default each sampler at a moment of its own, so that they do
         not all find the step open."""
-        self._roles = list(roles)
+        self._sources = list(sources)
         self._late_seconds = random.uniform(*_LATE_SECONDS) if late_seconds is None else late_seconds  # noqa: S311
         self._due = float("-inf")
         self._gathered_at: dict[str, int] = {}
@@ -29,7 +29,7 @@ class Sampler:
     @classmethod
     def of(cls, *roles: str) -> Self:
         """Of the named roles, of all when none is named. Raises KeyError."""
-        return cls(consoles(roles))
+        return cls(sample_sources(roles))
 
     def step(self, now: float) -> int:
         """Samples what is due by ``now`` (seconds of any clock); returns how many roles it won a step of.
@@ -40,7 +40,7 @@ class Sampler:
         if now < self._due:
             return 0
         self._due = now + FINE.step_seconds
-        return sum(self._surviving(role, now) for role in self._roles)
+        return sum(self._try_sample(source, now) for source in self._sources)
 
     def run(self, stop: StopFlag, clock: Callable[[], float]) -> None:
         """Samples until ``stop``; ``clock`` gives seconds."""
@@ -48,26 +48,26 @@ class Sampler:
             self.step(clock())
             stop.wait(max(0.0, self._due - clock()))
 
-    def _surviving(self, role: RoleConsole, now: float) -> bool:
+    def _try_sample(self, source: SampleSource, now: float) -> bool:
         try:
-            won = self._sample(role, now)
+            won = self._sample(source, now)
         except Exception as failure:  # noqa: BLE001 - a chart's figure is not worth the work of the loop beside it
-            if role.role not in self._failing:
-                logger.warning("no figures of %s for now: %s: %s", role.role, type(failure).__name__, failure)
-            self._failing.add(role.role)
+            if source.role not in self._failing:
+                logger.warning("no figures of %s for now: %s: %s", source.role, type(failure).__name__, failure)
+            self._failing.add(source.role)
             return False
-        self._failing.discard(role.role)
+        self._failing.discard(source.role)
         return won
 
-    def _sample(self, role: RoleConsole, now: float) -> bool:
-        history = History.connect(role.role, role.alias)
+    def _sample(self, source: SampleSource, now: float) -> bool:
+        history = History.connect(source.role, source.alias)
         moment = history.now()
         ends_in_seconds = FINE.step_of(moment) + FINE.step_seconds - moment
         self._due = min(self._due, now + ends_in_seconds + self._late_seconds)
         if not history.is_due(moment):
             return False
-        won = history.record(role.sample(), moment)
-        if self._gathered_at.get(role.role) != COARSE.step_of(moment):
+        won = history.record(source.sample(), moment)
+        if self._gathered_at.get(source.role) != COARSE.step_of(moment):
             history.gather(moment)
-            self._gathered_at[role.role] = COARSE.step_of(moment)
+            self._gathered_at[source.role] = COARSE.step_of(moment)
         return won

@@ -1,61 +1,22 @@
 """What the outreach queue tells the operator console."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Exists, OuterRef
 
 from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
-from outreach import keys
-from outreach.models import UNFINISHED, Attempt, Inbox, Touch
-from outreach.services.trace import inbox_answer, touch_answer, touch_of
-from outreach.store.inspection import Overview, QueueView
+from outreach.admin.trace import inbox_answer, touch_answer, touch_of
+from outreach.models import UNFINISHED, Inbox, Touch
+from outreach.services.samples import SAMPLES, active_workers
+from outreach.store.inspection import QueueView
 
-_ALIVE_MS = 120_000
-_TRIES_LOOKED_AT = 2_000
 Status = Touch.Status
-
-
-def sample() -> Mapping[str, float]:
-    """The queue's figures, the ledger's states, and how many touches left in the last minute."""
-    queue, counts = QueueView.connect().overview(), _counts()
-    return {
-        "depth": sum(counts.get(status, 0) for status in UNFINISHED),
-        "in_flight": queue.in_flight,
-        "waiting": counts.get(Status.QUEUED, 0) + counts.get(Status.WAITING, 0),
-        "retry": counts.get(Status.RETRYING, 0),
-        "dead": counts.get(Status.DEAD, 0),
-        "unknown": counts.get(Status.UNKNOWN, 0),
-        "workers": _alive(queue),
-        "sent_a_minute": _sent_a_minute(queue.now_ms),
-    }
-
-
-def _counts() -> dict[str, int]:
-    shown = (*UNFINISHED, Status.DEAD, Status.UNKNOWN)
-    return dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
-
-
-def _sent_a_minute(now_ms: int) -> float:
-    """From the newest tries: a bounded look, whatever the ledger holds."""
-    since = datetime.fromtimestamp(now_ms / 1000, UTC) - timedelta(minutes=1)
-    newest = Attempt.objects.order_by("-pk").values_list("outcome", "finished_at")[:_TRIES_LOOKED_AT]
-    tries = [(outcome, at) for outcome, at in newest if at > since]
-    sent = sum(outcome == "sent" for outcome, _ in tries)
-    if len(tries) < _TRIES_LOOKED_AT:
-        return float(sent)
-    span_seconds = (tries[0][1] - tries[-1][1]).total_seconds()
-    return sent * 60 / max(span_seconds, 1.0)
-
-
-def _alive(queue: Overview) -> int:
-    return sum(seen_ms > queue.now_ms - _ALIVE_MS for _, seen_ms in queue.workers)
 
 
 def verdict(now: float) -> HealthStatus:
     """Red when touches could go and nobody sends, or the queue is lost; amber when something waits for a person."""
     queue = QueueView.connect().overview()
-    workers, unfinished = _alive(queue), Touch.objects.filter(status__in=UNFINISHED).count()
+    workers, unfinished = active_workers(queue), Touch.objects.filter(status__in=UNFINISHED).count()
     figure = f"{unfinished:,} to send, {queue.in_flight:,} in hand, {workers} worker{'' if workers == 1 else 's'}"
     if unfinished and not queue.is_intact:
         return HealthStatus(
@@ -92,12 +53,10 @@ def explain(of: str, may: May) -> Iterable[Answer]:
 
 
 CONSOLE = RoleConsole(
-    role="outreach",
+    samples=SAMPLES,
     title="Outreach queue",
-    alias=keys.REDIS_ALIAS,
     page="outreach_outreachqueue_changelist",
     permission="outreach.view_outreachqueue",
-    sample=sample,
     verdict=verdict,
     explain=explain,
     charts=(

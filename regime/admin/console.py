@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
@@ -12,7 +12,8 @@ from regime.domain.data_through import OLD_DAYS
 from regime.domain.freshness import LIFE_SECONDS, Freshness
 from regime.domain.state import SymbolError, valid_symbol
 from regime.domain.state_check import HeldKey, findings
-from regime.services.inspection import ROLE, RegimeInspection, StateLookup, recent_figures
+from regime.services.inspection import RegimeInspection, StateLookup, recent_figures
+from regime.services.samples import SAMPLES
 from regime.store.collection_store import Pointer
 
 _SILENT_SECONDS = 120.0
@@ -29,20 +30,6 @@ _RULES = {
     Freshness.UNKNOWN_AGE: "a state of unknown age is never current: a writer has to write it again",
     Freshness.FUTURE_STAMP: "a stamp more than 5 min in the future is a broken clock, so it is not trusted",
 }
-
-
-def sample() -> Mapping[str, float]:
-    """Counts of a small key space or estimates from random keys, and ages of what our own writers did last."""
-    overview = RegimeInspection.connect().overview()
-    figures = {
-        "states": overview.sample.states_estimated,
-        "without_ttl": overview.sample.without_ttl_estimated,
-        "is_exact": float(overview.sample.is_exact),
-        "collected": overview.pointer.symbols,
-        "cycle_age_seconds": overview.cycle_age_seconds,
-        "collection_age_seconds": overview.collection_age_seconds,
-    }
-    return {name: value for name, value in figures.items() if value is not None}
 
 
 def verdict(now: float) -> HealthStatus:
@@ -146,12 +133,10 @@ def _moment(unix_seconds: float | None) -> str:
 
 
 CONSOLE = RoleConsole(
-    role=ROLE,
+    samples=SAMPLES,
     title="Regime cache",
-    alias=keys.REDIS_ALIAS,
     page="regime_regimecache_changelist",
     permission="regime.view_regimecache",
-    sample=sample,
     verdict=verdict,
     explain=explain,
     charts=(

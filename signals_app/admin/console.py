@@ -1,40 +1,20 @@
 """What the signal stream tells the operator console."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
 from avo_project.lib.formatting import duration
-from signals_app import keys
 from signals_app.admin.panels import expired_words
 from signals_app.conf import read_conf
 from signals_app.domain.heartbeats import ExpiredConsumer
 from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
 from signals_app.services import inspection
+from signals_app.services.samples import SAMPLES
 from signals_app.services.trace import Trace, TraceReader
 
 _SLOW_SECONDS = 60.0
 _DEATH_TOLD_SECONDS = 600.0
-
-
-def sample() -> Mapping[str, float]:
-    """Sums over the groups, ages of the oldest entry of any."""
-    now = inspection.summary()
-    figures: dict[str, float] = {
-        "length": now.length,
-        "dead": now.dead_letters,
-        "pending": sum(group.pending for group in now.groups),
-        "oldest_pending_seconds": max((group.oldest_pending_seconds or 0.0 for group in now.groups), default=0.0),
-        "oldest_undelivered_seconds": max(
-            (group.oldest_undelivered_seconds or 0.0 for group in now.groups), default=0.0
-        ),
-        "consumers_alive": sum(group.consumers_alive for group in now.groups),
-    }
-    if all(group.lag is not None for group in now.groups):
-        figures["lag"] = sum(group.lag or 0 for group in now.groups)
-    if now.added is not None:
-        figures["published_total"] = now.added
-    return figures
 
 
 def verdict(now: float) -> HealthStatus:
@@ -133,12 +113,10 @@ def _facts(story: Trace, may_see_payload: bool) -> dict[str, str]:
 
 
 CONSOLE = RoleConsole(
-    role="signals",
+    samples=SAMPLES,
     title="Signal stream",
-    alias=keys.REDIS_ALIAS,
     page="signals_app_livestream_changelist",
     permission="signals_app.view_livestream",
-    sample=sample,
     verdict=verdict,
     explain=explain,
     charts=(

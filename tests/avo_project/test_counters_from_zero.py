@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from avo_project.observability.middleware import routes
-from signals_app.admin.console import sample
+from signals_app.services.samples import sample
 from throttling.domain.clerk_token import REASONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -13,8 +13,9 @@ from redis.exceptions import RedisClusterException
 
 from avo_project import keys
 from avo_project.console.charts import SPANS, Span, chart_data
-from avo_project.console.registry import Chart, HealthStatus, Level, Line, RoleConsole, consoles
+from avo_project.console.registry import Chart, HealthStatus, Level, Line, RoleConsole
 from avo_project.observability.sampler import Sampler
+from avo_project.observability.sources import SampleSource, sample_sources
 from avo_project.observability.timeseries import COARSE, FINE, History, Resolution, Sample, downsampled, line
 
 NOON = 1_790_000_000 // 600 * 600
@@ -25,10 +26,12 @@ def history(redis_of: Any) -> History:
     return History(redis_of("signals"), "signals")
 
 
-def a_role(figures: Mapping[str, float], charts: tuple[Chart, ...] = ()) -> RoleConsole:
-    return RoleConsole(
-        "signals", "Signals", "signals", "", "", lambda: figures, lambda now: HealthStatus(Level.GREEN, "", ""), charts
-    )
+def a_source(figures: Mapping[str, float]) -> SampleSource:
+    return SampleSource("signals", "signals", lambda: figures)
+
+
+def a_console(*charts: Chart) -> RoleConsole:
+    return RoleConsole(a_source({}), "Signals", "", "", lambda now: HealthStatus(Level.GREEN, "", ""), charts)
 
 
 def test_the_first_sampler_of_a_step_wins(history: History) -> None:
@@ -97,7 +100,7 @@ def test_a_figure_is_shown_where_there_is_one() -> None:
 
 class TestSampler:
     def test_one_step_samples_every_role_once(self, history: History) -> None:
-        one, other = Sampler([a_role({"lag": 3})]), Sampler([a_role({"lag": 4})])
+        one, other = Sampler([a_source({"lag": 3})]), Sampler([a_source({"lag": 4})])
         assert (one.step(0.0), one.step(1.0)) == (1, 0)
         assert len(history.newest(9)) == 1
         other.step(0.0)
@@ -109,8 +112,8 @@ class TestSampler:
         def down() -> Mapping[str, float]:
             raise RedisConnectionError("gone")
 
-        broken = RoleConsole("outreach", "", "outreach", "", "", down, lambda now: HealthStatus(Level.RED, "", ""), ())
-        sampler = Sampler([broken, a_role({"lag": 1})])
+        broken = SampleSource("outreach", "outreach", down)
+        sampler = Sampler([broken, a_source({"lag": 1})])
         assert sampler.step(0.0) == 1
         sampler.step(100.0)
         assert caplog.text.count("no figures of outreach") == 1
@@ -122,7 +125,7 @@ class TestSampler:
         def fails() -> Mapping[str, float]:
             raise failure
 
-        broken = RoleConsole("signals", "", "signals", "", "", fails, lambda now: HealthStatus(Level.RED, "", ""), ())
+        broken = SampleSource("signals", "signals", fails)
         sampler = Sampler([broken])
         assert [sampler.step(now) for now in (0.0, 100.0, 200.0)] == [0, 0, 0]
         assert caplog.text.count(f"no figures of signals for now: {type(failure).__name__}") == 1
@@ -140,17 +143,17 @@ class TestSampler:
             return int(client.info("stats")["total_commands_processed"] - before - 1)
 
         sampled = list[str]()
-        role = replace(a_role({}), sample=lambda: sampled.append("") or {})
-        Sampler([a_role({"lag": 3})], late_seconds=0.5).step(0.0)
-        other = Sampler([role], late_seconds=0.5)
+        source = replace(a_source({}), sample=lambda: sampled.append("") or {})
+        Sampler([a_source({"lag": 3})], late_seconds=0.5).step(0.0)
+        other = Sampler([source], late_seconds=0.5)
         asked = [commands(lambda now=now: other.step(now)) for now in (0.0, 1.0, 6.4, 6.6)]  # type: ignore[misc]
         assert sampled == []
         assert asked == [2, 0, 0, 2], "it looks once a step, as the step begins, by the server's clock"
 
     @pytest.mark.django_db
     def test_every_role_tells_numbers(self, redis_of: Any) -> None:
-        for console in consoles():
-            assert all(isinstance(value, int | float) for value in console.sample().values()), console.role
+        for source in sample_sources():
+            assert all(isinstance(value, int | float) for value in source.sample().values()), source.role
 
     @pytest.mark.django_db
     def test_the_command_samples_all_or_the_named(self, redis_of: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +176,7 @@ class TestCharts:
     def test_the_lines_stand_on_one_row_of_times(self, fixed: History) -> None:
         fixed.record({"lag": 3}, NOON + 3600)
         fixed.record({"lag": 5}, NOON + 3590) or fixed.record({"lag": 9}, NOON + 3610)
-        data = chart_data(a_role({}, (self.LAG,)), SPANS["1h"])
+        data = chart_data(a_console(self.LAG), SPANS["1h"])
         assert len(data["times"]) == 360
         assert data["times"][-1] == NOON + 3600
         [chart] = data["charts"]
@@ -184,12 +187,12 @@ class TestCharts:
         for n in range(2):
             totals = {"refused_total:free": 10.0 * n, "refused_total:pro": 40.0 * n}
             fixed.record(totals, NOON + 3590 + 10 * n)
-        [chart] = chart_data(a_role({}, (self.TIERS,)), SPANS["1h"])["charts"]
+        [chart] = chart_data(a_console(self.TIERS), SPANS["1h"])["charts"]
         assert {one["label"]: one["values"][-1] for one in chart["lines"]} == {"free": 1.0, "pro": 4.0}
 
     @pytest.mark.parametrize("span", SPANS.values())
     def test_every_span_is_drawn_with_few_points(self, fixed: History, span: Span) -> None:
-        assert len(chart_data(a_role({}, (self.LAG,)), span)["times"]) <= 4320
+        assert len(chart_data(a_console(self.LAG), span)["times"]) <= 4320
 
     @pytest.mark.django_db
     def test_each_page_serves_its_charts_to_who_may_view(

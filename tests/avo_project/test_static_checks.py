@@ -36,6 +36,8 @@ def test_the_tool_finds_nothing(command: tuple[str, ...]) -> None:
         ("outreach/store/lanes.py", "import outreach.services.worker"),
         ("regime/services/cycle.py", "import django_redis"),
         ("avo_project/redis_client/urls.py", "import avo_project.console.panels"),
+        ("avo_project/observability/sampler.py", "import avo_project.console.registry"),
+        ("signals_app/services/publisher.py", "import avo_project.console.registry"),
     ],
 )
 def test_a_planted_import_breaks_the_build(tmp_path: Path, where: str, line: str) -> None:

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from avo_project.observability.timeseries import History
 from tests.doubles import DownRedis
-from throttling.admin.console import sample
 from throttling.domain.policies import Hit, parse_policies
 from throttling.models import PlanChange, TierOverride
+from throttling.services.samples import sample
 from throttling.store.usage_stats import UsageStats
 from throttling.store.window_limiter import WindowLimiter
 

@@ -4,7 +4,7 @@ import pytest
 
 from avo_project.observability.timeseries import Sample, line
 from tests.doubles import DownRedis, FixedClock
-from throttling.admin.console import sample
+from throttling.services.samples import sample
 from throttling.services.usage_recorder import UsageRecorder
 from throttling.store.usage_stats import Busy, UsageStats
 

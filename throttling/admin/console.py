@@ -6,22 +6,12 @@ from urllib.parse import urlencode
 
 from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
 from avo_project.lib.formatting import duration
-from throttling import conf, keys
 from throttling.domain.subjects import normal
 from throttling.services.inspection import Inspection, window_stats
+from throttling.services.samples import SAMPLES
 
 _EVERYBODY = 1_000
 _MANY_REFUSED = 0.2
-
-
-def sample() -> Mapping[str, float]:
-    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began, 0 before the
-    first request of a tier: else its rate would miss that one."""
-    totals = Inspection.connect().totals()
-    named = {field.partition("|"): count for field, count in totals.items()}
-    none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in conf.load().rates}
-    told = {f"{word}_total:{tier}" if tier else f"{word}_total": count for (word, _, tier), count in named.items()}
-    return {"degraded_total": 0, **none, **told}
 
 
 def verdict(now: float) -> HealthStatus:
@@ -68,12 +58,10 @@ def _fact(entry: Mapping[str, Any]) -> str:
 
 
 CONSOLE = RoleConsole(
-    role="throttling",
+    samples=SAMPLES,
     title="Rate limits",
-    alias=keys.REDIS_ALIAS,
     page="throttling_ratelimits_changelist",
     permission="throttling.view_ratelimits",
-    sample=sample,
     verdict=verdict,
     explain=explain,
     charts=(
