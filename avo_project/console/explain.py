@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from avo_project.console.registry import UNREACHABLE, Answer, May, consoles
+from avo_project.console.registry import UNREACHABLE, Answer, HasPermission, consoles
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Explanation:
     silent: Sequence[str]
 
 
-def explain(of: str, may: May) -> Explanation:
+def explain(of: str, has_permission: HasPermission) -> Explanation:
     """Asks the roles that the asker may see. Raises ValueError for what cannot be asked for."""
     of = of.strip()
     if not of or len(of) > LONGEST:
@@ -34,10 +34,10 @@ def explain(of: str, may: May) -> Explanation:
     answers: list[Answer] = []
     silent: list[str] = []
     for console in consoles():
-        if not may(console.permission):
+        if not has_permission(console.permission):
             continue
         try:
-            answers += console.explain(of, may)
+            answers += console.explain(of, has_permission)
         except UNREACHABLE as failure:
             logger.warning("%s cannot explain anything now: %s", console.title, failure)
             silent.append(console.title)

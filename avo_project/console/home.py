@@ -28,15 +28,15 @@ class Card:
 
     title: str
     url: str
-    verdict: HealthStatus
+    health: HealthStatus
 
     @property
     def icon(self) -> str:
-        return _WORDS[self.verdict.level][0]
+        return _WORDS[self.health.level][0]
 
     @property
     def word(self) -> str:
-        return _WORDS[self.verdict.level][1]
+        return _WORDS[self.health.level][1]
 
 
 def visible_roles(user: Any) -> list[RoleConsole]:
@@ -46,9 +46,7 @@ def visible_roles(user: Any) -> list[RoleConsole]:
 def cards(roles: Sequence[RoleConsole], now: float) -> list[Card]:
     """One for each of ``roles`` at ``now`` (Unix seconds). A role that is away is red and keeps no other waiting."""
     failures = SERVER_PINGER.failures([role.alias for role in roles], settings.CONSOLE["PING_SECONDS"])
-    return [
-        Card(role.title, reverse(f"admin:{role.page}"), _verdict(role, failures[role.alias], now)) for role in roles
-    ]
+    return [Card(role.title, reverse(f"admin:{role.page}"), _health(role, failures[role.alias], now)) for role in roles]
 
 
 def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
@@ -59,17 +57,17 @@ def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
     ]
 
 
-def _verdict(role: RoleConsole, failure: str, now: float) -> HealthStatus:
+def _health(role: RoleConsole, failure: str, now: float) -> HealthStatus:
     if failure:
         return _down(f"Redis does not answer: {failure}")
     try:
-        return role.verdict(now)
+        return role.health(now)
     except UNREACHABLE as error:
         return _down(f"It cannot be asked: {error}")
     except Exception:
-        logger.exception("the verdict of %s", role.role)  # the other roles' cards are needed all the more
-        return _down("Its verdict failed with an error on our side; it was logged.")
+        logger.exception("the health status of %s", role.role)  # the other roles' cards are needed all the more
+        return _down("Its health check failed with an internal error; see the log.")
 
 
-def _down(why: str) -> HealthStatus:
-    return HealthStatus(Level.RED, "nothing known", why)
+def _down(message: str) -> HealthStatus:
+    return HealthStatus(Level.RED, "nothing known", message)

@@ -1,6 +1,6 @@
-"""What each role tells the console: figures to keep, how it stands, and why something is as it is.
+"""Registry of the operator console: each role's title, page, health status, charts and explanations.
 
-An app registers where its RoleConsole is when it gets ready; nobody else knows the four of them.
+An app registers the dotted path of its RoleConsole in ``AppConfig.ready``; the console knows no role by name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ PAYLOAD = "payload"
 
 
 class Level(StrEnum):
-    """How a role stands: nothing to do, look at it today, act now."""
+    """Health levels of a role: healthy, warning, critical."""
 
     GREEN = "green"
     AMBER = "amber"
@@ -29,13 +29,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthStatus:
-    """``figure`` is the one that matters, ``why`` a sentence about the level, ``where`` the place of what it speaks of
-    on the role's page, as a query or a fragment."""
+    """The health of a role. ``message`` explains the level, ``link`` points to the affected part of the role's page, as
+    a query or a fragment."""
 
     level: Level
     figure: str
-    why: str
-    where: str = "#avo-live"
+    message: str
+    link: str = "#avo-live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Why something is so: what it is, the sentences that lead there, and the facts they rest on."""
+    """What a role knows about one id: its state in a headline, the reasons for it, and the facts behind them."""
 
     kind: str
     subject: str
@@ -64,25 +64,25 @@ class Answer:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-May = Callable[[str], bool]
-"""Whether the asker has a permission (``app.codename``)."""
+HasPermission = Callable[[str], bool]
+"""Whether the user has a permission (``app.codename``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleConsole:
-    """``page`` is the URL name of the role's admin page, ``permission`` what one needs to see anything of it.
+    """``page`` is the URL name of the role's admin page, ``permission`` the permission to view anything of the role.
 
-    ``samples`` are the figures of its charts, ``verdict`` judges at a time in Unix seconds, ``explain`` answers for
-    what it knows and returns nothing for what it does not; all of them may raise RedisError or DatabaseError.
+    ``samples`` are the figures of its charts, ``health`` returns the status at a time in Unix seconds, ``explain``
+    yields what the role knows about an id. All three may raise RedisError or DatabaseError.
     """
 
     samples: SampleSource
     title: str
     page: str
     permission: str
-    verdict: Callable[[float], HealthStatus]
+    health: Callable[[float], HealthStatus]
     charts: Sequence[Chart]
-    explain: Callable[[str, May], Iterable[Answer]] = lambda of, may: ()
+    explain: Callable[[str, HasPermission], Iterable[Answer]] = lambda of, has_permission: ()
 
     @property
     def role(self) -> str:
@@ -97,10 +97,10 @@ _paths: dict[str, str] = {}
 
 
 def register_console(role: str, path: str) -> None:
-    """``path`` names the role's RoleConsole, which is loaded when somebody looks at it."""
+    """``path`` names the role's RoleConsole, which is loaded on first use."""
     _paths[role] = path
 
 
 def consoles(roles: Iterable[str] = ()) -> list[RoleConsole]:
-    """Those of ``roles``, of all when none is named. Raises KeyError for a role that there is not."""
+    """The consoles of ``roles``, of all when none is named. Raises KeyError for an unknown role."""
     return [import_string(_paths[role]) for role in roles or _paths]

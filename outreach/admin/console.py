@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Exists, OuterRef
 
-from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from outreach.admin.trace import inbox_answer, touch_answer, touch_of
 from outreach.models import UNFINISHED, Inbox, Touch
 from outreach.services.samples import SAMPLES, active_workers
@@ -13,7 +13,7 @@ from outreach.store.inspection import QueueView
 Status = Touch.Status
 
 
-def verdict(now: float) -> HealthStatus:
+def health(now: float) -> HealthStatus:
     """Red when touches could go and nobody sends, or the queue is lost; amber when something waits for a person."""
     queue = QueueView.connect().overview()
     workers, unfinished = active_workers(queue), Touch.objects.filter(status__in=UNFINISHED).count()
@@ -42,10 +42,10 @@ def _paused_with_touches() -> list[str]:
     return list(Inbox.objects.filter(Exists(waiting), paused=True).values_list("address", flat=True)[:3])
 
 
-def explain(of: str, may: May) -> Iterable[Answer]:
+def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     """Why a touch, by its id, or an inbox, by its address, stands where it does."""
     view = QueueView.connect()
-    may_see_payload = may("outreach.view_touch_payload")
+    may_see_payload = has_permission("outreach.view_touch_payload")
     if (touch := touch_of(of.removeprefix("touch:"))) is not None:
         return (touch_answer(touch, view, may_see_payload),)
     inbox = Inbox.objects.filter(address__iexact=of.removeprefix("inbox:")).first()
@@ -57,7 +57,7 @@ CONSOLE = RoleConsole(
     title="Outreach queue",
     page="outreach_outreachqueue_changelist",
     permission="outreach.view_outreachqueue",
-    verdict=verdict,
+    health=health,
     explain=explain,
     charts=(
         Chart(

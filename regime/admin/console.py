@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
 from regime import keys
 from regime.domain.data_through import OLD_DAYS
@@ -32,7 +32,7 @@ _RULES = {
 }
 
 
-def verdict(now: float) -> HealthStatus:
+def health(now: float) -> HealthStatus:
     """Red when nothing is current or no sampler knows, amber when a writer forgot the expiry or a cycle is late."""
     status, figures = RegimeInspection.connect().status(), recent_figures()
     is_sampled = bool(figures) and now - figures["sampled_at"] < _SILENT_SECONDS
@@ -71,7 +71,7 @@ def _cycle_words(age_seconds: float | None) -> str:
     return f"last cycle {duration(age_seconds)} ago"
 
 
-def explain(of: str, may: May) -> Iterable[Answer]:
+def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     """Whether a symbol is served as current, and why. ``symbol:`` before it asks even for what is not kept."""
     named = of.removeprefix(_PREFIX).removeprefix(_KEY_PREFIX)
     inspection = RegimeInspection.connect()
@@ -137,7 +137,7 @@ CONSOLE = RoleConsole(
     title="Regime cache",
     page="regime_regimecache_changelist",
     permission="regime.view_regimecache",
-    verdict=verdict,
+    health=health,
     explain=explain,
     charts=(
         Chart("States", "states", (Line("states", "kept"), Line("without_ttl", "without expiry"))),

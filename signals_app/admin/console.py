@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
-from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
 from signals_app.admin.panels import expired_words
 from signals_app.conf import read_conf
@@ -17,7 +17,7 @@ _SLOW_SECONDS = 60.0
 _DEATH_TOLD_SECONDS = 600.0
 
 
-def verdict(now: float) -> HealthStatus:
+def health(now: float) -> HealthStatus:
     """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
     consumer died in the last minutes. It looks closely at the group furthest behind alone."""
     figures = inspection.summary(most_asked=1)
@@ -59,7 +59,7 @@ def _nobody_works(group: GroupFigures) -> str:
     return f"{group.name} has work and no consumer lives{last}: {remedy}."
 
 
-def explain(of: str, may: May) -> Iterable[Answer]:
+def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     """What became of a signal, by its id."""
     try:
         signal_id = UUID(of.removeprefix("signal:"))
@@ -68,7 +68,7 @@ def explain(of: str, may: May) -> Iterable[Answer]:
     story = TraceReader.connect().tell(signal_id)
     if not story.is_known:
         return ()
-    facts = _facts(story, may("signals_app.view_event_payload"))
+    facts = _facts(story, has_permission("signals_app.view_event_payload"))
     return (Answer("signal", str(signal_id), _headline(story), tuple(_reasons(story)), facts),)
 
 
@@ -117,7 +117,7 @@ CONSOLE = RoleConsole(
     title="Signal stream",
     page="signals_app_livestream_changelist",
     permission="signals_app.view_livestream",
-    verdict=verdict,
+    health=health,
     explain=explain,
     charts=(
         Chart("Behind", "entries", (Line("lag", "not delivered"), Line("pending", "pending"), Line("dead", "dead"))),

@@ -22,8 +22,8 @@ def down(now: float) -> HealthStatus:
     raise RedisConnectionError("gone while it was asked")
 
 
-def with_verdict(console: RoleConsole, verdict: Callable[[float], HealthStatus]) -> RoleConsole:
-    return replace(console, verdict=verdict)
+def with_health(console: RoleConsole, health: Callable[[float], HealthStatus]) -> RoleConsole:
+    return replace(console, health=health)
 
 
 def test_every_role_has_a_card_with_word_icon_figure_and_link(operator_client: Any, redis_of: Any) -> None:
@@ -77,19 +77,19 @@ def test_a_role_that_is_down_is_red_and_the_others_are_told(
 
 def test_a_role_that_goes_down_while_it_is_asked_is_red(redis_of: Any) -> None:
     [console] = consoles(["regime"])
-    [card] = home.cards([with_verdict(console, down)], time.time())
-    assert (card.verdict.level, card.verdict.figure) == (Level.RED, "nothing known")
-    assert "gone while it was asked" in card.verdict.why
+    [card] = home.cards([with_health(console, down)], time.time())
+    assert (card.health.level, card.health.figure) == (Level.RED, "nothing known")
+    assert "gone while it was asked" in card.health.message
 
 
-def test_a_bug_in_one_verdict_leaves_the_other_cards(redis_of: Any) -> None:
+def test_an_error_in_one_health_check_leaves_the_other_cards(redis_of: Any) -> None:
     def broken(now: float) -> HealthStatus:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "planted")
 
     regime, signals = consoles(["regime", "signals"])
-    first, second = home.cards([with_verdict(regime, broken), signals], time.time())
-    assert (first.verdict.level, first.verdict.figure) == (Level.RED, "nothing known")
-    assert second.verdict.figure != "nothing known"
+    first, second = home.cards([with_health(regime, broken), signals], time.time())
+    assert (first.health.level, first.health.figure) == (Level.RED, "nothing known")
+    assert second.health.figure != "nothing known"
 
 
 def test_a_server_that_hangs_is_given_up_and_asked_by_one_thread() -> None:

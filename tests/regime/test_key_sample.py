@@ -1,6 +1,6 @@
 from typing import Any
 
-from regime.admin.console import verdict
+from regime.admin.console import health
 from regime.services.inspection import recent_figures
 from regime.store.keyspace import KeySample
 from tests.regime.states import plain_hset
@@ -41,4 +41,4 @@ def test_the_page_says_what_the_newest_count_says(operator_client: Any, redis: A
     assert recent_figures()["without_ttl"] == 27
     assert "States without expiry</td>" in page or "States without expiry</th>" in page
     assert "estimated" not in page
-    assert "27 keys without TTL" in verdict(recent_figures()["sampled_at"]).figure
+    assert "27 keys without TTL" in health(recent_figures()["sampled_at"]).figure

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from avo_project.console.registry import Level
-from regime.admin.console import verdict
+from regime.admin.console import health
 from regime.metrics import live_metrics
 from regime.services.cycle import Cycle
 from regime.services.inspection import RegimeInspection
@@ -154,9 +154,9 @@ def test_old_data_turns_the_card_amber(
     page = operator_client.get(PAGE, {"symbol": "S1"}).content.decode()
     assert "States with data older than 4 days" in page
     assert page.count("2026-01-05") == 2
-    card = verdict(server_now)
+    card = health(server_now)
     assert card.level is Level.AMBER
-    assert "3 of 3 states ended more than 4 days ago (the newest reaches 2026-01-05)" in card.why
+    assert "3 of 3 states ended more than 4 days ago (the newest reaches 2026-01-05)" in card.message
     refresher = Refresher.connect(lambda: server_now)
     for _ in range(2):
         refresher.step()
@@ -164,7 +164,7 @@ def test_old_data_turns_the_card_amber(
         "the data of 3 of 3 states ended more than 4 days ago"
     ]
     cycle.write([a_state(f"S{n}", server_now) for n in range(3)])
-    assert verdict(server_now).level is Level.GREEN
+    assert health(server_now).level is Level.GREEN
 
 
 def test_ages_are_counted_by_hour(cycle: Cycle, server_now: float) -> None:

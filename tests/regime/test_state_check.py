@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from avo_project.console.registry import Level
-from regime.admin.console import explain, verdict
+from regime.admin.console import explain, health
 from regime.domain.state import FIELDS
 from regime.domain.state_check import MOST_FIELDS, HeldKey, findings
 from regime.services.refresher import Refresher
@@ -80,12 +80,12 @@ def test_keys_that_no_route_serves_are_counted_and_named(
     assert "6 keys whose name is no symbol in upper case: argus:regime:" in page
     assert "and 1 more" in page
     assert "<b>" not in page
-    card = verdict(server_now)
-    assert (card.level, "No route serves 6 keys" in card.why) == (Level.AMBER, True)
+    card = health(server_now)
+    assert (card.level, "No route serves 6 keys" in card.message) == (Level.AMBER, True)
     assert gauges()["avo_regime_misnamed_keys"] == 6
     redis.delete(*(f"argus:regime:{name}" for name in ("<b>", "A B", "mixed1", "mixed2", "mixed3", "lower")))
     refresher.step()
-    assert verdict(server_now).level is not Level.AMBER or "No route" not in verdict(server_now).why
+    assert health(server_now).level is not Level.AMBER or "No route" not in health(server_now).message
 
 
 @pytest.mark.parametrize("asked", ["lower", "LOWER", "symbol:lower", "argus:regime:lower"])

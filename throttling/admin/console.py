@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from avo_project.console.registry import Answer, Chart, HealthStatus, Level, Line, May, RoleConsole
+from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
 from throttling.domain.subjects import normal
 from throttling.services.inspection import Inspection, window_stats
@@ -14,7 +14,7 @@ _EVERYBODY = 1_000
 _MANY_REFUSED = 0.2
 
 
-def verdict(now: float) -> HealthStatus:
+def health(now: float) -> HealthStatus:
     """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
     inspection = Inspection.connect()
     refused, asked = inspection.most_refused(_EVERYBODY), sum(one.requests for one in inspection.busiest())
@@ -31,7 +31,7 @@ def _found(subject: str) -> str:
     return f"?{urlencode({'subject': subject})}#subject"
 
 
-def explain(of: str, may: May) -> Iterable[Answer]:
+def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     """Why a subject has the limits it has, and whether it is refused."""
     try:
         subject = normal(of)
@@ -62,7 +62,7 @@ CONSOLE = RoleConsole(
     title="Rate limits",
     page="throttling_ratelimits_changelist",
     permission="throttling.view_ratelimits",
-    verdict=verdict,
+    health=health,
     explain=explain,
     charts=(
         Chart("Allowed", "requests a second", (Line("allowed_total:*", ""),)),

@@ -19,8 +19,8 @@ from throttling.store.usage_stats import UsageStats
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_of")]
 
 
-def verdict(role: str) -> HealthStatus:
-    return consoles([role])[0].verdict(time.time())
+def health_of(role: str) -> HealthStatus:
+    return consoles([role])[0].health(time.time())
 
 
 class TestRegime:
@@ -33,25 +33,25 @@ class TestRegime:
 
     def test_green_with_an_expiry_everywhere_and_a_young_cycle(self, after_a_cycle: Any) -> None:
         Sampler.of("regime").step(0.0)
-        told = verdict("regime")
-        assert (told.level, told.figure) == (Level.GREEN, "0 keys without TTL, last cycle 0 s ago")
+        status = health_of("regime")
+        assert (status.level, status.figure) == (Level.GREEN, "0 keys without TTL, last cycle 0 s ago")
 
     def test_amber_when_an_expiry_was_forgotten(self, after_a_cycle: Any) -> None:
         for n in range(20):
             after_a_cycle.persist(f"argus:regime:S{n}")
         Sampler.of("regime").step(0.0)
-        told = verdict("regime")
-        assert told.level is Level.AMBER
-        assert "run the TTL backfill" in told.why
+        status = health_of("regime")
+        assert status.level is Level.AMBER
+        assert "run the TTL backfill" in status.message
 
     def test_amber_when_nobody_counts(self, after_a_cycle: Any) -> None:
-        told = verdict("regime")
-        assert (told.level, told.figure[:34]) == (Level.AMBER, "keys without TTL not counted latel")
+        status = health_of("regime")
+        assert (status.level, status.figure[:34]) == (Level.AMBER, "keys without TTL not counted latel")
 
     def test_red_when_every_state_has_died(self, after_a_cycle: Any) -> None:
         after_a_cycle.hset("avo:{regime}:pointer", "cycle_ended_at", time.time() - 25 * 3600)
         Sampler.of("regime").step(0.0)
-        assert verdict("regime") == HealthStatus(
+        assert health_of("regime") == HealthStatus(
             Level.RED, "0 keys without TTL, last cycle 1 d 1 h ago",
             "Every state of the last cycle has died: has the pipeline stopped?",
         )  # fmt: skip
@@ -74,19 +74,19 @@ class TestRegime:
 
 class TestSignals:
     def test_amber_before_anything_and_red_without_a_living_consumer(self) -> None:
-        assert verdict("signals").figure == "no group yet"
+        assert health_of("signals").figure == "no group yet"
         ConsumerGroup.connect("apex-group").make()
-        assert verdict("signals").figure == "0 consumers, nothing undelivered"
+        assert health_of("signals").figure == "0 consumers, nothing undelivered"
         SignalStream.connect()._client.xadd("signals:live", {"signal_id": "x"})
-        told = verdict("signals")
-        assert told.level is Level.RED
-        assert "start consume_signals" in told.why
+        status = health_of("signals")
+        assert status.level is Level.RED
+        assert "start consume_signals" in status.message
 
     def test_green_when_a_living_consumer_has_nothing_old(self) -> None:
         group = ConsumerGroup.connect("apex-group")
         group.make()
         group.acquire_name(["one"], "token")
-        assert verdict("signals") == HealthStatus(
+        assert health_of("signals") == HealthStatus(
             Level.GREEN, "1 consumer, nothing undelivered", "What is published is handled at once."
         )
 
@@ -98,18 +98,18 @@ class TestSignals:
         for _ in range(3):
             redis.xadd("signals:live", {"signal_id": "x"})
         held = [one.entry_id for one in dying.read("one", count=2, block_ms=0)]
-        told = verdict("signals")
-        assert told.level is Level.RED
-        assert "apex-group has work and no consumer lives; one died" in told.why
-        assert "holding 2 entries; nobody has taken over yet: start consume_signals." in told.why
+        status = health_of("signals")
+        assert status.level is Level.RED
+        assert "apex-group has work and no consumer lives; one died" in status.message
+        assert "holding 2 entries; nobody has taken over yet: start consume_signals." in status.message
         group = ConsumerGroup.connect("apex-group")
         group.acquire_name(["one"], "new")
         group.acknowledge([*held, *(one.entry_id for one in group.read("one", count=2, block_ms=0))])
-        told = verdict("signals")
-        assert (told.level, told.figure) == (Level.AMBER, "1 consumer, nothing undelivered")
-        assert "holding 2 entries; taken over by a new one" in told.why
+        status = health_of("signals")
+        assert (status.level, status.figure) == (Level.AMBER, "1 consumer, nothing undelivered")
+        assert "holding 2 entries; taken over by a new one" in status.message
         redis.hset("{signals:live}:members", "apex-group one died", "1000 2 5000 one")
-        assert verdict("signals").level is Level.GREEN, "that was long ago"
+        assert health_of("signals").level is Level.GREEN, "that was long ago"
 
     def test_a_group_without_our_heartbeat_is_judged_by_lag_and_age_alone(self, redis_of: Any) -> None:
         redis = redis_of("signals")
@@ -117,13 +117,13 @@ class TestSignals:
         redis.xadd("signals:live", {"signal_id": "x"}, id=f"{old}-0")
         redis.xgroup_create("signals:live", "desk", id="0")
         redis.xreadgroup("desk", "node-1", {"signals:live": ">"})
-        assert verdict("signals").level is Level.GREEN
+        assert health_of("signals").level is Level.GREEN
         redis.delete("signals:live")
         redis.xadd("signals:live", {"signal_id": "x"}, id=f"{old - 60_000}-0")
         redis.xgroup_create("signals:live", "desk", id="0")
-        told = verdict("signals")
-        assert told.level is Level.AMBER
-        assert told.why.startswith("desk is ")
+        status = health_of("signals")
+        assert status.level is Level.AMBER
+        assert status.message.startswith("desk is ")
 
     def test_the_name_of_a_group_decides_nothing(self, redis_of: Any) -> None:
         group = ConsumerGroup.connect("full")
@@ -133,15 +133,15 @@ class TestSignals:
         for _ in range(1_001):
             redis.xadd("signals:live", {"signal_id": "x"})
         group.read("one", count=2_000, block_ms=0)
-        told = verdict("signals")
-        assert (told.level, told.why) == (Level.AMBER, "full: 1001 pending, 1000 at most.")
+        status = health_of("signals")
+        assert (status.level, status.message) == (Level.AMBER, "full: 1001 pending, 1000 at most.")
 
     def test_a_stream_without_a_free_id_is_red(self, redis_of: Any) -> None:
         redis = redis_of("signals")
         redis.xgroup_create("signals:live", "apex-group", id="$", mkstream=True)
         redis.xadd("signals:live", {"signal_id": "x"}, id=LAST)
         redis.xgroup_setid("signals:live", "apex-group", LAST)
-        assert verdict("signals").level is Level.RED
+        assert health_of("signals").level is Level.RED
 
 
 class TestOutreach:
@@ -156,17 +156,17 @@ class TestOutreach:
         return Touch.objects.get(pk=accepted.touch_id)
 
     def test_amber_without_worker_and_touches_red_with_touches(self, redis_of: Any) -> None:
-        assert verdict("outreach").level is Level.AMBER
+        assert health_of("outreach").level is Level.AMBER
 
     def test_red_when_touches_could_go_and_nobody_sends(self, queued: Touch, redis_of: Any) -> None:
         redis_of("outreach").set("{outreach}:intact", 1)
-        told = verdict("outreach")
-        assert (told.level, told.figure) == (Level.RED, "1 to send, 0 in hand, 0 workers")
-        assert "no worker lives" in told.why
+        status = health_of("outreach")
+        assert (status.level, status.figure) == (Level.RED, "1 to send, 0 in hand, 0 workers")
+        assert "no worker lives" in status.message
 
     def test_red_when_the_queue_was_lost(self, queued: Touch, redis_of: Any) -> None:
         redis_of("outreach").flushall()
-        assert "Redis lost the queue" in verdict("outreach").why
+        assert "Redis lost the queue" in health_of("outreach").message
 
     @pytest.mark.parametrize(
         ("change", "why"),
@@ -182,21 +182,21 @@ class TestOutreach:
         now_ms = int(time.time() * 1000)
         redis.set("{outreach}:intact", 1)
         redis.zadd("{outreach}:workers", {"w1": now_ms})
-        assert verdict("outreach").level is Level.GREEN
+        assert health_of("outreach").level is Level.GREEN
         change()
-        told = verdict("outreach")
-        assert told.level is Level.AMBER
-        assert why in told.why
+        status = health_of("outreach")
+        assert status.level is Level.AMBER
+        assert why in status.message
 
 
 class TestThrottling:
     def test_amber_when_many_are_refused_and_names_who(self) -> None:
-        assert verdict("throttling").level is Level.GREEN
+        assert health_of("throttling").level is Level.GREEN
         UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_a"): 3}, time.time())
-        told = verdict("throttling")
-        assert (told.level, told.figure) == (Level.GREEN, "3 refused lately")
+        status = health_of("throttling")
+        assert (status.level, status.figure) == (Level.GREEN, "3 refused lately")
         UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_b"): 90}, time.time())
-        told = verdict("throttling")
-        assert told.level is Level.AMBER
-        assert told.why == "Most of them were asked by user:user_b, tier free."
-        assert told.where == "?subject=user%3Auser_b#subject"
+        status = health_of("throttling")
+        assert status.level is Level.AMBER
+        assert status.message == "Most of them were asked by user:user_b, tier free."
+        assert status.link == "?subject=user%3Auser_b#subject"
