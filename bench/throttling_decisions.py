@@ -32,8 +32,11 @@ def main() -> None:
         one, two = parse_policies("1000000/min"), parse_policies(TWO)
         for subject in ("one", "two"):
             fill(limiter, Hit(subject, two))
-        gate, refused = WindowLimiterWithFallback(limiter), Hit("user:refused", parse_policies("1/min"))
-        gate.hit(refused)
+        limiter_with_fallback, rejected = (
+            WindowLimiterWithFallback(limiter),
+            Hit("user:refused", parse_policies("1/min")),
+        )
+        limiter_with_fallback.hit(rejected)
         new = count()
         server = client.info("server")
         print(f"server: {server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}")
@@ -42,7 +45,7 @@ def main() -> None:
             "one policy, all buckets in use": lambda: limiter.hit(Hit("one", one)),
             "two policies, all buckets in use": lambda: limiter.hit(Hit("two", two)),
             "two policies, a subject's first hit": lambda: limiter.hit(Hit(f"new{next(new)}", two)),
-            "a hot refusal, from the memo": lambda: gate.hit(refused),
+            "a repeated rejection, from memory": lambda: limiter_with_fallback.hit(rejected),
             f"DRF's UserRateThrottle, {PEERS_LIMIT} a minute": drf_throttle(),
         }
         print_beside("PING", calls, ROUNDS, {"two policies, all buckets in use": "<= 1.4"})
@@ -61,7 +64,7 @@ def fill(limiter: Any, hit: Any) -> None:
 
 def drf_throttle() -> Any:
     """A call of DRF's own throttle over the cache alias, which is Redis too. Each caller uses its limit up, and the
-    next one comes: no call is a refusal."""
+    next one comes: no call is a rejection."""
     from rest_framework.test import APIRequestFactory
     from rest_framework.throttling import UserRateThrottle
 

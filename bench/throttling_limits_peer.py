@@ -1,6 +1,6 @@
 """`limits` beside PING; throttling_decisions.py runs this in an environment that has it.
 
-Each caller uses its limit up, and the next one comes: no call is a refusal.
+Each caller uses its limit up, and the next one comes: no call is a rejection.
 """
 
 import sys

@@ -21,7 +21,7 @@ from throttling.services.answers import rejection
 from throttling.services.api_keys import VerifiedKey
 from throttling.services.callers import ClerkUser
 from throttling.services.jwks import KeysUnavailableError
-from throttling.services.rate_limiter import RECEIPT
+from throttling.services.rate_limiter import DECISION
 
 _CHALLENGE = 'Bearer realm="api"'
 BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
@@ -79,20 +79,20 @@ def _checked(request: Request, scheme: str, token: str) -> Found:
     """A credential not seen lately. Its address is looked at first, since checking costs more than a look."""
     rate_limiter = process.rate_limiter()
     is_known = _is_own_key(scheme, token) and process.api_keys().is_remembered(token)
-    if not is_known and (refused := rate_limiter.blocked(request.META)):
-        raise rejection(refused)
+    if not is_known and (rejected := rate_limiter.blocked(request.META)):
+        raise rejection(rejected)
     try:
         return _verified(scheme, token)
     except (KeysUnavailableError, DatabaseError):
-        request.META[RECEIPT] = None  # nobody pays for what is nobody's fault
+        request.META[DECISION] = None  # nobody pays for what is nobody's fault
         raise Problem(
             503, "keys-unavailable", "Tokens cannot be checked now. Try again.", headers={"Retry-After": "5"}
         ) from None
     except BadTokenError as bad:
         BAD_TOKENS.labels(bad.reason).inc()
-        receipt = rate_limiter.charge_bad_token(request.META)
-        if not receipt.outcome.allowed:
-            raise rejection(receipt) from None
+        decision = rate_limiter.charge_bad_token(request.META)
+        if not decision.outcome.allowed:
+            raise rejection(decision) from None
         challenge = f'{_CHALLENGE}, error="invalid_token", error_description="{bad}"'
         raise Problem(401, "invalid-token", str(bad), headers={"WWW-Authenticate": challenge}) from None
 
@@ -118,9 +118,9 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
     if not needed.isdisjoint(scopes | {EVERY_TOKEN}):
         return
-    receipt = process.rate_limiter().charge(request.META, caller)
-    if not receipt.outcome.allowed:
-        raise rejection(receipt)
+    decision = process.rate_limiter().charge(request.META, caller)
+    if not decision.outcome.allowed:
+        raise rejection(decision)
     challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
     raise Problem(
         403,

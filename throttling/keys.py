@@ -18,8 +18,8 @@ def streams(subject: str) -> str:
     return f"throttle:{{{subject}}}:streams"
 
 
-def refusals(hour: int) -> str:
-    """Hash: ``<minute>|<tier>`` -> requests refused in that minute since 1970. Lives 26 h."""
+def rejections(hour: int) -> str:
+    """Hash: ``<minute>|<tier>`` -> requests rejected in that minute since 1970. Lives 26 h."""
     return f"throttle:refusals:{hour}"
 
 
@@ -32,8 +32,8 @@ def busy(slot: int) -> str:
     return f"throttle:busy:{slot}"
 
 
-def refused(slot: int) -> str:
-    """Sorted set: ``<tier>|<subject>`` by requests refused in this slot of five minutes. Lives 15 min."""
+def rejected(slot: int) -> str:
+    """Sorted set: ``<tier>|<subject>`` by requests rejected in this slot of five minutes. Lives 15 min."""
     return f"throttle:refused:{slot}"
 
 

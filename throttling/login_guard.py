@@ -39,22 +39,22 @@ def guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse
         return view()
     account = _account(username)
     if blocked := process.rate_limiter().blocked_login(request.META, account):
-        return _refused(request, blocked)
-    with _turn() as has_turn:
-        if not has_turn:
+        return _rejected(request, blocked)
+    with _queued() as is_first:
+        if not is_first:
             text = "Other passwords are being checked. Try again in a few seconds."
             return _page(request, 503, text, _BUSY_SECONDS)
         if blocked := process.rate_limiter().blocked_login(request.META, account):
-            return _refused(request, blocked)
+            return _rejected(request, blocked)
         response = view()
         if _is_wrong(response):
-            for receipt in process.rate_limiter().charge_failed_login(request.META, account):
-                _tell_if_used_up(request, receipt)
+            for decision in process.rate_limiter().charge_failed_login(request.META, account):
+                _audit_exhausted_limit(request, decision)
     return response
 
 
 @contextmanager
-def _turn() -> Iterator[bool]:
+def _queued() -> Iterator[bool]:
     if not _at_most_waiting.acquire(blocking=False):
         yield False
         return
@@ -81,22 +81,22 @@ def _is_wrong(response: HttpResponse) -> bool:
     return any(error.code in _WRONG for found in errors for error in found)
 
 
-def _tell_if_used_up(request: HttpRequest, receipt: Decision) -> None:
+def _audit_exhausted_limit(request: HttpRequest, decision: Decision) -> None:
     """One audit row each time that a limit is used up, so at most as many as there are failures."""
-    outcome = receipt.outcome
+    outcome = decision.outcome
     full = [policy for policy, left in zip(outcome.hit.policies, outcome.remaining(), strict=True) if not left]
     if not full or not outcome.charged:
         return
     longest = full[-1]
     text = f"{longest.limit} failed log-ins within {duration(longest.window_seconds)}: the next ones are refused."
-    deed = AuditEntry(
-        "Block log-ins", receipt.quota.subject, "Too many failed log-ins", ActionResult(text, longest.limit), True
+    entry = AuditEntry(
+        "Block log-ins", decision.quota.subject, "Too many failed log-ins", ActionResult(text, longest.limit), True
     )
-    write_audit_entry(request, cast("Options[Model]", RateLimits._meta), deed)  # noqa: SLF001 - Django's documented API
+    write_audit_entry(request, cast("Options[Model]", RateLimits._meta), entry)  # noqa: SLF001 - Django's documented API
     logger.warning("log-ins are blocked: %s", text)
 
 
-def _refused(request: HttpRequest, blocked: Decision) -> HttpResponse:
+def _rejected(request: HttpRequest, blocked: Decision) -> HttpResponse:
     seconds = blocked.outcome.retry_after_seconds
     return _page(request, 429, f"Too many failed log-ins. Try again in {duration(seconds)}.", seconds)
 

@@ -9,7 +9,7 @@ from avo_project.http.problems import problem_response
 from throttling import conf
 from throttling.services import process
 from throttling.services.answers import STREAMS, fields, rejection
-from throttling.services.rate_limiter import RECEIPT, Decision, count_from_zero
+from throttling.services.rate_limiter import DECISION, Decision, count_from_zero
 from throttling.throttles import PlanThrottle
 
 
@@ -26,16 +26,16 @@ class RateLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if RECEIPT not in request.META:
+        if DECISION not in request.META:
             view = request.resolver_match and request.resolver_match.func
-            if not (_is_counted(view) or _is_missing(request, response)):
+            if not (_is_counted(view) or _is_not_found(request, response)):
                 return response
-            response = _charge_unjudged(request, response)
-        receipt: Decision | None = request.META[RECEIPT]
-        if receipt and receipt.outcome.is_open:
-            response = _charge_conditional(request, receipt, response)
-        _charge_rest(request, response)
-        _tell(request, response)
+            response = _charge_unthrottled(request, response)
+        decision: Decision | None = request.META[DECISION]
+        if decision and decision.outcome.is_pending:
+            response = _charge_conditional(request, decision, response)
+        _charge_extra(request, response)
+        _set_fields(request, response)
         return response
 
 
@@ -45,7 +45,7 @@ def _is_counted(view: Any) -> bool:
     return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
 
 
-def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
+def _is_not_found(request: HttpRequest, response: HttpResponse) -> bool:
     """Whether it asks for what there is not, or under another host. The admin's 404s are for who signed in."""
     match = request.resolver_match
     if match is None:
@@ -53,37 +53,37 @@ def _is_missing(request: HttpRequest, response: HttpResponse) -> bool:
     return response.status_code == 404 and not match.route.startswith("admin/")
 
 
-def _charge_unjudged(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def _charge_unthrottled(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
     if response.status_code == 503:  # nobody pays for what is nobody's fault
-        process.rate_limiter().peek(request.META, user)
+        process.rate_limiter().test(request.META, user, cost=0)
         return response
-    receipt = process.rate_limiter().charge(request.META, user)
-    return response if receipt.outcome.allowed else _refused(receipt)
+    decision = process.rate_limiter().charge(request.META, user)
+    return response if decision.outcome.allowed else _rejected(decision)
 
 
-def _charge_conditional(request: HttpRequest, looked: Decision, response: HttpResponse) -> HttpResponse:
+def _charge_conditional(request: HttpRequest, tested: Decision, response: HttpResponse) -> HttpResponse:
     if response.status_code == 304:
-        process.rate_limiter().release(looked)
+        process.rate_limiter().release(tested)
         return response
-    receipt = process.rate_limiter().commit(request.META, looked)
-    return response if receipt.outcome.allowed else _refused(receipt)
+    decision = process.rate_limiter().commit(request.META, tested)
+    return response if decision.outcome.allowed else _rejected(decision)
 
 
-def _charge_rest(request: HttpRequest, response: HttpResponse) -> None:
-    receipt: Decision | None = request.META[RECEIPT]
+def _charge_extra(request: HttpRequest, response: HttpResponse) -> None:
+    decision: Decision | None = request.META[DECISION]
     cost = getattr(response, "throttle_cost", 1)
-    if receipt and receipt.outcome.charged and cost > receipt.outcome.hit.cost:
-        process.rate_limiter().charge_rest(request.META, receipt, cost)
+    if decision and decision.outcome.charged and cost > decision.outcome.hit.cost:
+        process.rate_limiter().charge_extra(request.META, decision, cost)
 
 
-def _refused(receipt: Decision) -> HttpResponse:
-    problem = rejection(receipt)
+def _rejected(decision: Decision) -> HttpResponse:
+    problem = rejection(decision)
     return problem_response(429, str(problem.detail), problem.problem_type, problem.headers, **problem.members)
 
 
-def _tell(request: HttpRequest, response: HttpResponse) -> None:
-    """Without a receipt nobody paid, and there is no limit to tell of."""
-    receipt: Decision | None = request.META[RECEIPT]
-    for name, value in fields(receipt.outcome, request.META.get(STREAMS)).items() if receipt else ():
+def _set_fields(request: HttpRequest, response: HttpResponse) -> None:
+    """Without a decision nobody paid, and there is no limit to tell of."""
+    decision: Decision | None = request.META[DECISION]
+    for name, value in fields(decision.outcome, request.META.get(STREAMS)).items() if decision else ():
         response.headers[name] = value

@@ -118,7 +118,7 @@ _RESPONSES = {
 _NAMES = {"401": "Unauthorized", "429": "RateLimited", "503": "Unavailable"}
 
 
-def tell_limits(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
+def document_limits(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
     """drf-spectacular's postprocessing hook: 401, 429 and 503 for every operation that does not tell its own."""
     components = result["components"]
     components.setdefault("schemas", {})["ProblemDetails"] = _PROBLEM
@@ -126,11 +126,11 @@ def tell_limits(result: Schema, generator: Any, request: Any, public: bool) -> S
     components["responses"] = {_NAMES[status]: response for status, response in _RESPONSES.items()}
     for operations in result["paths"].values():
         for operation in operations.values():
-            _tell(operation["responses"])
+            _document(operation["responses"])
     return result
 
 
-def _tell(responses: Schema) -> None:
+def _document(responses: Schema) -> None:
     for status, response in responses.items():
         if status != "503":
             response.setdefault("headers", {}).update(_LIMITS)

@@ -29,11 +29,12 @@ class PlanThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Raises Problem: 429 when the limit is reached, 503 for a write that cannot be counted exactly."""
-        judge = process.rate_limiter().look if _may_be_unchanged(request) else process.rate_limiter().charge
-        receipt = judge(request.META, request.user)
-        if not receipt.outcome.allowed:
-            raise rejection(receipt)
-        if not receipt.outcome.exact and request.method not in _SAFE_METHODS:
+        limiter = process.rate_limiter()
+        decide = limiter.test if _may_be_unchanged(request) else limiter.charge
+        decision = decide(request.META, request.user)
+        if not decision.outcome.allowed:
+            raise rejection(decision)
+        if not decision.outcome.exact and request.method not in _SAFE_METHODS:
             detail = "The rate limiter is unavailable, so writes are temporarily rejected. Try again."
             raise Problem(503, "limits-unavailable", detail, headers={"Retry-After": "5"})
         return True

@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 
 from throttling.services import process
 from throttling.services.inspection import window_stats
-from throttling.services.rate_limiter import RECEIPT, Decision
+from throttling.services.rate_limiter import DECISION, Decision
 
 
-class PolicyStandingSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class WindowStatsSerializer(serializers.Serializer):  # type: ignore[type-arg]
     name = serializers.CharField()
     limit = serializers.IntegerField()
     window_seconds = serializers.IntegerField()
@@ -27,7 +27,7 @@ class LimitsSerializer(serializers.Serializer):  # type: ignore[type-arg]
     tier = serializers.CharField()
     why = serializers.CharField()
     exact = serializers.BooleanField(help_text="False while only this process counts.")
-    policies = PolicyStandingSerializer(many=True)
+    policies = WindowStatsSerializer(many=True)
 
 
 class Limits(APIView):
@@ -36,13 +36,13 @@ class Limits(APIView):
     throttle_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Looks before DRF refuses a method or a format, so that a refusal tells where the caller stands too."""
-        process.rate_limiter().peek(request.META, request.user)
+        """Looks before DRF rejects a method or a format, so that a rejection tells where the caller stands too."""
+        process.rate_limiter().test(request.META, request.user, cost=0)
         super().initial(request, *args, **kwargs)
 
     @extend_schema(responses=LimitsSerializer)
     def get(self, request: Request) -> Response:
-        receipt: Decision = request.META[RECEIPT]
-        quota, outcome = receipt.quota, receipt.outcome
+        decision: Decision = request.META[DECISION]
+        quota, outcome = decision.quota, decision.outcome
         body = {"subject": quota.subject, "tier": quota.tier, "why": quota.why, "exact": outcome.exact}
         return Response({**body, "policies": window_stats(outcome)})

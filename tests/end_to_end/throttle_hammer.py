@@ -17,7 +17,7 @@ from throttling.store.window_limiter import WindowLimiter
 def main(socket: str, seconds: float, rates: str) -> None:
     limiter = WindowLimiter(Redis(unix_socket_path=socket, protocol=2))
     hit, allowed, hits = Hit("user:hammered", parse_policies(rates)), [], 0
-    limiter.peek(hit.subject, hit.policies)
+    limiter.test(hit.subject, hit.policies)
     print("ready", flush=True)
     start_at = float(sys.stdin.readline())
     time.sleep(max(0.0, start_at - time.monotonic()))

@@ -17,7 +17,7 @@ class Plain(APIView):
         return Response({"written": True}, status=201)
 
 
-class DearAnswer(Plain):
+class ExpensiveAnswer(Plain):
     """What it costs is known when it is made."""
 
     def get(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class Broken(Plain):
 
 urlpatterns = [
     path("t/plain", Plain.as_view()),
-    path("t/dear-answer", DearAnswer.as_view()),
+    path("t/expensive-answer", ExpensiveAnswer.as_view()),
     path("t/unchanged", Unchanged.as_view()),
     path("t/unchanged-for-any", UnchangedForAny.as_view()),
     path("t/signed-in", SignedIn.as_view()),

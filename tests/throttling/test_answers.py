@@ -20,16 +20,16 @@ rates = st.lists(
 def test_the_fields_are_lists_of_strings_with_integers(rates: list[str], used: int, frees_ms: int) -> None:
     policies = parse_policies(",".join(rates))
     outcome = Outcome(Hit("user:a", policies), 0, tuple(WindowStats(used, frees_ms) for _ in policies))
-    told = fields(outcome)
+    headers = fields(outcome)
     shown = [policy for policy in policies if not policy.shadow]
     if not shown:
-        assert told == {}
+        assert headers == {}
         return
-    assert list(told) == ["RateLimit-Policy", "RateLimit"]
-    for value in told.values():
+    assert list(headers) == ["RateLimit-Policy", "RateLimit"]
+    for value in headers.values():
         assert re.fullmatch(f"{ITEM}(, {ITEM})*", value), value
         assert value.count('"') == 2 * len(shown)
-    assert f'"{shown[0].name}";q={shown[0].limit};w={shown[0].window_seconds}' in told["RateLimit-Policy"]
+    assert f'"{shown[0].name}";q={shown[0].limit};w={shown[0].window_seconds}' in headers["RateLimit-Policy"]
 
 
 def test_the_contracts_example() -> None:
@@ -39,22 +39,22 @@ def test_the_contracts_example() -> None:
 
 def test_the_concurrency_policy_of_a_live_stream() -> None:
     outcome = Outcome(Hit("user:a", parse_policies("60/min")), 0, (WindowStats(23, 11_001),))
-    told = fields(outcome, Streams(2, 1))
-    assert told["RateLimit-Policy"] == '"minute";q=60;w=60, "streams";q=2;qu="concurrent-requests"'
-    assert told["RateLimit"].endswith(', "streams";r=1')
+    headers = fields(outcome, Streams(2, 1))
+    assert headers["RateLimit-Policy"] == '"minute";q=60;w=60, "streams";q=2;qu="concurrent-requests"'
+    assert headers["RateLimit"].endswith(', "streams";r=1')
     assert fields(outcome, Streams(2, 5))["RateLimit"].endswith(', "streams";r=0'), "a limit that was lowered"
 
 
-def test_an_untouched_window_is_told_whole() -> None:
+def test_an_unused_window_shows_its_whole_length() -> None:
     outcome = Outcome(Hit("user:a", parse_policies("60/min"), 0), 0, (WindowStats(0, 62_000),))
     assert fields(outcome)["RateLimit"] == '"minute";r=60;t=60'
 
 
-def test_a_guess_is_not_told() -> None:
+def test_a_local_decision_has_no_fields() -> None:
     assert fields(Outcome(Hit("user:a", parse_policies("60/min")), 0, (WindowStats(1, 1),), exact=False)) == {}
 
 
-def test_a_refusal_rounds_its_wait_up() -> None:
+def test_a_rejection_rounds_its_wait_up() -> None:
     policies = parse_policies("60/min,5000/day")
     outcome = Outcome(Hit("user:a", policies), 4_001, (WindowStats(60, 4_001), WindowStats(70, 9_000)))
     problem = rejection(Decision(Quota("user:a", "free", policies, ""), outcome))

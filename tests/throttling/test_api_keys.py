@@ -106,14 +106,17 @@ def test_tokens_from_before_stay_good(client: Any, django_user_model: Any) -> No
     assert APIKey.objects.get().name == "DRF token"
 
 
-def test_what_is_no_good_is_told_why(client: Any, service: Any) -> None:
+def test_an_unusable_setting_is_explained(client: Any, service: Any) -> None:
     key = api_keys.issue(service, "short", timezone.now() + timedelta(hours=1))
-    refusals = []
+    rejections = []
     for changes in ({"expires_at": timezone.now()}, {"revoked_at": timezone.now()}):
         APIKey.objects.update(**changes)
-        refusals.append(client.get("/api/macro", HTTP_AUTHORIZATION=f"Bearer {key}"))
-    assert [answer.status_code for answer in refusals] == [401, 401]
-    assert [answer.json()["detail"] for answer in refusals] == ["The API key has expired.", "The API key was revoked."]
+        rejections.append(client.get("/api/macro", HTTP_AUTHORIZATION=f"Bearer {key}"))
+    assert [answer.status_code for answer in rejections] == [401, 401]
+    assert [answer.json()["detail"] for answer in rejections] == [
+        "The API key has expired.",
+        "The API key was revoked.",
+    ]
     assert status(client, "avo_" + "0" * 40) == 401
 
 
@@ -171,7 +174,7 @@ def test_only_so_many_are_remembered(service: Any, monkeypatch: pytest.MonkeyPat
     assert [checker.is_remembered(key) for key in keys] == [False, True, True]
 
 
-def test_a_write_looks_at_its_key_anew(client: Any, throttling: Any, service: Any) -> None:
+def test_a_write_reads_its_key_again(client: Any, throttling: Any, service: Any) -> None:
     throttling(API_KEY_REFRESH_SECONDS=3600)
     key = {"HTTP_AUTHORIZATION": f"Token {api_keys.issue(service, 'k')}"}
     assert client.get("/api/macro", **key).status_code == 200

@@ -1,4 +1,4 @@
-"""Every token that must be refused is, and says why; every claim that is read is read right."""
+"""Every token that must be rejected is, and says why; every claim that is read is read right."""
 
 import base64
 import hashlib
@@ -50,7 +50,7 @@ def hs256_with_the_public_key() -> str:
         (b64(b'"RS256"') + ".e30.AAAA", "malformed"),
     ],
 )
-def test_refused_before_any_key_is_looked_for(bad: str, reason: str) -> None:
+def test_rejected_before_any_key_is_fetched(bad: str, reason: str) -> None:
     with pytest.raises(BadTokenError) as caught:
         read_header(bad)
     assert caught.value.reason == reason
@@ -66,7 +66,7 @@ def test_the_key_must_have_signed_it() -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_text_does_more_than_be_refused(text: str) -> None:
+def test_no_text_does_more_than_be_rejected(text: str) -> None:
     with pytest.raises(BadTokenError):
         verified_claims(text, KEY.public) if read_header(text) else None
 
@@ -98,7 +98,7 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
         ({"act": {"sub": "a}b"}}, "malformed"),
     ],
 )
-def test_claims_that_are_refused(changes: dict[str, Any], reason: str) -> None:
+def test_claims_that_are_rejected(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadTokenError) as caught:
         identity_of({}, claims(**{"exp": 1060, "iat": 1000, "nbf": 990, **changes}), ISSUER, PARTIES, 1000.0)
     assert caught.value.reason == reason

@@ -1,4 +1,4 @@
-"""One credential counts alike on every route, and a bad one is refused on every route."""
+"""One credential counts alike on every route, and a bad one is rejected on every route."""
 
 import re
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ def test_no_credential_of_any_scheme_falls_back_to_anonymous(
 
 
 @pytest.mark.parametrize("key", ["nonsense", "avo_" + "0" * 40, "a b", "Token nonsense"])
-def test_a_bad_key_in_its_own_field_is_refused_and_charged(client: Any, throttling: Any, key: str) -> None:
+def test_a_bad_key_in_its_own_field_is_rejected_and_charged(client: Any, throttling: Any, key: str) -> None:
     throttling(RATES="bad_token=1/min")
     assert client.get("/api/limits", HTTP_X_API_KEY=key).status_code == 401
     assert client.get("/api/limits", HTTP_X_API_KEY=key).status_code == 429
@@ -111,7 +111,7 @@ def test_authorization_decides_beside_a_key(client: Any, throttling: Any, servic
     assert good.json()["subject"] == f"user:{service.pk}"
 
 
-def test_who_sends_no_cookie_is_not_looked_for(client: Any, throttling: Any, django_assert_num_queries: Any) -> None:
+def test_without_a_cookie_no_session_is_read(client: Any, throttling: Any, django_assert_num_queries: Any) -> None:
     throttling(OVERRIDE_REFRESH_SECONDS=None)
     with django_assert_num_queries(0):
         answer = client.get("/api/intelligence/regime/AAPL")
@@ -124,7 +124,7 @@ def test_a_session_that_is_over_is_anonymous(client: Any, throttling: Any, servi
     assert client.get("/api/limits").json()["tier"] == "anonymous"
 
 
-def test_a_disabled_account_is_refused(client: Any, throttling: Any, service: Any) -> None:
+def test_a_disabled_account_is_rejected(client: Any, throttling: Any, service: Any) -> None:
     key = {"HTTP_AUTHORIZATION": f"Token {api_keys.issue(service, 'test')}"}
     assert client.get("/api/macro", **key).status_code == 200
     service.is_active = False

@@ -187,7 +187,7 @@ def test_old_keys_are_not_read_again_while_another_process_reads_them(redis: Dow
 
 
 class Leases(JWKSCache):
-    """A shelf whose leases run out by the test's clock."""
+    """A cache whose leases run out by the test's clock."""
 
     def __init__(self, redis: DownRedis, clock: FixedClock) -> None:
         super().__init__(redis, URL)

@@ -21,13 +21,13 @@ def log_in(client: Client, password: str, username: str = "operator", address: s
     return client.post(LOGIN, {"username": username, "password": password}, REMOTE_ADDR=address)
 
 
-def test_guessing_is_refused_until_the_wait_is_over(client: Client, operator: Any) -> None:
+def test_guessing_is_rejected_until_the_wait_is_over(client: Client, operator: Any) -> None:
     answers = [log_in(client, f"guess {number}") for number in range(60)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 55
-    refused = answers[-1]
-    assert 0 < int(refused.headers["Retry-After"]) <= 63
-    assert re.search(r"Too many failed log-ins. Try again in \d", refused.content.decode())
-    assert refused.headers["Content-Type"].startswith("text/html")
+    rejected = answers[-1]
+    assert 0 < int(rejected.headers["Retry-After"]) <= 63
+    assert re.search(r"Too many failed log-ins. Try again in \d", rejected.content.decode())
+    assert rejected.headers["Content-Type"].startswith("text/html")
 
 
 def test_an_account_is_protected_from_other_addresses_too(client: Client, operator: Any) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells what every route answers about tokens and limits."""
+"""The OpenAPI document describes what every route answers about tokens and limits."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def test_every_reference_leads_somewhere(schema: Schema) -> None:
         assert resolved(schema, {"$ref": one})
 
 
-def test_every_operation_tells_its_refusals(schema: Schema) -> None:
+def test_every_operation_documents_its_rejections(schema: Schema) -> None:
     headers_of = {"401": {"WWW-Authenticate", *LIMITS}, "429": {"Retry-After", *LIMITS}}
     for operations in schema["paths"].values():
         for operation in operations.values():
@@ -69,17 +69,17 @@ def test_every_operation_tells_its_refusals(schema: Schema) -> None:
             assert set(response["headers"]) >= LIMITS, path
 
 
-def test_conditional_routes_tell_their_304(schema: Schema) -> None:
+def test_conditional_routes_document_their_304(schema: Schema) -> None:
     assert all("304" in schema["paths"][path]["get"]["responses"] for path in CONDITIONAL)
 
 
 @pytest.mark.django_db
-def test_the_headers_told_are_the_headers_sent(client: Any, schema: Schema, throttling: Any) -> None:
+def test_documented_headers_are_sent(client: Any, schema: Schema, throttling: Any) -> None:
     throttling(RATES="anonymous=1/min")
     answers = {str(answer.status_code): answer for answer in (client.get("/api/macro") for _ in range(2))}
-    told = {status: response for path, status, response in responses(schema) if path == "/api/macro"}
+    documented = {status: response for path, status, response in responses(schema) if path == "/api/macro"}
     assert set(answers) == {"200", "429"}
     for status, answer in answers.items():
-        assert set(told[status]["headers"]) <= set(answer.headers)
-    members = told["429"]["content"]["application/problem+json"]["example"]
+        assert set(documented[status]["headers"]) <= set(answer.headers)
+    members = documented["429"]["content"]["application/problem+json"]["example"]
     assert set(members) == set(answers["429"].json())

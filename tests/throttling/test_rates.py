@@ -89,7 +89,7 @@ def test_plan_tiers() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_read_or_refused_in_words(text: str) -> None:
+def test_any_text_is_read_or_rejected_in_words(text: str) -> None:
     try:
         rates = parse_rates(text)
     except RatesError as error:

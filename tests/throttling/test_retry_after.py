@@ -1,4 +1,4 @@
-"""A client that waits what it is told and then tries once is never refused, and is never told much too long."""
+"""A client that waits for Retry-After and then tries once is never rejected, and never waits much too long."""
 
 import random
 from collections.abc import Callable
@@ -20,23 +20,23 @@ Limiter = Callable[[Hit, int], Outcome]
 
 def is_served_after_waiting(limiter: Limiter, hit: Hit, now_ms: int) -> int:
     """Waits the whole seconds of Retry-After, which is one try; the time after it."""
-    refused = limiter(hit, now_ms)
-    if refused.allowed:
+    rejected = limiter(hit, now_ms)
+    if rejected.allowed:
         return now_ms
-    now_ms += 1000 * refused.retry_after_seconds
-    assert limiter(hit, now_ms).allowed, refused
+    now_ms += 1000 * rejected.retry_after_seconds
+    assert limiter(hit, now_ms).allowed, rejected
     return now_ms
 
 
 def test_ten_thousand_rounds_of_random_traffic(limiter: WindowLimiter) -> None:
-    chance, now_ms, refusals = random.Random(7), NOW_MS, 0
+    chance, now_ms, rejections = random.Random(7), NOW_MS, 0
     policies = parse_policies("7/3s,40/30s,300/10min")
     for _ in range(ROUNDS):
         before = now_ms = now_ms + int(chance.expovariate(1 / 250))
         hit = Hit(f"user:{chance.randrange(3)}", policies, chance.choice((1, 1, 1, 2, 5)))
         now_ms = is_served_after_waiting(limiter.hit, hit, now_ms)
-        refusals += now_ms > before
-    assert refusals > ROUNDS / 10
+        rejections += now_ms > before
+    assert rejections > ROUNDS / 10
 
 
 traffic = st.lists(st.tuples(st.integers(0, 40_000), st.integers(1, 9)), max_size=80)
@@ -55,7 +55,7 @@ def test_any_traffic_against_the_model(traffic: Any, rates: str) -> None:
 @settings(deadline=None, max_examples=200)
 @given(traffic=traffic, rates=st.sampled_from(("3/2s", "7/3s", "12/7s", "4/min", "100/day")))
 def test_the_wait_is_at_most_one_bucket_too_long(traffic: Any, rates: str) -> None:
-    """By the definition of a rolling window, one bucket less than what it was told would have been too early."""
+    """By the definition of a rolling window, one bucket less than Retry-After is too early."""
     windows, [policy], now_ms, log = RollingWindows(), parse_policies(rates), NOW_MS, []
     for pause_ms, cost in traffic:
         now_ms += pause_ms

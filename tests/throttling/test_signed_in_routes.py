@@ -17,7 +17,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "url"), ROUTES)
-def test_a_bad_token_is_told_so_and_limited_by_address(client: Any, with_clerk: Any, method: str, url: str) -> None:
+def test_a_bad_token_gets_422_and_limited_by_address(client: Any, with_clerk: Any, method: str, url: str) -> None:
     with_clerk(RATES="bad_token=2/min")
     answers = [getattr(client, method)(url, **bearer("bad")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
@@ -29,7 +29,7 @@ OPEN_ROUTES = ["/api/intelligence/regime/EURUSD=X", "/api/intelligence/regime", 
 
 
 @pytest.mark.parametrize("url", [*OPEN_ROUTES, "/api/limits", "/api/signals/stream", *(url for _, url in ROUTES)])
-def test_a_bad_token_is_told_so_whatever_media_type_is_asked_for(client: Any, with_clerk: Any, url: str) -> None:
+def test_a_bad_token_gets_422_whatever_media_type_is_asked_for(client: Any, with_clerk: Any, url: str) -> None:
     with_clerk(RATES="bad_token=2/min")
     answers = [client.get(url, HTTP_ACCEPT="text/csv", **bearer("bad")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
@@ -46,7 +46,7 @@ def test_an_unacceptable_request_is_on_the_account_of_its_credential(client: Any
 
 
 @pytest.mark.parametrize(("method", "url"), ROUTES)
-def test_a_missing_credential_is_told_before_a_media_type(client: Any, throttling: Any, method: str, url: str) -> None:
+def test_a_missing_credential_comes_before_a_media_type(client: Any, throttling: Any, method: str, url: str) -> None:
     assert getattr(client, method)(url, HTTP_ACCEPT="text/csv").status_code == 401
 
 

@@ -55,11 +55,11 @@ def test_places_by_tier(with_clerk: Callable[..., None]) -> None:
             assert first.headers["RateLimit-Policy"] == '"minute";q=60;w=60, "streams";q=1;qu="concurrent-requests"'
             assert first.headers["RateLimit"].endswith(', "streams";r=0')
             assert other.headers["RateLimit"].endswith(', "streams";r=1')
-            refused = await ask(caller())
-            assert (refused.status_code, refused.json()["type"]) == (429, "urn:avo:problem:too-many-streams")
-            assert (refused.json()["violated-policies"], refused.json()["tier"]) == (["streams"], "free")
-            assert 1 <= int(refused.headers["Retry-After"]) <= 45
-            assert refused.headers["RateLimit"].endswith(', "streams";r=0')
+            rejected = await ask(caller())
+            assert (rejected.status_code, rejected.json()["type"]) == (429, "urn:avo:problem:too-many-streams")
+            assert (rejected.json()["violated-policies"], rejected.json()["tier"]) == (["streams"], "free")
+            assert 1 <= int(rejected.headers["Retry-After"]) <= 45
+            assert rejected.headers["RateLimit"].endswith(', "streams";r=0')
         while (again := await ask(caller())).status_code == 429:  # the place is given back in a thread
             await asyncio.sleep(0.01)
         assert again.status_code == 200
@@ -67,7 +67,7 @@ def test_places_by_tier(with_clerk: Callable[..., None]) -> None:
     asyncio.run(come())
 
 
-def test_a_refused_stream_costs_nothing(with_clerk: Callable[..., None], settings: Any) -> None:
+def test_a_rejected_stream_costs_nothing(with_clerk: Callable[..., None], settings: Any) -> None:
     with_clerk(STREAMS="free=1")
 
     async def come() -> None:
@@ -88,13 +88,13 @@ def test_who_has_no_units_left_keeps_no_place(with_clerk: Callable[..., None]) -
     async def come() -> None:
         async with stream(caller()):
             for _ in range(3):
-                refused = await ask(caller())
-                assert refused.json()["type"] == "urn:avo:problem:rate-limited"
+                rejected = await ask(caller())
+                assert rejected.json()["type"] == "urn:avo:problem:rate-limited"
 
     asyncio.run(come())
 
 
-def test_other_refusals_are_charged_once(with_clerk: Callable[..., None]) -> None:
+def test_other_rejections_are_charged_once(with_clerk: Callable[..., None]) -> None:
     async def come() -> int:
         return (await AsyncClient().get("/api/signals/stream?limit=x&min_confidence=7", headers=caller())).status_code  # type: ignore[no-any-return]
 

@@ -53,7 +53,7 @@ def test_what_an_operator_writes_is_counted_as_callers_are(text: str, subject: s
 
 
 @pytest.mark.parametrize(("text", "why"), CASES["refused"])
-def test_what_no_caller_is_counted_as_is_refused(text: str, why: str) -> None:
+def test_what_no_caller_is_counted_as_is_rejected(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         normal(text)
 

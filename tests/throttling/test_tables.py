@@ -38,11 +38,11 @@ def test_busy_subjects_are_shown(operator_client: Any, redis_of: Any) -> None:
     assert '<a href="?subject=user%3Auser_alice">user:user_alice</a></td><td>free</td><td>71</td>' in page
 
 
-def test_refusals_per_tier_are_drawn_over_time(operator_client: Any, redis_of: Any) -> None:
-    tally, history = UsageStats(redis_of("throttling")), History(redis_of("throttling"), "throttling")
+def test_rejections_per_tier_are_drawn_over_time(operator_client: Any, redis_of: Any) -> None:
+    usage, history = UsageStats(redis_of("throttling")), History(redis_of("throttling"), "throttling")
     now = time.time()
     for sampled_at in (now - 30, now - 20):
-        tally.add({}, {("free", "user:user_alice"): 11, ("pro", "user:user_bob"): 3}, now)
+        usage.add({}, {("free", "user:user_alice"): 11, ("pro", "user:user_bob"): 3}, now)
         assert history.record(sample(), sampled_at)
     drawn = {chart["title"]: chart for chart in operator_client.get(f"{PAGE}history.json").json()["charts"]}["Refused"]
     rates = {line["label"]: [value for value in line["values"] if value is not None] for line in drawn["lines"]}
@@ -54,7 +54,7 @@ def test_an_empty_page(operator_client: Any, redis_of: Any) -> None:
     assert "Busiest subjects now" in operator_client.get(PAGE).content.decode()
 
 
-def test_a_subject_is_looked_up(operator_client: Any, limiter: WindowLimiter) -> None:
+def test_looking_up_a_subject(operator_client: Any, limiter: WindowLimiter) -> None:
     limiter.hit(Hit("user:user_alice", parse_policies("60/min"), 13))
     page = operator_client.get(PAGE, {"subject": "user_alice"}).content.decode()
     assert re.search(r"<td>minute</td><td>60</td><td>47</td>", page)
@@ -88,10 +88,10 @@ def test_reset_asks_first_then_does_and_is_logged(operator_client: Any, limiter:
     limiter.hit(Hit("user:user_alice", policies, 60))
     asked = do(operator_client, "reset", subject="user:user_alice").content.decode()
     assert "All windows of user:user_alice become empty" in asked
-    assert limiter.peek("user:user_alice", policies).remaining() == [0]
+    assert limiter.test("user:user_alice", policies).remaining() == [0]
     done = do(operator_client, "reset", subject="user:user_alice", confirmed="yes").content.decode()
     assert "1 windows of user:user_alice were emptied." in done
-    assert limiter.peek("user:user_alice", policies).remaining() == [60]
+    assert limiter.test("user:user_alice", policies).remaining() == [60]
     assert "user:user_alice" in LogEntry.objects.get().change_message
 
 
@@ -125,7 +125,7 @@ def test_override_asks_first_then_writes_a_row(operator_client: Any, operator: A
         ({"tier": "pro", "reason": "r", "hours": "soon"}, "is no number of hours"),
     ],
 )
-def test_an_override_that_would_not_work_is_refused(
+def test_an_override_that_would_not_work_is_rejected(
     operator_client: Any, redis_of: Any, fields: Any, says: str
 ) -> None:
     page = do(operator_client, "override", subject="user_alice", confirmed="yes", **fields).content.decode()
@@ -134,7 +134,7 @@ def test_an_override_that_would_not_work_is_refused(
 
 
 @pytest.mark.parametrize("subject", ["10.0.0.0/8", "address:2001:db8::/32", "user:alice", "bad_token:address:9.9.9.9"])
-def test_an_override_that_would_apply_to_nobody_is_refused(operator_client: Any, redis_of: Any, subject: str) -> None:
+def test_an_override_that_would_apply_to_nobody_is_rejected(operator_client: Any, redis_of: Any, subject: str) -> None:
     fields = {"subject": subject, "tier": "pro", "reason": "r"}
     do(operator_client, "override", confirmed="yes", **fields)
     added = {**fields, "rates": "", "expires_at_0": "", "expires_at_1": ""}
@@ -196,13 +196,13 @@ def test_an_override_made_in_its_table_names_who_made_it(operator_client: Any, o
     assert response.status_code == 302
     row = TierOverride.objects.get()
     assert (row.subject, row.created_by) == ("org:org_desk", operator)
-    refused = operator_client.post(
+    rejected = operator_client.post(
         "/admin/throttling/tieroverride/add/", {**fields, "subject": "x", "tier": "platinum"}
     )
-    assert "is not a subject" in refused.content.decode()
-    assert "is not a tier" in refused.content.decode()
+    assert "is not a subject" in rejected.content.decode()
+    assert "is not a tier" in rejected.content.decode()
 
 
-def test_plan_changes_can_only_be_looked_at(operator_client: Any) -> None:
+def test_plan_changes_are_read_only(operator_client: Any) -> None:
     assert operator_client.get("/admin/throttling/planchange/").status_code == 200
     assert operator_client.get("/admin/throttling/planchange/add/").status_code == 403

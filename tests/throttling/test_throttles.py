@@ -1,4 +1,4 @@
-"""What callers of the API meet: limits by who they are, headers on every answer, refusals they can act on."""
+"""What callers of the API meet: limits by who they are, headers on every answer, rejections they can act on."""
 
 import re
 from datetime import timedelta
@@ -32,19 +32,19 @@ def test_the_contracts_example_of_headers(client: Any, throttling: Any) -> None:
     assert re.fullmatch(r'"minute";r=59;t=\d+', response.headers["RateLimit"])
 
 
-def test_a_refusal_is_429_with_all_a_client_needs(client: Any, throttling: Any) -> None:
+def test_a_rejection_is_429_with_all_a_client_needs(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=2/min,100/day")
     answers = [client.get("/t/plain") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    refused = answers[-1]
-    assert refused.headers["Content-Type"] == "application/problem+json"
-    body = refused.json()
+    rejected = answers[-1]
+    assert rejected.headers["Content-Type"] == "application/problem+json"
+    body = rejected.json()
     assert body["type"] == "urn:avo:problem:rate-limited"
     assert body["status"] == 429
     assert body["violated-policies"] == ["minute"]
-    assert 57 <= int(refused.headers["Retry-After"]) <= 63
-    assert refused.headers["RateLimit-Policy"] == '"minute";q=2;w=60, "day";q=100;w=86400'
-    assert refused.headers["RateLimit"].startswith('"minute";r=0;t=')
+    assert 57 <= int(rejected.headers["Retry-After"]) <= 63
+    assert rejected.headers["RateLimit-Policy"] == '"minute";q=2;w=60, "day";q=100;w=86400'
+    assert rejected.headers["RateLimit"].startswith('"minute";r=0;t=')
 
 
 def test_each_address_has_its_own_limit(client: Any, throttling: Any) -> None:
@@ -108,17 +108,19 @@ def test_a_service_account_is_institutional(client: Any, throttling: Any, operat
     assert (limits["tier"], limits["subject"]) == ("institutional", f"user:{operator.pk}")
 
 
-def test_a_dear_answer_is_paid_for_as_far_as_there_are_units(client: Any, throttling: Any) -> None:
+def test_an_expensive_answer_is_charged_as_far_as_there_are_units(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=25/min,100/hour:shadow")
-    answers = [client.get("/t/dear-answer") for _ in range(4)]
+    answers = [client.get("/t/expensive-answer") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert [left(answer) for answer in answers] == [15, 5, 0, 0]
 
 
-def test_a_conditional_request_pays_for_a_dear_answer_but_not_for_a_304(client: Any, throttling: Any) -> None:
+def test_a_conditional_request_is_charged_for_an_expensive_answer_but_not_for_a_304(
+    client: Any, throttling: Any
+) -> None:
     throttling(RATES="anonymous=25/min")
-    assert left(client.get("/t/dear-answer", HTTP_IF_NONE_MATCH='"1"')) == 25
-    assert left(client.get("/t/dear-answer", HTTP_IF_NONE_MATCH='"0"')) == 15
+    assert left(client.get("/t/expensive-answer", HTTP_IF_NONE_MATCH='"1"')) == 25
+    assert left(client.get("/t/expensive-answer", HTTP_IF_NONE_MATCH='"0"')) == 15
 
 
 @pytest.mark.real_server
@@ -193,7 +195,7 @@ def test_who_came_first_to_the_last_unit_gets_it(client: Any, throttling: Any, m
 
 
 @pytest.mark.parametrize("path", ["/api/nothing/here", "/nothing/here", "/apis", "/u/no-such-token", "/%00"])
-def test_what_is_not_there_is_charged_and_told(client: Any, throttling: Any, path: str) -> None:
+def test_what_is_not_there_is_charged_with_headers(client: Any, throttling: Any, path: str) -> None:
     throttling(RATES="anonymous=2/min")
     answers = [client.get(path) for _ in range(3)]
     assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 1), (404, 0), (429, 0)]
@@ -216,20 +218,20 @@ def test_the_admins_404_is_not_charged(operator_client: Any, throttling: Any) ->
     assert {answer.status_code for answer in answers} == {404}
 
 
-def test_the_root_of_the_api_is_charged_and_told(client: Any, throttling: Any) -> None:
+def test_the_root_of_the_api_is_charged_with_headers(client: Any, throttling: Any) -> None:
     answers = [client.get(path) for path in ("/api", "/api/")]
     assert [(answer.status_code, left(answer)) for answer in answers] == [(404, 29), (404, 28)]
 
 
 @pytest.mark.parametrize(("method", "accept", "status"), [("delete", "*/*", 405), ("get", "image/png", 406)])
-def test_limits_refuses_with_its_headers_and_for_nothing(
+def test_limits_rejects_with_its_headers_and_for_nothing(
     client: Any, throttling: Any, method: str, accept: str, status: int
 ) -> None:
     answers = [getattr(client, method)("/api/limits", HTTP_ACCEPT=accept) for _ in range(2)]
     assert [(answer.status_code, left(answer)) for answer in answers] == [(status, 30)] * 2
 
 
-def test_what_permissions_refuse_is_charged_and_told(client: Any, throttling: Any) -> None:
+def test_what_permissions_reject_is_charged_with_headers(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=2/min")
     answers = [client.get("/t/signed-in") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
@@ -255,7 +257,7 @@ def test_views_without_throttles_are_not_counted(client: Any, throttling: Any) -
         assert "RateLimit" not in client.get(path).headers
 
 
-def test_limits_tells_and_costs_nothing(client: Any, with_clerk: Any) -> None:
+def test_limits_shows_the_windows_and_costs_nothing(client: Any, with_clerk: Any) -> None:
     me = bearer(token(plan="u:pro"))
     client.get("/t/plain", **me)
     for _ in range(3):
@@ -308,7 +310,7 @@ def test_an_override_that_cannot_be_used_is_left_out(client: Any, with_clerk: An
     assert "left out" in caplog.text
 
 
-def test_a_policy_in_shadow_is_counted_and_not_told(client: Any, throttling: Any) -> None:
+def test_a_shadow_policy_is_counted_and_has_no_fields(client: Any, throttling: Any) -> None:
     throttling(RATES="anonymous=1/min:shadow,100/hour")
     labels = {"tier": "anonymous", "policy": "minute"}
     before = REGISTRY.get_sample_value("avo_throttle_shadow_refusals_total", labels) or 0

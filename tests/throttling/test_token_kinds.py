@@ -18,7 +18,7 @@ TABLE = json.loads((Path(__file__).parent / "data" / "token_kinds.json").read_te
 OAUTH = {"typ": "at+jwt"}
 
 
-def refused(reason: str) -> float:
+def rejected(reason: str) -> float:
     return REGISTRY.get_sample_value("avo_throttle_bad_tokens_total", {"reason": reason}) or 0.0
 
 
@@ -33,10 +33,10 @@ def test_the_kind_is_decided_first(client: Any, with_clerk: Any, case: dict[str,
     if "accepted" in case:
         with_clerk(CLERK_ACCEPTED_TOKENS=case["accepted"])
     payload = claims(**{name: from_now(name, value) for name, value in case["claims"].items()})
-    before = refused(case.get("reason", ""))
+    before = rejected(case.get("reason", ""))
     answer = client.get("/api/signals", **bearer(signed(payload, **case["header"])))
     assert answer.status_code == case["status"], answer.content
-    assert refused(case.get("reason", "")) - before == (1 if "reason" in case else 0)
+    assert rejected(case.get("reason", "")) - before == (1 if "reason" in case else 0)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_kind_is_decided_first(client: Any, with_clerk: Any, case: dict[str,
     ],
 )
 @pytest.mark.parametrize("accepted", [["session_token"], ["session_token", "api_key"]])
-def test_a_refusal_names_the_kind(client: Any, with_clerk: Any, value: str, named: str, accepted: list[str]) -> None:
+def test_a_rejection_names_the_kind(client: Any, with_clerk: Any, value: str, named: str, accepted: list[str]) -> None:
     """Opaque kinds too, and also where they are listed: only Clerk can read them, and it is not asked yet."""
     with_clerk(CLERK_ACCEPTED_TOKENS=accepted)
     answer = client.get("/api/signals", **bearer(value))
@@ -70,7 +70,7 @@ def test_an_oauth_token_counts_as_its_user_and_claims_no_plan(client: Any, with_
     assert (limits["subject"], limits["tier"]) == ("user:user_alice", "free")
 
 
-def test_a_missing_scope_is_told_and_charged_to_its_caller(client: Any, with_clerk: Any) -> None:
+def test_a_missing_scope_is_named_and_charged_to_its_caller(client: Any, with_clerk: Any) -> None:
     with_clerk(CLERK_ACCEPTED_TOKENS=["oauth_token"], RATES="free=2/min")
     mine = bearer(signed(claims(scope="regime:read"), **OAUTH))
     answers = [client.get("/api/signals", **mine) for _ in range(3)]

@@ -71,7 +71,7 @@ def test_rotation_with_a_new_name(clock: FixedClock) -> None:
     assert verifier(ring, clock).check(token(OTHER_KEY, kid="new")).subject == "user:user_alice"
 
 
-def test_only_what_a_new_key_made_good_vouches_for_the_look(clock: FixedClock) -> None:
+def test_only_a_token_that_needs_the_new_key_verifies_the_fetch(clock: FixedClock) -> None:
     ring = Ring(k=KEY)
     ring.newer["k"] = OTHER_KEY.public
     checker, old, new = verifier(ring, clock), token(kid="k"), token(OTHER_KEY, kid="k")
@@ -84,7 +84,7 @@ def test_only_what_a_new_key_made_good_vouches_for_the_look(clock: FixedClock) -
 
 
 @pytest.mark.parametrize("wrong", [{"exp": 0}, {"iss": "https://elsewhere.test"}, {"sts": "pending"}])
-def test_no_key_is_looked_for_when_none_would_help(clock: FixedClock, wrong: dict[str, object]) -> None:
+def test_no_key_is_fetched_when_none_would_help(clock: FixedClock, wrong: dict[str, object]) -> None:
     ring = Ring(k=KEY)
     for kid in ("k", "unknown"):
         with pytest.raises(BadTokenError):
@@ -132,7 +132,7 @@ def test_a_token_that_can_never_become_good_costs_one_check(clock: FixedClock, r
         ring.now.clear()  # without a key no signature can be checked
 
 
-def test_a_token_that_may_become_good_is_looked_at_again(clock: FixedClock) -> None:
+def test_a_token_that_may_become_valid_is_checked_again(clock: FixedClock) -> None:
     checker, early = verifier(Ring(k=KEY), clock), token(kid="k", nbf=int(clock()) + 30)
     with pytest.raises(BadTokenError, match="not valid yet"):
         checker.check(early)
@@ -142,9 +142,9 @@ def test_a_token_that_may_become_good_is_looked_at_again(clock: FixedClock) -> N
 
 def test_the_negative_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rejections, "_MAX_TOKENS", 2)
-    refused = rejections.RejectedTokens()
+    rejected = rejections.RejectedTokens()
     for number in range(3):
-        refused.keep(f"token {number}", BadTokenError("expired", "The token has expired."))
-    refused.check("token 0")
+        rejected.keep(f"token {number}", BadTokenError("expired", "The token has expired."))
+    rejected.check("token 0")
     with pytest.raises(BadTokenError):
-        refused.check("token 2")
+        rejected.check("token 2")

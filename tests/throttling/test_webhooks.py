@@ -90,20 +90,20 @@ class TestWebhook:
         assert current_plan("user:user_alice") is None
 
     @pytest.mark.parametrize("body", ["no JSON", "[" * 100_000, "NaN,"])
-    def test_a_signed_body_that_is_not_json_is_told_in_plain_words(self, client: Any, body: str) -> None:
+    def test_a_signed_body_that_is_not_json_gets_a_plain_text(self, client: Any, body: str) -> None:
         response = post(client, body)
         assert (response.status_code, response.json()["detail"]) == (400, "The body is not JSON text.")
 
     @pytest.mark.parametrize("minutes", [-6, 6])
-    def test_a_message_out_of_its_five_minutes_is_refused(self, client: Any, minutes: int) -> None:
+    def test_a_message_out_of_its_five_minutes_is_rejected(self, client: Any, minutes: int) -> None:
         response = post(client, event(), sent=timezone.now() + timedelta(minutes=minutes))
         assert (response.status_code, response.json()["type"]) == (400, "urn:avo:problem:bad-signature")
 
-    def test_a_foreign_signature_is_refused(self, client: Any) -> None:
+    def test_a_foreign_signature_is_rejected(self, client: Any) -> None:
         assert post(client, event(), secret="whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").status_code == 400
 
     @pytest.mark.parametrize("signature", ["", "v1", "v1,%%%", "v2,abc", "nonsense nonsense"])
-    def test_a_mangled_signature_is_refused(self, client: Any, signature: str) -> None:
+    def test_a_mangled_signature_is_rejected(self, client: Any, signature: str) -> None:
         headers = {"svix-id": "m", "svix-timestamp": str(int(timezone.now().timestamp())), "svix-signature": signature}
         assert client.post("/webhooks/clerk", "{}", content_type="application/json", headers=headers).status_code == 400
         assert (
@@ -111,7 +111,7 @@ class TestWebhook:
         )
 
     @pytest.mark.parametrize("body", ["[" * 50_000, '{"a":' * 50_000, "9" * 10_000, "nonsense", "", "NaN"])
-    def test_a_signed_body_that_cannot_be_read_is_refused(self, client: Any, body: str) -> None:
+    def test_a_signed_body_that_cannot_be_read_is_rejected(self, client: Any, body: str) -> None:
         assert post(client, body).status_code in (400, 422)
 
     def test_a_plan_of_no_name_is_left_out(self, client: Any) -> None:
@@ -126,7 +126,7 @@ class TestWebhook:
     def test_other_events_are_accepted_and_ignored(self, client: Any) -> None:
         assert post(client, {"type": "user.created", "data": {}}).json() == {"status": "ignored"}
 
-    def test_a_signed_event_without_its_parts_is_told_so(self, client: Any) -> None:
+    def test_a_signed_event_without_its_parts_gets_422(self, client: Any) -> None:
         response = post(client, event(payer={}, status="active", plan={"slug": "pro"}))
         assert (response.status_code, response.json()["detail"]) == (422, "The event names no payer.")
 
@@ -168,7 +168,7 @@ class TestWebhook:
         assert (answer.status_code, answer.json()) == (200, {"status": "stored"})
 
     @pytest.mark.parametrize("moment", ["nan", "inf", "-1", "1e400", "soon", "", "9" * 400, "1_790_000_000"])
-    def test_a_moment_that_is_none_is_refused(self, client: Any, moment: str) -> None:
+    def test_a_moment_that_is_none_is_rejected(self, client: Any, moment: str) -> None:
         headers = {"svix-id": "m", "svix-timestamp": moment, "svix-signature": "v1," + "A" * 43 + "="}
         assert client.post("/webhooks/clerk", "{}", content_type="application/json", headers=headers).status_code == 400
 

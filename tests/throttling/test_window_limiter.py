@@ -34,7 +34,7 @@ def test_the_clock_is_the_servers(limiter: WindowLimiter) -> None:
     assert [limiter.hit(hit()).allowed for _ in range(4)] == [True, True, True, False]
 
 
-def test_refused_costs_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
+def test_rejected_costs_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
     for _ in range(3):
         limiter.hit(hit(), NOW_MS)
     client = redis_of("throttling")
@@ -46,11 +46,11 @@ def test_refused_costs_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
     assert client.hgetall(keys.window("user:a", 60)) == before
 
 
-def test_what_one_policy_refuses_another_is_not_charged_for(limiter: WindowLimiter) -> None:
+def test_what_one_policy_rejects_another_is_not_charged_for(limiter: WindowLimiter) -> None:
     policies = parse_policies("2/s,100/day")
     for _ in range(5):
         limiter.hit(hit(policies), NOW_MS)
-    assert limiter.peek("user:a", policies, NOW_MS).remaining() == [0, 98]
+    assert limiter.test("user:a", policies, NOW_MS).remaining() == [0, 98]
 
 
 def test_waiting_is_enough_and_at_most_one_bucket_too_long(limiter: WindowLimiter) -> None:
@@ -69,46 +69,46 @@ def test_retry_after_is_in_whole_seconds_and_never_short(limiter: WindowLimiter)
     assert outcome.retry_after_seconds * 1000 >= outcome.wait_ms > (outcome.retry_after_seconds - 1) * 1000
 
 
-def test_peek_charges_nothing_and_makes_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
+def test_test_charges_nothing_and_creates_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
     client = redis_of("throttling")
-    assert limiter.peek("user:a", MINUTE).remaining() == [3]
+    assert limiter.test("user:a", MINUTE).remaining() == [3]
     assert client.dbsize() == 0
     limiter.hit(hit())
-    assert [limiter.peek("user:a", MINUTE).remaining() for _ in range(2)] == [[2], [2]]
+    assert [limiter.test("user:a", MINUTE).remaining() for _ in range(2)] == [[2], [2]]
 
 
-def test_a_look_answers_as_the_charge_would_and_charges_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
-    look = Hit("user:a", MINUTE, 2, is_look=True)
-    assert limiter.hit(look, NOW_MS).allowed
+def test_a_test_decides_like_a_charge_and_charges_nothing(limiter: WindowLimiter, redis_of: Any) -> None:
+    test = Hit("user:a", MINUTE, 2, is_test=True)
+    assert limiter.hit(test, NOW_MS).allowed
     assert redis_of("throttling").dbsize() == 0
     assert [limiter.hit(hit(), NOW_MS).allowed for _ in range(2)] == [True, True]
-    refused = limiter.hit(look, NOW_MS)
-    assert (refused.allowed, refused.wait_ms) == (False, limiter.hit(hit(cost=2), NOW_MS).wait_ms)
-    assert limiter.peek("user:a", MINUTE, NOW_MS).remaining() == [1]
+    rejected = limiter.hit(test, NOW_MS)
+    assert (rejected.allowed, rejected.wait_ms) == (False, limiter.hit(hit(cost=2), NOW_MS).wait_ms)
+    assert limiter.test("user:a", MINUTE, NOW_MS).remaining() == [1]
 
 
-def test_a_look_is_charged_to_its_allowance_alone(limiter: WindowLimiter, redis_of: Any) -> None:
-    look = Hit("user:a", MINUTE, 2, is_look=True, allowance=parse_policies("5/min"))
-    outcomes = [limiter.hit(look, NOW_MS) for _ in range(3)]
+def test_a_test_is_charged_to_its_allowance_alone(limiter: WindowLimiter, redis_of: Any) -> None:
+    test = Hit("user:a", MINUTE, 2, is_test=True, allowance=parse_policies("5/min"))
+    outcomes = [limiter.hit(test, NOW_MS) for _ in range(3)]
     assert [(outcome.allowed, outcome.is_allowance_used_up) for outcome in outcomes] == [
         (True, False),
         (True, False),
         (False, True),
     ]
     assert all(outcome.remaining() == [3] for outcome in outcomes)
-    assert limiter.hit(look, NOW_MS + outcomes[-1].wait_ms).allowed
+    assert limiter.hit(test, NOW_MS + outcomes[-1].wait_ms).allowed
     assert redis_of("throttling").keys() == [keys.conditional_window("user:a", 60).encode()]
     assert limiter.reset("user:a", MINUTE) == 1
 
 
-def test_a_look_that_the_limit_refuses_leaves_its_allowance(limiter: WindowLimiter, redis_of: Any) -> None:
+def test_a_rejected_test_leaves_its_allowance(limiter: WindowLimiter, redis_of: Any) -> None:
     limiter.hit(hit(cost=3), NOW_MS)
-    refused = limiter.hit(Hit("user:a", MINUTE, is_look=True, allowance=parse_policies("5/min")), NOW_MS)
-    assert (refused.allowed, refused.is_allowance_used_up) == (False, False)
+    rejected = limiter.hit(Hit("user:a", MINUTE, is_test=True, allowance=parse_policies("5/min")), NOW_MS)
+    assert (rejected.allowed, rejected.is_allowance_used_up) == (False, False)
     assert redis_of("throttling").dbsize() == 1
 
 
-def test_shadow_counts_but_refuses_nothing(limiter: WindowLimiter) -> None:
+def test_shadow_counts_but_rejects_nothing(limiter: WindowLimiter) -> None:
     policies = parse_policies("2/min:shadow,4/hour")
     outcomes = [limiter.hit(hit(policies), NOW_MS) for _ in range(5)]
     assert [outcome.allowed for outcome in outcomes] == [True, True, True, True, False]
@@ -120,11 +120,11 @@ def test_shadow_counts_but_refuses_nothing(limiter: WindowLimiter) -> None:
     ]
 
 
-def test_a_route_dearer_than_the_limit_takes_all_of_it(limiter: WindowLimiter) -> None:
+def test_a_cost_above_the_limit_takes_all_of_it(limiter: WindowLimiter) -> None:
     assert limiter.hit(hit(cost=10), NOW_MS).allowed
-    refused = limiter.hit(hit(cost=10), NOW_MS)
-    assert not refused.allowed
-    assert limiter.hit(hit(cost=10), NOW_MS + refused.wait_ms).allowed
+    rejected = limiter.hit(hit(cost=10), NOW_MS)
+    assert not rejected.allowed
+    assert limiter.hit(hit(cost=10), NOW_MS + rejected.wait_ms).allowed
 
 
 def test_subjects_do_not_share(limiter: WindowLimiter) -> None:
@@ -190,21 +190,21 @@ def test_a_clock_that_steps_back_gives_nothing_away(limiter: WindowLimiter) -> N
 
 
 @pytest.mark.parametrize("rates", ["3/min", "2/s,3/min", "3/min:shadow,3/hour"])
-@pytest.mark.parametrize("is_look", [False, True])
-def test_a_clock_that_steps_back_an_hour_refuses_for_one_window_at_most(
-    limiter: WindowLimiter, rates: str, is_look: bool
+@pytest.mark.parametrize("is_test", [False, True])
+def test_a_clock_that_steps_back_an_hour_rejects_for_one_window_at_most(
+    limiter: WindowLimiter, rates: str, is_test: bool
 ) -> None:
     policies, model = parse_policies(rates), RollingWindows()
     for back_ms in (0, 1_000, 30_000):
         both(limiter, model, hit(policies), NOW_MS + back_ms)
     [*_, longest] = policies
     now_ms = NOW_MS + 30_000 - 3_600_000
-    refused = both(limiter, model, hit(policies), now_ms)
-    assert 0 < refused.wait_ms <= longest.window_seconds * 1000 + longest.bucket_ms
+    rejected = both(limiter, model, hit(policies), now_ms)
+    assert 0 < rejected.wait_ms <= longest.window_seconds * 1000 + longest.bucket_ms
     for part in (0.3, 0.9):  # asking again and again makes it no longer
-        again = replace(hit(policies), is_look=is_look)
-        assert not both(limiter, model, again, now_ms + int(refused.wait_ms * part)).allowed
-    assert both(limiter, model, hit(policies), now_ms + refused.wait_ms).allowed
+        again = replace(hit(policies), is_test=is_test)
+        assert not both(limiter, model, again, now_ms + int(rejected.wait_ms * part)).allowed
+    assert both(limiter, model, hit(policies), now_ms + rejected.wait_ms).allowed
 
 
 def test_a_clock_that_steps_back_and_forth_counts_nothing_twice(limiter: WindowLimiter) -> None:
@@ -216,8 +216,8 @@ def test_a_clock_that_steps_back_and_forth_counts_nothing_twice(limiter: WindowL
 steps = st.lists(
     st.tuples(
         st.integers(0, 4_000),  # ms since the step before
-        st.integers(0, 3),  # cost; 0 looks
-        st.booleans(),  # whether to wait after a refusal, or to look as well
+        st.integers(0, 3),  # cost; 0 only tests
+        st.booleans(),  # whether to wait after a rejection, or to test as well
     ),
     max_size=60,
 )
@@ -238,7 +238,7 @@ def test_the_script_does_what_the_model_does(limiter: WindowLimiter, redis_of: A
             assert outcome.allowed
         elif again:
             allowance = parse_policies("4/2s")
-            both(limiter, model, replace(hit(policies, cost), is_look=True, allowance=allowance), now_ms)
+            both(limiter, model, replace(hit(policies, cost), is_test=True, allowance=allowance), now_ms)
         if outcome.allowed:
             log.append((now_ms, cost))
     for policy in policies:

@@ -11,18 +11,18 @@ from throttling.services.inspection import Inspection, window_stats
 from throttling.services.samples import SAMPLES
 
 _EVERYBODY = 1_000
-_MANY_REFUSED = 0.2
+_MANY_REJECTED = 0.2
 
 
 def health(now: float) -> HealthStatus:
-    """Amber when a good part of the requests is refused. Without Redis the home says red before it asks."""
+    """Amber when a good part of the requests is rejected. Without Redis the home says red before it asks."""
     inspection = Inspection.connect()
-    refused, asked = inspection.most_refused(_EVERYBODY), sum(one.requests for one in inspection.busiest())
-    turned_away = sum(one.requests for one in refused)
-    figure = f"{turned_away:,} refused lately"
-    if refused:
-        level = Level.AMBER if turned_away > _MANY_REFUSED * asked else Level.GREEN
-        who, tier = refused[0].subject, refused[0].tier
+    rejected, asked = inspection.most_rejected(_EVERYBODY), sum(one.requests for one in inspection.busiest())
+    rejected_requests = sum(one.requests for one in rejected)
+    figure = f"{rejected_requests:,} refused lately"
+    if rejected:
+        level = Level.AMBER if rejected_requests > _MANY_REJECTED * asked else Level.GREEN
+        who, tier = rejected[0].subject, rejected[0].tier
         return HealthStatus(level, figure, f"Most of them were asked by {who}, tier {tier}.", _found(who))
     return HealthStatus(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
 
@@ -32,7 +32,7 @@ def _found(subject: str) -> str:
 
 
 def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
-    """Why a subject has the limits it has, and whether it is refused."""
+    """Why a subject has the limits it has, and whether it is rejected."""
     try:
         subject = normal(of)
     except ValueError:

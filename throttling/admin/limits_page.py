@@ -1,4 +1,4 @@
-"""The admin page over live rate limits: who is refused, who is busy, and one subject looked up, reset or overridden."""
+"""The admin page of the live rate limits: rejected and busy subjects, and one subject to look up, reset or override."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,8 +24,8 @@ from throttling.store.window_limiter import WindowLimiter
 
 def preview_reset(request: HttpRequest) -> ActionResult:
     """Raises ValueError for what is no subject."""
-    window_stats = Inspection.connect().subject(normal(request.POST["subject"])).outcome.standings
-    used = sum(1 for standing in window_stats if standing.used)
+    windows = Inspection.connect().subject(normal(request.POST["subject"])).outcome.windows
+    used = sum(1 for window in windows if window.used)
     return ActionResult(
         f"All windows of {request.POST['subject']} become empty, so it has its whole limit at once. "
         f"{used} of its windows have charges now.",
@@ -95,9 +95,9 @@ class RateLimitsAdmin(LiveStateAdmin):
     def panels(self, request: HttpRequest) -> list[Panel]:
         inspection = Inspection.connect()
         panels = [self._looked_up(inspection, request.GET["subject"])] if request.GET.get("subject") else []
-        return [*panels, self._refused(request, inspection), _busiest(inspection)]
+        return [*panels, self._rejected(request, inspection), _busiest(inspection)]
 
-    def _refused(self, request: HttpRequest, inspection: Inspection) -> Panel:
+    def _rejected(self, request: HttpRequest, inspection: Inspection) -> Panel:
         rows = [
             (
                 _link(one.subject),
@@ -105,10 +105,10 @@ class RateLimitsAdmin(LiveStateAdmin):
                 one.requests,
                 self.button(request, "reset", "Reset…", subject=one.subject),
             )
-            for one in inspection.most_refused()
+            for one in inspection.most_rejected()
         ]
         note = "Of the last five to ten minutes. Its link shows what a subject has left, and overrides its limits."
-        return Panel("Refused lately", ("Subject", "Tier", "Requests refused", "Mend"), rows, note)
+        return Panel("Refused lately", ("Subject", "Tier", "Requests refused", "Actions"), rows, note)
 
     def page(self, request: HttpRequest) -> HttpResponse:
         response = super().page(request)

@@ -29,7 +29,7 @@ REASONS = (
     "pending", "revoked", "scheme", "signature", "too-long", "unknown",
     "unknown-key",
 )  # fmt: skip
-"""Why a credential is refused, as the metric counts it."""
+"""Why a credential is rejected, as the metric counts it."""
 
 
 class BadTokenError(Exception):
@@ -67,7 +67,7 @@ class Identity:
 
     @property
     def valid_until(self) -> float:
-        """From then on the token is refused (Unix seconds)."""
+        """From then on the token is rejected (Unix seconds)."""
         return self.expires_at + LEEWAY_SECONDS
 
 
@@ -110,7 +110,7 @@ def _claims(token: str, key: RSAPublicKey | None) -> dict[str, Any]:
 
 
 def not_accepted(kind: TokenKind | None) -> BadTokenError:
-    """The refusal of a token for its kind."""
+    """The rejection of a token for its kind."""
     return BadTokenError("kind", f"{kind.label if kind else 'Tokens of this type'} are not accepted here.")
 
 

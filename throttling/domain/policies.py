@@ -23,7 +23,7 @@ def whole_seconds(ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """At most ``limit`` units in every rolling ``window_seconds``; in ``shadow`` it counts but refuses nothing."""
+    """At most ``limit`` units in every rolling ``window_seconds``; in ``shadow`` it counts but rejects nothing."""
 
     name: str
     limit: int
@@ -55,13 +55,13 @@ class Hit:
     subject: str
     policies: tuple[Policy, ...]
     cost: int = 1
-    is_look: bool = False
+    is_test: bool = False
     allowance: tuple[Policy, ...] = ()
 
     @property
     def checked_only(self) -> int:
         """How many policies are not charged: none, or those before the allowance, which comes last."""
-        return len(self.policies) if self.is_look or not self.cost else 0
+        return len(self.policies) if self.is_test or not self.cost else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +75,24 @@ class WindowStats:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The answer to a hit: ``wait_ms`` 0 lets it through; else nothing was charged. ``exact`` is false for a guess,
-    and ``is_allowance_used_up`` true for a look that was refused for its allowance.
+    and ``is_allowance_used_up`` true for a look that was rejected for its allowance.
     """
 
     hit: Hit
     wait_ms: int
-    standings: tuple[WindowStats, ...]
+    windows: tuple[WindowStats, ...]
     exact: bool = True
     is_allowance_used_up: bool = False
 
     @classmethod
-    def of(cls, hit: Hit, wait_ms: int, standings: Sequence[WindowStats], exact: bool = True) -> Self:
-        """``standings`` are those under the policies, then those under the allowance."""
+    def of(cls, hit: Hit, wait_ms: int, windows: Sequence[WindowStats], exact: bool = True) -> Self:
+        """``windows`` are those under the policies, then those under the allowance."""
         own = len(hit.policies)
         is_used_up = wait_ms > 0 and any(
-            standing.used + policy.units(hit.cost) > policy.limit and not policy.shadow
-            for policy, standing in zip(hit.allowance, standings[own:], strict=True)
+            window.used + policy.units(hit.cost) > policy.limit and not policy.shadow
+            for policy, window in zip(hit.allowance, windows[own:], strict=True)
         )
-        return cls(hit, wait_ms, tuple(standings[:own]), exact, is_used_up)
+        return cls(hit, wait_ms, tuple(windows[:own]), exact, is_used_up)
 
     @property
     def allowed(self) -> bool:
@@ -100,34 +100,33 @@ class Outcome:
 
     @property
     def charged(self) -> bool:
-        return self.allowed and not self.hit.is_look
+        return self.allowed and not self.hit.is_test
 
     @property
-    def is_open(self) -> bool:
+    def is_pending(self) -> bool:
         """Let through on a look alone: it is still to be charged, or to be let go."""
-        return self.allowed and self.hit.is_look and self.hit.cost > 0
+        return self.allowed and self.hit.is_test and self.hit.cost > 0
 
     @property
     def retry_after_seconds(self) -> int:
         return whole_seconds(self.wait_ms)
 
     def after(self, elapsed_ms: int) -> Self | None:
-        """The same refusal ``elapsed_ms`` later; None once units may have come back."""
-        later = tuple(replace(standing, frees_ms=standing.frees_ms - elapsed_ms) for standing in self.standings)
+        """The same rejection ``elapsed_ms`` later; None once units may have come back."""
+        later = tuple(replace(window, frees_ms=window.frees_ms - elapsed_ms) for window in self.windows)
         wait_ms = self.wait_ms - elapsed_ms
-        if wait_ms <= 0 or any(standing.used and standing.frees_ms <= 0 for standing in later):
+        if wait_ms <= 0 or any(window.used and window.frees_ms <= 0 for window in later):
             return None
-        return replace(self, wait_ms=wait_ms, standings=later)
+        return replace(self, wait_ms=wait_ms, windows=later)
 
     def remaining(self) -> list[int]:
         """Units left under each policy."""
         return [
-            max(0, policy.limit - standing.used)
-            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
+            max(0, policy.limit - window.used) for policy, window in zip(self.hit.policies, self.windows, strict=True)
         ]
 
     def affordable(self) -> int:
-        """The largest cost that no policy would refuse."""
+        """The largest cost that no policy would reject."""
         limiting = zip(self.hit.policies, self.remaining(), strict=True)
         return min((left for policy, left in limiting if not policy.shadow), default=0)
 
@@ -135,8 +134,8 @@ class Outcome:
         """The policies whose limit this hit would pass, or, in shadow, has passed."""
         return [
             policy
-            for policy, standing in zip(self.hit.policies, self.standings, strict=True)
-            if standing.used + (0 if self.charged else policy.units(self.hit.cost)) > policy.limit
+            for policy, window in zip(self.hit.policies, self.windows, strict=True)
+            if window.used + (0 if self.charged else policy.units(self.hit.cost)) > policy.limit
         ]
 
 

@@ -10,14 +10,14 @@ _MAX_SUBJECTS = 10_000
 
 
 class RejectionMemo:
-    """The latest refusal of each subject. It answers only hits that Redis would refuse too."""
+    """The latest rejection of each subject. It answers only hits that Redis would reject too."""
 
     def __init__(self) -> None:
-        self._refusals: dict[str, tuple[Outcome, float]] = {}
+        self._rejections: dict[str, tuple[Outcome, float]] = {}
 
     def recall(self, hit: Hit, now: float) -> Outcome | None:
-        """The refusal that ``hit`` would get at ``now`` (monotonic seconds), if that is known."""
-        kept = self._refusals.get(hit.subject)
+        """The rejection that ``hit`` would get at ``now`` (monotonic seconds), if that is known."""
+        kept = self._rejections.get(hit.subject)
         if kept is None:
             return None
         outcome, at = kept
@@ -26,12 +26,12 @@ class RejectionMemo:
         return outcome.after(int((now - at) * 1000))
 
     def keep(self, outcome: Outcome, now: float) -> None:
-        if len(self._refusals) >= _MAX_SUBJECTS:
-            self._refusals.clear()
-        self._refusals[outcome.hit.subject] = (outcome, now)
+        if len(self._rejections) >= _MAX_SUBJECTS:
+            self._rejections.clear()
+        self._rejections[outcome.hit.subject] = (outcome, now)
 
     def forget(self, subject: str) -> None:
-        self._refusals.pop(subject, None)
+        self._rejections.pop(subject, None)
 
 
 _FINAL = ("expired", "issuer", "authorized-party", "pending", "kind", "lifetime")  # what a right signature vouches for
@@ -39,23 +39,23 @@ _MAX_TOKENS = 10_000
 
 
 class RejectedTokens:
-    """Digests of refused tokens. Those that a newer key or a later moment could make good are not kept."""
+    """Digests of rejected tokens. Those that a newer key or a later moment could make good are not kept."""
 
     def __init__(self) -> None:
-        self._refused: dict[bytes, tuple[str, str]] = {}
+        self._rejected: dict[bytes, tuple[str, str]] = {}
 
     def check(self, token: str) -> None:
         """Raises BadTokenError for a token on the list."""
-        kept = self._refused.get(digest(token))
+        kept = self._rejected.get(digest(token))
         if kept is not None:
             raise BadTokenError(*kept)
 
     def keep(self, token: str, bad: BadTokenError) -> None:
         if bad.reason not in _FINAL:
             return
-        if len(self._refused) >= _MAX_TOKENS:
-            self._refused.clear()
-        self._refused[digest(token)] = (bad.reason, str(bad))
+        if len(self._rejected) >= _MAX_TOKENS:
+            self._rejected.clear()
+        self._rejected[digest(token)] = (bad.reason, str(bad))
 
 
 def digest(token: str) -> bytes:

@@ -14,7 +14,7 @@ class RollingWindows:
         self._charges: dict[str, dict[_Window, _Charges]] = {}
 
     def hit(self, hit: Hit, now_ms: int) -> Outcome:
-        """Charges ``hit`` at ``now_ms`` (any clock) or refuses it."""
+        """Charges ``hit`` at ``now_ms`` (any clock) or rejects it."""
         windows, policies = self._windows_of(hit.subject), hit.policies + hit.allowance
         names = [(policy.window_seconds, place >= len(hit.policies)) for place, policy in enumerate(policies)]
         for name, policy in zip(names, policies, strict=True):
@@ -24,15 +24,15 @@ class RollingWindows:
             (_wait_ms(charges, policy, hit.cost, now_ms) for charges, policy in zip(live, policies, strict=True)),
             default=0,
         )
-        standings = []
+        stats = []
         for place, (charges, policy) in enumerate(zip(live, policies, strict=True)):
             bucket = now_ms // policy.bucket_ms
             oldest = min(charges, default=bucket)
             if wait_ms == 0 and place >= hit.checked_only:
                 charges[bucket] = charges.get(bucket, 0) + policy.units(hit.cost)
                 windows[names[place]] = charges
-            standings.append(WindowStats(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms))
-        return Outcome.of(hit, wait_ms, standings, exact=False)
+            stats.append(WindowStats(sum(charges.values()), _gone_at_ms(oldest, policy) - now_ms))
+        return Outcome.of(hit, wait_ms, stats, exact=False)
 
     def _windows_of(self, subject: str) -> dict[_Window, _Charges]:
         windows = self._charges.setdefault(subject, {})

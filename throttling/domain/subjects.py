@@ -5,7 +5,7 @@ import socket
 
 _ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}")
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[\d.]+):\d+")
-_SHOWN = 64  # characters of a refused text
+_SHOWN = 64  # characters of a rejected text
 _LONGEST_ADDRESS = 64  # of an IPv6 address with zone, brackets and port
 _IPV6_BYTES, _MAPPED = 16, bytes(10) + b"\xff\xff"
 _ADDRESS, _BAD_TOKEN, _LOGIN, _LOCAL = "address:", "bad_token:", "login:", "local"

@@ -24,11 +24,11 @@ def fields(outcome: Outcome, streams: Streams | None = None) -> dict[str, str]:
     policies = policy_field(outcome.hit.policies)
     if not (outcome.exact and policies):
         return {}
-    told = {"RateLimit-Policy": policies, "RateLimit": limit_field(outcome)}
+    headers = {"RateLimit-Policy": policies, "RateLimit": limit_field(outcome)}
     if streams:
-        told["RateLimit-Policy"] += f', "streams";q={streams.limit};qu="concurrent-requests"'
-        told["RateLimit"] += f', "streams";r={max(0, streams.limit - streams.used)}'
-    return told
+        headers["RateLimit-Policy"] += f', "streams";q={streams.limit};qu="concurrent-requests"'
+        headers["RateLimit"] += f', "streams";r={max(0, streams.limit - streams.used)}'
+    return headers
 
 
 @lru_cache(maxsize=1024)
@@ -42,8 +42,8 @@ def policy_field(policies: tuple[Policy, ...]) -> str:
 def limit_field(outcome: Outcome) -> str:
     """For example ``"minute";r=37;t=12``: 37 units for the next 12 s, then more (draft 11, section 4)."""
     return ", ".join(
-        f'"{policy.name}";r={left};t={reset_seconds(policy, standing.frees_ms, standing.used)}'
-        for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
+        f'"{policy.name}";r={left};t={reset_seconds(policy, window.frees_ms, window.used)}'
+        for policy, left, window in zip(outcome.hit.policies, outcome.remaining(), outcome.windows, strict=True)
         if not policy.shadow
     )
 
@@ -53,15 +53,15 @@ def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
     return whole_seconds(frees_ms) if used else policy.window_seconds
 
 
-def rejection(receipt: Decision) -> Problem:
-    """429 for a refused request, with the extension member of draft 11, section 5.1."""
-    outcome = receipt.outcome
+def rejection(decision: Decision) -> Problem:
+    """429 for a rejected request, with the extension member of draft 11, section 5.1."""
+    outcome = decision.outcome
     names = [policy.name for policy in outcome.passed() if not policy.shadow]
     limits = policy_field(outcome.hit.policies)
     return Problem(
         429,
         "rate-limited",
-        f"The limit of tier {receipt.quota.tier} is reached ({limits}). Try again in {outcome.retry_after_seconds} s.",
-        members={"violated-policies": names, "tier": receipt.quota.tier},
+        f"The limit of tier {decision.quota.tier} is reached ({limits}). Try again in {outcome.retry_after_seconds} s.",
+        members={"violated-policies": names, "tier": decision.quota.tier},
         headers={"Retry-After": str(outcome.retry_after_seconds)},
     )

@@ -81,7 +81,7 @@ class VerifiedKey:
 
     @property
     def valid_until(self) -> float | None:
-        """From then on the key is refused."""
+        """From then on the key is rejected."""
         return self.expires_at
 
 

@@ -82,13 +82,15 @@ class ClerkUser:
         return False
 
 
-def clerk_user(identity: Identity, plan_tiers: Mapping[str, str], kept_plan: Callable[[str], str | None]) -> ClerkUser:
+def clerk_user(
+    identity: Identity, plan_tiers: Mapping[str, str], stored_plan: Callable[[str], str | None]
+) -> ClerkUser:
     """The caller that ``identity`` stands for.
 
     Its plan is the token's; for a token that names none (version 1), the one that Clerk reported last for the
-    organisation or the user: ``kept_plan`` finds it. One who acts for a customer counts on its own.
+    organisation or the user: ``stored_plan`` finds it. One who acts for a customer counts on its own.
     """
-    subject, slug, why = _plan_of(identity, kept_plan)
+    subject, slug, why = _plan_of(identity, stored_plan)
     tier = tier_of(slug, plan_tiers) if slug else FREE
     if slug and slug not in plan_tiers:
         UNKNOWN_PLANS.inc()
@@ -98,7 +100,7 @@ def clerk_user(identity: Identity, plan_tiers: Mapping[str, str], kept_plan: Cal
     return ClerkUser(identity, subject, tier, why)
 
 
-def _plan_of(identity: Identity, kept_plan: Callable[[str], str | None]) -> tuple[str, str | None, str]:
+def _plan_of(identity: Identity, stored_plan: Callable[[str], str | None]) -> tuple[str, str | None, str]:
     if identity.kind is TokenKind.M2M:
         return f"machine:{identity.user_id}", None, "machine token"
     user, organization = f"user:{identity.user_id}", f"org:{identity.organization_id}"
@@ -108,6 +110,6 @@ def _plan_of(identity: Identity, kept_plan: Callable[[str], str | None]) -> tupl
             return user, None, "no plan in the token"
         return (organization if plan.scope == "o" else user), plan.slug, f"plan {plan.slug} in the token"
     for subject in (organization, user) if identity.organization_id else (user,):
-        if slug := kept_plan(subject):
+        if slug := stored_plan(subject):
             return subject, slug, f"plan {slug} as Clerk reported"
     return user, None, "no plan known"

@@ -106,7 +106,7 @@ def open_stream(request: Request) -> StreamAccess:
     request.META[STREAMS] = Streams(place.limit, lease.used)
     if lease.held:
         return StreamAccess(place, dict(request.META), request.user)
-    rate_limiter.peek(request.META, request.user)  # so that it is told the limits, and not charged as unjudged
+    rate_limiter.test(request.META, request.user, cost=0)  # so that it is told the limits, and not charged as unjudged
     seconds = max(1, whole_seconds(lease.first_ends_ms))
     raise Problem(
         429,

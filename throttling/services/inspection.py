@@ -46,40 +46,40 @@ def window_stats(outcome: Outcome) -> list[dict[str, Any]]:
             "limit": policy.limit,
             "window_seconds": policy.window_seconds,
             "remaining": left,
-            "reset_seconds": reset_seconds(policy, standing.frees_ms, standing.used),
+            "reset_seconds": reset_seconds(policy, window.frees_ms, window.used),
             "shadow": policy.shadow,
         }
-        for policy, left, standing in zip(outcome.hit.policies, outcome.remaining(), outcome.standings, strict=True)
+        for policy, left, window in zip(outcome.hit.policies, outcome.remaining(), outcome.windows, strict=True)
     ]
 
 
 class Inspection:
     """Reads live state; changes nothing. Every method may raise RedisError."""
 
-    def __init__(self, limiter: WindowLimiter, tally: UsageStats, clock: Callable[[], float] = time.time) -> None:
-        self._limiter, self._tally, self._clock = limiter, tally, clock
+    def __init__(self, limiter: WindowLimiter, usage: UsageStats, clock: Callable[[], float] = time.time) -> None:
+        self._limiter, self._usage, self._clock = limiter, usage, clock
 
     @classmethod
     def connect(cls) -> Self:
         return cls(WindowLimiter.connect(), UsageStats.connect())
 
-    def refusals(self, minutes: int = 60) -> dict[str, list[int]]:
-        """Per tier the refusals of the last ``minutes``, one figure a minute."""
-        return self._tally.refusals(self._clock(), minutes)
+    def rejections(self, minutes: int = 60) -> dict[str, list[int]]:
+        """Per tier the rejections of the last ``minutes``, one figure a minute."""
+        return self._usage.rejections(self._clock(), minutes)
 
     def busiest(self) -> list[Busy]:
-        return self._tally.busiest(self._clock())
+        return self._usage.busiest(self._clock())
 
-    def most_refused(self, count: int = 20) -> list[Busy]:
-        return self._tally.most_refused(self._clock(), count)
+    def most_rejected(self, count: int = 20) -> list[Busy]:
+        return self._usage.most_rejected(self._clock(), count)
 
     def totals(self) -> dict[str, int]:
         """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
-        return self._tally.totals()
+        return self._usage.totals()
 
     def subject(self, subject: str) -> SubjectView:
         tier, why, policies = self._account(subject)
-        return SubjectView(subject, tier, why, self._limiter.peek(subject, policies))
+        return SubjectView(subject, tier, why, self._limiter.test(subject, policies))
 
     def _account(self, subject: str) -> tuple[str, str, tuple[Policy, ...]]:
         rates = conf.load().rates
@@ -104,7 +104,7 @@ class Inspection:
             return FAILED_LOGIN, "failed log-ins"
         if subject.removeprefix("user:").isdigit():
             return INSTITUTIONAL, "service account"
-        if seen := self._tally.seen_tier(subject, tiers, self._clock()):
+        if seen := self._usage.seen_tier(subject, tiers, self._clock()):
             return seen, "as seen in the last minutes"
         if plan := current_plan(subject):
             return tier_of(plan, conf.load().plan_tiers), f"plan {plan} as Clerk reported"
@@ -114,11 +114,11 @@ class Inspection:
 def metrics() -> Iterator[Metric]:
     """Gauges read at each scrape."""
     inspection = Inspection.connect()
-    refusals = Metric(
+    rejections = Metric(
         "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
     )
-    for tier, series in ({tier: [0] for tier in conf.load().rates} | inspection.refusals()).items():
-        refusals.add_sample(refusals.name, {"tier": tier}, sum(series))
+    for tier, series in ({tier: [0] for tier in conf.load().rates} | inspection.rejections()).items():
+        rejections.add_sample(rejections.name, {"tier": tier}, sum(series))
     subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
     subjects.add_sample(subjects.name, {}, len(inspection.busiest()))
-    yield from (refusals, subjects)
+    yield from (rejections, subjects)

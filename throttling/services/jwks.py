@@ -23,9 +23,9 @@ FETCH_TIMEOUT_SECONDS = 3.0
 MAX_DOCUMENT_BYTES = 1_000_000
 FETCH_PAUSE_SECONDS = 30.0
 FAILED_PAUSE_SECONDS = 5.0
-SHELF_PAUSE_SECONDS = 0.2
-PATIENCE_SECONDS = 0.5
-TURN_PAUSE_SECONDS = 1.0
+CACHE_PAUSE_SECONDS = 0.2
+REFRESH_TIMEOUT_SECONDS = 0.5
+RELOAD_PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
 FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of Clerk's key set", ["outcome"])
@@ -103,35 +103,35 @@ class JWKSClient:
         self._url, self._cache, self._fetch, self._clock, self._monotonic = url, cache, fetch, clock, monotonic
         self._spawn, self._lock = spawn, threading.Lock()
         self._known: KeySet | None = None
-        self._is_unproven = False  # whether this process made the latest fetch and no good token has needed it yet
-        self._next_look = self._next_fetch = self._next_first = self._next_turn = -math.inf
+        self._is_unverified = False  # whether this process made the latest fetch and no good token has needed it yet
+        self._next_update = self._next_fetch = self._next_first = self._next_reload = -math.inf
 
     def find(self, kid: str) -> RSAPublicKey | None:
-        return (self._known or self._first()).keys.get(kid)
+        return (self._known or self._load_first()).keys.get(kid)
 
     def known(self, kid: str) -> RSAPublicKey | None:
         return self._known.keys.get(kid) if self._known else None
 
     def mark_verified(self, is_new: bool = False) -> None:
-        if is_new and self._is_unproven:
-            self._lift_pause()
-        if self._is_old() and self._monotonic() >= self._next_turn:
-            self._next_turn = self._monotonic() + TURN_PAUSE_SECONDS
-            self._spawn(self._take_turn)
+        if is_new and self._is_unverified:
+            self._end_pause()
+        if self._is_old() and self._monotonic() >= self._next_reload:
+            self._next_reload = self._monotonic() + RELOAD_PAUSE_SECONDS
+            self._spawn(self._reload)
 
-    def refresh(self, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+    def refresh(self, timeout_seconds: float = REFRESH_TIMEOUT_SECONDS) -> bool:
         before = self._known
-        if not self._lock.acquire(timeout=patience_seconds):
+        if not self._lock.acquire(timeout=timeout_seconds):
             return False
         try:
             if self._known is not before:
                 return True
-            return self._monotonic() >= self._next_look and self._look()
+            return self._monotonic() >= self._next_update and self._update()
         finally:
             self._lock.release()
 
-    def _lift_pause(self) -> None:
-        self._is_unproven, self._next_look, self._next_fetch = False, -math.inf, -math.inf
+    def _end_pause(self) -> None:
+        self._is_unverified, self._next_update, self._next_fetch = False, -math.inf, -math.inf
         try:
             self._cache.drop_lease()
         except RedisError as failure:
@@ -140,22 +140,22 @@ class JWKSClient:
     def _is_old(self) -> bool:
         return self._known is not None and self._clock() - self._known.fetched_at >= FETCH_PAUSE_SECONDS
 
-    def _take_turn(self) -> None:
+    def _reload(self) -> None:
         """Reads the keys again, or takes over what another process has read."""
         with self._lock:
             if self._is_old():
-                self._take_from_shelf()
+                self._load_cached()
             if self._is_old() and self._may_fetch():
-                self._take_from_address()
+                self._fetch_keys()
 
-    def _first(self) -> KeySet:
+    def _load_first(self) -> KeySet:
         """The first keys of this process, waiting for whichever process is fetching them."""
         with self._lock:
             deadline = self._monotonic() + FETCH_TIMEOUT_SECONDS
             while self._known is None:
                 if self._monotonic() < self._next_first:
                     raise KeysUnavailableError
-                if self._look():
+                if self._update():
                     break
                 if self._monotonic() < self._next_fetch or self._monotonic() >= deadline:
                     self._next_first = self._monotonic() + FAILED_PAUSE_SECONDS
@@ -164,19 +164,19 @@ class JWKSClient:
             assert self._known is not None
             return self._known
 
-    def _look(self) -> bool:
-        self._next_look = self._monotonic() + SHELF_PAUSE_SECONDS
-        return self._take_from_shelf() or (self._may_fetch() and self._take_from_address())
+    def _update(self) -> bool:
+        self._next_update = self._monotonic() + CACHE_PAUSE_SECONDS
+        return self._load_cached() or (self._may_fetch() and self._fetch_keys())
 
-    def _take_from_shelf(self) -> bool:
+    def _load_cached(self) -> bool:
         try:
-            shelved = self._cache.get()
+            stored = self._cache.get()
         except RedisError as failure:
             logger.warning("the shared key set cannot be read: %s", failure)
             return False
-        if shelved is None or (self._known and shelved.fetched_at <= self._known.fetched_at):
+        if stored is None or (self._known and stored.fetched_at <= self._known.fetched_at):
             return False
-        self._known, self._is_unproven = self._known_as(shelved), False
+        self._known, self._is_unverified = self._known_as(stored), False
         return True
 
     def _known_as(self, newer: KeySet) -> KeySet:
@@ -196,7 +196,7 @@ class JWKSClient:
             self._next_fetch = self._monotonic() + FETCH_PAUSE_SECONDS
         return may
 
-    def _take_from_address(self) -> bool:
+    def _fetch_keys(self) -> bool:
         began = self._clock()
         try:
             fetched = parse_jwks(self._fetch(self._url), began)
@@ -206,7 +206,7 @@ class JWKSClient:
             self._after_failure()
             return False
         FETCHES.labels("fetched").inc()
-        self._known, self._is_unproven = self._known_as(fetched), True
+        self._known, self._is_unverified = self._known_as(fetched), True
         try:
             self._cache.put(self._known)
         except RedisError as failure:

@@ -49,18 +49,18 @@ class WindowLimiterWithFallback:
         return cls(WindowLimiter.connect(), conf.processes)
 
     def recall(self, hit: Hit) -> Outcome | None:
-        """The refusal of ``hit`` if it is known without asking."""
+        """The rejection of ``hit`` if it is known without asking."""
         return self._memo.recall(hit, self._monotonic())
 
     def hit(self, hit: Hit) -> Outcome:
-        """Charges ``hit`` or refuses it; never raises. A look beyond its allowance is charged."""
+        """Charges ``hit`` or rejects it; never raises. A look beyond its allowance is charged."""
         now = self._monotonic()
         outcome = self._memo.recall(hit, now)
         if outcome is not None:
             return outcome
         outcome = self._exactly(hit, now) or self._locally(hit, now)
         if outcome.is_allowance_used_up:
-            return self.hit(replace(hit, is_look=False, allowance=()))
+            return self.hit(replace(hit, is_test=False, allowance=()))
         if not outcome.allowed and hit.cost:
             self._memo.keep(outcome, now)
         return outcome
@@ -91,10 +91,10 @@ class WindowLimiterWithFallback:
 
 
 REQUESTS = Counter("avo_throttle_requests", "Requests judged", ["tier", "outcome"])
-RECEIPT = "avo.rate_limit"
+DECISION = "avo.rate_limit"
 Meta = MutableMapping[str, Any]
 
-SHADOW_REFUSALS = Counter(
+SHADOW_REJECTIONS = Counter(
     "avo_throttle_shadow_refusals", "Requests that a policy in shadow would have refused", ["tier", "policy"]
 )
 
@@ -106,7 +106,7 @@ def count_from_zero(rates: Mapping[str, tuple[Policy, ...]]) -> None:
             REQUESTS.labels(tier, word)
         for policy in policies:
             if policy.shadow:
-                SHADOW_REFUSALS.labels(tier, policy.name)
+                SHADOW_REJECTIONS.labels(tier, policy.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ class Decision:
 
 
 class RateLimiter:
-    """Charges requests, of which it knows the META; the receipt of the last charge is kept there as RECEIPT."""
+    """Charges requests, of which it knows the META; the decision of the last charge is kept there in ``DECISION``."""
 
     def __init__(
-        self, conf: ThrottlingConf, gate: WindowLimiterWithFallback, overrides: Overrides, buffer: UsageRecorder
+        self, conf: ThrottlingConf, limiter: WindowLimiterWithFallback, overrides: Overrides, usage: UsageRecorder
     ) -> None:
-        self._conf, self._gate, self._overrides, self._buffer = conf, gate, overrides, buffer
-        self._allowed, self._refused = (
+        self._conf, self._limiter, self._overrides, self._usage = conf, limiter, overrides, usage
+        self._allowed, self._rejected = (
             {tier: REQUESTS.labels(tier, word) for tier in conf.rates} for word in ("allowed", "refused")
         )
 
@@ -137,85 +137,82 @@ class RateLimiter:
         return Quota(subject, tier, self._conf.rates[tier], why)
 
     def charge(self, meta: Meta, user: Any, cost: int = 1) -> Decision:
-        """Charges a request or refuses it."""
+        """Charges a request or rejects it."""
         return self._charge(meta, self.quota(meta, user), cost)
 
-    def look(self, meta: Meta, user: Any) -> Decision:
-        """Refuses what ``charge`` would refuse, and charges nothing yet; ``commit`` or ``release`` follows while
-        the outcome is open. A caller who has asked too often without charge is charged at once.
+    def test(self, meta: Meta, user: Any, cost: int = 1) -> Decision:
+        """Rejects what ``charge`` would reject, and charges nothing. While the outcome is pending, the caller must
+        ``commit`` or ``release`` it. Beyond the allowance of free conditional requests the request is charged at once.
+        With ``cost`` 0 this only reads the windows.
         """
         quota = self.quota(meta, user)
-        looked = Hit(quota.subject, quota.policies, is_look=True, allowance=conditional_allowance(quota.policies))
-        receipt = self._keep(meta, Decision(quota, self._gate.hit(looked)))
-        return receipt if receipt.outcome.is_open else self._settle(receipt)
+        allowance = conditional_allowance(quota.policies) if cost else ()
+        hit = Hit(quota.subject, quota.policies, cost, is_test=True, allowance=allowance)
+        decision = self._keep(meta, Decision(quota, self._limiter.hit(hit)))
+        return decision if decision.outcome.is_pending or not cost else self._settle(decision)
 
-    def commit(self, meta: Meta, looked: Decision) -> Decision:
-        """Charges what was only looked at, or refuses it now: others may have taken what was left."""
-        return self._charge(meta, looked.quota)
+    def commit(self, meta: Meta, tested: Decision) -> Decision:
+        """Charges what was only looked at, or rejects it now: others may have taken what was left."""
+        return self._charge(meta, tested.quota)
 
-    def charge_rest(self, meta: Meta, charged: Decision, cost: int) -> Decision:
+    def charge_extra(self, meta: Meta, charged: Decision, cost: int) -> Decision:
         """Charges what an answer cost beyond what was ``charged`` before it was made, as far as there are units."""
         quota, missing = charged.quota, cost - charged.outcome.hit.cost
-        outcome = self._gate.hit(Hit(quota.subject, quota.policies, missing))
+        outcome = self._limiter.hit(Hit(quota.subject, quota.policies, missing))
         if not outcome.allowed and (left := outcome.affordable()):
-            outcome = self._gate.hit(Hit(quota.subject, quota.policies, left))
+            outcome = self._limiter.hit(Hit(quota.subject, quota.policies, left))
         return self._keep(meta, Decision(quota, outcome))
 
-    def release(self, looked: Decision) -> None:
+    def release(self, tested: Decision) -> None:
         """Lets go what was only looked at."""
-        self._count(looked)
+        self._count(tested)
 
     def charge_bad_token(self, meta: Meta) -> Decision:
         """Charges the address that sent a bad token."""
         return self._charge(meta, self._bad_token_quota(meta))
 
     def blocked(self, meta: Meta) -> Decision | None:
-        """The refusal of an address that has sent too many bad tokens, known before its next one is looked at."""
+        """The rejection of an address that has sent too many bad tokens, known before its next one is looked at."""
         quota = self._bad_token_quota(meta)
-        outcome = self._gate.recall(Hit(quota.subject, quota.policies))
+        outcome = self._limiter.recall(Hit(quota.subject, quota.policies))
         return None if outcome is None else self._keep(meta, Decision(quota, outcome))
 
     def blocked_login(self, meta: Meta, account: str) -> Decision | None:
-        """The refusal of an account or an address with too many failed log-ins, known before its next one is tried."""
-        looks = [
-            Decision(quota, self._gate.hit(Hit(quota.subject, quota.policies, is_look=True)))
+        """The rejection of an account or an address with too many failed log-ins, before its next one."""
+        decisions = [
+            Decision(quota, self._limiter.hit(Hit(quota.subject, quota.policies, is_test=True)))
             for quota in self._failed_login_quotas(meta, account)
         ]
-        refused = [receipt for receipt in looks if not receipt.outcome.allowed]
-        for receipt in refused:
-            self._count(receipt)
-        return max(refused, key=lambda receipt: receipt.outcome.wait_ms, default=None)
+        rejected = [decision for decision in decisions if not decision.outcome.allowed]
+        for decision in rejected:
+            self._count(decision)
+        return max(rejected, key=lambda decision: decision.outcome.wait_ms, default=None)
 
     def charge_failed_login(self, meta: Meta, account: str) -> list[Decision]:
         """Charges a failed log-in to ``account`` and to its address, each as far as its limit goes."""
         return [
-            self._settle(Decision(quota, self._gate.hit(Hit(quota.subject, quota.policies))))
+            self._settle(Decision(quota, self._limiter.hit(Hit(quota.subject, quota.policies))))
             for quota in self._failed_login_quotas(meta, account)
         ]
 
-    def peek(self, meta: Meta, user: Any) -> Decision:
-        """Where the caller stands; costs nothing."""
-        quota = self.quota(meta, user)
-        return self._keep(meta, Decision(quota, self._gate.hit(Hit(quota.subject, quota.policies, 0, is_look=True))))
-
     def _charge(self, meta: Meta, quota: Quota, cost: int = 1) -> Decision:
-        receipt = Decision(quota, self._gate.hit(Hit(quota.subject, quota.policies, cost)))
-        return self._settle(self._keep(meta, receipt))
+        decision = Decision(quota, self._limiter.hit(Hit(quota.subject, quota.policies, cost)))
+        return self._settle(self._keep(meta, decision))
 
-    def _settle(self, receipt: Decision) -> Decision:
-        self._count(receipt)
-        for policy in receipt.outcome.passed() if receipt.outcome.allowed else ():
-            SHADOW_REFUSALS.labels(receipt.quota.tier, policy.name).inc()
-        return receipt
+    def _settle(self, decision: Decision) -> Decision:
+        self._count(decision)
+        for policy in decision.outcome.passed() if decision.outcome.allowed else ():
+            SHADOW_REJECTIONS.labels(decision.quota.tier, policy.name).inc()
+        return decision
 
-    def _count(self, receipt: Decision) -> None:
-        tier, allowed = receipt.quota.tier, receipt.outcome.allowed
-        (self._allowed if allowed else self._refused)[tier].inc()
-        self._buffer.count(tier, receipt.quota.subject, not allowed)
+    def _count(self, decision: Decision) -> None:
+        tier, allowed = decision.quota.tier, decision.outcome.allowed
+        (self._allowed if allowed else self._rejected)[tier].inc()
+        self._usage.count(tier, decision.quota.subject, not allowed)
 
-    def _keep(self, meta: Meta, receipt: Decision) -> Decision:
-        meta[RECEIPT] = receipt
-        return receipt
+    def _keep(self, meta: Meta, decision: Decision) -> Decision:
+        meta[DECISION] = decision
+        return decision
 
     def _account(self, meta: Meta, user: Any) -> tuple[str, str, str]:
         if isinstance(user, ClerkUser):

@@ -47,7 +47,7 @@ class TokenVerifier:
     ) -> None:
         self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
         self._remembered: dict[bytes, _Remembered] = {}
-        self._refused = RejectedTokens()
+        self._rejected = RejectedTokens()
         self._lock = threading.Lock()
 
     def recall(self, token: str) -> ClerkUser | None:
@@ -63,7 +63,7 @@ class TokenVerifier:
     def check(self, token: str) -> ClerkUser:
         """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
         header = clerk_token.read_header(token)
-        self._refused.check(token)
+        self._rejected.check(token)
         claims, key = self._claims(token, header)
         identity = self._identity(token, header, claims)
         if identity.impersonator:
@@ -81,7 +81,7 @@ class TokenVerifier:
                 raise clerk_token.not_accepted(kind)
             return clerk_token.identity_of(header, claims, clerk.issuer, clerk.authorized_parties, self._clock())
         except BadTokenError as bad:
-            self._refused.keep(token, bad)
+            self._rejected.keep(token, bad)
             raise
 
     def _claims(self, token: str, header: Claims) -> tuple[Claims, RSAPublicKey]:

@@ -23,23 +23,23 @@ class UsageRecorder:
     """
 
     def __init__(
-        self, tally: UsageStats, pause_seconds: float | None = PAUSE_SECONDS, clock: Callable[[], float] = time.time
+        self, usage: UsageStats, pause_seconds: float | None = PAUSE_SECONDS, clock: Callable[[], float] = time.time
     ) -> None:
-        self._tally, self._pause_seconds, self._clock = tally, pause_seconds, clock
+        self._usage, self._pause_seconds, self._clock = usage, pause_seconds, clock
         self._requests: Counter[tuple[str, str]] = Counter()
-        self._refusals: Counter[tuple[str, str]] = Counter()
-        self._untold = 0
+        self._rejections: Counter[tuple[str, str]] = Counter()
+        self._lost = 0
         self._timer: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def count(self, tier: str, subject: str, is_refused: bool) -> None:
+    def count(self, tier: str, subject: str, is_rejected: bool) -> None:
         if self._pause_seconds is None:
             return
         with self._lock:
             if len(self._requests) < _MAX_SUBJECTS:
                 self._requests[tier, subject] += 1
-                if is_refused:
-                    self._refusals[tier, subject] += 1
+                if is_rejected:
+                    self._rejections[tier, subject] += 1
             if self._timer is None or not self._timer.is_alive():
                 self._timer = threading.Timer(self._pause_seconds, self.flush)
                 self._timer.daemon = True
@@ -48,14 +48,14 @@ class UsageRecorder:
     def flush(self) -> None:
         with self._lock:
             requests, self._requests = self._requests, Counter()
-            refusals, self._refusals = self._refusals, Counter()
+            rejections, self._rejections = self._rejections, Counter()
             self._timer = None
         if not requests:
             return
         try:
-            self._tally.add(requests, refusals, self._clock(), self._untold)
+            self._usage.add(requests, rejections, self._clock(), self._lost)
         except RedisError as failure:
-            self._untold += requests.total()
+            self._lost += requests.total()
             logger.warning("figures of %d requests are lost: %s", requests.total(), failure)
         else:
-            self._untold = 0
+            self._lost = 0

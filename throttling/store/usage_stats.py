@@ -1,4 +1,4 @@
-"""Refusals by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
+"""Rejections by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _TOTALS_SECONDS = 31 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A subject's requests in the last five to ten minutes: all of them, or the refused ones."""
+    """A subject's requests in the last five to ten minutes: all of them, or the rejected ones."""
 
     subject: str
     tier: str
@@ -36,23 +36,23 @@ class UsageStats:
     def add(
         self,
         requests: Mapping[tuple[str, str], int],
-        refusals: Mapping[tuple[str, str], int],
+        rejections: Mapping[tuple[str, str], int],
         now: float,
         degraded: int = 0,
     ) -> None:
-        """``requests``, and the ``refusals`` among them, by (tier, subject), all of about ``now``; ``degraded`` were
+        """``requests``, and the ``rejections`` among them, by (tier, subject), all of about ``now``; ``degraded`` were
         judged before while nothing could be written here."""
-        slot, refused = int(now // _SLOT_SECONDS), _by_tier(refusals)
+        slot, rejected = int(now // _SLOT_SECONDS), _by_tier(rejections)
         with self._client.pipeline(transaction=False) as pipe:
-            for field, count in _totals(_by_tier(requests), refused, degraded).items():
+            for field, count in _totals(_by_tier(requests), rejected, degraded).items():
                 pipe.hincrby(keys.TOTALS, field, count)
             pipe.expire(keys.TOTALS, _TOTALS_SECONDS)
-            for key, counts in ((keys.busy(slot), requests), (keys.refused(slot), refusals)):
+            for key, counts in ((keys.busy(slot), requests), (keys.rejected(slot), rejections)):
                 if counts:
                     _count_subjects(pipe, key, counts)
-            if refused:
-                hour = keys.refusals(int(now // 3600))
-                for tier, count in refused.items():
+            if rejected:
+                hour = keys.rejections(int(now // 3600))
+                for tier, count in rejected.items():
                     pipe.hincrby(hour, f"{int(now // 60)}|{tier}", count)
                 pipe.expire(hour, 26 * 3600)
             pipe.execute()
@@ -61,13 +61,13 @@ class UsageStats:
         """``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
         return {field.decode(): int(count) for field, count in self._client.hgetall(keys.TOTALS).items()}
 
-    def refusals(self, now: float, minutes: int = 60) -> dict[str, list[int]]:
-        """Per tier the refusals in each of the last ``minutes``, oldest first."""
+    def rejections(self, now: float, minutes: int = 60) -> dict[str, list[int]]:
+        """Per tier the rejections in each of the last ``minutes``, oldest first."""
         last = int(now // 60)
         hours = range((last - minutes + 1) // 60, last // 60 + 1)
         with self._client.pipeline(transaction=False) as pipe:
             for hour in hours:
-                pipe.hgetall(keys.refusals(hour))
+                pipe.hgetall(keys.rejections(hour))
             replies = pipe.execute()
         series: dict[str, list[int]] = {}
         for field, count in (item for reply in replies for item in reply.items()):
@@ -78,12 +78,12 @@ class UsageStats:
         return dict(sorted(series.items()))
 
     def busiest(self, now: float, count: int = 20) -> list[Busy]:
-        """The busiest subjects, the busiest first; refused requests count."""
+        """The busiest subjects, the busiest first; rejected requests count."""
         return self._most(keys.busy, now, count)
 
-    def most_refused(self, now: float, count: int = 20) -> list[Busy]:
-        """The subjects with most refused requests, and how many those are."""
-        return self._most(keys.refused, now, count)
+    def most_rejected(self, now: float, count: int = 20) -> list[Busy]:
+        """The subjects with most rejected requests, and how many those are."""
+        return self._most(keys.rejected, now, count)
 
     def _most(self, key_of: Callable[[int], str], now: float, count: int) -> list[Busy]:
         slot = int(now // _SLOT_SECONDS)
@@ -123,10 +123,10 @@ def _by_tier(counts: Mapping[tuple[str, str], int]) -> Counter[str]:
     return summed
 
 
-def _totals(requests: Counter[str], refusals: Counter[str], degraded: int) -> Mapping[str, int]:
-    totals = Counter({f"refused|{tier}": count for tier, count in refusals.items()})
+def _totals(requests: Counter[str], rejections: Counter[str], degraded: int) -> Mapping[str, int]:
+    totals = Counter({f"refused|{tier}": count for tier, count in rejections.items()})
     totals.update({f"allowed|{tier}": count for tier, count in requests.items()})
-    for tier, count in refusals.items():
+    for tier, count in rejections.items():
         totals[f"allowed|{tier}"] -= count
     totals["degraded"] = degraded
     return {field: count for field, count in totals.items() if count > 0}

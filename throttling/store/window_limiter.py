@@ -16,7 +16,7 @@ class WindowLimiter:
     """Checks all policies of a subject together and then charges them together, by the server's clock.
 
     No subject gets more than its limit in any rolling window. Waiting an outcome's ``wait_ms`` is enough and
-    at most one bucket too long. A refused hit costs nothing, and so does a look. Every method may raise RedisError.
+    at most one bucket too long. A rejected hit costs nothing, and so does a look. Every method may raise RedisError.
     """
 
     def __init__(self, client: Any) -> None:
@@ -28,7 +28,7 @@ class WindowLimiter:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def hit(self, hit: Hit, now_ms: int | str = "") -> Outcome:
-        """Charges ``hit`` or refuses it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
+        """Charges ``hit`` or rejects it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
         windows, limits = _windows(hit.subject, hit.policies), _limits(hit.policies)
         if hit.allowance:
             windows += _conditional_windows(hit.subject, hit.allowance)
@@ -37,9 +37,9 @@ class WindowLimiter:
         wait_ms, *figures = run_script(self._client, self._hit, windows, arguments)
         return Outcome.of(hit, wait_ms, tuple(map(WindowStats, figures[::2], figures[1::2])))
 
-    def peek(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
+    def test(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
         """Where ``subject`` stands; charges nothing."""
-        return self.hit(Hit(subject, tuple(policies), cost=0, is_look=True), now_ms)
+        return self.hit(Hit(subject, tuple(policies), cost=0, is_test=True), now_ms)
 
     def reset(self, subject: str, policies: Sequence[Policy]) -> int:
         """Forgets all charges of ``subject``; returns how many windows had any."""
