@@ -2,6 +2,16 @@
 
 REDIS_ALIAS = "outreach"
 
+ACL = {
+    REDIS_ALIAS: (
+        "{outreach}:*",
+        "blpop eval evalsha exec exists get hdel hget hincrby hkeys hlen hmget hset hsetnx lindex llen lpop lpos "
+        "lpush lrange lrem ltrim multi pexpire rpush sadd script|exists script|load set srem time zadd zcard "
+        "zcount zmscore zrange zrangebyscore zrem zremrangebyscore zscore",
+    )
+}
+"""By alias: the keys and commands that its Redis user needs (``manage.py redis_acl``)."""
+
 READY = "{outreach}:ready"
 """ZSET, role outreach: inbox id, scored by the server time in ms at which its lane is worth a look."""
 

@@ -7,6 +7,16 @@ script may touch them on a cluster too.
 REDIS_ALIAS = "regime"
 ANSWERS_ALIAS = "default"
 
+ACL = {
+    REDIS_ALIAS: (
+        "argus:regime:* avo:{regime}:*",
+        "dbsize del eval evalsha exec exists expire get hdel hget hgetall hkeys hlen hmget hset multi pexpire "
+        "pexpireat pexpiretime pttl randomkey scan script|exists script|load set time type unlink watch",
+    ),
+    ANSWERS_ALIAS: ("avo:{macro}:*", "eval evalsha get incrby script|exists script|load set"),
+}
+"""By alias: the keys and commands that its Redis user needs (``manage.py redis_acl``)."""
+
 _STATE_PREFIX = "argus:regime:"
 STATE_PATTERN = "argus:regime:*"
 

@@ -2,6 +2,17 @@
 
 REDIS_ALIAS = "signals"
 
+ACL = {
+    REDIS_ALIAS: (
+        "signals:live {signals:live}:*",
+        "eval evalsha exec exists get hdel hexists hget hgetall hset multi script|exists script|load set time "
+        "xack xadd xclaim xdel xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy "
+        "xgroup|setid xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xread xreadgroup xrevrange "
+        "xtrim",
+    )
+}
+"""By alias: the keys and commands that its Redis user needs (``manage.py redis_acl``)."""
+
 LIVE = "signals:live"
 """Stream: the events, newest last."""
 

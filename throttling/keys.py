@@ -2,6 +2,15 @@
 
 REDIS_ALIAS = "throttling"
 
+ACL = {
+    REDIS_ALIAS: (
+        "throttle:*",
+        "del eval evalsha exec expire get hdel hget hgetall hincrby hset multi pexpire script|exists script|load "
+        "set time zadd zcard zincrby zrange zrangebyscore zrem zremrangebyrank zremrangebyscore zrevrange zscore",
+    )
+}
+"""By alias: the keys and commands that its Redis user needs (``manage.py redis_acl``)."""
+
 
 def window(subject: str, window_seconds: int) -> str:
     """Hash: bucket number -> units charged in it, and `state` (lua/hit.lua). Lives one window and one bucket longer."""

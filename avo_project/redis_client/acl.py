@@ -1,41 +1,44 @@
-"""Redis users for the roles, each with the commands and keys that its code uses and nothing else."""
+"""Redis users of the roles, from the tables ``ACL`` of each app's ``keys``."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 
+from django.apps import apps
+
+from avo_project import keys
 from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.urls import RedisTarget
-from avo_project.redis_client.usage import Usage, usage_by_alias
 
 # Of every connection: its own name and the like (some commands of it are younger than Redis 7.0, so the category), how
 # the server is, and where keys live on a cluster.
 _CONNECTION = ("+@connection", "-@admin", "-@dangerous")
-_BASE = {"info", "cluster|slots", "cluster|shards"}
-# An operator's, whatever the code may try: the configuration holds passwords.
-_NEVER = {"config|get"}
+_BASE = ("cluster|shards", "cluster|slots", "info")
 
 
 @dataclass(slots=True)
 class RedisUser:
-    """``password_digests`` are SHA-256; with none nobody can log in."""
+    """``patterns`` are globs of key names, ``commands`` such as ``xgroup|create``; ``password_digests`` are SHA-256:
+    with none nobody can log in."""
 
     name: str
-    usage: Usage = field(default_factory=Usage)
+    commands: set[str] = field(default_factory=lambda: {*_BASE, *keys.ACL[1].split()})
+    patterns: set[str] = field(default_factory=lambda: {*keys.ACL[0].split()})
     password_digests: set[str] = field(default_factory=set)
 
     def rule(self) -> str:
         """The user's line of an ACL file (https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/)."""
-        commands = sorted((self.usage.commands | _BASE) - _NEVER)
         return " ".join(
             [
                 f"user {self.name} on sanitize-payload",
                 *(f"#{digest}" for digest in sorted(self.password_digests)),
                 "resetkeys resetchannels",
-                *(f"~{pattern}" for pattern in sorted(self.usage.patterns)),
+                *(f"~{pattern}" for pattern in sorted(self.patterns)),
                 "-@all",
                 *_CONNECTION,
-                *(f"+{command}" for command in commands),
+                *(f"+{command}" for command in sorted(self.commands)),
             ]
         )
 
@@ -46,13 +49,22 @@ def acl_file(targets: Mapping[str, RedisTarget]) -> str:
     Two roles of one user name share what they may. Without a name in its URL a role's user is called as the role.
     """
     users: dict[str, RedisUser] = {}
-    usages = usage_by_alias()
+    tables = _tables()
     for role in ROLES:
-        target, usage = targets[role.alias], usages.get(role.alias, Usage())
+        target, (patterns, commands) = targets[role.alias], tables[role.alias]
         name = (target.password and target.username) or role.alias
         user = users.setdefault(name, RedisUser(name if name != "default" else "cache"))
-        user.usage.commands |= usage.commands
-        user.usage.patterns |= usage.patterns
+        user.commands.update(commands.split())
+        user.patterns.update(patterns.split())
         if target.password and target.username:
             user.password_digests.add(hashlib.sha256(target.password.encode()).hexdigest())
     return "\n".join(["user default off resetkeys resetchannels -@all", *(user.rule() for user in users.values()), ""])
+
+
+def _tables() -> dict[str, tuple[str, str]]:
+    """Alias to its key patterns and commands, each separated by spaces."""
+    found: dict[str, tuple[str, str]] = {}
+    for config in apps.get_app_configs():
+        if find_spec(f"{config.name}.keys") and config.name != "avo_project":
+            found.update(import_module(f"{config.name}.keys").ACL)
+    return found

@@ -14,8 +14,8 @@ APPS = ("avo_project", "regime", "signals_app", "outreach", "throttling")
 
 
 def keys_in_code(module: ModuleType) -> set[str]:
-    constants = {value for name, value in vars(module).items() if name.isupper() and name[0] != "_"}
-    constants = {value for value in constants if ":" in str(value) and not value.endswith("*")}
+    named = {value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
+    constants = {value for value in named if re.fullmatch(r"\S+:[^\s*:]+", value)}
     functions = [
         one for _, one in inspect.getmembers(module, inspect.isfunction) if one.__annotations__["return"] is str
     ]

@@ -11,6 +11,17 @@ from tests.end_to_end.throttled_web import web
 
 _STATE = {"symbol": "ACL", "computed_at": 0, "scores": {"1mo": {"bull": 0.9, "bear": 0.1}}}
 _TOUCH = {"inbox": "desk@example.org", "recipient": "bob@example.org", "subject": "Hello", "body": "…"}
+_BROKEN_EVENT = """
+from django_redis import get_redis_connection
+get_redis_connection("signals").xadd("signals:live", {"no": "event"})
+"""
+_OPERATOR = """
+from signals_app.services import inspection, operations
+inspection.summary()
+inspection.pending("again", after="0-0", count=10)
+operations.trim()
+operations.forget_group("again")
+"""
 
 
 def written(folder: Path, name: str, *rows: dict[str, Any]) -> str:
@@ -33,9 +44,16 @@ def test_every_role_can_do_its_work_as_its_own_user() -> None:
             ("consume_signals", "--stop-when-idle"),
             ("signal_lag", "--json"),
             ("signal_groups",),
-            ("signal_dead_letters",),
+            ("shell", "--no-imports", "-c", _BROKEN_EVENT),
+            ("consume_signals", "--stop-when-idle"),
+            ("signal_dead_letters", "--redrive"),
+            ("consume_signals", "--ordered", "--stop-when-idle"),
+            ("signal_dead_letters", "--remove"),
             ("replay_signals", "--from", "0-1", "--to", "9999999999999-0", "--group", "again"),
             ("consume_signals", "--group", "again", "--stop-when-idle"),
+            ("shell", "--no-imports", "-c", _OPERATOR),
+            ("explain", "ACL"),
+            ("check_regime_state", "argus:regime:ACL"),
             ("set_inbox", "desk@example.org"),
             ("enqueue_touches", written(folder, "touches", _TOUCH)),
             ("outreach_worker", "--stop-when-idle"),

@@ -10,9 +10,9 @@ from avo_project.redis_client.urls import RedisTarget, parse_redis_url
 
 class Command(BaseCommand):
     help = (
-        "Prints an ACL file for the Redis servers: a user per role with the commands and keys that its code uses. "
-        "Names and passwords (as digests) are those of the *_REDIS_URL variables; without a password nobody can "
-        "log in until ACL SETUSER gives one."
+        "Print an ACL file for the Redis servers: a user per role with the commands and keys of its table in keys.py. "
+        "Names and passwords (as digests) are taken from the *_REDIS_URL variables. Without a password nobody can "
+        "log in until ACL SETUSER sets one."
     )
     requires_system_checks = ()
 
