@@ -5,7 +5,7 @@ from uuid import UUID
 
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
-from signals_app.admin.panels import expired_words
+from signals_app.admin.panels import expired_label
 from signals_app.conf import read_conf
 from signals_app.domain.heartbeats import ExpiredConsumer
 from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
@@ -14,17 +14,17 @@ from signals_app.services.samples import SAMPLES
 from signals_app.services.trace import Trace, TraceReader
 
 _SLOW_SECONDS = 60.0
-_DEATH_TOLD_SECONDS = 600.0
+_RECENT_SECONDS = 600.0
 
 
 def health(now: float) -> HealthStatus:
     """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
     consumer died in the last minutes. It looks closely at the group furthest behind alone."""
-    figures = inspection.summary(most_asked=1)
+    figures = inspection.summary(max_detailed=1)
     if not figures.groups:
         return HealthStatus(Level.AMBER, "no group yet", "Nobody has published or consumed anything.")
     worst = max(figures.groups, key=lambda group: group.oldest_seconds)
-    figure, deaths = _figure(figures), _recent_deaths(figures.groups)
+    figure, expired_consumers = _figure(figures), _recently_expired(figures.groups)
     if abandoned := [group for group in figures.groups if group.is_abandoned]:
         return HealthStatus(Level.RED, figure, _nobody_works(abandoned[0]))
     conf = read_conf()
@@ -33,8 +33,8 @@ def health(now: float) -> HealthStatus:
         return HealthStatus(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")
     if worst.oldest_seconds > _SLOW_SECONDS:
         return HealthStatus(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
-    if deaths:
-        return HealthStatus(Level.AMBER, figure, f"{expired_words(deaths[0])}.")
+    if expired_consumers:
+        return HealthStatus(Level.AMBER, figure, f"{expired_label(expired_consumers[0])}.")
     watched = [group for group in figures.groups if group.kind != "external"]
     if watched and not any(group.consumers_alive for group in watched):
         return HealthStatus(Level.AMBER, figure, "No consumer lives: nothing waits yet.")
@@ -48,13 +48,15 @@ def _figure(figures: StreamFigures) -> str:
     return f"{alive} consumer{'' if alive == 1 else 's'}, {waiting}"
 
 
-def _recent_deaths(groups: Sequence[GroupFigures]) -> list[ExpiredConsumer]:
-    deaths = [one for group in groups for one in group.deaths if one.died_seconds_ago < _DEATH_TOLD_SECONDS]
-    return sorted(deaths, key=lambda expired: expired.died_seconds_ago)
+def _recently_expired(groups: Sequence[GroupFigures]) -> list[ExpiredConsumer]:
+    expired_consumers = [
+        one for group in groups for one in group.expired_consumers if one.expired_seconds_ago < _RECENT_SECONDS
+    ]
+    return sorted(expired_consumers, key=lambda expired: expired.expired_seconds_ago)
 
 
 def _nobody_works(group: GroupFigures) -> str:
-    last = f"; {expired_words(group.deaths[0])}" if group.deaths else ""
+    last = f"; {expired_label(group.expired_consumers[0])}" if group.expired_consumers else ""
     remedy = "start consume_signals" if group.kind == "own" else "start its program"
     return f"{group.name} has work and no consumer lives{last}: {remedy}."
 
@@ -65,50 +67,50 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
         signal_id = UUID(of.removeprefix("signal:"))
     except ValueError:
         return ()
-    story = TraceReader.connect().tell(signal_id)
-    if not story.is_known:
+    trace = TraceReader.connect().read(signal_id)
+    if not trace.is_known:
         return ()
-    facts = _facts(story, has_permission("signals_app.view_event_payload"))
-    return (Answer("signal", str(signal_id), _headline(story), tuple(_reasons(story)), facts),)
+    facts = _facts(trace, has_permission("signals_app.view_event_payload"))
+    return (Answer("signal", str(signal_id), _headline(trace), tuple(_reasons(trace)), facts),)
 
 
-def _headline(story: Trace) -> str:
-    if story.execution is not None:
+def _headline(trace: Trace) -> str:
+    if trace.execution is not None:
         return "is executed on paper, once"
-    if story.letter is not None:
+    if trace.letter is not None:
         return "was given up and lies with the dead letters"
-    if any(reading.holder for reading in story.readings):
+    if any(delivery.holder for delivery in trace.deliveries):
         return "is in a consumer's hands"
     return "is published and not executed"
 
 
-def _reasons(story: Trace) -> Iterator[str]:
-    if story.entry is None:
+def _reasons(trace: Trace) -> Iterator[str]:
+    if trace.entry is None:
         yield "its event is not among the newest entries: trimmed after every group had handled it, or never published"
-    for reading in story.readings:
-        if reading.holder is not None:
-            consumer, deliveries = reading.holder
-            yield f"{consumer} of group {reading.group} holds it, delivery {deliveries}, until it is done"
-        elif reading.is_delivered:
-            yield f"group {reading.group} has handled or passed it"
+    for delivery in trace.deliveries:
+        if delivery.holder is not None:
+            consumer, deliveries = delivery.holder
+            yield f"{consumer} of group {delivery.group} holds it, delivery {deliveries}, until it is done"
+        elif delivery.is_delivered:
+            yield f"group {delivery.group} has handled or passed it"
         else:
-            yield f"group {reading.group} has not been given it yet"
-    if story.letter is not None:
-        yield f"it was given up after {story.letter.deliveries} deliveries: {story.letter.reason}"
-    if story.execution is not None:
+            yield f"group {delivery.group} has not been given it yet"
+    if trace.letter is not None:
+        yield f"it was given up after {trace.letter.deliveries} deliveries: {trace.letter.reason}"
+    if trace.execution is not None:
         yield "a signal id is booked once, however often its event is delivered"
 
 
-def _facts(story: Trace, may_see_payload: bool) -> dict[str, str]:
+def _facts(trace: Trace, may_see_payload: bool) -> dict[str, str]:
     facts = {}
-    if story.entry is not None:
-        facts["entry"] = story.entry.entry_id
+    if trace.entry is not None:
+        facts["entry"] = trace.entry.entry_id
         names = ("symbol", "direction", "confidence") if may_see_payload else ("symbol",)
-        facts |= {name: story.entry.fields.get(name.encode(), b"").decode(errors="replace") for name in names}
-    if story.letter is not None:
-        facts["dead letter"] = story.letter.letter_id
-    if story.execution is not None:
-        facts["executed"] = f"{story.execution.executed_at:%Y-%m-%d %H:%M:%S} UTC"
+        facts |= {name: trace.entry.fields.get(name.encode(), b"").decode(errors="replace") for name in names}
+    if trace.letter is not None:
+        facts["dead letter"] = trace.letter.letter_id
+    if trace.execution is not None:
+        facts["executed"] = f"{trace.execution.executed_at:%Y-%m-%d %H:%M:%S} UTC"
     return facts
 
 

@@ -13,13 +13,13 @@ from avo_project.lib.formatting import duration
 from signals_app import keys
 from signals_app.domain.entry import order
 from signals_app.domain.heartbeats import ExpiredConsumer
-from signals_app.domain.lag import ConsumerFigures, GroupFigures, StreamFigures, lag_words, state_word
+from signals_app.domain.lag import ConsumerFigures, GroupFigures, StreamFigures, lag_label, state_label
 from signals_app.services import inspection
 from signals_app.services.event_page import EventQuery
 from signals_app.store.pending import PendingDelivery
 
 HIDDEN = "hidden"
-_HANDED_BACK_SECONDS = 1_000_000_000.0
+_RELEASED_SECONDS = 1_000_000_000.0
 
 Begin = Callable[..., str]
 """Makes the cell that begins an action: its name, its label, its values."""
@@ -29,28 +29,28 @@ def age(seconds: float | None) -> str:
     return "none" if seconds is None else duration(seconds)
 
 
-def idle_words(seconds: float) -> str:
+def idle_label(seconds: float) -> str:
     """A delivery that was handed back counts as idle since 1970, so that anyone may claim it."""
-    return "handed back" if seconds > _HANDED_BACK_SECONDS else duration(seconds)
+    return "handed back" if seconds > _RELEASED_SECONDS else duration(seconds)
 
 
-def held_words(expired: ExpiredConsumer) -> str:
+def held_label(expired: ExpiredConsumer) -> str:
     if expired.held is None:
         return "entries that were not counted"
     return f"{expired.held:,} {'entry' if expired.held == 1 else 'entries'}" if expired.held else "nothing"
 
 
-def taken_over_words(expired: ExpiredConsumer) -> str:
+def taken_over_label(expired: ExpiredConsumer) -> str:
     if expired.taken_over_seconds_ago is None:
         return "there was nothing to take over" if expired.held == 0 else "nobody has taken over yet"
     by = f"a new {expired.consumer}" if expired.taken_over_by == expired.consumer else expired.taken_over_by
     return f"taken over by {by} {duration(expired.taken_over_seconds_ago)} ago"
 
 
-def expired_words(expired: ExpiredConsumer) -> str:
+def expired_label(expired: ExpiredConsumer) -> str:
     """``c-1 died 14 s ago holding 12 entries; taken over by c-2 3 s ago``."""
-    died = f"{expired.consumer} died {duration(expired.died_seconds_ago)} ago holding {held_words(expired)}"
-    return f"{died}; {taken_over_words(expired)}"
+    died = f"{expired.consumer} died {duration(expired.expired_seconds_ago)} ago holding {held_label(expired)}"
+    return f"{died}; {taken_over_label(expired)}"
 
 
 def time_of(entry_id: str) -> str:
@@ -62,8 +62,8 @@ def time_of(entry_id: str) -> str:
 
 
 _SHOWN = 20
-_LOOKED_AT = 200
-_MOST_READ = 5_000
+_PAGE_SIZE = 200
+_MAX_READ = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ class Search:
         asked = {name: getattr(self, name) for name in self.__slots__} | changes
         return format_html('<a href="?{}">{}</a>', urlencode(asked), label)
 
-    def wants(self, one: PendingDelivery) -> bool:
+    def matches(self, one: PendingDelivery) -> bool:
         return not self.text or self.text in (one.entry_id, one.signal_id) or self.text.upper() == one.symbol.upper()
 
 
 def entries_panel(search: Search, length: int, may_see_payload: bool) -> Panel:
     """The newest events, or the newest that are looked for."""
-    page = inspection.events_with(search.text, EventQuery(limit=_SHOWN, before=search.older, most_read=_MOST_READ))
+    page = inspection.events_with(search.text, EventQuery(limit=_SHOWN, before=search.older, max_read=_MAX_READ))
     rows = [
         (
             entry_id,
@@ -117,13 +117,13 @@ def entries_panel(search: Search, length: int, may_see_payload: bool) -> Panel:
 def pending_panel(search: Search, begin: Begin, groups: Sequence[GroupFigures]) -> Panel:
     """What the group has in hand, of a page of its deliveries those that are looked for."""
     group = next((one for one in groups if one.name == search.group), None)
-    page = inspection.pending(search.group, after=search.later, count=_LOOKED_AT, consumer=search.consumer)
-    found = [one for one in page if search.wants(one)]
+    page = inspection.pending(search.group, after=search.later, count=_PAGE_SIZE, consumer=search.consumer)
+    found = [one for one in page if search.matches(one)]
     rows = [_pending_row(search.group, one, begin, group) for one in found[:_SHOWN]]
     if len(found) > _SHOWN:
         later = search.link("Later", later=found[_SHOWN - 1].entry_id)
     else:
-        later = search.link("Later", later=page[-1].entry_id) if len(page) == _LOOKED_AT else "There are no later ones."
+        later = search.link("Later", later=page[-1].entry_id) if len(page) == _PAGE_SIZE else "There are no later ones."
     columns = ("Entry", "Added", "Consumer", "Idle", "Deliveries", "Symbol", "Signal", "Mend", "Mend")
     return Panel(f"Pending in {search.group}", columns, rows, later)
 
@@ -137,7 +137,7 @@ def _pending_row(group_name: str, one: PendingDelivery, begin: Begin, group: Gro
             begin("move_to_dead_letters", "Move to dead letters…", **given),
         )
     return (
-        one.entry_id, time_of(one.entry_id), one.consumer, idle_words(one.idle_seconds), one.deliveries, one.symbol,
+        one.entry_id, time_of(one.entry_id), one.consumer, idle_label(one.idle_seconds), one.deliveries, one.symbol,
         one.signal_id, *actions,
     )  # fmt: skip
 
@@ -156,7 +156,7 @@ def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Pane
     return [
         _groups(figures),
         _consumers(figures, begin),
-        _deaths(figures),
+        _expired_consumers(figures),
         pending_panel(search, begin, figures.groups),
         entries_panel(search, figures.length, may_see_payload),
         _dead_letters(figures.dead_letters, begin),
@@ -165,7 +165,7 @@ def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Pane
 
 def _groups(figures: StreamFigures) -> Panel:
     rows = [
-        (group.name, group.pending, _age(group, group.oldest_pending_seconds), lag_words(group),
+        (group.name, group.pending, _age(group, group.oldest_pending_seconds), lag_label(group),
          _age(group, group.oldest_undelivered_seconds))
         for group in figures.groups
     ]  # fmt: skip
@@ -173,7 +173,7 @@ def _groups(figures: StreamFigures) -> Panel:
     note = "A healthy group has nothing older than a few seconds."
     if not all(group.ages_known for group in figures.groups):
         note += (
-            f" Ages and holders are those of the {inspection.MOST_ASKED} groups furthest behind; signal_lag has all."
+            f" Ages and holders are those of the {inspection.MAX_DETAILED} groups furthest behind; signal_lag has all."
         )
     return Panel("Groups", columns, rows, note)
 
@@ -201,15 +201,15 @@ def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
 
 
 def _state(group: GroupFigures, one: ConsumerFigures) -> str:
-    is_dead = not one.alive and any(one.name == dead.consumer for dead in group.deaths)
-    return "dead" if is_dead else state_word(group, one)
+    is_dead = not one.alive and any(one.name == dead.consumer for dead in group.expired_consumers)
+    return "dead" if is_dead else state_label(group, one)
 
 
-def _deaths(figures: StreamFigures) -> Panel:
+def _expired_consumers(figures: StreamFigures) -> Panel:
     rows = [
-        (group.name, one.consumer, f"{duration(one.died_seconds_ago)} ago", held_words(one), taken_over_words(one))
+        (group.name, one.consumer, f"{duration(one.expired_seconds_ago)} ago", held_label(one), taken_over_label(one))
         for group in figures.groups
-        for one in group.deaths[:_SHOWN]
+        for one in group.expired_consumers[:_SHOWN]
     ]
     note = "Who is stopped in good order hands its entries back and is not listed. Of each name the last death is kept."
     return Panel("Consumers that died", ("Group", "Consumer", "Died", "Holding", "Then"), rows, note)

@@ -33,12 +33,12 @@ def order(entry_id: str) -> tuple[int, int]:
     return milliseconds, sequence
 
 
-def is_nothing_before(entry_id: str) -> bool:
+def is_lowest(entry_id: str) -> bool:
     """Whether no id is below it. Redis refuses to look there; raises ValueError when it is no id."""
     return order(entry_id) == _FIRST
 
 
-def is_nothing_after(entry_id: str) -> bool:
+def is_highest(entry_id: str) -> bool:
     """Whether no id is above it. Redis refuses to look there; raises ValueError when it is no id."""
     return order(entry_id) == _LAST
 

@@ -30,8 +30,8 @@ _USUAL_WITH_TIME = re.compile(KNOWN_VALUES + TIME_VALUE + r"(?:\0|\Z)")
 _SYMBOL = re.compile(r"[!-~]{1,64}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_MOST_MILLISECONDS_DIGITS = 15
-_MOST_DIGITS = 400  # the exact decimal form of a small double
+_MAX_MILLISECONDS_DIGITS = 15
+_MAX_DIGITS = 400  # the exact decimal form of a small double
 _SHOWN_CHARACTERS = 60
 
 
@@ -101,7 +101,7 @@ def _parse(layout: Layout, text: str, fields: Mapping[Any, str | bytes]) -> Even
     names, pattern, has_time, extra_names = layout
     if len(values) != len(names) or pattern is None or pattern.match(text) is None:
         values = [value if isinstance(value, str) else value.decode() for value in fields.values()]
-        (names, _, has_time, extra_names), values = _examine(dict(zip(names, values, strict=True)))
+        (names, _, has_time, extra_names), values = _normalised(dict(zip(names, values, strict=True)))
     extra = dict(zip(extra_names, values[-len(extra_names) :], strict=True)) if extra_names else NO_EXTRA
     published_at_ms = int(values[4]) if has_time else None
     return _new(Event, (*values[:3], float(values[3]), published_at_ms, extra))
@@ -123,7 +123,7 @@ def layout_of(names: tuple[str, ...] | tuple[bytes, ...]) -> Layout:
     return Layout(texts, (_USUAL_WITH_TIME if has_time else _USUAL) if is_usual else None, has_time, extra)
 
 
-def _examine(fields: dict[str, str]) -> tuple[Layout, list[str]]:
+def _normalised(fields: dict[str, str]) -> tuple[Layout, list[str]]:
     """The same fields in the usual order, their known values in the usual form, if they are sound."""
     try:
         signal_id, symbol, direction, confidence = [fields.pop(name) for name in _KNOWN]
@@ -154,14 +154,14 @@ def _direction(text: str) -> str:
 
 
 def _confidence(text: str) -> str:
-    value = float(text) if len(text) <= _MOST_DIGITS and _DECIMAL.fullmatch(text) else math.nan
+    value = float(text) if len(text) <= _MAX_DIGITS and _DECIMAL.fullmatch(text) else math.nan
     if not 0 <= value <= 1:
         raise BadEventError("bad-confidence", f"{_shown(text)} is not a number in 0..1")
     return text
 
 
 def _published_at(text: str) -> str:
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_MILLISECONDS_DIGITS):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_MILLISECONDS_DIGITS):
         raise BadEventError("bad-published-at", f"{_shown(text)} is not a time in Unix milliseconds")
     return text
 
@@ -171,23 +171,23 @@ def _shown(value: str) -> str:
 
 
 _new_event = partial(tuple.__new__, Event)
-Flat = Sequence[bytes]
+FlatFields = Sequence[bytes]
 """The fields of an entry as the server sends them: field, value, field, value …"""
 
 
-def parse_batch(rows: Sequence[Flat]) -> list[Event | BadEventError]:
+def parse_batch(rows: Sequence[FlatFields]) -> list[Event | BadEventError]:
     """For each row its event, or the reason why it is none."""
-    return _parse_alike(rows) or [_parse_alone(row) for row in rows]
+    return _parse_uniform(rows) or [_parse_single(row) for row in rows]
 
 
-def _parse_alone(row: Flat) -> Event | BadEventError:
+def _parse_single(row: FlatFields) -> Event | BadEventError:
     try:
         return parse_entry(dict(zip(row[::2], row[1::2], strict=True)))
     except BadEventError as bad:
         return bad
 
 
-def _parse_alike(rows: Sequence[Flat]) -> list[Any]:
+def _parse_uniform(rows: Sequence[FlatFields]) -> list[Any]:
     """The events of rows that all have the same fields in the usual order and form; else nothing."""
     if len(set(map(len, rows))) != 1:
         return []

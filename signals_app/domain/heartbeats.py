@@ -14,7 +14,7 @@ class ExpiredConsumer:
     ``taken_over_by`` is the consumer that got its entries or its name first, empty while nobody has."""
 
     consumer: str
-    died_seconds_ago: float
+    expired_seconds_ago: float
     held: int | None
     taken_over_by: str = ""
     taken_over_seconds_ago: float | None = None
@@ -43,35 +43,35 @@ class Heartbeats:
         """Whether ``consume_signals`` works for the group, or has, or is to after a replay was started."""
         return group in self._served
 
-    def knows(self, group: str, consumer: str) -> bool:
+    def has_record(self, group: str, consumer: str) -> bool:
         """Whether it ever sent a heartbeat and did not leave since."""
         return (group, consumer) in self._alive_until or (group, consumer) in self._notes
 
-    def has_heard_of(self, group: str) -> bool:
+    def has_any(self, group: str) -> bool:
         """Whether any consumer of the group did."""
         return any(of_group == group for of_group, _ in (*self._alive_until, *self._notes))
 
-    def deaths(self, group: str, held: Mapping[str, int] | None) -> Sequence[ExpiredConsumer]:
+    def expired_consumers(self, group: str, held: Mapping[str, int] | None) -> Sequence[ExpiredConsumer]:
         """Newest first; ``held`` is what each consumer has in hand now, None when that is not known."""
         silent = [consumer for consumer in self.of(group) if not self.is_alive(group, consumer)]
-        found = [self._silent(group, consumer, held) for consumer in silent if not self._is_noted(group, consumer)]
+        found = [self._silent(group, consumer, held) for consumer in silent if not self._is_recorded(group, consumer)]
         found += [
-            self._noted(consumer, note) for (of_group, consumer), note in self._notes.items() if of_group == group
+            self._recorded(consumer, note) for (of_group, consumer), note in self._notes.items() if of_group == group
         ]
-        return sorted(found, key=lambda expired: expired.died_seconds_ago)
+        return sorted(found, key=lambda expired: expired.expired_seconds_ago)
 
-    def _is_noted(self, group: str, consumer: str) -> bool:
+    def _is_recorded(self, group: str, consumer: str) -> bool:
         note = self._notes.get((group, consumer))
         return note is not None and int(note[0]) == self._alive_until[group, consumer]
 
     def _silent(self, group: str, consumer: str, held: Mapping[str, int] | None) -> ExpiredConsumer:
-        died = self._died_seconds_ago(self._alive_until[group, consumer])
+        died = self._expired_seconds_ago(self._alive_until[group, consumer])
         return ExpiredConsumer(consumer, died, None if held is None else held.get(consumer, 0))
 
-    def _noted(self, consumer: str, note: Sequence[str]) -> ExpiredConsumer:
+    def _recorded(self, consumer: str, note: Sequence[str]) -> ExpiredConsumer:
         alive_until, held, taken_over_ms, by = note
         taken_over = (self._now_ms - int(taken_over_ms)) / 1000
-        return ExpiredConsumer(consumer, self._died_seconds_ago(int(alive_until)), int(held), by, taken_over)
+        return ExpiredConsumer(consumer, self._expired_seconds_ago(int(alive_until)), int(held), by, taken_over)
 
-    def _died_seconds_ago(self, alive_until_ms: int) -> float:
+    def _expired_seconds_ago(self, alive_until_ms: int) -> float:
         return (self._now_ms - alive_until_ms + self._heartbeat_ttl_ms) / 1000

@@ -1,8 +1,8 @@
 """Lag of consumer groups: figures, the limits they pass, and the texts that describe them. Unknown is None, never 0."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from signals_app import keys
 from signals_app.domain.heartbeats import ExpiredConsumer, Heartbeats
@@ -12,7 +12,8 @@ from signals_app.keys import DEFAULT_GROUP
 ACTIVE_SECONDS = 60.0
 """A consumer without a heartbeat counts as active if Redis heard of it within this time."""
 
-_LARGEST_LIMIT = 10**12
+_MAX_LIMIT = 10**12
+_MIN_ELAPSED_MS = 1_000
 
 GroupKind = Literal["own", "heartbeat", "external"]
 """Who reads a group: ``consume_signals``; another program that sends our heartbeat; or one that does not, so that only
@@ -52,7 +53,7 @@ class GroupFigures:
     drain_seconds: float | None
     consumers: Sequence[ConsumerFigures]
     consumers_alive: int
-    deaths: Sequence[ExpiredConsumer]
+    expired_consumers: Sequence[ExpiredConsumer]
     kind: GroupKind = "own"
 
     @property
@@ -64,7 +65,7 @@ class GroupFigures:
         """Whether what it holds may be made claimable: the holder is dead, not merely without our heartbeat."""
         if self.kind == "external" or consumer.alive or not consumer.pending:
             return False
-        return not consumer.is_active or any(expired.consumer == consumer.name for expired in self.deaths)
+        return not consumer.is_active or any(expired.consumer == consumer.name for expired in self.expired_consumers)
 
     def is_in_use_elsewhere(self, consumer_name: str) -> bool:
         """Whether another program may be working on what the consumer holds, so that nobody may touch it."""
@@ -85,7 +86,7 @@ class GroupFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class UnaskedGroup(GroupFigures):
+class GroupOverview(GroupFigures):
     """A group that was not asked for its ages and for who holds what."""
 
     ages_known: ClassVar[bool] = False
@@ -102,6 +103,15 @@ class StreamFigures:
     added: int | None = None
     dead_letters: int = 0
     is_exhausted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The output of ``signal_lag --json``, whose names are a public format."""
+        figures = asdict(self)
+        for group in figures["groups"]:
+            group["deaths"] = group.pop("expired_consumers")
+            for expired in group["deaths"]:
+                expired["died_seconds_ago"] = expired.pop("expired_seconds_ago")
+        return figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class LagLimits:
         named = {"--max-pending": self.max_pending, "--max-lag": self.max_lag, "--max-age": self.max_age_seconds}
         for name, limit in named.items():
             if limit is not None:
-                check_range(name, limit, 0, _LARGEST_LIMIT)
+                check_range(name, limit, 0, _MAX_LIMIT)
 
 
 LimitName = Literal["exhausted", "length", "dead", "pending", "lag", "age"]
@@ -205,11 +215,28 @@ def group_kind(
     if name == DEFAULT_GROUP:
         return "own"
     is_silent = not any(one.alive for one in consumers)
-    if is_silent and any(one.is_active and not members.knows(name, one.name) for one in consumers):
+    if is_silent and any(one.is_active and not members.has_record(name, one.name) for one in consumers):
         return "external"
     if members.is_served(name):
         return "own"
-    return "heartbeat" if members.has_heard_of(name) else "external"
+    return "heartbeat" if members.has_any(name) else "external"
+
+
+def drain_seconds(notes: str, *, handled: int | None, waiting: int | None, now_ms: int) -> float | None:
+    """Seconds until nothing waits if nothing is added; None when it is not known, or when the group stands still.
+
+    ``notes`` are those that ``record_pace`` leaves, ``<Unix ms> <entries handled>`` once or twice, older first;
+    ``handled`` counts the same entries now.
+    """
+    if waiting == 0:
+        return 0.0
+    words = notes.split()
+    if len(words) < 2 or handled is None or waiting is None:
+        return None
+    elapsed_ms, done = now_ms - int(words[0]), handled - int(words[1])
+    if elapsed_ms < _MIN_ELAPSED_MS or done <= 0:
+        return None
+    return waiting * elapsed_ms / 1000 / done
 
 
 _OLD_SECONDS = 60.0  # the age at which watch_signals alerts when nobody told it another
@@ -227,17 +254,17 @@ def _lines(figures: StreamFigures) -> Iterator[str]:
     for group in figures.groups:
         yield (
             f"  {group.name}: {group.pending} pending (oldest {_seconds(group.oldest_pending_seconds)}), "
-            f"{lag_words(group)} not delivered (oldest {_seconds(group.oldest_undelivered_seconds)}), "
-            f"{drain_words(group)}"
+            f"{lag_label(group)} not delivered (oldest {_seconds(group.oldest_undelivered_seconds)}), "
+            f"{drain_label(group)}"
         )
         for consumer in group.consumers:
             idle = _seconds(consumer.idle_seconds)
-            yield f"    {consumer.name}: {consumer.pending} pending, idle {idle}, {state_word(group, consumer)}"
-        if hint := hint_for(group):
+            yield f"    {consumer.name}: {consumer.pending} pending, idle {idle}, {state_label(group, consumer)}"
+        if hint := advice_for(group):
             yield f"    {hint}"
 
 
-def state_word(group: GroupFigures, consumer: ConsumerFigures) -> str:
+def state_label(group: GroupFigures, consumer: ConsumerFigures) -> str:
     """``alive`` or ``no heartbeat``; a consumer of an external group is ``active`` or ``inactive``."""
     if consumer.alive:
         return "alive"
@@ -246,7 +273,7 @@ def state_word(group: GroupFigures, consumer: ConsumerFigures) -> str:
     return "no heartbeat"
 
 
-def hint_for(group: GroupFigures) -> str:
+def advice_for(group: GroupFigures) -> str:
     """What an operator may do about a group that nobody works for, or that is behind; empty when it is well.
 
     A foreign client has no heartbeat: it counts as at work if Redis heard of it lately. Only a group that
@@ -257,7 +284,7 @@ def hint_for(group: GroupFigures) -> str:
     forget = "" if group.name == keys.DEFAULT_GROUP else f"; if nobody needs it: signal_groups --forget {group.name}"
     is_old = group.oldest_seconds > _OLD_SECONDS
     if any(one.is_active for one in group.consumers):
-        return _behind(group) if is_old else ""
+        return _behind_advice(group) if is_old else ""
     if group.kind == "own":
         return f"nobody works for it: start consume_signals --group {group.name}{forget}"
     if group.kind == "heartbeat":
@@ -265,20 +292,20 @@ def hint_for(group: GroupFigures) -> str:
     return f"its program has not read for {ACTIVE_SECONDS:.0f} s: start it{forget}" if is_old else ""
 
 
-def _behind(group: GroupFigures) -> str:
+def _behind_advice(group: GroupFigures) -> str:
     if group.kind == "own":
         return f"it is behind: start one more consume_signals --group {group.name}"
     return "it is behind: another program reads it, so look there"
 
 
-def lag_words(group: GroupFigures) -> str:
+def lag_label(group: GroupFigures) -> str:
     """``12``, ``about 40000`` or ``an unknown number``."""
     if group.lag is None:
         return "an unknown number"
     return str(group.lag) if group.lag_exact else f"about {group.lag}"
 
 
-def drain_words(group: GroupFigures) -> str:
+def drain_label(group: GroupFigures) -> str:
     """``nothing waits``, ``done in about 12 s`` or ``done at an unknown time``."""
     if group.drain_seconds is None:
         return "done at an unknown time"

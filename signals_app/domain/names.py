@@ -17,10 +17,10 @@ def unescaped(text: str) -> bytes:
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode(errors="surrogateescape"))
 
 
-_MOST_CHARACTERS = 200
+_MAX_CHARACTERS = 200
 
 
 def check_name(what: str, name: str) -> None:
     """Raises ValueError: a name is 1 to 200 printable characters without a space, for commands and logs to name it."""
-    if not 1 <= len(name) <= _MOST_CHARACTERS or not name.isprintable() or any(map(str.isspace, name)):
-        raise ValueError(f"{what} must be a name of 1 to {_MOST_CHARACTERS} printable characters without a space")
+    if not 1 <= len(name) <= _MAX_CHARACTERS or not name.isprintable() or any(map(str.isspace, name)):
+        raise ValueError(f"{what} must be a name of 1 to {_MAX_CHARACTERS} printable characters without a space")

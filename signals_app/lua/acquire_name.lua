@@ -9,7 +9,7 @@ local group, token, ttl_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function note_death(name, alive_until)
+local function record_expiry(name, alive_until)
   local died, held = group .. ' ' .. name .. ' died', 0
   for _, holder in ipairs(redis.call('XPENDING', stream, group)[4] or {}) do
     held = holder[1] == name and holder[2] or held
@@ -26,7 +26,7 @@ for index = 4, #ARGV do
   if not alive_until or tonumber(alive_until) <= now_ms or owner == token then
     redis.call('XGROUP', 'CREATECONSUMER', stream, group, name)
     if owner and owner ~= token then
-      note_death(name, alive_until)
+      record_expiry(name, alive_until)
     end
     redis.call('HSET', members, group, 'served', group .. ' ' .. name, string.format('%.0f %s', now_ms + ttl_ms, token))
     return name

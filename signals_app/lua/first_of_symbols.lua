@@ -25,7 +25,7 @@ for index = 4, #ARGV do
 end
 
 local first, has_earlier, from = {}, {}, '-'
-local function look_at(id, holder)
+local function examine(id, holder)
   local symbol = symbol_of(id)
   if asked[id] and holder == consumer then
     asked[id] = nil
@@ -45,7 +45,7 @@ repeat
     if #first == most or left == 0 then
       return {first, {}}
     end
-    look_at(row[1], row[2])
+    examine(row[1], row[2])
     from = '(' .. row[1]
   end
 until #rows < PAGE

@@ -14,27 +14,27 @@ local alive_until, owner = string.match(redis.call('HGET', members, member) or '
 if owner and owner ~= token and tonumber(alive_until) > now_ms then
   return false
 end
-local not_begun = {}
+local not_started = {}
 for index = 4, #ARGV do
-  not_begun[ARGV[index]] = true
+  not_started[ARGV[index]] = true
 end
 
-local handed_back, from = 0, '-'
+local released, from = 0, '-'
 repeat
   local rows = redis.call('XPENDING', stream, group, from, '+', 500, consumer)
   for _, row in ipairs(rows) do
     local id, deliveries = row[1], row[4]
-    if not_begun[id] then
+    if not_started[id] then
       deliveries = math.max(0, deliveries - 1)
     end
     redis.call('XCLAIM', stream, group, consumer, 0, id, 'TIME', 0, 'RETRYCOUNT', deliveries, 'JUSTID')
-    handed_back, from = handed_back + 1, '(' .. id
+    released, from = released + 1, '(' .. id
   end
 until #rows < 500
 if token ~= '' then  -- the heartbeat of a dead one tells when it died
   redis.call('HDEL', members, member)
-  if handed_back == 0 then
+  if released == 0 then
     redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
   end
 end
-return handed_back
+return released

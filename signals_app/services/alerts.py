@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 Send = Callable[[str], object]
 _TIMEOUT_SECONDS = 5.0
-_EVERY_SECONDS = 10.0
+_INTERVAL_SECONDS = 10.0
 
 
 def webhook(url: str) -> Send:
@@ -32,12 +32,12 @@ def webhook(url: str) -> Send:
 
 
 class LagAlert:
-    """Looks at the figures every ten seconds. ``sends`` are told the limits passed, when they change."""
+    """Looks at the figures every ten seconds. ``senders`` are told the limits passed, when they change."""
 
-    def __init__(self, figures: Callable[[], StreamFigures], limits: LagLimits, sends: Sequence[Send] = ()) -> None:
+    def __init__(self, figures: Callable[[], StreamFigures], limits: LagLimits, senders: Sequence[Send] = ()) -> None:
         self._figures = figures
         self._limits = limits
-        self._sends = sends
+        self._senders = senders
         self._due = 0.0
         self._alerted: frozenset[tuple[str | None, str]] = frozenset()
 
@@ -45,7 +45,7 @@ class LagAlert:
         """Looks if it is time; says whether something was told."""
         if now < self._due:
             return False
-        self._due = now + _EVERY_SECONDS
+        self._due = now + _INTERVAL_SECONDS
         passed = limits_passed(self._figures(), self._limits)
         subjects = frozenset(one.subject for one in passed)
         if subjects == self._alerted:
@@ -53,7 +53,7 @@ class LagAlert:
         self._alerted = subjects
         text = "; ".join(map(str, passed)) if passed else "all groups are within their limits again"
         logger.warning("signals: %s", text)
-        for send in self._sends:
+        for send in self._senders:
             send(f"signals: {text}")
         return True
 
@@ -66,4 +66,4 @@ class LagAlert:
                 logger.warning(
                     "signals: the stream cannot be looked at: %s", describe_store_error(failure, REDIS_ALIAS)
                 )
-            stop.wait(_EVERY_SECONDS)
+            stop.wait(_INTERVAL_SECONDS)

@@ -11,21 +11,21 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-_PASSING = (
+_TRANSIENT = (
     ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError, OutOfMemoryError,
 )  # fmt: skip
-_PASSING_CODES = ("MISCONF ", "NOREPLICAS ", "BUSY ")  # redis-py has no class for these
+_TRANSIENT_CODES = ("MISCONF ", "NOREPLICAS ", "BUSY ")  # redis-py has no class for these
 
 _FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 2.0
+_MAX_SECONDS = 2.0
 
 
-def passes(failure: RedisError) -> bool:
+def is_transient(failure: RedisError) -> bool:
     """Whether to wait and try again: a disk that is full, replicas that are away, a script that runs for too long are
     somebody else's to mend, while a wrong type or a missing permission stays wrong."""
-    return isinstance(failure, _PASSING) or str(failure).startswith(_PASSING_CODES)
+    return isinstance(failure, _TRANSIENT) or str(failure).startswith(_TRANSIENT_CODES)
 
 
-def back_off_seconds(attempts: int) -> float:
+def reconnect_delay_seconds(attempts: int) -> float:
     """0.1 s, 0.2 s, 0.4 s … up to 2 s: short enough to be back within the five seconds a recovery may take."""
-    return float(min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** min(attempts - 1, 8)))
+    return float(min(_MAX_SECONDS, _FIRST_SECONDS * 2 ** min(attempts - 1, 8)))

@@ -11,7 +11,7 @@ from avo_project.redis_client.errors import REDIS_FAILURES
 from avo_project.runtime.heartbeat import Heartbeat
 from avo_project.runtime.stop_flag import StopFlag
 from signals_app.domain.handling import UnavailableError
-from signals_app.services.connection_loss import back_off_seconds, passes
+from signals_app.services.connection_loss import is_transient, reconnect_delay_seconds
 from signals_app.services.counters import Counters
 from signals_app.services.maintenance import Maintenance
 from signals_app.services.member import Member
@@ -23,22 +23,22 @@ from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_miss
 logger = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 1.0
-_MOST_REFUSALS = 8  # about 7 s with the rests between
+_MAX_UNAVAILABLE_ATTEMPTS = 8  # about 7 s with the rests between
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one step did: deliveries worked on, whether nothing was left for the group, and how long to rest;
-    ``refused`` is what the handler needs and does not have."""
+    ``unavailable`` is what the handler needs and does not have."""
 
     taken: int = 0
     is_idle: bool = False
-    rest_seconds: float = 0.0
-    refused: UnavailableError | None = None
+    wait_seconds: float = 0.0
+    unavailable: UnavailableError | None = None
 
 
 class Consumer:
-    """One step is one unit: join, or one batch from the source to its end. ``name_patience_seconds`` is how long a
+    """One step is one unit: join, or one batch from the source to its end. ``name_timeout_seconds`` is how long a
     name may be in use (by a process killed a moment ago) before that is an error."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Consumer:
         processor: Processor,
         maintenance: Maintenance,
         *,
-        name_patience_seconds: float = 10.0,
+        name_timeout_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._group = group
@@ -57,11 +57,11 @@ class Consumer:
         self._source = source
         self._processor = processor
         self._maintenance = maintenance
-        self._name_patience_seconds = name_patience_seconds
+        self._name_timeout_seconds = name_timeout_seconds
         self._clock = clock
         self._attempts = 0
-        self._refusals = 0
-        self._nameless_since: float | None = None
+        self._unavailable_attempts = 0
+        self._name_wanted_since: float | None = None
 
     @property
     def counters(self) -> Counters:
@@ -91,10 +91,14 @@ class Consumer:
                 step = self.step(self._clock())
                 if stop_when_idle and step.is_idle:
                     return
-                if stop_when_idle and step.refused is not None and self._refusals >= _MOST_REFUSALS:
-                    raise step.refused
-                if step.rest_seconds:
-                    stop.wait(step.rest_seconds)
+                if (
+                    stop_when_idle
+                    and step.unavailable is not None
+                    and self._unavailable_attempts >= _MAX_UNAVAILABLE_ATTEMPTS
+                ):
+                    raise step.unavailable
+                if step.wait_seconds:
+                    stop.wait(step.wait_seconds)
         except TimeIsUpError:
             logger.warning("a handler, or Redis, had not come to an end when the time to stop was up")
 
@@ -103,16 +107,16 @@ class Consumer:
         try:
             step = self._unit(now)
         except UnavailableError as down:
-            return self._rest_until_available(down)
+            return self._wait_for_dependency(down)
         except NameTakenError as taken:
-            return self._rest_for_name(now, taken)
+            return self._wait_for_name(now, taken)
         except RedisError as failure:
-            if passes(failure):
-                return self._rest_after_loss(now, failure)
+            if is_transient(failure):
+                return self._wait_for_redis(now, failure)
             if is_group_missing(failure):
-                return self._heal_group(now)
+                return self._recreate_group(now)
             raise
-        self._attempts = self._refusals = 0
+        self._attempts = self._unavailable_attempts = 0
         return step
 
     def _unit(self, now: float) -> Step:
@@ -126,53 +130,53 @@ class Consumer:
         if deliveries:
             self._processor.work(deliveries)
             return Step(taken=len(deliveries))
-        if self._source.owes:
-            return Step(rest_seconds=0.1 if self._source.is_full else 0.0)
+        if self._source.has_backlog:
+            return Step(wait_seconds=0.1 if self._source.is_full else 0.0)
         return Step(is_idle=self._group.pending() == 0)
 
     def _join(self) -> None:
         self._group.make()
         self._member.join()
-        self._nameless_since = None
+        self._name_wanted_since = None
         logger.info("consumer %s joins group %s", self._member.name, self._group.name)
 
-    def _rest_until_available(self, down: UnavailableError) -> Step:
-        self._refusals += 1
+    def _wait_for_dependency(self, down: UnavailableError) -> Step:
+        self._unavailable_attempts += 1
         self._source.requeue(self._processor.unhandled())
         logger.warning("waiting: %s", down)
-        return Step(rest_seconds=back_off_seconds(self._refusals), refused=down)
+        return Step(wait_seconds=reconnect_delay_seconds(self._unavailable_attempts), unavailable=down)
 
-    def _rest_for_name(self, now: float, taken: NameTakenError) -> Step:
-        if self._nameless_since is None:
-            self._nameless_since = now
-        elif now - self._nameless_since > self._name_patience_seconds:
+    def _wait_for_name(self, now: float, taken: NameTakenError) -> Step:
+        if self._name_wanted_since is None:
+            self._name_wanted_since = now
+        elif now - self._name_wanted_since > self._name_timeout_seconds:
             raise taken
         logger.warning("waiting for a name: %s", taken)
         self._member.drop_name()
-        self._source.start_over(now, keeps_waiting=False)
-        return Step(rest_seconds=0.5)
+        self._source.start_over(now, keep_delayed=False)
+        return Step(wait_seconds=0.5)
 
-    def _rest_after_loss(self, now: float, failure: Exception) -> Step:
+    def _wait_for_redis(self, now: float, failure: Exception) -> Step:
         self._attempts += 1
-        rest_seconds = back_off_seconds(self._attempts)
-        logger.warning("Redis is away, next try in %.1f s: %s", rest_seconds, failure)
-        self._member.put_all_down()
-        self._source.start_over(now, keeps_waiting=True)
-        return Step(rest_seconds=rest_seconds)
+        wait_seconds = reconnect_delay_seconds(self._attempts)
+        logger.warning("Redis is away, next try in %.1f s: %s", wait_seconds, failure)
+        self._member.untrack_all()
+        self._source.start_over(now, keep_delayed=True)
+        return Step(wait_seconds=wait_seconds)
 
-    def _heal_group(self, now: float) -> Step:
+    def _recreate_group(self, now: float) -> Step:
         logger.warning("group %s is gone, so it is made again from the first entry on", self._group.name)
         self._member.drop_name()
-        self._source.start_over(now, keeps_waiting=False)
+        self._source.start_over(now, keep_delayed=False)
         return Step()
 
     def _leave(self) -> None:
         try:
             self._processor.acknowledge_done()
-            handed_back = self._member.leave()
-            self._maintenance.tidy()
+            released = self._member.leave()
+            self._maintenance.run()
         except REDIS_FAILURES as failure:
             logger.warning("left without a word, others claim what is left once it is idle: %s", failure)
         else:
-            if handed_back:
-                logger.info("handed back %d entries", handed_back)
+            if released:
+                logger.info("handed back %d entries", released)

@@ -16,7 +16,7 @@ _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class EventQuery:
     """What to look for; None or an empty text means any. ``symbol`` is in upper case and found in any;
-    ``before`` is an entry id, itself left out; ``most_read`` is how many entries a page may read."""
+    ``before`` is an entry id, itself left out; ``max_read`` is how many entries a page may read."""
 
     limit: int = 50
     signal_id: str = ""
@@ -24,9 +24,9 @@ class EventQuery:
     direction: str = ""
     min_confidence: float = 0.0
     before: str = ""
-    most_read: int = 10_000
+    max_read: int = 10_000
 
-    def wants(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         return (
             (not self.symbol or event.symbol.upper() == self.symbol)
             and (not self.direction or event.direction == self.direction)
@@ -51,12 +51,12 @@ def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
     none, and still have a next one."""
     found: list[tuple[str, Event]] = []
     before, read = query.before, 0
-    while read < query.most_read:
+    while read < query.max_read:
         entries = stream.newest_first(before=before or None, count=_CHUNK)
         read += len(entries)
         for entry in entries:
             event = _event(entry)
-            if event is not None and query.wants(event):
+            if event is not None and query.matches(event):
                 found.append((entry.entry_id, event))
             if len(found) == query.limit:
                 return EventPage(found, entry.entry_id, read)

@@ -5,10 +5,10 @@ from signals_app.services.event_page import EventPage, EventQuery, find, read_pa
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.pending import PendingDeliveries, PendingDelivery
 from signals_app.store.stream import SignalStream
-from signals_app.store.stream_figures import MOST_ASKED, FiguresReader, StreamSummary
+from signals_app.store.stream_figures import MAX_DETAILED, FiguresReader, StreamSummary
 
 __all__ = [
-    "MOST_ASKED",
+    "MAX_DETAILED",
     "GroupFigures",
     "dead_letter_count",
     "events",
@@ -26,10 +26,10 @@ def figures(*, count_up_to: int = 10_000) -> StreamFigures:
     return FiguresReader.connect(count_up_to=count_up_to).read()
 
 
-def summary(*, most_asked: int = MOST_ASKED) -> StreamFigures:
+def summary(*, max_detailed: int = MAX_DETAILED) -> StreamFigures:
     """The same for who looks every few seconds: nothing counted, and only so many groups that have work looked at
     closely. Eight commands, and three for each of those."""
-    return StreamSummary.connect(most_asked=most_asked).read()
+    return StreamSummary.connect(max_detailed=max_detailed).read()
 
 
 def passed(limits: LagLimits) -> tuple[StreamFigures, list[PassedLimit]]:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from avo_project.http.json import dump_json
 from signals_app.domain.entry import Entry, order
 from signals_app.domain.event import BadEventError, Event, parse_entry
-from signals_app.services.connection_loss import back_off_seconds, passes
+from signals_app.services.connection_loss import is_transient, reconnect_delay_seconds
 from signals_app.services.event_page import EventQuery, as_json
 from signals_app.services.feed_access import FeedAccess, UnlimitedAccess
 from signals_app.store.stream import SignalStream
@@ -134,9 +134,9 @@ class LiveFeed:
     def dismiss(self, client: object) -> None:
         self._clients.discard(client)
 
-    def was_cut_after(self, entry_id: str) -> bool:
+    def is_trimmed_after(self, entry_id: str) -> bool:
         """Whether entries behind the id may be gone. Raises RedisError."""
-        return self._connect().was_cut_after(entry_id)
+        return self._connect().is_trimmed_after(entry_id)
 
     def last_id(self) -> str:
         """The last id that the stream gave out. Raises RedisError."""
@@ -170,11 +170,11 @@ class LiveFeed:
                 after = self.step(after)
                 attempts = 0
             except RedisError as failure:
-                if not passes(failure):
+                if not is_transient(failure):
                     raise
                 attempts += 1
                 logger.warning("the live feed waits for Redis: %s", failure)
-                ended.wait(back_off_seconds(attempts))
+                ended.wait(reconnect_delay_seconds(attempts))
 
     def step(self, after: str, block_ms: int = _BLOCK_MS) -> str:
         """Hands out what came after an id, or that the stream went back behind it; returns the id to go on from."""
@@ -274,7 +274,7 @@ class EventSource:
             self.release()
 
     async def _pieces(self, subscription: Subscription) -> AsyncIterator[bytes]:
-        if self._last_id and await _in_thread(self._feed.was_cut_after, self._last_id):
+        if self._last_id and await _in_thread(self._feed.is_trimmed_after, self._last_id):
             yield sse_message("gap", {"after": self._last_id, "why": "older entries were trimmed"})
         async for piece in self._backlog():
             yield piece
@@ -349,11 +349,11 @@ class EventSource:
 
     def _piece(self, entries: Sequence[FeedEntry]) -> bytes:
         """The messages of the entries that the client asks for and has not had, in one piece; moves on behind them."""
-        after, wants = order(self._last_id), self._query.wants
+        after, matches = order(self._last_id), self._query.matches
         fresh = [entry for entry in entries if entry.order > after]
         if fresh:
             self._last_id = fresh[-1].entry_id
-        return b"".join([entry.message for entry in fresh if entry.event is not None and wants(entry.event)])
+        return b"".join([entry.message for entry in fresh if entry.event is not None and matches(entry.event)])
 
 
 async def _in_thread(work: Callable[..., Any], *arguments: Any, threads: ThreadPoolExecutor = _THREADS) -> Any:

@@ -8,7 +8,7 @@ from signals_app.store.stream import SignalStream
 
 logger = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 5.0
+_INTERVAL_SECONDS = 5.0
 
 
 class Maintenance:
@@ -20,26 +20,26 @@ class Maintenance:
         group: ConsumerGroup,
         *,
         forget_consumer_after_ms: int,
-        beside: Callable[[float], object] = lambda now: None,
+        sample: Callable[[float], object] = lambda now: None,
     ) -> None:
         self._stream = stream
         self._group = group
         self._forget_consumer_after_ms = forget_consumer_after_ms
-        self._beside = beside
+        self._sample = sample
         self._due = 0.0
 
     def step(self, now: float) -> bool:
-        """Keeps house if it is time; says whether it was. What goes on ``beside`` keeps its own time."""
-        self._beside(now)
+        """Keeps house if it is time; says whether it was. What goes on ``sample`` keeps its own time."""
+        self._sample(now)
         if now < self._due:
             return False
-        self._due = now + _EVERY_SECONDS
-        self.tidy()
+        self._due = now + _INTERVAL_SECONDS
+        self.run()
         return True
 
-    def tidy(self) -> None:
+    def run(self) -> None:
         """Keeps house now."""
-        self._group.note_pace()
+        self._group.record_pace()
         if trimmed := self._stream.trim():
             logger.info("trimmed %d entries", trimmed)
         if removed := self._group.remove_idle_consumers(self._forget_consumer_after_ms):

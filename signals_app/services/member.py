@@ -30,8 +30,8 @@ class Member:
         self._stale_after_seconds = stale_after_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._in_hand: set[str] = set()
-        self._begun: set[str] = set()
+        self._in_flight: set[str] = set()
+        self._started: set[str] = set()
         self._lost: set[str] = set()
         self._name_taken: NameTakenError | None = None
         self._beaten_at = 0.0
@@ -42,7 +42,7 @@ class Member:
             self._beaten_at = self._clock()
             self.name = self._group.acquire_name(self._names, self._token)
             self._name_taken = None
-            self._forget_all()
+            self._clear()
 
     def beat(self) -> None:
         """One heartbeat; a name that is gone is told to the loop by its next ``lost``."""
@@ -53,39 +53,39 @@ class Member:
     def _beat(self) -> None:
         started_at = self._clock()
         try:
-            kept = self._group.beat(self.name, self._token, sorted(self._in_hand))
+            kept = self._group.beat(self.name, self._token, sorted(self._in_flight))
         except NameTakenError as taken:
             self._name_taken = taken
         else:
-            self._lost = self._in_hand - kept
+            self._lost = self._in_flight - kept
             self._beaten_at = started_at
 
-    def take(self, entry_ids: Collection[str]) -> None:
+    def track(self, entry_ids: Collection[str]) -> None:
         """They are in hand from now on, and none of them begun."""
         with self._lock:
-            self._in_hand.update(entry_ids)
-            self._begun.difference_update(entry_ids)
+            self._in_flight.update(entry_ids)
+            self._started.difference_update(entry_ids)
             self._lost.difference_update(entry_ids)
 
-    def begin(self, entry_ids: Collection[str]) -> None:
+    def start(self, entry_ids: Collection[str]) -> None:
         """From here on the deliveries count, even if their handler does not finish."""
         with self._lock:
-            self._begun.update(entry_ids)
+            self._started.update(entry_ids)
 
-    def put_down(self, entry_ids: Collection[str]) -> None:
+    def untrack(self, entry_ids: Collection[str]) -> None:
         with self._lock:
-            self._in_hand.difference_update(entry_ids)
-            self._begun.difference_update(entry_ids)
+            self._in_flight.difference_update(entry_ids)
+            self._started.difference_update(entry_ids)
 
-    def put_all_down(self) -> None:
+    def untrack_all(self) -> None:
         with self._lock:
-            self._forget_all()
+            self._clear()
 
     def drop_name(self) -> None:
         """Nothing is in hand, and the next step joins anew."""
         with self._lock:
             self.name = ""
-            self._forget_all()
+            self._clear()
 
     def lost(self, entry_ids: Collection[str]) -> set[str]:
         """Those in hand that someone else has claimed. Raises NameTakenError when the name itself is gone."""
@@ -101,12 +101,12 @@ class Member:
         with self._lock:
             if not self.name:
                 return 0
-            handed_back = self._group.release_name(self.name, self._token, list(self._in_hand - self._begun))
+            released = self._group.release_name(self.name, self._token, list(self._in_flight - self._started))
             self.name = ""
-            self._forget_all()
-            return handed_back
+            self._clear()
+            return released
 
-    def _forget_all(self) -> None:
-        self._in_hand.clear()
-        self._begun.clear()
+    def _clear(self) -> None:
+        self._in_flight.clear()
+        self._started.clear()
         self._lost.clear()

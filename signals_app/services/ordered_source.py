@@ -11,9 +11,9 @@ from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
-_MOST_HELD_BACK = 300  # a look costs Redis about 10 us for each pending entry
+_MAX_HELD_BACK = 300  # a look costs Redis about 10 us for each pending entry
 _FIRST_POLL_MS = 5
-_LONGEST_POLL_MS = 200
+_MAX_POLL_MS = 200
 
 
 class OrderedSource(DeliverySource):
@@ -23,38 +23,38 @@ class OrderedSource(DeliverySource):
     uncounted; those to be delivered again are kept as ids, without a delivery.
     """
 
-    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, intake: FetchOptions) -> None:
-        super().__init__(group, member, window, intake)
+    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, options: FetchOptions) -> None:
+        super().__init__(group, member, window, options)
         self._held_back: dict[str, Delivery | None] = {}
         self._poll_ms = _FIRST_POLL_MS
 
-    def start_over(self, now: float, *, keeps_waiting: bool) -> None:
-        super().start_over(now, keeps_waiting=keeps_waiting)
+    def start_over(self, now: float, *, keep_delayed: bool) -> None:
+        super().start_over(now, keep_delayed=keep_delayed)
         self._held_back.clear()
 
     @property
-    def owes(self) -> bool:
-        return bool(self._held_back) or super().owes
+    def has_backlog(self) -> bool:
+        return bool(self._held_back) or super().has_backlog
 
     @property
     def is_full(self) -> bool:
-        return len(self._held_back) >= _MOST_HELD_BACK or super().is_full
+        return len(self._held_back) >= _MAX_HELD_BACK or super().is_full
 
     def will_read(self, now: float) -> bool:
         return not self._held_back and super().will_read(now)
 
     def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
         """At most one delivery a symbol. What is done must be acknowledged, or no longer be in the way of the next."""
-        if self._put_back:
+        if self._requeued:
             return super().take(now)
-        self._look_for_owed(now)
-        while self._owed:
-            self._held_back[self._owed.popleft()] = None
+        self._fill_backlog(now)
+        while self._backlog:
+            self._held_back[self._backlog.popleft()] = None
         ready = self._ready()
         if not ready and not self.is_full:
             self._hold_back(self._read(now, done))
             ready = self._ready()
-        self._poll_ms = _FIRST_POLL_MS if ready else min(2 * self._poll_ms, _LONGEST_POLL_MS)
+        self._poll_ms = _FIRST_POLL_MS if ready else min(2 * self._poll_ms, _MAX_POLL_MS)
         return ready
 
     def _known(self) -> set[str]:
@@ -62,7 +62,7 @@ class OrderedSource(DeliverySource):
 
     def _hold_back(self, deliveries: Sequence[Delivery]) -> None:
         new = {delivery.entry_id: delivery for delivery in deliveries}
-        self._member.take(new)
+        self._member.track(new)
         self._held_back |= new
 
     def _ready(self) -> list[Delivery]:
@@ -70,8 +70,8 @@ class OrderedSource(DeliverySource):
         if not self._held_back:
             return []
         asked = list(self._oldest_of_symbols())
-        first, gone = self._group.first_of_symbols(self._member.name, asked, count=self._intake.count)
-        self._let_go(gone)
+        first, gone = self._group.first_of_symbols(self._member.name, asked, count=self._options.count)
+        self._untrack(gone)
         for entry_id in first:
             if self._held_back[entry_id] is None:
                 del self._held_back[entry_id]
@@ -88,10 +88,10 @@ class OrderedSource(DeliverySource):
                 symbols.add(symbol)
                 yield entry_id
 
-    def _let_go(self, gone: Sequence[str]) -> None:
+    def _untrack(self, gone: Sequence[str]) -> None:
         if gone:
             logger.warning("%d entries that waited for their turn were claimed or acknowledged elsewhere", len(gone))
-        self._member.put_down(gone)
+        self._member.untrack(gone)
         for entry_id in gone:
             del self._held_back[entry_id]
 

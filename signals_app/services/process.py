@@ -22,10 +22,10 @@ from signals_app.store.replay_groups import ReplayGroups
 from signals_app.store.stream import SignalStream
 
 _SLOTS = 256
-_MOST_COUNT = 5_000
-_LEAST_BLOCK_MS = 100
-_MOST_CLAIM_IDLE_MS = 86_400_000
-_MOST_DELIVERIES = 1_000_000
+_MAX_COUNT = 5_000
+_MIN_BLOCK_MS = 100
+_MAX_CLAIM_IDLE_MS = 86_400_000
+_MAX_DELIVERIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class ConsumerOptions:
     def check(self) -> None:
         """Raises ValueError that says which option to change, and how."""
         check_range("--block-ms", self.block_ms, 0, MAX_BLOCK_MS)
-        check_range("--count", self.count, 1, _MOST_COUNT)
-        check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MOST_CLAIM_IDLE_MS)
-        check_range("--max-deliveries", self.max_deliveries, 1, _MOST_DELIVERIES)
+        check_range("--count", self.count, 1, _MAX_COUNT)
+        check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MAX_CLAIM_IDLE_MS)
+        check_range("--max-deliveries", self.max_deliveries, 1, _MAX_DELIVERIES)
         check_name("--group", self.group)
         if self.consumer:
             check_name("--consumer", self.consumer)
@@ -55,7 +55,7 @@ class ConsumerOptions:
     @property
     def wait_ms(self) -> int:
         """How long a read waits for new entries: never so short that an idle consumer asks Redis without end."""
-        return max(self.block_ms, _LEAST_BLOCK_MS)
+        return max(self.block_ms, _MIN_BLOCK_MS)
 
     def names(self) -> list[str]:
         """The names this consumer may have, best first. Slots of the host, so that restarts do not pile up names."""
@@ -71,21 +71,21 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
     ttl_seconds = conf.heartbeat_ttl_ms / 1000
     group = ConsumerGroup.connect(options.group)
     member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
-    intake = FetchOptions(options.count, options.wait_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
+    fetch = FetchOptions(options.count, options.wait_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
     window = ReplayWindow(ReplayGroups.connect(), options.group)
-    source = (OrderedSource if options.ordered else DeliverySource)(group, member, window, intake)
+    source = (OrderedSource if options.ordered else DeliverySource)(group, member, window, fetch)
     processor = Processor(
         group,
         member,
         handler,
         max_deliveries=options.max_deliveries,
-        again=source.wait_with,
+        redeliver_at=source.redeliver_at,
         must_end=deadline.must_end,
     )
     maintenance = Maintenance(
         SignalStream.connect(),
         group,
         forget_consumer_after_ms=conf.forget_consumer_after_ms,
-        beside=Sampler.of("signals").step,
+        sample=Sampler.of("signals").step,
     )
-    return Consumer(group, member, source, processor, maintenance, name_patience_seconds=2 * ttl_seconds + 2)
+    return Consumer(group, member, source, processor, maintenance, name_timeout_seconds=2 * ttl_seconds + 2)

@@ -14,7 +14,7 @@ from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
-_ACKNOWLEDGE_EVERY_SECONDS = 0.05
+_ACKNOWLEDGE_INTERVAL_SECONDS = 0.05
 
 
 _Job = tuple[str, Event]  # entry id and event
@@ -34,7 +34,7 @@ class Processor:
         handler: LoadedHandler,
         *,
         max_deliveries: int,
-        again: Callable[[str, float], None],
+        redeliver_at: Callable[[str, float], None],
         must_end: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -43,18 +43,18 @@ class Processor:
         self._member = member
         self._handler = handler
         self._max_deliveries = max_deliveries
-        self._again = again
+        self._redeliver_at = redeliver_at
         self._must_end = must_end
         self._clock = clock
-        self._open: dict[str, Delivery] = {}
+        self._unfinished: dict[str, Delivery] = {}
         self._done: list[str] = []
         self._acknowledged_at = 0.0
 
     def work(self, deliveries: Sequence[Delivery]) -> None:
         """One batch. Raises RedisError, and UnavailableError, after which ``unhandled`` tells what is left of it."""
-        self._open = {delivery.entry_id: delivery for delivery in deliveries}
-        self._member.take(self._open)
-        jobs = self._admitted(deliveries)
+        self._unfinished = {delivery.entry_id: delivery for delivery in deliveries}
+        self._member.track(self._unfinished)
+        jobs = self._valid_jobs(deliveries)
         try:
             if self._handler.takes_batch:
                 self._handle_together(jobs)
@@ -65,23 +65,23 @@ class Processor:
             self._group.revert_delivery_count(self._member.name, self.unhandled())
             raise
 
-    def _admitted(self, deliveries: Sequence[Delivery]) -> list[_Job]:
-        due = [delivery for delivery in deliveries if delivery.deliveries == 1 or not self._is_hopeless(delivery)]
+    def _valid_jobs(self, deliveries: Sequence[Delivery]) -> list[_Job]:
+        due = [delivery for delivery in deliveries if delivery.deliveries == 1 or not self._is_over_limit(delivery)]
         jobs = []
         for delivery, event in zip(due, parse_batch([delivery.fields for delivery in due]), strict=True):
             if isinstance(event, BadEventError):
-                self._bury(delivery, MoveToDeadLetters(str(event)))
+                self._dead_letter(delivery, MoveToDeadLetters(str(event)))
             else:
                 jobs.append((delivery.entry_id, event))
         return jobs
 
-    def _is_hopeless(self, delivery: Delivery) -> bool:
+    def _is_over_limit(self, delivery: Delivery) -> bool:
         if verdict := too_often(delivery.deliveries, self._max_deliveries):
-            self._bury(delivery, verdict)
+            self._dead_letter(delivery, verdict)
         return verdict is not None
 
     def _handle_together(self, jobs: Sequence[_Job]) -> None:
-        jobs = self._begin(jobs)
+        jobs = self._start(jobs)
         if not jobs:
             return
         try:
@@ -90,7 +90,7 @@ class Processor:
             raise
         except Exception as failure:  # noqa: BLE001 - a handler may raise anything; it is logged
             if len(jobs) == 1:
-                self._settle(jobs[0], failure)
+                self._handle_failure(jobs[0], failure)
             else:
                 logger.warning("a batch of %d events failed, so each is handled alone: %s", len(jobs), failure)
                 self._handle_one_by_one(jobs)
@@ -102,40 +102,40 @@ class Processor:
             if self._must_end():
                 return
             self._handle_alone(job)
-            if self._clock() - self._acknowledged_at > _ACKNOWLEDGE_EVERY_SECONDS:
+            if self._clock() - self._acknowledged_at > _ACKNOWLEDGE_INTERVAL_SECONDS:
                 self.acknowledge_done()
 
     def _handle_alone(self, job: _Job) -> None:
-        if not self._begin([job]):
+        if not self._start([job]):
             return
         try:
             handled = self._handler.handle([job[1]])
         except UnavailableError:
             raise
         except Exception as failure:  # noqa: BLE001 - a handler may raise anything; _settle logs it
-            self._settle(job, failure)
+            self._handle_failure(job, failure)
         else:
             self._finish([job], handled)
 
-    def _begin(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
+    def _start(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
         entry_ids = [entry_id for entry_id, _ in jobs]
         if lost := self._member.lost(entry_ids):
             logger.warning("%d entries were claimed from this consumer while it was silent", len(lost))
-            self._let_go(lost)
+            self._untrack(lost)
             jobs = [job for job in jobs if job[0] not in lost]
             entry_ids = [entry_id for entry_id, _ in jobs]
-        self._member.begin(entry_ids)
+        self._member.start(entry_ids)
         return jobs
 
     def _finish(self, jobs: Sequence[_Job], handled: Handled) -> None:
         finished = [entry_id for entry_id, _ in jobs]
-        self._let_go(finished)
+        self._untrack(finished)
         self._done += finished
         self.counters.count(executed=handled.executed, duplicates=handled.duplicates)
 
     def unhandled(self) -> list[Delivery]:
         """What is left of the last batch: neither finished, nor buried, nor put off."""
-        return list(self._open.values())
+        return list(self._unfinished.values())
 
     @property
     def done(self) -> Sequence[str]:
@@ -154,28 +154,28 @@ class Processor:
             self._done = []
         self._acknowledged_at = self._clock()
 
-    def _settle(self, job: _Job, failure: Exception) -> None:
+    def _handle_failure(self, job: _Job, failure: Exception) -> None:
         entry_id, event = job
-        delivery = self._open[entry_id]
+        delivery = self._unfinished[entry_id]
         verdict = verdict_on(failure, delivery.deliveries)
         logger.warning("event %s failed: %s", event.signal_id, failure, exc_info=failure)
         if isinstance(verdict, MoveToDeadLetters):
-            self._bury(delivery, verdict)
+            self._dead_letter(delivery, verdict)
         else:
-            self._let_go([entry_id])
-            self._again(entry_id, self._clock() + verdict.after_seconds)
+            self._untrack([entry_id])
+            self._redeliver_at(entry_id, self._clock() + verdict.after_seconds)
 
-    def _bury(self, delivery: Delivery, verdict: MoveToDeadLetters) -> None:
+    def _dead_letter(self, delivery: Delivery, verdict: MoveToDeadLetters) -> None:
         entry_id, _, deliveries = delivery
-        is_buried = self._group.move_to_dead_letters(
+        is_moved = self._group.move_to_dead_letters(
             self._member.name, entry_id, reason=verdict.reason, deliveries=deliveries
         )
-        self._let_go([entry_id])
-        if is_buried:
+        self._untrack([entry_id])
+        if is_moved:
             logger.error("entry %s is given up: %s", entry_id, verdict.reason)
             self.counters.count(dead=1)
 
-    def _let_go(self, entry_ids: Collection[str]) -> None:
-        self._member.put_down(entry_ids)
+    def _untrack(self, entry_ids: Collection[str]) -> None:
+        self._member.untrack(entry_ids)
         for entry_id in entry_ids:
-            self._open.pop(entry_id, None)
+            self._unfinished.pop(entry_id, None)

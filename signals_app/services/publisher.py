@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from signals_app.conf import read_conf
 from signals_app.domain.event import Event
-from signals_app.services.connection_loss import back_off_seconds, passes
+from signals_app.services.connection_loss import is_transient, reconnect_delay_seconds
 from signals_app.store.stream import Published, SignalStream, StreamFullError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _TRIM_EVERY = 1_000
 class Publisher:
     """One publisher is one writer: batches of one publisher are numbered, so it is not to be shared by threads.
 
-    ``pause(seconds)`` waits between two tries; ``patience_seconds`` is how long Redis may be away.
+    ``pause(seconds)`` waits between two tries; ``retry_timeout_seconds`` is how long Redis may be away.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class Publisher:
         soft_cap: int,
         pause: Callable[[float], object],
         batch_size: int = 500,
-        patience_seconds: float = 30.0,
+        retry_timeout_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._soft_cap = soft_cap
         self._batch_size = batch_size
-        self._patience_seconds = patience_seconds
+        self._retry_timeout_seconds = retry_timeout_seconds
         self._pause = pause
         self._clock = clock
         self._name = uuid.uuid4().hex
@@ -61,9 +61,9 @@ class Publisher:
         """
         remaining = iter(events)
         while batch := list(itertools.islice(remaining, self._batch_size)):
-            yield from self._as_they_fit(batch)
+            yield from self._publish_fitting(batch)
 
-    def _as_they_fit(self, events: list[Event]) -> Iterator[list[str]]:
+    def _publish_fitting(self, events: list[Event]) -> Iterator[list[str]]:
         size = len(events)
         while events:
             try:
@@ -79,7 +79,7 @@ class Publisher:
     def publish_batch(self, events: list[Event]) -> list[str]:
         """All or none of them, in one step; raises as ``publish``."""
         self._batch += 1
-        published = self._persistently(events)
+        published = self._add_with_retries(events)
         self._trim_if_due(published)
         return published.entry_ids
 
@@ -94,18 +94,18 @@ class Publisher:
                 raise
             return self._stream.publish(events, publisher=self._name, batch=self._batch)
 
-    def _persistently(self, events: list[Event]) -> Published:
+    def _add_with_retries(self, events: list[Event]) -> Published:
         give_up_at = math.inf
         for attempts in itertools.count(1):
             try:
                 return self._add(events)
             except RedisError as failure:
                 now = self._clock()
-                give_up_at = min(give_up_at, now + self._patience_seconds)
-                if now >= give_up_at or not passes(failure):
+                give_up_at = min(give_up_at, now + self._retry_timeout_seconds)
+                if now >= give_up_at or not is_transient(failure):
                     raise
                 logger.warning("Redis is away, the batch is tried again: %s", failure)
-                self._pause(back_off_seconds(attempts))
+                self._pause(reconnect_delay_seconds(attempts))
         raise AssertionError
 
     def _trim_if_due(self, published: Published) -> None:
@@ -115,6 +115,6 @@ class Publisher:
             try:
                 self._stream.trim()
             except RedisError as failure:  # the batch itself is in
-                if not passes(failure):
+                if not is_transient(failure):
                     raise
                 logger.warning("not trimmed this time: %s", failure)

@@ -10,8 +10,8 @@ from signals_app.store.dead_letters import DeadLetter, DeadLetters
 
 Verb = Literal["show", "redrive", "remove"]
 _PAGE = 500
-_MOST_LETTERS = 1_000_000
-_SLOWEST, _FASTEST = 0.001, 1_000_000  # a second
+_MAX_LETTERS = 1_000_000
+_MIN_RATE, _MAX_RATE = 0.001, 1_000_000  # a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,16 @@ class LetterFilter:
 
     reason: str = ""
     symbol: str = ""
-    limit: int = _MOST_LETTERS
+    limit: int = _MAX_LETTERS
 
     def __post_init__(self) -> None:
-        check_range("--limit", self.limit, 0, _MOST_LETTERS)
+        check_range("--limit", self.limit, 0, _MAX_LETTERS)
 
-    def wants(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         return letter.reason.startswith(self.reason) and (not self.symbol or letter.shown("symbol") == self.symbol)
 
 
-def chosen_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadLetter]:
+def matching_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadLetter]:
     """Oldest first; what comes in meanwhile is left for the next time."""
     newest = letters.newest_first(1)
     end = order(newest[0].letter_id) if newest else (0, 0)
@@ -39,7 +39,7 @@ def chosen_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadL
         for letter in page:
             if not left or order(letter.letter_id) > end:
                 return
-            if wanted.wants(letter):
+            if wanted.matches(letter):
                 left -= 1
                 yield letter
         after = page[-1].letter_id
@@ -61,16 +61,16 @@ class Redriver:
         pause: Callable[[float], bool],
     ) -> None:
         if max_per_second is not None:
-            check_range("--max-per-second", max_per_second, _SLOWEST, _FASTEST)
+            check_range("--max-per-second", max_per_second, _MIN_RATE, _MAX_RATE)
         self.done = 0
         self._letters = letters
         self._pause_seconds = 1 / max_per_second if max_per_second else 0.0
         self._report = report
         self._pause = pause
 
-    def carry(self, verb: Verb, wanted: LetterFilter) -> None:
+    def run(self, verb: Verb, wanted: LetterFilter) -> None:
         """A letter redriven or removed by someone else meanwhile is left out. Raises StreamFullError."""
-        for letter in chosen_letters(self._letters, wanted):
+        for letter in matching_letters(self._letters, wanted):
             if self._do(verb, letter):
                 self.done += 1
                 self._report(letter)

@@ -1,18 +1,21 @@
 """Events as lines of NDJSON, the form in which people and other programs hand them to ``publish_signals``."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from json import JSONDecoder
 from typing import BinaryIO
 
 import orjson
 
 from avo_project.lib.ndjson import numbered_lines
 from signals_app.domain.event import MAX_BYTES, OWN_FIELDS, BadEventError, Event, parse_fields
-from signals_app.domain.json_members import json_members
 from signals_app.services.publisher import Publisher
 
 _READ_BYTES = 1 << 20
+_BETWEEN = re.compile(r"[ \t\r\n,:]*")
+_DECODER = JSONDecoder(parse_int=str, parse_float=str)  # the values are not looked at: 5,000 digits are no number here
 
 Lines = Iterable[Sequence[bytes]]
 """Lines as they come: those that are there already, in one go."""
@@ -53,6 +56,29 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def json_members(text: str) -> dict[str, str]:
+    """The value's own JSON text by name, for a string the string itself; a null is left out. ``text`` must be known to
+    be a JSON object: it is not checked again. Raises RecursionError when it is nested too deeply."""
+    return dict(_members(text))
+
+
+def _members(text: str) -> Iterator[tuple[str, str]]:
+    at = _skip(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, at = _DECODER.raw_decode(text, at)
+        begin = _skip(text, at)
+        value, end = _DECODER.raw_decode(text, begin)
+        own = text[begin:end]
+        if own != "null":
+            yield name, value if own.startswith('"') else own
+        at = _skip(text, end)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BETWEEN.match(text, at)
+    return match.end() if match else at
+
+
 class SignalFile:
     """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``; ``next_line`` is
     the first one that was not published yet, None when there is none.
@@ -89,7 +115,7 @@ class SignalFile:
         return self._taken[0] if self._taken else None
 
     @property
-    def so_far(self) -> str:
+    def progress(self) -> str:
         """What somebody must know who goes on after a failure, in sentences."""
         rest = f" Go on from line {self.next_line}." if self.next_line else ""
         return f"{self.published} were published before.{rest}"

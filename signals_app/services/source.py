@@ -13,8 +13,8 @@ from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
-_CLAIM_EVERY_SECONDS = 1.0
-_MOST_WAITING = 1_000
+_CLAIM_INTERVAL_SECONDS = 1.0
+_MAX_DELAYED = 1_000
 _PAGE = 500
 
 
@@ -33,14 +33,14 @@ class FetchOptions:
 class DeliverySource:
     """Redeliveries come one at a time: an entry that kills its consumer then counts against itself alone."""
 
-    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, intake: FetchOptions) -> None:
+    def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, options: FetchOptions) -> None:
         self._group = group
         self._member = member
         self._window = window
-        self._intake = intake
-        self._put_back: list[Delivery] = []
-        self._owed: deque[str] = deque()
-        self._waiting: list[tuple[float, str]] = []
+        self._options = options
+        self._requeued: list[Delivery] = []
+        self._backlog: deque[str] = deque()
+        self._delayed: list[tuple[float, str]] = []
         self._claim_at = 0.0
         self.reclaimed = 0
         self._scan_held()
@@ -49,91 +49,91 @@ class DeliverySource:
         self._held_after: str | None = "0-0"
         self._held_min_idle_ms = min_idle_ms
 
-    def start_over(self, now: float, *, keeps_waiting: bool) -> None:
+    def start_over(self, now: float, *, keep_delayed: bool) -> None:
         """After a lost connection (entries may have been delivered without our hearing of it) or a new name."""
-        self._put_back.clear()
-        self._owed.clear()
-        if not keeps_waiting:
-            self._waiting.clear()
-        self._claim_at = now + self._intake.grace_seconds
+        self._requeued.clear()
+        self._backlog.clear()
+        if not keep_delayed:
+            self._delayed.clear()
+        self._claim_at = now + self._options.grace_seconds
         self._scan_held()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
         """These are taken again as they are, before anything else."""
-        self._put_back = deliveries
+        self._requeued = deliveries
 
-    def wait_with(self, entry_id: str, due: float) -> None:
+    def redeliver_at(self, entry_id: str, due: float) -> None:
         """Delivers a held entry again once the clock says ``due``."""
-        heapq.heappush(self._waiting, (due, entry_id))
+        heapq.heappush(self._delayed, (due, entry_id))
 
     @property
-    def owes(self) -> bool:
+    def has_backlog(self) -> bool:
         """Whether something held is still to be delivered again, now or later."""
-        return bool(self._put_back or self._owed or self._waiting or self._held_after)
+        return bool(self._requeued or self._backlog or self._delayed or self._held_after)
 
     @property
     def is_full(self) -> bool:
         """So much waits for another try that nothing new is taken."""
-        return len(self._waiting) >= _MOST_WAITING
+        return len(self._delayed) >= _MAX_DELAYED
 
     def will_read(self, now: float) -> bool:
         """Whether ``take`` will do nothing but read new entries."""
-        is_due = bool(self._waiting) and self._waiting[0][0] <= now
-        owes_now = self._put_back or self._owed or self._held_after or is_due
-        return not (owes_now or self.is_full or now >= self._claim_at)
+        is_due = bool(self._delayed) and self._delayed[0][0] <= now
+        has_backlog_now = self._requeued or self._backlog or self._held_after or is_due
+        return not (has_backlog_now or self.is_full or now >= self._claim_at)
 
     def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
         """The next deliveries; empty when there were none within the blocking time, or when it is full.
 
         When it ``will_read``, what is ``done`` is acknowledged by the way.
         """
-        if self._put_back:
-            deliveries, self._put_back = self._put_back, []
+        if self._requeued:
+            deliveries, self._requeued = self._requeued, []
             return deliveries
-        self._look_for_owed(now)
-        if self._owed:
-            return self._deliver_again(self._owed.popleft())
+        self._fill_backlog(now)
+        if self._backlog:
+            return self._deliver_again(self._backlog.popleft())
         if self.is_full:
             return []
         return self._read(now, done)
 
     def _read(self, now: float, done: Sequence[str]) -> list[Delivery]:
-        name, intake = self._member.name, self._intake
-        return self._window.within(self._group.read(name, count=intake.count, block_ms=self._block_ms(now), done=done))
+        name, options = self._member.name, self._options
+        return self._window.within(self._group.read(name, count=options.count, block_ms=self._block_ms(now), done=done))
 
-    def _look_for_owed(self, now: float) -> None:
-        while self._waiting and self._waiting[0][0] <= now:
-            self._owed.append(heapq.heappop(self._waiting)[1])
-        if self._held_after is not None and not self._owed:
-            self._take_up_held(self._held_after)
-        elif now >= self._claim_at and not self._owed:
+    def _fill_backlog(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            self._backlog.append(heapq.heappop(self._delayed)[1])
+        if self._held_after is not None and not self._backlog:
+            self._recover_pending(self._held_after)
+        elif now >= self._claim_at and not self._backlog:
             self._claim(now)
-            self._scan_held(self._intake.claim_idle_ms)
-            self._take_up_held("0-0")
+            self._scan_held(self._options.claim_idle_ms)
+            self._recover_pending("0-0")
 
-    def _take_up_held(self, after: str) -> None:
+    def _recover_pending(self, after: str) -> None:
         """Nothing is in hand here: a batch has ended, or was put back, before anything else is taken."""
-        held = self._group.held_by(self._member.name, after=after, count=_PAGE, min_idle_ms=self._held_min_idle_ms)
+        held = self._group.pending_ids(self._member.name, after=after, count=_PAGE, min_idle_ms=self._held_min_idle_ms)
         self._held_after = held[-1] if len(held) == _PAGE else None
         known = self._known()
         found = [entry_id for entry_id in held if entry_id not in known]
         if found and self._held_min_idle_ms:
             logger.warning("%s takes up %d entries that another client gave it", self._member.name, len(found))
-        self._owed.extend(found)
+        self._backlog.extend(found)
         self.reclaimed += len(found)
 
     def _known(self) -> set[str]:
         """What it holds and will deliver again by itself."""
-        return {*self._owed, *(entry_id for _, entry_id in self._waiting)}
+        return {*self._backlog, *(entry_id for _, entry_id in self._delayed)}
 
     def _claim(self, now: float) -> None:
-        intake = self._intake
-        claimed = self._group.claim_dead(self._member.name, min_idle_ms=intake.claim_idle_ms, count=_PAGE)
+        options = self._options
+        claimed = self._group.claim_expired(self._member.name, min_idle_ms=options.claim_idle_ms, count=_PAGE)
         if claimed:
             logger.info("%s claims %d entries of dead consumers", self._member.name, len(claimed))
-        self._owed.extend(claimed)
+        self._backlog.extend(claimed)
         self.reclaimed += len(claimed)
-        self._claim_at = now if len(claimed) == _PAGE else now + _CLAIM_EVERY_SECONDS
+        self._claim_at = now if len(claimed) == _PAGE else now + _CLAIM_INTERVAL_SECONDS
 
     def _deliver_again(self, entry_id: str) -> list[Delivery]:
         deliveries, gone = self._group.deliver_again(self._member.name, [entry_id])
@@ -142,7 +142,7 @@ class DeliverySource:
         return self._window.within(deliveries)
 
     def _block_ms(self, now: float) -> int:
-        if not self._waiting:
-            return self._intake.block_ms
-        until_due_ms = int((self._waiting[0][0] - now) * 1000) + 1
-        return max(1, min(self._intake.block_ms, until_due_ms))
+        if not self._delayed:
+            return self._options.block_ms
+        until_due_ms = int((self._delayed[0][0] - now) * 1000) + 1
+        return max(1, min(self._options.block_ms, until_due_ms))

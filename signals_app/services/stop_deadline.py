@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from avo_project.runtime.stop_flag import StopFlag
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class TimeIsUpError(BaseException):
@@ -59,7 +59,7 @@ class StopDeadline:
             signal.signal(signal.SIGALRM, self._previous)
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
+        while not self._stop.wait(_POLL_SECONDS):
             if self._left.is_set():
                 return
         self._asked_at = self._clock()

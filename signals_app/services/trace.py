@@ -11,13 +11,13 @@ from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 
-_MOST_ENTRIES = 5_000
-_MOST_LETTERS = 1_000
+_MAX_ENTRIES = 5_000
+_MAX_LETTERS = 1_000
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GroupDelivery:
     """What a group has done with an entry; ``holder`` is the consumer that holds it and the number of deliveries."""
 
     group: str
@@ -31,7 +31,7 @@ class Trace:
 
     signal_id: UUID
     entry: Entry | None
-    readings: tuple[Reading, ...]
+    deliveries: tuple[GroupDelivery, ...]
     letter: DeadLetter | None
     execution: Execution | None
 
@@ -51,29 +51,29 @@ class TraceReader:
     def connect(cls) -> Self:
         return cls(SignalStream.connect(), DeadLetters.connect())
 
-    def tell(self, signal_id: UUID) -> Trace:
+    def read(self, signal_id: UUID) -> Trace:
         """Everything that is known of the signal."""
         wanted = str(signal_id)
         entry = next((one for one in self._entries() if _names(one.fields.get(b"signal_id", b""), wanted)), None)
-        letters = self._letters.newest_first(_MOST_LETTERS)
+        letters = self._letters.newest_first(_MAX_LETTERS)
         letter = next((one for one in letters if _names(one.fields.get(b"signal_id", b""), wanted)), None)
         execution = Execution.objects.filter(signal_id=signal_id).first()
-        readings = tuple(self._reading(group, entry) for group in self._stream.groups()) if entry else ()
-        return Trace(signal_id, entry, readings, letter, execution)
+        deliveries = tuple(self._delivery_of(group, entry) for group in self._stream.groups()) if entry else ()
+        return Trace(signal_id, entry, deliveries, letter, execution)
 
     def _entries(self) -> Iterator[Entry]:
         before, read = None, 0
-        while read < _MOST_ENTRIES:
+        while read < _MAX_ENTRIES:
             page = self._stream.newest_first(before=before, count=_PAGE)
             yield from page
             if len(page) < _PAGE:
                 return
             before, read = page[-1].entry_id, read + len(page)
 
-    def _reading(self, group: tuple[str, str], entry: Entry) -> Reading:
+    def _delivery_of(self, group: tuple[str, str], entry: Entry) -> GroupDelivery:
         name, last_delivered = group
         is_delivered = order(entry.entry_id) <= order(last_delivered)
-        return Reading(name, is_delivered, ConsumerGroup.connect(name).holder_of(entry.entry_id))
+        return GroupDelivery(name, is_delivered, ConsumerGroup.connect(name).holder_of(entry.entry_id))
 
 
 def _names(value: bytes, signal_id: str) -> bool:

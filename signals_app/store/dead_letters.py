@@ -11,7 +11,7 @@ from avo_project.redis_client.persistent_connection import execute
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.domain.entry import is_nothing_after
+from signals_app.domain.entry import is_highest
 from signals_app.domain.names import escaped
 from signals_app.store.stream import StreamExhaustedError, StreamFullError, is_exhausted
 
@@ -66,7 +66,7 @@ class DeadLetters:
 
     def after(self, letter_id: str, count: int) -> list[DeadLetter]:
         """At most ``count``, oldest first, from the one after ``letter_id``; ``0-0`` starts."""
-        return [] if is_nothing_after(letter_id) else self._read("XRANGE", f"({letter_id}", "+", count)
+        return [] if is_highest(letter_id) else self._read("XRANGE", f"({letter_id}", "+", count)
 
     def redrive(self, letter_id: str) -> str | None:
         """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the

@@ -19,16 +19,16 @@ _new_delivery = partial(tuple.__new__, Delivery)
 _VERBS = (
     "acquire_name",
     "beat",
-    "claim_dead",
+    "claim_expired",
     "deliver_again",
     "revert_delivery_count",
     "move_to_dead_letters",
     "release_name",
     "remove_idle_consumers",
-    "note_pace",
+    "record_pace",
     "first_of_symbols",
 )
-_NOTE_EVERY_MS = 30_000
+_PACE_INTERVAL_MS = 30_000
 
 
 class NameTakenError(Exception):
@@ -78,12 +78,12 @@ class ConsumerGroup:
             raise NameTakenError(f"a living process is consumer {names[0]} of group {self.name}")
         return escaped(taken)
 
-    def beat(self, consumer: str, token: str, in_hand: Sequence[str]) -> set[str]:
+    def beat(self, consumer: str, token: str, in_flight: Sequence[str]) -> set[str]:
         """Renews the heartbeat and the entries in hand, of which it returns those still held.
 
         Raises NameTakenError when another process took the name while this one was silent.
         """
-        kept = self._run("beat", consumer, token, self._heartbeat_ttl_ms, *in_hand)
+        kept = self._run("beat", consumer, token, self._heartbeat_ttl_ms, *in_flight)
         if kept is None:
             raise NameTakenError(f"another process is consumer {consumer} of group {self.name} by now")
         return {entry_id.decode() for entry_id in kept}
@@ -113,7 +113,7 @@ class ConsumerGroup:
         acknowledged: int = self._client.xack(keys.LIVE, self._raw_name, *entry_ids)
         return acknowledged
 
-    def held_by(self, consumer: str, *, after: str, count: int, min_idle_ms: int = 0) -> list[str]:
+    def pending_ids(self, consumer: str, *, after: str, count: int, min_idle_ms: int = 0) -> list[str]:
         """Ids pending for the consumer and idle for so long, from the first one after the id ``after``."""
         name, idle = unescaped(consumer), min_idle_ms or None
         rows = self._client.xpending_range(
@@ -136,9 +136,9 @@ class ConsumerGroup:
         counts = [part for one in deliveries for part in (one.entry_id, max(0, one.deliveries - 1))]
         return int(self._run("revert_delivery_count", consumer, *counts))
 
-    def claim_dead(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
+    def claim_expired(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
         """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
-        return [entry_id.decode() for entry_id in self._run("claim_dead", consumer, min_idle_ms, count)]
+        return [entry_id.decode() for entry_id in self._run("claim_expired", consumer, min_idle_ms, count)]
 
     def first_of_symbols(self, consumer: str, entry_ids: Sequence[str], *, count: int) -> tuple[list[str], list[str]]:
         """Of entries that the consumer holds at most ``count``, oldest first, before which the group has none of their
@@ -154,9 +154,9 @@ class ConsumerGroup:
         )
         return letter is not None
 
-    def release_name(self, consumer: str, token: str, not_begun: Sequence[str]) -> int:
+    def release_name(self, consumer: str, token: str, not_started: Sequence[str]) -> int:
         """Leaves: all that is held becomes claimable at once. What was not begun does not count as delivered."""
-        return int(self._run("release_name", consumer, token, *not_begun) or 0)
+        return int(self._run("release_name", consumer, token, *not_started) or 0)
 
     def free(self, consumer: str) -> int:
         """Makes claimable at once what a dead consumer holds. Raises NameTakenError when it is alive."""
@@ -194,10 +194,10 @@ class ConsumerGroup:
         removed = script(keys=[keys.LIVE, keys.MEMBERS], args=[self._raw_name, min_idle_ms])
         return [escaped(name) for name in removed]
 
-    def note_pace(self) -> bool:
+    def record_pace(self) -> bool:
         """Notes how much the group has handled, every half a minute; says whether it did."""
-        script = self._scripts["note_pace"]
-        return bool(script(keys=[keys.LIVE, keys.PACES], args=[self._raw_name, _NOTE_EVERY_MS]))
+        script = self._scripts["record_pace"]
+        return bool(script(keys=[keys.LIVE, keys.PACES], args=[self._raw_name, _PACE_INTERVAL_MS]))
 
     def _run(self, verb: str, consumer: str, *arguments: object, second_key: str = keys.MEMBERS) -> Any:
         return self._scripts[verb](keys=[keys.LIVE, second_key], args=[self._raw_name, unescaped(consumer), *arguments])

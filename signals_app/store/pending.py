@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.domain.entry import is_nothing_after
+from signals_app.domain.entry import is_highest
 from signals_app.domain.names import escaped, unescaped
 from signals_app.store.group import is_group_missing
 
@@ -38,7 +38,7 @@ class PendingDeliveries:
 
     def page(self, group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
         """At most ``count``, oldest first, from the one after the id ``after``; a group that is not there has none."""
-        if is_nothing_after(after):
+        if is_highest(after):
             return []
         try:
             rows = self._page(keys=[keys.LIVE], args=[unescaped(group), after, count, unescaped(consumer)])

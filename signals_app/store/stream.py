@@ -11,7 +11,7 @@ from avo_project.redis_client.persistent_connection import Argument, execute, ru
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.domain.entry import Entry, is_nothing_after, is_nothing_before, order
+from signals_app.domain.entry import Entry, is_highest, is_lowest, order
 from signals_app.domain.event import Event
 from signals_app.domain.names import escaped
 from signals_app.store.group import make_group
@@ -140,23 +140,23 @@ class SignalStream:
 
     def newest_first(self, *, before: str | None, count: int) -> list[Entry]:
         """At most ``count`` entries, from the one just before the id ``before``, or from the last."""
-        if before and is_nothing_before(before):
+        if before and is_lowest(before):
             return []
         return _entries(self._client.xrevrange(keys.LIVE, f"({before}" if before else "+", "-", count))
 
     def between(self, first: str, last: str, count: int) -> list[Entry]:
         """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
-        if first.startswith("(") and is_nothing_after(first[1:]):
+        if first.startswith("(") and is_highest(first[1:]):
             return []
         return _entries(self._client.xrange(keys.LIVE, first, last, count))
 
-    def was_cut_after(self, entry_id: str) -> bool:
+    def is_trimmed_after(self, entry_id: str) -> bool:
         """Whether entries may have gone that came after the id; not for ``0-0`` while every entry is still there."""
         info = self._info()
         if not info:
             return False
         first, is_whole = info["first-entry"], info.get("entries-added") == info["length"]
-        if is_nothing_before(entry_id) and is_whole:
+        if is_lowest(entry_id) and is_whole:
             return False
         return bool(first) and order(entry_id) < order(first[0].decode())
 

@@ -11,10 +11,17 @@ from redis.exceptions import ResponseError
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import read_conf
-from signals_app.domain.drain import drain_seconds
 from signals_app.domain.entry import LAST, age_seconds, order
 from signals_app.domain.heartbeats import Heartbeats
-from signals_app.domain.lag import ConsumerFigures, GroupFigures, GroupKind, StreamFigures, UnaskedGroup, group_kind
+from signals_app.domain.lag import (
+    ConsumerFigures,
+    GroupFigures,
+    GroupKind,
+    GroupOverview,
+    StreamFigures,
+    drain_seconds,
+    group_kind,
+)
 from signals_app.domain.names import escaped
 
 
@@ -182,7 +189,7 @@ class FiguresReader:
             ),
             consumers=consumers,
             consumers_alive=sum(one.alive for one in consumers),
-            deaths=state.members.deaths(name, {one.name: one.pending for one in consumers}),
+            expired_consumers=state.members.expired_consumers(name, {one.name: one.pending for one in consumers}),
             kind=state.kind(name, consumers),
         )
 
@@ -211,12 +218,12 @@ def _consumer(row: Mapping[str, Any], group: str, state: StreamState) -> Consume
     return ConsumerFigures(name, row["pending"], idle_seconds(row), state.members.is_alive(group, name))
 
 
-MOST_ASKED = 3
+MAX_DETAILED = 3
 """How many groups a page looks at closely."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _GroupDetails:
     """XPENDING's summary, the id of the first entry not delivered, and since when each consumer is idle."""
 
     pending: Mapping[str, Any]
@@ -225,22 +232,24 @@ class _Asked:
 
 
 class StreamSummary:
-    """Nothing is counted: lag is the server's own figure. Of the groups that have work only the ``most_asked`` furthest
-    behind are asked how old it is and who holds it."""
+    """Reads an overview in few commands. Lag is the server's own figure; only the ``max_detailed`` groups furthest
+    behind are read in detail (ages and holders)."""
 
     def __init__(
-        self, client: Any, *, heartbeat_ttl_ms: int, most_asked: int = MOST_ASKED, external: Collection[str] = ()
+        self, client: Any, *, heartbeat_ttl_ms: int, max_detailed: int = MAX_DETAILED, external: Collection[str] = ()
     ) -> None:
         self._client = client
         self._external = external
-        self._most_asked = most_asked
+        self._max_detailed = max_detailed
         self._heartbeat_ttl_ms = heartbeat_ttl_ms
         self._now = client.register_script(read_lua("signals_app", "now"))
 
     @classmethod
-    def connect(cls, *, most_asked: int = MOST_ASKED) -> Self:
+    def connect(cls, *, max_detailed: int = MAX_DETAILED) -> Self:
         client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
-        return cls(client, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, most_asked=most_asked, external=conf.external_groups)
+        return cls(
+            client, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, max_detailed=max_detailed, external=conf.external_groups
+        )
 
     def read(self) -> StreamFigures:
         """A stream that does not exist has no entries and no groups."""
@@ -249,46 +258,52 @@ class StreamSummary:
             return no_stream(self._client)
         busy = [group for group in state.groups if group["pending"] or state.is_behind(group)]
         busy.sort(key=lambda group: order(delivered(group)))
-        asked = self._ask(busy[: self._most_asked], state)
+        asked = self._read_details(busy[: self._max_detailed], state)
         groups = [_figures(group, state, asked.get(group["name"]), group in busy) for group in state.groups]
         return stream_figures(state, groups)
 
-    def _ask(self, groups: Sequence[Mapping[str, Any]], state: StreamState) -> dict[bytes, _Asked]:
+    def _read_details(self, groups: Sequence[Mapping[str, Any]], state: StreamState) -> dict[bytes, _GroupDetails]:
         with self._client.pipeline(transaction=False) as pipeline:
             for group in groups:
                 if group["pending"]:
                     pipeline.xpending(keys.LIVE, group["name"])
                 if state.is_behind(group):
                     pipeline.xrange(keys.LIVE, f"({delivered(group)}", count=1)
-                if _has_silent(group, state):
+                if _has_unknown_consumers(group, state):
                     pipeline.xinfo_consumers(keys.LIVE, group["name"])
             replies = iter(pipeline.execute())
         return {
-            group["name"]: _Asked(
+            group["name"]: _GroupDetails(
                 next(replies) if group["pending"] else {},
                 first_id(next(replies)) if state.is_behind(group) else b"",
-                {escaped(row["name"]): idle_seconds(row) for row in next(replies)} if _has_silent(group, state) else {},
+                {escaped(row["name"]): idle_seconds(row) for row in next(replies)}
+                if _has_unknown_consumers(group, state)
+                else {},
             )
             for group in groups
         }
+
+
+def _idle_by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {escaped(row["name"]): idle_seconds(row) for row in rows}
 
 
 def _alive(name: str, state: StreamState) -> int:
     return sum(state.members.is_alive(name, consumer) for consumer in state.members.of(name))
 
 
-def _has_silent(group: Mapping[str, Any], state: StreamState) -> bool:
+def _has_unknown_consumers(group: Mapping[str, Any], state: StreamState) -> bool:
     """Whether it has consumers of which only Redis can tell whether they are active."""
     return bool(group["consumers"] > _alive(escaped(group["name"]), state))
 
 
-def _figures(group: Mapping[str, Any], state: StreamState, asked: _Asked | None, is_busy: bool) -> GroupFigures:
+def _figures(group: Mapping[str, Any], state: StreamState, asked: _GroupDetails | None, is_busy: bool) -> GroupFigures:
     name, is_known = escaped(group["name"]), asked is not None or not is_busy
     certain = 0 if asked and not asked.undelivered else state.lag(group)
-    asked = asked or _Asked({}, b"", {})
+    asked = asked or _GroupDetails({}, b"", {})
     held = {escaped(one["name"]): one["pending"] for one in asked.pending.get("consumers", ())}
     consumers = _consumers(name, held, asked.idle_seconds, state) if is_known else ()
-    return (GroupFigures if is_known else UnaskedGroup)(
+    return (GroupFigures if is_known else GroupOverview)(
         name=name,
         pending=group["pending"],
         lag=group.get("lag") if certain is None else certain,
@@ -298,7 +313,7 @@ def _figures(group: Mapping[str, Any], state: StreamState, asked: _Asked | None,
         drain_seconds=None,
         consumers=consumers,
         consumers_alive=_alive(name, state),
-        deaths=state.members.deaths(name, held if is_known else None),
+        expired_consumers=state.members.expired_consumers(name, held if is_known else None),
         kind=state.kind(name, consumers),
     )
 

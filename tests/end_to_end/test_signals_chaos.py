@@ -23,7 +23,7 @@ from redis import Redis
 from avo_project.embedded_redis.server import EmbeddedServer
 from tests.end_to_end.embedded_user import kill, server_of
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
-from tests.signals_app.nursery import Nursery, is_running, nursery
+from tests.signals_app.fork_server import ForkServer, fork_server, is_running
 
 GROUP = "apex-group"
 LIST_EXECUTIONS = """
@@ -74,13 +74,13 @@ def wreak(plan: Plan, **variables: str) -> None:
     with data_folder() as folder:
         environment = environment_for(folder) | variables
         manage(environment, "migrate", "--verbosity", "0")
-        with nursery(environment, folder / "consumers.log") as consumers:
+        with fork_server(environment, folder / "consumers.log") as consumers:
             Chaos(plan, random.Random(seed), folder, environment, consumers).run()
 
 
 class Chaos:
     def __init__(
-        self, plan: Plan, chance: random.Random, folder: Path, environment: dict[str, str], consumers: Nursery
+        self, plan: Plan, chance: random.Random, folder: Path, environment: dict[str, str], consumers: ForkServer
     ) -> None:
         self.plan = plan
         self.chance = chance

@@ -79,7 +79,7 @@ def group(redis_client: Any) -> ConsumerGroup:
 
 
 @pytest.fixture
-def dying_group(redis_client: Any, group: ConsumerGroup) -> ConsumerGroup:
+def expiring_group(redis_client: Any, group: ConsumerGroup) -> ConsumerGroup:
     """The same group seen by a process whose heartbeats are over at once."""
     return ConsumerGroup(redis_client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=0)
 
@@ -116,7 +116,7 @@ def handler() -> RecordingHandler:
 
 
 @dataclass
-class Crew:
+class ConsumerHarness:
     """One consumer with its parts in reach."""
 
     consumer: Consumer
@@ -138,9 +138,9 @@ class Crew:
 
 
 @pytest.fixture
-def crew(
+def harness(
     redis_client: Any, group: ConsumerGroup, stream: SignalStream, handler: RecordingHandler
-) -> Callable[..., Crew]:
+) -> Callable[..., ConsumerHarness]:
     """Builds a consumer of the default group that never blocks; by default it claims at once."""
 
     def build(
@@ -151,28 +151,28 @@ def crew(
         via: Any = redis_client,
         ordered: bool = False,
         **options: Any,
-    ) -> Crew:
+    ) -> ConsumerHarness:
         clock = FixedClock()
         names = options.pop("names", [name])
         max_deliveries = options.pop("max_deliveries", 5)
         must_end = options.pop("must_end", lambda: False)
         member = Member(in_group, names, stale_after_seconds=30, clock=clock)
-        intake = FetchOptions(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
+        options = FetchOptions(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
         window = ReplayWindow(ReplayGroups(via), in_group.name)
-        source = (OrderedSource if ordered else DeliverySource)(in_group, member, window, intake)
+        source = (OrderedSource if ordered else DeliverySource)(in_group, member, window, options)
         processor = Processor(
             in_group,
             member,
             (with_handler or handler).loaded(),
             max_deliveries=max_deliveries,
-            again=source.wait_with,
+            redeliver_at=source.redeliver_at,
             must_end=must_end,
             clock=clock,
         )
         trimmed = SignalStream(via, soft_cap=1_000, hard_cap=2_000)
         maintenance = Maintenance(trimmed, in_group, forget_consumer_after_ms=3_600_000)
         consumer = Consumer(in_group, member, source, processor, maintenance, clock=clock)
-        return Crew(consumer, member, source, processor, clock)
+        return ConsumerHarness(consumer, member, source, processor, clock)
 
     return build
 

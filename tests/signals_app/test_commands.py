@@ -72,7 +72,7 @@ def test_a_redis_that_refuses_is_told_of_in_one_line(redis_client: Any, signal_f
 def test_without_its_table_nothing_is_given_up_and_the_end_is_an_error(
     redis_client: Any, signal_file: Path, executions_missing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signals_app.services.consumer.back_off_seconds", lambda attempts: 0.0)
+    monkeypatch.setattr("signals_app.services.consumer.reconnect_delay_seconds", lambda attempts: 0.0)
     run("publish_signals", str(signal_file))
     with executions_missing():
         for _ in range(7):  # more than an entry may be delivered

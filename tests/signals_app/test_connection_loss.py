@@ -8,11 +8,11 @@ from redis import exceptions
 from redis.exceptions import RedisError, ResponseError
 
 from signals_app import keys
-from signals_app.services.connection_loss import passes
+from signals_app.services.connection_loss import is_transient
 from signals_app.services.publisher import Publisher
 from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock
-from tests.signals_app.conftest import Crew, RecordingHandler, event, fields
+from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, event, fields
 
 SetWritable = Callable[[bool], object]
 
@@ -34,7 +34,7 @@ SetWritable = Callable[[bool], object]
     ],
 )
 def test_what_passes_by_itself(failure: RedisError) -> None:
-    assert passes(failure)
+    assert is_transient(failure)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_passes_by_itself(failure: RedisError) -> None:
     ],
 )
 def test_what_stays_wrong(failure: RedisError) -> None:
-    assert not passes(failure)
+    assert not is_transient(failure)
 
 
 @pytest.fixture
@@ -91,15 +91,15 @@ def test_the_publisher_gives_up_after_its_patience(
 
 @pytest.mark.real_server
 def test_the_consumer_waits_for_writes_and_goes_on_by_itself(
-    redis_client: Any, crew: Callable[..., Crew], handler: RecordingHandler, set_writable: SetWritable
+    redis_client: Any, harness: Callable[..., ConsumerHarness], handler: RecordingHandler, set_writable: SetWritable
 ) -> None:
-    one = crew()
+    one = harness()
     one.step()
     for number in range(15):
         redis_client.xadd(keys.LIVE, fields(number))
     one.step()
     set_writable(False)
-    assert [one.step().rest_seconds for _ in range(3)] == [0.1, 0.2, 0.4]
+    assert [one.step().wait_seconds for _ in range(3)] == [0.1, 0.2, 0.4]
     set_writable(True)
     one.drain()
     assert handler.handled == list(range(15))

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.services.redriving import LetterFilter, Redriver, chosen_letters
+from signals_app.services.redriving import LetterFilter, Redriver, matching_letters
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import StreamFullError
@@ -83,13 +83,13 @@ def test_at_the_hard_cap_nothing_is_redriven(redis_client: Any, dead_lettered: l
     ],
 )
 def test_filters(letters: DeadLetters, dead_lettered: list[str], wanted: LetterFilter, expected: list[int]) -> None:
-    assert [letter.letter_id for letter in chosen_letters(letters, wanted)] == [
+    assert [letter.letter_id for letter in matching_letters(letters, wanted)] == [
         dead_lettered[number] for number in expected
     ]
 
 
 def test_without_letters_there_is_nothing_to_carry(letters: DeadLetters) -> None:
-    assert list(chosen_letters(letters, LetterFilter())) == []
+    assert list(matching_letters(letters, LetterFilter())) == []
 
 
 def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters, dead_lettered: list[str]) -> None:
@@ -100,9 +100,9 @@ def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters
         pauses.append(seconds)
         return len(pauses) == 2
 
-    carrier = Redriver(letters, max_per_second=4, report=reports.append, pause=pause)
-    carrier.carry("remove", LetterFilter())
-    assert (carrier.done, pauses, letters.length()) == (2, [0.25, 0.25], 1)
+    redriver = Redriver(letters, max_per_second=4, report=reports.append, pause=pause)
+    redriver.run("remove", LetterFilter())
+    assert (redriver.done, pauses, letters.length()) == (2, [0.25, 0.25], 1)
     assert [letter.letter_id for letter in reports] == dead_lettered[:2]
 
 
@@ -113,9 +113,9 @@ def test_an_event_that_dies_again_is_left_for_the_next_time(
         (delivery,) = group.read("one", count=1, block_ms=0)
         group.move_to_dead_letters("one", delivery.entry_id, reason="again", deliveries=1)
 
-    carrier = Redriver(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
-    carrier.carry("redrive", LetterFilter())
-    assert (carrier.done, letters.length()) == (3, 3)
+    redriver = Redriver(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
+    redriver.run("redrive", LetterFilter())
+    assert (redriver.done, letters.length()) == (3, 3)
 
 
 def test_what_is_no_text_can_be_shown(letters: DeadLetters, redis_client: Any) -> None:

@@ -6,8 +6,8 @@ from signals_app.domain.entry import (
     END,
     MAX_PART,
     age_seconds,
-    is_nothing_after,
-    is_nothing_before,
+    is_highest,
+    is_lowest,
     just_before,
     order,
     parse_bound,
@@ -67,8 +67,8 @@ def test_any_other_bound_is_refused(text: str) -> None:
 
 
 def test_the_ends_of_all_ids() -> None:
-    assert is_nothing_before("0")
-    assert is_nothing_before("000-00")
-    assert not is_nothing_before("0-1")
-    assert is_nothing_after(f"{MAX_PART}-{MAX_PART}")
-    assert not is_nothing_after(END)
+    assert is_lowest("0")
+    assert is_lowest("000-00")
+    assert not is_lowest("0-1")
+    assert is_highest(f"{MAX_PART}-{MAX_PART}")
+    assert not is_highest(END)

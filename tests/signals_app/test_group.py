@@ -43,8 +43,8 @@ def test_a_read_keeps_raw_fields_and_counts_one_delivery(redis_client: Any, grou
         lambda group: group.read("me", count=1, block_ms=0),
         lambda group: group.read("me", count=1, block_ms=1),
         lambda group: group.pending(),
-        lambda group: group.held_by("me", after="0-0", count=1),
-        lambda group: group.claim_dead("me", min_idle_ms=0, count=1),
+        lambda group: group.pending_ids("me", after="0-0", count=1),
+        lambda group: group.claim_expired("me", min_idle_ms=0, count=1),
         lambda group: group.deliver_again("me", ["1-1"]),
         lambda group: group.move_to_dead_letters("me", "1-1", reason="", deliveries=1),
         lambda group: group.beat("me", "token", ["1-1"]),
@@ -68,18 +68,18 @@ def test_a_key_of_another_type_is_no_missing_group(redis_client: Any) -> None:
     assert not is_group_missing(refused.value)
 
 
-def test_a_name_belongs_to_one_living_process(group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
+def test_a_name_belongs_to_one_living_process(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
     assert group.acquire_name(["a", "b"], "token1") == "a"
     assert group.acquire_name(["a", "b"], "token2") == "b"
     assert group.acquire_name(["a", "b"], "token1") == "a", "its own name is free for it"
     with pytest.raises(NameTakenError, match="consumer a of group apex-group"):
         group.acquire_name(["a", "b"], "token3")
-    dying_group.acquire_name(["c"], "token4")
+    expiring_group.acquire_name(["c"], "token4")
     assert group.acquire_name(["c"], "token5") == "c", "a name whose heartbeat is over is free"
 
 
-def test_a_beat_is_refused_once_the_name_is_gone(group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
-    dying_group.acquire_name(["a"], "old")
+def test_a_beat_is_refused_once_the_name_is_gone(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
+    expiring_group.acquire_name(["a"], "old")
     group.acquire_name(["a"], "new")
     with pytest.raises(NameTakenError):
         group.beat("a", "old", [])
@@ -100,14 +100,14 @@ def test_a_beat_renews_what_is_held_and_tells_what_is_not(redis_client: Any, gro
 
 
 @pytest.mark.real_server
-def test_only_the_dead_are_claimed_from(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
+def test_only_the_dead_are_claimed_from(redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
     entry_ids = add(redis_client, 4)
     group.acquire_name(["alive"], "token1")
-    dying_group.acquire_name(["dead"], "token2")
+    expiring_group.acquire_name(["dead"], "token2")
     for consumer in ("alive", "dead", "foreign", "me"):
         group.read(consumer, count=1, block_ms=0)
-    assert group.claim_dead("me", min_idle_ms=60_000, count=10) == []
-    assert group.claim_dead("me", min_idle_ms=0, count=10) == entry_ids[1:3]
+    assert group.claim_expired("me", min_idle_ms=60_000, count=10) == []
+    assert group.claim_expired("me", min_idle_ms=0, count=10) == entry_ids[1:3]
     owners = pending(redis_client)
     assert [owners[entry_id] for entry_id in entry_ids] == [("alive", 1), ("me", 1), ("me", 1), ("me", 1)]
 
@@ -117,8 +117,8 @@ def test_a_claim_takes_no_more_than_asked(redis_client: Any, group: ConsumerGrou
     add(redis_client, 6)
     group.read("dead1", count=3, block_ms=0)
     group.read("dead2", count=3, block_ms=0)
-    assert len(group.claim_dead("me", min_idle_ms=0, count=4)) == 4
-    assert len(group.claim_dead("me", min_idle_ms=0, count=4)) == 2
+    assert len(group.claim_expired("me", min_idle_ms=0, count=4)) == 4
+    assert len(group.claim_expired("me", min_idle_ms=0, count=4)) == 2
 
 
 def test_delivering_again_counts_and_leaves_alone_what_is_held_by_others(
@@ -140,8 +140,8 @@ def test_what_a_consumer_holds_is_listed_in_pages(redis_client: Any, group: Cons
     entry_ids = add(redis_client, 5)
     group.read("me", count=4, block_ms=0)
     group.read("other", count=1, block_ms=0)
-    assert group.held_by("me", after="0-0", count=3) == entry_ids[:3]
-    assert group.held_by("me", after=entry_ids[2], count=3) == entry_ids[3:4]
+    assert group.pending_ids("me", after="0-0", count=3) == entry_ids[:3]
+    assert group.pending_ids("me", after=entry_ids[2], count=3) == entry_ids[3:4]
 
 
 def test_a_buried_entry_is_a_dead_letter_and_no_longer_pending(redis_client: Any, group: ConsumerGroup) -> None:
@@ -184,12 +184,14 @@ def test_an_entry_with_thousands_of_fields_is_buried_whole(redis_client: Any, gr
 
 
 def test_a_leaving_consumer_hands_back_everything(redis_client: Any, group: ConsumerGroup) -> None:
-    begun, not_begun = add(redis_client, 2)
+    begun, not_started = add(redis_client, 2)
     group.acquire_name(["me"], "token")
     group.read("me", count=2, block_ms=0)
-    assert group.release_name("me", "token", [not_begun]) == 2
-    assert pending(redis_client) == {begun: ("me", 1), not_begun: ("me", 0)}
-    assert group.claim_dead("other", min_idle_ms=3_600_000, count=10) == [begun, not_begun], "at once, however patient"
+    assert group.release_name("me", "token", [not_started]) == 2
+    assert pending(redis_client) == {begun: ("me", 1), not_started: ("me", 0)}
+    assert group.claim_expired("other", min_idle_ms=3_600_000, count=10) == [begun, not_started], (
+        "at once, however patient"
+    )
 
 
 def test_who_lost_its_name_hands_nothing_back(redis_client: Any, group: ConsumerGroup) -> None:
@@ -197,7 +199,7 @@ def test_who_lost_its_name_hands_nothing_back(redis_client: Any, group: Consumer
     group.acquire_name(["me"], "new")
     group.read("me", count=1, block_ms=0)
     assert group.release_name("me", "old", []) == 0
-    assert group.claim_dead("other", min_idle_ms=0, count=10) == []
+    assert group.claim_expired("other", min_idle_ms=0, count=10) == []
 
 
 def test_many_entries_are_handed_back_page_by_page(redis_client: Any, group: ConsumerGroup) -> None:
@@ -210,11 +212,11 @@ def test_many_entries_are_handed_back_page_by_page(redis_client: Any, group: Con
 
 
 def test_only_dead_consumers_that_hold_nothing_are_removed(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     add(redis_client, 1)
     group.acquire_name(["alive"], "token1")
-    dying_group.acquire_name(["gone"], "token2")
+    expiring_group.acquire_name(["gone"], "token2")
     group.read("holding", count=1, block_ms=0)
     for consumer in ("alive", "gone"):
         redis_client.xgroup_createconsumer(keys.LIVE, group.name, consumer)

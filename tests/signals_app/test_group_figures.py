@@ -29,10 +29,10 @@ def test_without_a_stream_the_figures_are_empty(redis_client: Any) -> None:
     assert FiguresReader(redis_client, heartbeat_ttl_ms=4_000).read() == StreamFigures("signals:live", 0, (), added=0)
 
 
-def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> None:
+def test_ages_and_counts_of_what_waits(redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
     add(redis_client, 3, age_seconds=100)
     group.acquire_name(["alive"], "token")
-    dying_group.acquire_name(["dead"], "token")
+    expiring_group.acquire_name(["dead"], "token")
     group.read("alive", count=1, block_ms=0)
     group.read("dead", count=1, block_ms=0)
     add(redis_client, 4)
@@ -99,8 +99,8 @@ def test_an_emptied_stream_is_not_behind(redis_client: Any, group: ConsumerGroup
 def test_a_group_that_works_tells_when_it_will_be_done(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 300)
     assert only_group(redis_client).drain_seconds is None, "it has not been seen at work"
-    assert group.note_pace()
-    assert not group.note_pace(), "the last note is young"
+    assert group.record_pace()
+    assert not group.record_pace(), "the last note is young"
     seconds, _ = redis_client.time()
     redis_client.hset(keys.PACES, group.name, f"{(seconds - 40) * 1000} 0 {(seconds - 10) * 1000} 0")
     group.acknowledge(ids(group.read("one", count=100, block_ms=0)))
@@ -114,10 +114,10 @@ def test_a_group_that_works_tells_when_it_will_be_done(redis_client: Any, group:
 def test_notes_are_taken_anew_when_a_group_was_set_back(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 3)
     redis_client.hset(keys.PACES, group.name, "1000 7 2000 9")
-    assert group.note_pace()
+    assert group.record_pace()
     assert redis_client.hget(keys.PACES, group.name).split()[1:] == [b"0"]
     group.acknowledge(ids(group.read("one", count=3, block_ms=0)))
     redis_client.hset(keys.PACES, group.name, "1000 1 2000 2")
-    assert group.note_pace()
+    assert group.record_pace()
     noted = redis_client.hget(keys.PACES, group.name).split()
     assert (noted[:2], noted[3]) == ([b"2000", b"2"], b"3"), "the last note is the older one now"

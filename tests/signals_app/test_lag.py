@@ -8,8 +8,9 @@ from signals_app.domain.lag import (
     GroupFigures,
     LagLimits,
     StreamFigures,
+    advice_for,
+    drain_seconds,
     group_kind,
-    hint_for,
     lag_text,
     limits_passed,
 )
@@ -18,7 +19,8 @@ from signals_app.domain.lag import (
 def figures(length: int = 5, **changes: object) -> StreamFigures:
     known = {
         "name": "g", "pending": 0, "lag": 0, "lag_exact": True, "oldest_pending_seconds": None,
-        "oldest_undelivered_seconds": None, "drain_seconds": None, "consumers": (), "consumers_alive": 0, "deaths": (),
+        "oldest_undelivered_seconds": None, "drain_seconds": None, "consumers": (), "consumers_alive": 0,
+        "expired_consumers": (),
     }  # fmt: skip
     return StreamFigures("signals:live", length, [GroupFigures(**(known | changes))])  # type: ignore[arg-type]
 
@@ -91,7 +93,7 @@ GONE = ConsumerFigures("gone", 1, 61.0, alive=False)
 )
 def test_a_group_that_is_not_well_comes_with_a_hint(group: dict[str, object], hint: str) -> None:
     now = figures(**group)
-    assert hint_for(now.groups[0]) == hint
+    assert advice_for(now.groups[0]) == hint
     assert (lag_text(now).splitlines()[-1] == f"    {hint}") is bool(hint)
 
 
@@ -151,7 +153,7 @@ def test_who_reads_a_group_is_told_by_what_it_leaves(
 )
 def test_nobody_is_told_to_run_our_handler_on_a_group_of_another_program(group: dict[str, object], hint: str) -> None:
     now = figures(lag=3, **({"kind": "external"} | group))
-    assert hint_for(now.groups[0]) == hint
+    assert advice_for(now.groups[0]) == hint
     assert not now.groups[0].is_abandoned or now.groups[0].kind == "heartbeat"
     assert "consume_signals" not in lag_text(now)
 
@@ -159,7 +161,7 @@ def test_nobody_is_told_to_run_our_handler_on_a_group_of_another_program(group: 
 def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
     [external] = figures(kind="external", consumers=[SILENT]).groups
     [own] = figures(consumers=[SILENT, FRESH]).groups
-    [dead] = figures(consumers=[FRESH], deaths=[ExpiredConsumer("theirs", 3.0, 1)]).groups
+    [dead] = figures(consumers=[FRESH], expired_consumers=[ExpiredConsumer("theirs", 3.0, 1)]).groups
     assert not external.may_be_freed(SILENT)
     assert (own.may_be_freed(SILENT), own.may_be_freed(FRESH)) == (True, False)
     assert dead.may_be_freed(FRESH)
@@ -173,3 +175,32 @@ def test_limits_of_the_stream_itself_are_told_without_a_group() -> None:
         ("exhausted", None, True), ("length", None, True), ("dead", None, False),
     ]  # fmt: skip
     assert limits_passed(StreamFigures("signals:live", 9, (), dead_letters=79), LagLimits(max_dead=100)) == []
+
+
+@pytest.mark.parametrize(
+    ("notes", "handled", "waiting", "seconds"),
+    [
+        ("10000 100", 300, 50, 10 * 50 / 200),
+        ("10000 100 15000 290", 300, 50, 10 * 50 / 200),
+        ("10000 100", 300, 0, 0.0),
+        ("", 300, 0, 0.0),
+        ("", 300, 50, None),
+        ("10000 300", 300, 50, None),
+        ("10000 400", 300, 50, None),
+        ("10000 100", None, 50, None),
+        ("10000 100", 300, None, None),
+        ("19500 100", 300, 50, None),
+    ],
+)
+def test_what_waits_is_divided_by_the_pace_if_that_is_known(
+    notes: str, handled: int | None, waiting: int | None, seconds: float | None
+) -> None:
+    assert drain_seconds(notes, handled=handled, waiting=waiting, now_ms=20_000) == seconds
+
+
+def test_the_json_of_an_expired_consumer_keeps_its_public_names() -> None:
+    [group] = figures(expired_consumers=[ExpiredConsumer("c", 14.0, 12, "d", 3.0)]).as_json()["groups"]
+    assert group["deaths"] == [
+        {"consumer": "c", "held": 12, "taken_over_by": "d", "taken_over_seconds_ago": 3.0, "died_seconds_ago": 14.0}
+    ]
+    assert "expired_consumers" not in group

@@ -19,7 +19,7 @@ from signals_app.services.publisher import Publisher
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.reply_thief import ReplyThief
-from tests.signals_app.conftest import Crew, RecordingHandler, event, fields, number_of
+from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, event, fields, number_of
 
 pytestmark = pytest.mark.real_server
 EVENTS = 12
@@ -33,7 +33,7 @@ class Scenario:
     The member beats in the middle of each event's handling, and in whatever way ``beating`` says besides.
     """
 
-    crew: Callable[..., Crew]
+    harness: Callable[..., ConsumerHarness]
     redis_client: Any
     beating: Callable[[Member], AbstractContextManager[object]] = lambda member: nullcontext()
 
@@ -43,7 +43,7 @@ class Scenario:
         self.publish(client)
         self.leave_something_behind()
         group = ConsumerGroup(client, keys.DEFAULT_GROUP, heartbeat_ttl_ms=60_000)
-        one = self.crew("one", in_group=group, via=client, with_handler=handler, count=4)
+        one = self.harness("one", in_group=group, via=client, with_handler=handler, count=4)
 
         def fails(given: Event) -> Exception | None:
             with_reply_or_without(one.member.beat)
@@ -82,10 +82,12 @@ def commands_of(scenario: Scenario, server: str, folder: Path) -> list[str]:
     return thief.commands
 
 
-def test_no_lost_reply_loses_or_doubles_anything(redis_client: Any, crew: Callable[..., Crew], tmp_path: Path) -> None:
+def test_no_lost_reply_loses_or_doubles_anything(
+    redis_client: Any, harness: Callable[..., ConsumerHarness], tmp_path: Path
+) -> None:
     redis_client.ping()
     server = redis_client.connection_pool.connection_kwargs["path"]
-    scenario = Scenario(crew, redis_client)
+    scenario = Scenario(harness, redis_client)
     commands = commands_of(scenario, server, tmp_path)
     assert {"EVALSHA", "XREADGROUP", "XACK", "XGROUP", "XPENDING", "HGET"} <= set(commands)
     for steals in range(1, len(commands) + 1):
@@ -95,12 +97,12 @@ def test_no_lost_reply_loses_or_doubles_anything(redis_client: Any, crew: Callab
 
 
 def test_no_reply_lost_to_the_heartbeat_thread_does_either(
-    redis_client: Any, crew: Callable[..., Crew], tmp_path: Path
+    redis_client: Any, harness: Callable[..., ConsumerHarness], tmp_path: Path
 ) -> None:
     """The thread's commands fall between the others, each time elsewhere."""
     redis_client.ping()
     server = redis_client.connection_pool.connection_kwargs["path"]
-    scenario = Scenario(crew, redis_client, beating=lambda member: Heartbeat(member.beat, interval_seconds=0.0005))
+    scenario = Scenario(harness, redis_client, beating=lambda member: Heartbeat(member.beat, interval_seconds=0.0005))
     for steals in range(1, len(commands_of(scenario, server, tmp_path)) + 1, 2):
         with ReplyThief(server, tmp_path, steals) as client:
             handler = scenario.run(client)

@@ -23,12 +23,12 @@ def held(redis_client: Any, group: ConsumerGroup) -> list[str]:
 
 @pytest.mark.real_server
 def test_what_is_claimed_during_a_long_silence_is_no_longer_its_own(
-    group: ConsumerGroup, dying_group: ConsumerGroup, clock: FixedClock, held: list[str]
+    group: ConsumerGroup, expiring_group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
-    silent = member(dying_group, clock)
+    silent = member(expiring_group, clock)
     silent.join()
-    silent.take(held)
-    assert group.claim_dead("other", min_idle_ms=0, count=1) == held[:1]
+    silent.track(held)
+    assert group.claim_expired("other", min_idle_ms=0, count=1) == held[:1]
     assert silent.lost(held) == set(), "a young heartbeat is trusted"
     clock.advance(3)
     assert silent.lost(held) == {held[0]}
@@ -39,20 +39,20 @@ def test_a_beat_of_the_heartbeat_thread_tells_as_well(
 ) -> None:
     busy = member(group, clock)
     busy.join()
-    busy.take(held)
+    busy.track(held)
     redis_client.xclaim(keys.LIVE, group.name, "other", 0, [held[0]])
     busy.beat()
     assert busy.lost(held) == {held[0]}
-    busy.take([held[0]])
+    busy.track([held[0]])
     assert busy.lost(held) == set(), "delivered again, it is its own again"
 
 
 def test_who_lost_its_name_is_told_before_it_acts(
-    group: ConsumerGroup, dying_group: ConsumerGroup, clock: FixedClock, held: list[str]
+    group: ConsumerGroup, expiring_group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
-    silent = member(dying_group, clock)
+    silent = member(expiring_group, clock)
     silent.join()
-    silent.take(held)
+    silent.track(held)
     member(group, clock).join()
     silent.beat()
     with pytest.raises(NameTakenError):
@@ -70,8 +70,8 @@ def test_leaving_does_not_count_what_was_not_begun(
 ) -> None:
     leaving = member(group, clock)
     leaving.join()
-    leaving.take(held)
-    leaving.begin(held[:1])
+    leaving.track(held)
+    leaving.start(held[:1])
     assert leaving.leave() == 2
     counts = [row["times_delivered"] for row in redis_client.xpending_range(keys.LIVE, group.name, "-", "+", 10)]
     assert counts == [1, 0]

@@ -10,9 +10,9 @@ from tests.signals_app.conftest import fields
 
 
 @pytest.fixture
-def held(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) -> str:
+def held(redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup) -> str:
     """One entry that consumer ``one``, which died, was given."""
-    dying_group.acquire_name(["one"], "gone")
+    expiring_group.acquire_name(["one"], "gone")
     entry_id: bytes = redis_client.xadd(keys.LIVE, fields(1))
     group.read("one", count=1, block_ms=0)
     return entry_id.decode()
@@ -20,14 +20,14 @@ def held(redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup) ->
 
 def test_what_a_dead_consumer_holds_is_freed(group: ConsumerGroup, held: str) -> None:
     assert operations.free_consumer("apex-group", "one") == "1 deliveries of one can be claimed at once."
-    assert group.claim_dead("two", min_idle_ms=3_600_000, count=10) == [held]
+    assert group.claim_expired("two", min_idle_ms=3_600_000, count=10) == [held]
 
 
 def test_what_a_living_consumer_holds_is_not(group: ConsumerGroup, held: str) -> None:
     group.acquire_name(["one"], "token")
     with pytest.raises(NameTakenError, match="is alive"):
         operations.free_consumer("apex-group", "one")
-    assert group.claim_dead("two", min_idle_ms=0, count=10) == []
+    assert group.claim_expired("two", min_idle_ms=0, count=10) == []
 
 
 def test_a_delivery_is_acknowledged_by_hand_once(group: ConsumerGroup, held: str) -> None:

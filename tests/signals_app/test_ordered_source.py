@@ -9,10 +9,10 @@ import pytest
 from signals_app import keys
 from signals_app.domain.handling import RejectError, RetryLaterError, UnavailableError
 from signals_app.store.group import ConsumerGroup
-from tests.signals_app.conftest import Crew, RecordingHandler, number_of
+from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, number_of
 from tests.signals_app.test_consumer import add, dead_reasons
 
-Build = Callable[..., Crew]
+Build = Callable[..., ConsumerHarness]
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
 
 
@@ -28,15 +28,15 @@ def by_symbol(numbers: Iterable[int]) -> list[list[int]]:
     return found
 
 
-def test_a_batch_has_one_event_a_symbol(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
+def test_a_batch_has_one_event_a_symbol(redis_client: Any, harness: Build, handler: RecordingHandler) -> None:
     add_by_turns(redis_client, 7)
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     one.drain()
     assert handler.batches == [[0, 1, 2], [3, 4, 5], [6]]
     assert str(one.consumer.counters) == "consumed=7 executed=7 duplicates=0 dead=0 reclaimed=0"
 
 
-def test_a_failed_event_holds_up_its_symbol_alone(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
+def test_a_failed_event_holds_up_its_symbol_alone(redis_client: Any, harness: Build, handler: RecordingHandler) -> None:
     add_by_turns(redis_client, 6)
     failed = []
 
@@ -45,7 +45,7 @@ def test_a_failed_event_holds_up_its_symbol_alone(redis_client: Any, crew: Build
         return RetryLaterError(after_seconds=60) if number_of(event) == 0 and len(failed) < 3 else None
 
     handler.fails = fails
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     for _ in range(5):
         assert not one.step().is_idle
     assert handler.handled.count(3) == 0
@@ -56,22 +56,22 @@ def test_a_failed_event_holds_up_its_symbol_alone(redis_client: Any, crew: Build
 
 
 def test_what_goes_to_the_dead_letters_lets_its_symbol_go_on(
-    redis_client: Any, crew: Build, handler: RecordingHandler
+    redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2)
     handler.fails = lambda event: RejectError("no such market") if number_of(event) == 1 else None
-    crew(ordered=True).drain()
+    harness(ordered=True).drain()
     assert handler.handled == [1, 2]
     assert dead_reasons(redis_client) == ["rejected: no such market"]
 
 
 def test_an_event_waits_for_an_earlier_one_in_another_consumers_hands(
-    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+    redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add_by_turns(redis_client, 5)
     group.acquire_name(["busy"], "token")
     (first,) = group.read("busy", count=1, block_ms=0)
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     for _ in range(4):
         assert not one.step().is_idle
         one.clock.advance(2)
@@ -82,39 +82,39 @@ def test_an_event_waits_for_an_earlier_one_in_another_consumers_hands(
 
 
 def test_what_a_dead_consumer_held_comes_first(
-    redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler
+    redis_client: Any, expiring_group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, *range(4))
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     one.consumer.step(one.clock())  # before it claims for the first time, it has nothing
-    dying_group.acquire_name(["dead"], "token")
+    expiring_group.acquire_name(["dead"], "token")
     add(redis_client, *range(4, 8))
-    dying_group.read("dead", count=2, block_ms=0)
+    expiring_group.read("dead", count=2, block_ms=0)
     one.drain()
     assert handler.handled == list(range(8))
 
 
 def test_what_waits_for_its_turn_is_handed_back_as_if_it_had_never_been_delivered(
-    redis_client: Any, crew: Build, handler: RecordingHandler
+    redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2)
     handler.fails = lambda event: RetryLaterError(after_seconds=60)
-    leaving = crew("leaving", ordered=True)
+    leaving = harness("leaving", ordered=True)
     leaving.step()
     leaving.member.leave()
     rows = redis_client.xpending_range(keys.LIVE, keys.DEFAULT_GROUP, "-", "+", 9)
     assert [row["times_delivered"] for row in rows] == [1, 0]
     handler.fails = lambda event: None
-    crew("heir", ordered=True).drain()
+    harness("heir", ordered=True).drain()
     assert handler.handled == [1, 1, 2]
 
 
 def test_what_was_claimed_while_it_waited_is_let_go(
-    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+    redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     _, second = add(redis_client, 1, 2)
     handler.fails = lambda event: RetryLaterError(after_seconds=1)
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     one.step()
     redis_client.xclaim(keys.LIVE, group.name, "thief", 0, [second])
     group.acknowledge([second])
@@ -124,7 +124,7 @@ def test_what_was_claimed_while_it_waited_is_let_go(
 
 
 def test_an_entry_without_a_symbol_or_gone_from_the_stream_is_in_nobodys_way(
-    redis_client: Any, group: ConsumerGroup, crew: Build, handler: RecordingHandler
+    redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     (deleted,) = add(redis_client, 1)
     redis_client.xadd(keys.LIVE, {"no": "event"})
@@ -133,20 +133,20 @@ def test_an_entry_without_a_symbol_or_gone_from_the_stream_is_in_nobodys_way(
     redis_client.xdel(keys.LIVE, deleted)
     redis_client.xadd(keys.LIVE, {"neither": "one"})
     add(redis_client, 2)
-    one = crew(ordered=True)
+    one = harness(ordered=True)
     one.step()
     assert handler.handled == [2]
     assert len(dead_reasons(redis_client)) == 1
 
 
-def test_no_more_is_held_back_than_may_wait(redis_client: Any, crew: Build, handler: RecordingHandler) -> None:
+def test_no_more_is_held_back_than_may_wait(redis_client: Any, harness: Build, handler: RecordingHandler) -> None:
     add(redis_client, *range(450))
     handler.fails = lambda event: RetryLaterError(after_seconds=60)
-    one = crew(ordered=True, count=100)
+    one = harness(ordered=True, count=100)
     assert one.step().taken == 1
     for _ in range(5):
         step = one.step()
-    assert (step.taken, step.rest_seconds > 0) == (0, True)
+    assert (step.taken, step.wait_seconds > 0) == (0, True)
     assert len(redis_client.xpending_range(keys.LIVE, keys.DEFAULT_GROUP, "-", "+", 1_000)) == 400
     handler.fails = lambda event: None
     one.clock.advance(61)
@@ -156,7 +156,7 @@ def test_no_more_is_held_back_than_may_wait(redis_client: Any, crew: Build, hand
 
 @pytest.mark.parametrize("seed", range(3))
 def test_two_consumers_that_fail_now_and_then_keep_the_order(
-    redis_client: Any, dying_group: ConsumerGroup, crew: Build, handler: RecordingHandler, seed: int
+    redis_client: Any, expiring_group: ConsumerGroup, harness: Build, handler: RecordingHandler, seed: int
 ) -> None:
     """Steps by chance, some events fail, the database is gone at times, and one of the two is killed on the way."""
     rng = random.Random(seed)
@@ -172,11 +172,11 @@ def test_two_consumers_that_fail_now_and_then_keep_the_order(
     handler.fails, handler.takes_batch = fails, False
     add_by_turns(redis_client, 60)
     options = {"ordered": True, "max_deliveries": 50, "count": 4}
-    crews = [crew("victim", in_group=dying_group, **options), crew("heir", **options)]
+    harnesses = [harness("victim", in_group=expiring_group, **options), harness("heir", **options)]
     for number in range(600):
         if number == 20:
-            del crews[0]
-        one = rng.choice(crews)
+            del harnesses[0]
+        one = rng.choice(harnesses)
         one.step()
         one.clock.advance(rng.choice([0.1, 1, 30]))
     assert set(done) == set(range(60))

@@ -10,7 +10,7 @@ from signals_app.services.replay import start_replay
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream
-from tests.signals_app.conftest import Crew, RecordingHandler, event, fields
+from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, event, fields
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def test_a_group_gets_just_its_range(
     audit: ConsumerGroup,
     redis_client: Any,
     entry_ids: list[str],
-    crew: Callable[..., Crew],
+    harness: Callable[..., ConsumerHarness],
     handler: RecordingHandler,
 ) -> None:
     assert start_replay(stream, replays, "audit", entry_ids[2], entry_ids[5]) == 4
-    one = crew(in_group=audit, count=3)
+    one = harness(in_group=audit, count=3)
     one.drain()
     assert handler.handled == [2, 3, 4, 5]
     assert audit.pending() == 0
@@ -50,13 +50,17 @@ def test_a_group_gets_just_its_range(
 
 
 def test_a_finished_replay_holds_back_no_trim(
-    stream: SignalStream, replays: ReplayGroups, audit: ConsumerGroup, group: ConsumerGroup, crew: Callable[..., Crew]
+    stream: SignalStream,
+    replays: ReplayGroups,
+    audit: ConsumerGroup,
+    group: ConsumerGroup,
+    harness: Callable[..., ConsumerHarness],
 ) -> None:
     first = stream.publish([event(number) for number in range(1_500)], publisher="p", batch=1).entry_ids
     start_replay(stream, replays, "audit", first[0], first[0])
     group.acknowledge([delivery.entry_id for delivery in group.read("one", count=1_500, block_ms=0)])
     assert stream.trim() == 0
-    crew(in_group=audit).drain()
+    harness(in_group=audit).drain()
     stream.trim()
     assert stream.length() < 1_200
 
@@ -66,13 +70,13 @@ def test_the_same_group_can_be_given_another_range_once_it_is_done(
     replays: ReplayGroups,
     audit: ConsumerGroup,
     entry_ids: list[str],
-    crew: Callable[..., Crew],
+    harness: Callable[..., ConsumerHarness],
     handler: RecordingHandler,
 ) -> None:
     start_replay(stream, replays, "audit", entry_ids[8], entry_ids[8])
     with pytest.raises(ReplayRefusedError, match="not done"):
         start_replay(stream, replays, "audit", entry_ids[0], entry_ids[1])
-    one = crew(in_group=audit)
+    one = harness(in_group=audit)
     one.drain()
     start_replay(stream, replays, "audit", entry_ids[0], entry_ids[1])
     one.drain()
@@ -91,12 +95,12 @@ def test_what_was_read_beyond_the_range_before_a_crash_is_not_handled_after_it(
     replays: ReplayGroups,
     audit: ConsumerGroup,
     entry_ids: list[str],
-    crew: Callable[..., Crew],
+    harness: Callable[..., ConsumerHarness],
     handler: RecordingHandler,
 ) -> None:
     start_replay(stream, replays, "audit", entry_ids[0], entry_ids[1])
     audit.read("killed", count=5, block_ms=0)
-    crew(in_group=audit).drain()
+    harness(in_group=audit).drain()
     assert handler.handled == [0, 1]
 
 

@@ -29,7 +29,7 @@ class ModelGroup:
         self.deliveries: dict[str, int] = {}
         self.is_alive = dict.fromkeys(CONSUMERS, False)
 
-    def held_by(self, consumer: str) -> list[str]:
+    def pending_of(self, consumer: str) -> list[str]:
         return [entry_id for entry_id, holder in self.holder.items() if holder == consumer]
 
     def let_go(self, entry_id: str) -> None:
@@ -75,7 +75,7 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(group=groups, consumer=consumers, share=st.floats(0.1, 1))
     def acknowledge(self, group: str, consumer: str, share: float) -> None:
         model = self.model[group]
-        if held := model.held_by(consumer):
+        if held := model.pending_of(consumer):
             done = held[: max(1, int(len(held) * share))]
             assert self.lives[group].acknowledge(done) == len(done)
             assert self.lives[group].acknowledge(done) == 0
@@ -91,8 +91,8 @@ class StreamMachine(RuleBasedStateMachine):
     def claim(self, group: str, consumer: str, most: int) -> None:
         model = self.model[group]
         other = next(name for name in CONSUMERS if name != consumer)
-        claimed = self.lives[group].claim_dead(consumer, min_idle_ms=0, count=most)
-        expected = [] if model.is_alive[other] else sorted(model.held_by(other), key=self.history.index)[:most]
+        claimed = self.lives[group].claim_expired(consumer, min_idle_ms=0, count=most)
+        expected = [] if model.is_alive[other] else sorted(model.pending_of(other), key=self.history.index)[:most]
         assert claimed == expected
         model.holder |= dict.fromkeys(claimed, consumer)
 
@@ -120,11 +120,11 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(group=groups, consumer=consumers)
     def leave(self, group: str, consumer: str) -> None:
         model = self.model[group]
-        held = model.held_by(consumer)
-        not_begun = held[::2]
-        assert self.lives[group].release_name(consumer, consumer, not_begun) == len(held)
+        held = model.pending_of(consumer)
+        not_started = held[::2]
+        assert self.lives[group].release_name(consumer, consumer, not_started) == len(held)
         model.is_alive[consumer] = False
-        for entry_id in not_begun:
+        for entry_id in not_started:
             model.deliveries[entry_id] = max(0, model.deliveries[entry_id] - 1)
 
     @rule()

@@ -120,7 +120,7 @@ def test_a_query_costs_as_much_as_it_reads(api: Any, stream: SignalStream, query
 def test_a_query_of_a_whole_page_of_reading_costs_twenty(
     api: Any, stream: SignalStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = EventPage([], "1-0", EventQuery().most_read)
+    page = EventPage([], "1-0", EventQuery().max_read)
     monkeypatch.setattr(inspection, "events", lambda query: page)
     answer = api.get("/api/signals?symbol=ZZ")
     assert (answer.throttle_cost, answer.headers["RateLimit"].partition(";t=")[0]) == (20, '"minute";r=5980')

@@ -26,9 +26,9 @@ class Command(BaseCommand):
         except UnreadableError as error:
             raise CommandError(str(error)) from None
         except StreamFullError as full:
-            raise CommandError(f"{full} {signals.so_far}") from full
+            raise CommandError(f"{full} {signals.progress}") from full
         except REDIS_FAILURES as failure:
-            raise CommandError(f"{describe_store_error(failure, REDIS_ALIAS)} {signals.so_far}") from failure
+            raise CommandError(f"{describe_store_error(failure, REDIS_ALIAS)} {signals.progress}") from failure
         self.stdout.write(f"published={signals.published} bad={signals.bad}")
         if signals.bad:
             raise CommandError(f"{signals.bad} bad lines were skipped")

@@ -29,22 +29,22 @@ class Command(BaseCommand):
         with StopFlag() as stop:
             try:
                 wanted = LetterFilter(options["reason"], options["symbol"], options["limit"])
-                carrier = Redriver(
+                redriver = Redriver(
                     DeadLetters.connect(),
                     max_per_second=options["max_per_second"],
                     report=self._report,
                     pause=stop.wait,
                 )
-                carrier.carry("show" if dry_run or not verb else verb, wanted)
+                redriver.run("show" if dry_run or not verb else verb, wanted)
             except ValueError as error:
                 raise CommandError(str(error)) from error
             except StreamFullError as full:
-                raise CommandError(f"{full} {carrier.done} were done before.") from full
+                raise CommandError(f"{full} {redriver.done} were done before.") from full
             except REDIS_FAILURES as failure:
                 raise CommandError(
-                    f"{describe_store_error(failure, REDIS_ALIAS)} {carrier.done} were done before."
+                    f"{describe_store_error(failure, REDIS_ALIAS)} {redriver.done} were done before."
                 ) from failure
-        self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={carrier.done}")
+        self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={redriver.done}")
 
     def _report(self, letter: DeadLetter) -> None:
         self.stdout.write(dump_json(letter.as_json()).decode())

@@ -1,4 +1,3 @@
-import dataclasses
 from argparse import ArgumentParser
 from typing import Any
 
@@ -31,6 +30,6 @@ class Command(LightCommand):
                 figures, passed = inspection.passed(limits)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(dump_json(dataclasses.asdict(figures)).decode() if as_json else lag_text(figures))
+        self.stdout.write(dump_json(figures.as_json()).decode() if as_json else lag_text(figures))
         if passed:
             raise CommandError("; ".join(map(str, passed)))

@@ -7,7 +7,7 @@ import pytest
 from signals_app import keys
 from signals_app.domain.lag import GroupFigures, StreamFigures
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.stream_figures import MOST_ASKED, FiguresReader, StreamSummary
+from signals_app.store.stream_figures import MAX_DETAILED, FiguresReader, StreamSummary
 from tests.signals_app.conftest import fields, ids
 
 TTL_MS = 4_000
@@ -31,9 +31,9 @@ def test_without_a_stream_there_is_nothing(redis_client: Any) -> None:
 
 
 def test_it_tells_what_the_exact_look_tells(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
-    dying_group.acquire_name(["dead"], "token1")
+    expiring_group.acquire_name(["dead"], "token1")
     group.acquire_name(["alive"], "token2")
     add(redis_client, 5)
     group.read("dead", count=2, block_ms=0)
@@ -46,7 +46,8 @@ def test_it_tells_what_the_exact_look_tells(
     told = [sorted((one.name, one.pending, one.alive) for one in group.consumers) for group in (seen, exact)]
     assert told[0] == told[1] == [("alive", 0, True), ("dead", 2, False), ("foreign", 1, False)]
     for of in (seen, exact):
-        assert [(expired.consumer, expired.held, expired.taken_over_by) for expired in of.deaths] == [("dead", 2, "")]
+        [expired] = of.expired_consumers
+        assert (expired.consumer, expired.held, expired.taken_over_by) == ("dead", 2, "")
 
 
 def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, group: ConsumerGroup) -> None:
@@ -58,30 +59,30 @@ def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, grou
 
 
 def test_the_one_that_gets_the_name_of_a_dead_one_takes_over(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
-    dying_group.acquire_name(["one"], "old")
+    expiring_group.acquire_name(["one"], "old")
     add(redis_client, 3)
     group.read("one", count=3, block_ms=0)
     group.acquire_name(["one"], "new")
-    [expired] = only_group(redis_client).deaths
+    [expired] = only_group(redis_client).expired_consumers
     assert (expired.consumer, expired.held, expired.taken_over_by) == ("one", 3, "one")
     group.acquire_name(["one"], "new")
-    assert len(only_group(redis_client).deaths) == 1
+    assert len(only_group(redis_client).expired_consumers) == 1
 
 
 @pytest.mark.real_server
 def test_the_first_that_claims_from_a_dead_one_takes_over(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
-    dying_group.acquire_name(["one"], "old")
+    expiring_group.acquire_name(["one"], "old")
     add(redis_client, 3)
     group.read("one", count=3, block_ms=0)
     group.acquire_name(["two"], "token")
-    group.claim_dead("two", min_idle_ms=0, count=2)
-    group.claim_dead("three", min_idle_ms=0, count=2)
+    group.claim_expired("two", min_idle_ms=0, count=2)
+    group.claim_expired("three", min_idle_ms=0, count=2)
     group.acquire_name(["one"], "new")
-    [expired] = only_group(redis_client).deaths
+    [expired] = only_group(redis_client).expired_consumers
     assert (expired.consumer, expired.held, expired.taken_over_by) == ("one", 3, "two")
 
 
@@ -91,24 +92,24 @@ def test_who_leaves_in_good_order_did_not_die(redis_client: Any, group: Consumer
     group.read("one", count=1, block_ms=0)
     group.release_name("one", "token", [])
     group.acquire_name(["one"], "next")
-    assert only_group(redis_client).deaths == []
+    assert only_group(redis_client).expired_consumers == []
 
 
 def test_a_death_is_still_told_when_an_operator_has_freed_the_entries(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
-    dying_group.acquire_name(["one"], "old")
+    expiring_group.acquire_name(["one"], "old")
     add(redis_client, 1)
     group.read("one", count=1, block_ms=0)
     group.free("one")
-    assert [expired.consumer for expired in only_group(redis_client).deaths] == ["one"]
+    assert [expired.consumer for expired in only_group(redis_client).expired_consumers] == ["one"]
 
 
 def test_a_forgotten_group_leaves_no_heartbeat_and_no_death(
-    redis_client: Any, group: ConsumerGroup, dying_group: ConsumerGroup
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     for token in ("old", "new"):
-        dying_group.acquire_name(["one"], token)
+        expiring_group.acquire_name(["one"], token)
     group.acquire_name(["two"], "token")
     other = ConsumerGroup(redis_client, f"{group.name}-other", heartbeat_ttl_ms=0)
     other.make()
@@ -136,6 +137,6 @@ def test_only_the_groups_furthest_behind_are_asked(redis_client: Any) -> None:
         one.acquire_name(["c"], "token")
         one.read("c", count=number + 1, block_ms=0)
     seen = summary(redis_client).groups
-    assert [one.name for one in seen if one.ages_known] == [f"g{number}" for number in range(MOST_ASKED)]
+    assert [one.name for one in seen if one.ages_known] == [f"g{number}" for number in range(MAX_DETAILED)]
     assert all(one.has_work and one.consumers_alive == 1 for one in seen)
     assert [one.pending for one in seen] == [1, 2, 3, 4, 5, 6]

@@ -1,6 +1,6 @@
 """Consumers as real processes by the dozen, forked from one that has Django loaded, so that each starts at once.
 
-``python -m tests.signals_app.nursery LOG`` reads one command a line (a JSON list) and answers with a process id.
+``python -m tests.signals_app.fork_server LOG`` reads one command a line (a JSON list) and answers with a process id.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Nursery:
+class ForkServer:
     """Starts management commands as processes of their own; what they print goes to ``log``."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
@@ -33,14 +33,14 @@ class Nursery:
 
 
 @contextmanager
-def nursery(environment: dict[str, str], log: Path) -> Iterator[Nursery]:
+def fork_server(environment: dict[str, str], log: Path) -> Iterator[ForkServer]:
     """Its children outlive it unless they are ended."""
-    command = [sys.executable, "-m", "tests.signals_app.nursery", str(log)]
+    command = [sys.executable, "-m", "tests.signals_app.fork_server", str(log)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield Nursery(process, log)
+        yield ForkServer(process, log)
     finally:
         process.kill()
         process.communicate()
@@ -54,7 +54,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def _be_born(command: list[str], log: Path) -> Any:
+def _run_child(command: list[str], log: Path) -> Any:
     from django.core.management import call_command
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -75,7 +75,7 @@ def _main() -> None:
         if child == 0:
             status = 1
             try:
-                _be_born(json.loads(line), Path(sys.argv[1]))
+                _run_child(json.loads(line), Path(sys.argv[1]))
                 status = 0
             finally:
                 os._exit(status)

@@ -9,7 +9,7 @@ local group, claimer, min_idle_ms, most = ARGV[1], ARGV[2], ARGV[3], tonumber(AR
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function note_death(owner, alive_until)
+local function record_expiry(owner, alive_until)
   local died = group .. ' ' .. owner.name .. ' died'
   if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- the first to take from it
     redis.call('HSET', members, died, string.format('%s %s %.0f %s', alive_until, owner.pending, now_ms, claimer))
@@ -34,7 +34,7 @@ for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     end
   end
   if alive_until and #claimed > before then
-    note_death(owner, alive_until)
+    record_expiry(owner, alive_until)
   end
 end
 return claimed
