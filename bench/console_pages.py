@@ -100,7 +100,7 @@ def fill_system() -> None:
         pipeline.zadd(keys.READY, {str(touch.inbox_id): int(time.time() * 1000) + 60_000})
         if n % 5000 == 4999:
             pipeline.execute()
-    pipeline.set(keys.INTACT, 1)
+    pipeline.set(keys.INITIALISED, 1)
     redis.xgroup_create("signals:live", "apex-group", "0", mkstream=True)
     for n in range(ENTRIES):
         fields = {"signal_id": str(uuid.uuid4()), "symbol": f"SYM{n:06}", "direction": "long", "confidence": "0.5"}

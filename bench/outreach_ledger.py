@@ -47,7 +47,7 @@ def ours(touches: int, concurrency: int) -> int:
 
     worker = make_worker("bench", concurrency, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)
-    assert worker.tally["sent"] == touches, str(worker.tally)
+    assert worker.counters["sent"] == touches, str(worker.counters)
     return touches
 
 

@@ -28,10 +28,10 @@ from outreach.domain.reservation import LeaseOwner, Settlement
 from outreach.domain.reservation_plan import lanes_for, next_plan
 from outreach.store.lanes import Lanes
 
-SHIFT = LeaseOwner("bench", 60.0)
+LEASE_OWNER = LeaseOwner("bench", 60.0)
 BATCH = 64
 # Limits that are checked each time and never reached.
-TERMS = InboxRules(per_minute=500_000, per_day=900_000, min_gap_seconds=None).terms(time.time())
+EFFECTIVE_LIMITS = InboxRules(per_minute=500_000, per_day=900_000, min_gap_seconds=None).effective_limits(time.time())
 
 
 def connect(socket: Path) -> redis.Redis:
@@ -41,7 +41,7 @@ def connect(socket: Path) -> redis.Redis:
 def queue(client: redis.Redis) -> Lanes:
     client.flushall()
     lanes = Lanes(client)
-    lanes.mark_intact(0)
+    lanes.mark_initialised(0)
     return lanes
 
 
@@ -51,15 +51,15 @@ def fill(lanes: Lanes, touches: int, inboxes: int) -> None:
         lanes.enqueue(inbox_id, [f"0192aaaa-0000-7000-8000-{inbox_id * each + number:012d}" for number in range(each)])
 
 
-def drain(lanes: Lanes, most_of_one: int) -> int:
+def drain(lanes: Lanes, max_per_lane: int) -> int:
     """As the worker does: reserve from the lanes that the last call named, settle, again."""
     due: tuple[int, ...] = ()
     done = 0
     while True:
-        turn = next_plan(due, BATCH, most_of_one)
-        terms = dict.fromkeys(turn.inbox_ids, TERMS)
-        ahead = lanes_for(BATCH, most_of_one)
-        reserved = lanes.reserve(SHIFT, BATCH, terms, most_of_one=turn.most_of_one, ahead=ahead)
+        plan = next_plan(due, BATCH, max_per_lane)
+        effective_limits = dict.fromkeys(plan.inbox_ids, EFFECTIVE_LIMITS)
+        ahead = lanes_for(BATCH, max_per_lane)
+        reserved = lanes.reserve(LEASE_OWNER, BATCH, effective_limits, max_per_lane=plan.max_per_lane, ahead=ahead)
         due = reserved.due_lanes
         lanes.settle([Settlement(one, sent_ago_ms=0) for one in reserved.reservations])
         done += len(reserved.reservations)
@@ -118,7 +118,9 @@ def lanes_latency(socket: Path, times: int) -> list[float]:
 
     def take() -> None:
         woken = worker.wait_for_wake(5)
-        held[:] = [Settlement(one) for one in worker.reserve(SHIFT, 1, {woken or 7: TERMS}).reservations]
+        held[:] = [
+            Settlement(one) for one in worker.reserve(LEASE_OWNER, 1, {woken or 7: EFFECTIVE_LIMITS}).reservations
+        ]
         worker.settle(held)
 
     return latencies(take, lambda: caller.enqueue(7, [f"t{next(numbers)}"]), times)

@@ -62,7 +62,7 @@ def send(may_leave: int) -> int:
 
     worker = make_worker("bench", 32, 60.0)
     worker.run(StopFlag(), stop_when_idle=True)
-    assert worker.tally["sent"] == may_leave, str(worker.tally)
+    assert worker.counters["sent"] == may_leave, str(worker.counters)
     return may_leave
 
 

@@ -27,7 +27,7 @@ TOKEN = "{outreach}:token"  # noqa: S105 - a counter
 WAKE = "{outreach}:wake"
 """LIST, role outreach: inbox ids; an idle worker blocks on it. Holds at most one."""
 
-INTACT = "{outreach}:intact"
+INITIALISED = "{outreach}:intact"
 """STRING, role outreach: set when the queue was last compared with the ledger; gone when Redis lost its data."""
 
 WORKERS = "{outreach}:workers"

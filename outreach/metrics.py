@@ -28,7 +28,7 @@ def live_gauges() -> Iterator[Metric]:
     yield _gauge(
         "avo_outreach_queue_intact",
         "1 unless Redis lost the queue since it was last compared with the ledger",
-        now.is_intact,
+        now.is_initialised,
     )
     yield _gauge("avo_outreach_inboxes_paused", "Inboxes that are paused", Inbox.objects.filter(paused=True).count())
     touches = GaugeMetricFamily(

@@ -24,13 +24,13 @@ class TouchAction:
     statuses: tuple[str, ...]
     warning: str
     done: str
-    remedy: Callable[[TouchOperations, QuerySet[Touch]], int]
+    operation: Callable[[TouchOperations, QuerySet[Touch]], int]
 
     def preview(self, request: HttpRequest) -> ActionResult:
         return ActionResult(self.warning, self._chosen(request).count())
 
     def run(self, request: HttpRequest) -> ActionResult:
-        changed = self.remedy(TouchOperations.connect(time.time), self._chosen(request))
+        changed = self.operation(TouchOperations.connect(time.time), self._chosen(request))
         return ActionResult(f"{changed} {self.done}.", changed)
 
     def _chosen(self, request: HttpRequest) -> QuerySet[Touch]:

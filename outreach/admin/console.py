@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.models import Exists, OuterRef
 
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
-from outreach.admin.trace import inbox_answer, touch_answer, touch_of
+from outreach.admin.trace import find_touch, inbox_answer, touch_answer
 from outreach.models import UNFINISHED, Inbox, Touch
 from outreach.services.samples import SAMPLES, active_workers
 from outreach.store.inspection import QueueView
@@ -17,8 +17,8 @@ def health(now: float) -> HealthStatus:
     """Red when touches could go and nobody sends, or the queue is lost; amber when something waits for a person."""
     queue = QueueView.connect().overview()
     workers, unfinished = active_workers(queue), Touch.objects.filter(status__in=UNFINISHED).count()
-    figure = f"{unfinished:,} to send, {queue.in_flight:,} in hand, {workers} worker{'' if workers == 1 else 's'}"
-    if unfinished and not queue.is_intact:
+    figure = f"{unfinished:,} to send, {queue.in_flight:,} in flight, {workers} worker{'' if workers == 1 else 's'}"
+    if unfinished and not queue.is_initialised:
         return HealthStatus(
             Level.RED, figure, "Redis lost the queue: start a worker, or put it back by reconcile_outreach."
         )
@@ -46,7 +46,7 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     """Why a touch, by its id, or an inbox, by its address, stands where it does."""
     view = QueueView.connect()
     may_see_payload = has_permission("outreach.view_touch_payload")
-    if (touch := touch_of(of.removeprefix("touch:"))) is not None:
+    if (touch := find_touch(of.removeprefix("touch:"))) is not None:
         return (touch_answer(touch, view, may_see_payload),)
     inbox = Inbox.objects.filter(address__iexact=of.removeprefix("inbox:")).first()
     return () if inbox is None else (inbox_answer(inbox, view, may_see_payload),)
@@ -63,7 +63,7 @@ CONSOLE = RoleConsole(
         Chart(
             "To send",
             "touches",
-            (Line("depth", "unfinished"), Line("in_flight", "in hand"), Line("retry", "to be tried again")),
+            (Line("depth", "unfinished"), Line("in_flight", "in flight"), Line("retry", "to be tried again")),
         ),
         Chart("Sent", "a minute", (Line("sent_a_minute", "sent"),)),
         Chart("For a person", "touches", (Line("dead", "dead"), Line("unknown", "unknown"))),

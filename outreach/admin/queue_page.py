@@ -28,30 +28,30 @@ from outreach.touch_actions import TOUCH_ACTIONS
 _PERMISSION = "operate_outreachqueue"
 
 
-def _named(request: HttpRequest) -> QuerySet[Inbox]:
+def _posted_inbox(request: HttpRequest) -> QuerySet[Inbox]:
     """Raises LookupError for an inbox that is not there."""
     return Inbox.objects.filter(pk=inbox_named(request.POST["inbox"].strip()).pk)
 
 
 def _preview_pause(request: HttpRequest) -> ActionResult:
-    held = Touch.objects.filter(inbox__in=_named(request), status__in=UNFINISHED).count()
+    held = Touch.objects.filter(inbox__in=_posted_inbox(request), status__in=UNFINISHED).count()
     return ActionResult(
         "Nothing leaves this inbox until it is resumed. So many touches of it are not finished yet.", held
     )
 
 
 def _preview_resume(request: HttpRequest) -> ActionResult:
-    held = Touch.objects.filter(inbox__in=_named(request), status__in=UNFINISHED).count()
+    held = Touch.objects.filter(inbox__in=_posted_inbox(request), status__in=UNFINISHED).count()
     return ActionResult("What waits in this inbox leaves as its limits allow.", held)
 
 
 def _pause(request: HttpRequest) -> ActionResult:
-    changed = set_paused(_named(request), paused=True)
+    changed = set_paused(_posted_inbox(request), paused=True)
     return ActionResult("The inbox is paused." if changed else "The inbox was paused already.", changed)
 
 
 def _resume(request: HttpRequest) -> ActionResult:
-    changed = set_paused(_named(request), paused=False)
+    changed = set_paused(_posted_inbox(request), paused=False)
     return ActionResult("The inbox is resumed." if changed else "The inbox was not paused.", changed)
 
 
@@ -61,7 +61,7 @@ def _preview_reconcile(request: HttpRequest) -> ActionResult:
 
 
 def _reconcile(request: HttpRequest) -> ActionResult:
-    done = asdict(Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000).everything(time.time()))
+    done = asdict(Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000).reconcile_all(time.time()))
     return ActionResult(
         ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()), sum(done.values())
     )
@@ -106,7 +106,7 @@ def _queue(now: Overview, lanes: int) -> Panel:
         ("Touches whose worker is gone", now.leases_ended),
         (
             "Queue is complete",
-            "yes" if now.is_intact else "no: it was lost, a worker or reconcile_outreach puts it back",
+            "yes" if now.is_initialised else "no: it was lost, a worker or reconcile_outreach puts it back",
         ),
     ]
     return Panel("Queue", ("", "now"), rows)
@@ -126,7 +126,7 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
     unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
     counts = dict(unfinished.order_by("-inbox__paused", "-count")[:_ROWS])
     inboxes = Inbox.objects.in_bulk(counts)
-    outlooks = inbox_forecasts([inboxes[inbox_id] for inbox_id in counts if inbox_id in inboxes], view, now_ms)
+    forecasts = inbox_forecasts([inboxes[inbox_id] for inbox_id in counts if inbox_id in inboxes], view, now_ms)
     retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
     retries = dict(retrying.annotate(Count("pk")).order_by())
     rows = [
@@ -136,14 +136,14 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
             one.in_flight,
             retries.get(one.inbox.pk, 0),
             one.text or "nothing holds it",
-            _clock(one.until),
+            _utc_time(one.until),
             begin("resume", "Resume…", inbox=one.inbox.address)
             if one.inbox.paused
             else begin("pause", "Pause…", inbox=one.inbox.address),
         )
-        for one in outlooks
+        for one in forecasts
     ]
-    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Mend")
+    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Actions")
     note = f"Paused ones first, then those with most to send; at most {_ROWS}. The link leads to the inbox's limits."
     return Panel("Inboxes with touches to send", columns, rows, note)
 
@@ -155,7 +155,7 @@ def _settings_link(inbox: Inbox, may_see: bool) -> object:
 
 
 def _in_flight(view: QueueView, now_ms: int) -> Panel:
-    rows = [(held.touch_id, held.worker, _lease(held.lease_ends_ms - now_ms)) for held in view.held(_ROWS)]
+    rows = [(held.touch_id, held.worker, _lease(held.lease_ends_ms - now_ms)) for held in view.leased_touches(_ROWS)]
     return Panel("In workers' hands", ("Touch", "Worker", "Lease"), rows, "What has ended is recovered by any worker.")
 
 
@@ -176,5 +176,5 @@ def _for_a_person() -> Panel:
     return Panel("States in the ledger", ("State", "Touches"), rows, note)
 
 
-def _clock(moment: datetime | None) -> str:
+def _utc_time(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if moment else ""

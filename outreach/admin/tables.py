@@ -95,7 +95,7 @@ class InboxAdmin(AuditedModelAdmin):
 
 
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key", "draft_digest")
-_TOLD = ("shown_reason",)
+_REDACTED_FIELDS = ("shown_reason",)
 
 
 def _may_see_payload(request: HttpRequest) -> bool:
@@ -176,7 +176,7 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
         return () if _may_see_payload(request) else self.hidden
 
     def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        return () if _may_see_payload(request) else _TOLD
+        return () if _may_see_payload(request) else _REDACTED_FIELDS
 
     @admin.display(description="reason")
     def shown_reason(self, touch: Touch) -> str:
@@ -191,7 +191,11 @@ class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
     readonly_fields = ("recipient_key", "created_at")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("recipient", "reason", "created_at") if _may_see_payload(request) else ("id", *_TOLD, "created_at")
+        return (
+            ("recipient", "reason", "created_at")
+            if _may_see_payload(request)
+            else ("id", *_REDACTED_FIELDS, "created_at")
+        )
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("recipient",) if _may_see_payload(request) else ()
@@ -200,7 +204,7 @@ class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
         return () if _may_see_payload(request) else self.hidden
 
     def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        return self.readonly_fields if _may_see_payload(request) else (*_TOLD, "created_at")
+        return self.readonly_fields if _may_see_payload(request) else (*_REDACTED_FIELDS, "created_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -21,7 +21,7 @@ _HEADLINES = {
 }
 
 
-def touch_of(text: str) -> Touch | None:
+def find_touch(text: str) -> Touch | None:
     """The touch of that id, None when there is none."""
     try:
         key = UUID(text)
@@ -45,7 +45,7 @@ def touch_answer(touch: Touch, view: QueueView, may_see_payload: bool) -> Answer
         facts["finished"] = _moment(touch.finished_at)
     if may_see_payload:
         facts["recipient"] = touch.recipient or "forgotten"
-    headline = _HEADLINES.get(Status(touch.status)) or _waiting_words(waiting)
+    headline = _HEADLINES.get(Status(touch.status)) or _wait_headline(waiting)
     reasons = tuple(_shown(reason, may_see_payload) for reason in _touch_reasons(touch, waiting, last))
     return Answer("touch", str(touch.pk), headline, reasons, facts)
 
@@ -65,11 +65,11 @@ def inbox_answer(inbox: Inbox, view: QueueView, may_see_payload: bool) -> Answer
         [_shown(waiting.text, may_see_payload)] if waiting.text else ["nothing of its limits, hours or pauses holds it"]
     )
     return Answer(
-        "inbox", inbox.address, _waiting_words(waiting) if unfinished else "has nothing to send", reasons, facts
+        "inbox", inbox.address, _wait_headline(waiting) if unfinished else "has nothing to send", reasons, facts
     )
 
 
-def _waiting_words(waiting: Waiting) -> str:
+def _wait_headline(waiting: Waiting) -> str:
     if waiting.reason is None:
         return "may go now: the next free worker takes it"
     return f"waits until {_moment(waiting.until)}" if waiting.until else "waits until somebody does something"

@@ -77,6 +77,6 @@ def shown(touch: Touch, waiting: Waiting, *, with_payload: bool) -> dict[str, An
     }
     if with_payload:
         return body
-    told = {"reason": redacted(touch.reason), "waiting_text": redacted(waiting.text)}
+    redacted_fields = {"reason": redacted(touch.reason), "waiting_text": redacted(waiting.text)}
     attempts = [{**one, "detail": redacted(one["detail"])} for one in history]
-    return body | dict.fromkeys(_PAYLOAD) | told | {"history": attempts}
+    return body | dict.fromkeys(_PAYLOAD) | redacted_fields | {"history": attempts}

@@ -13,14 +13,14 @@ class InboxCooldown:
     failures: int
     base_seconds: float
     cap_seconds: float
-    _in_a_row: dict[int, int] = field(default_factory=dict)
+    _consecutive: dict[int, int] = field(default_factory=dict)
 
-    def rest_seconds(self, inbox_id: int, *, failed: bool) -> float | None:
+    def cooldown_seconds(self, inbox_id: int, *, failed: bool) -> float | None:
         """Takes one result in; how long the inbox shall rest now, None: not at all."""
         if not failed:
-            self._in_a_row.pop(inbox_id, None)
+            self._consecutive.pop(inbox_id, None)
             return None
-        row = self._in_a_row[inbox_id] = self._in_a_row.get(inbox_id, 0) + 1
+        row = self._consecutive[inbox_id] = self._consecutive.get(inbox_id, 0) + 1
         if row < self.failures:
             return None
         return min(self.cap_seconds, self.base_seconds * 2.0 ** min(row - self.failures, 30))

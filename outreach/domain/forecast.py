@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from outreach.domain.inbox_rules import DAY_MS, MINUTE_MS, History, InboxRules, Verdict, next_moment
+from outreach.domain.inbox_rules import DAY_MS, MINUTE_MS, Decision, History, InboxRules, next_allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ def forecast(rules: InboxRules, history: History, due_ms: Iterable[int], now_ms:
     return Forecast(dict(per_day), len(waiting) - per_day.total(), minutes)
 
 
-def moment_of(rules: InboxRules, history: History, ahead: int, now_ms: int) -> Verdict:
+def earliest_send(rules: InboxRules, history: History, ahead: int, now_ms: int) -> Decision:
     """When a touch with ``ahead`` others before it goes out at the earliest, and which rule holds it longest. No
     ``until_ms``: not within a year, or not before somebody does something."""
     binds: Counter[str] = Counter()
     moments = list(_moments(rules, history, [0] * (ahead + 1), now_ms, now_ms + 366 * DAY_MS, binds))
     reason = next((reason for reason, _ in binds.most_common()), None)
-    return Verdict(reason, moments[-1] if len(moments) > ahead else None)
+    return Decision(reason, moments[-1] if len(moments) > ahead else None)
 
 
 def _moments(
@@ -48,12 +48,12 @@ def _moments(
     stamps = list(history.stamps_ms)
     for due in waiting:
         now_ms = max(now_ms, due)
-        while (verdict := next_moment(rules, History(stamps, 0, history.held_until_ms), now_ms)).reason is not None:
-            if verdict.until_ms is None or verdict.until_ms >= end_ms:
-                binds[verdict.reason] += max(0, end_ms - now_ms)
+        while (decision := next_allowed(rules, History(stamps, 0, history.held_until_ms), now_ms)).reason is not None:
+            if decision.until_ms is None or decision.until_ms >= end_ms:
+                binds[decision.reason] += max(0, end_ms - now_ms)
                 return
-            binds[verdict.reason] += verdict.until_ms - now_ms
-            now_ms = verdict.until_ms
+            binds[decision.reason] += decision.until_ms - now_ms
+            now_ms = decision.until_ms
         if now_ms >= end_ms:
             return
         stamps.append(now_ms)

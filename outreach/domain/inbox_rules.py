@@ -44,7 +44,7 @@ class WarmUp:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveLimits:
-    """What the rules come to at one moment: sends from ``open_from_ms`` to ``open_until_ms``, within ``limits``."""
+    """The rules resolved at one moment: sending from ``open_from_ms`` until ``open_until_ms``, within ``limits``."""
 
     open_from_ms: int
     open_until_ms: int
@@ -66,7 +66,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """``reason`` None: may send now. ``until_ms`` None: until a person or a worker does something."""
 
     reason: str | None
@@ -85,8 +85,8 @@ class InboxRules:
     warm_up: WarmUp | None = None
     zone: ZoneInfo = _UTC
 
-    def terms(self, now: float) -> EffectiveLimits:
-        """The terms at ``now`` (Unix seconds)."""
+    def effective_limits(self, now: float) -> EffectiveLimits:
+        """The limits that apply at ``now`` (Unix seconds)."""
         opens, closes = 0, NEVER_MS
         if self.paused:
             opens = NEVER_MS
@@ -111,30 +111,30 @@ class InboxRules:
         return ramp if self.per_day is None else min(ramp, self.per_day)
 
 
-def judge(terms: EffectiveLimits, history: History, now_ms: int) -> Verdict:
+def decide(effective_limits: EffectiveLimits, history: History, now_ms: int) -> Decision:
     """Whether one more touch may go at ``now_ms``; of several reasons the one that holds longest."""
-    held = [_held(limit, history) for limit in terms.limits]
-    if terms.open_from_ms >= NEVER_MS:
-        return Verdict(PAUSED, None)
+    held = [_limit_ends_ms(limit, history) for limit in effective_limits.limits]
+    if effective_limits.open_from_ms >= NEVER_MS:
+        return Decision(PAUSED, None)
     if any(until is None for _, until in held):
-        return Verdict(IN_FLIGHT, None)
-    held += [(WINDOW, terms.open_from_ms), (BREAKER, history.held_until_ms)]
-    if now_ms >= terms.open_until_ms:
+        return Decision(IN_FLIGHT, None)
+    held += [(WINDOW, effective_limits.open_from_ms), (BREAKER, history.held_until_ms)]
+    if now_ms >= effective_limits.open_until_ms:
         held.append((WINDOW, now_ms + 1000))
     reason, until = max(((reason, until or 0) for reason, until in held), key=lambda pair: pair[1])
-    return Verdict(reason, until) if until > now_ms else Verdict(None, None)
+    return Decision(reason, until) if until > now_ms else Decision(None, None)
 
 
-def next_moment(rules: InboxRules, history: History, now_ms: int) -> Verdict:
+def next_allowed(rules: InboxRules, history: History, now_ms: int) -> Decision:
     """As ``judge``, but followed to the end: a limit that lifts at night waits for the window to open."""
-    verdict = judge(rules.terms(now_ms / 1000), history, now_ms)
-    if verdict.until_ms is None or rules.window is None:
-        return verdict
-    opens = rules.window.next_open(verdict.until_ms / 1000)
-    return verdict if _ms(opens) <= verdict.until_ms else Verdict(WINDOW, _ms(opens))
+    decision = decide(rules.effective_limits(now_ms / 1000), history, now_ms)
+    if decision.until_ms is None or rules.window is None:
+        return decision
+    opens = rules.window.next_open(decision.until_ms / 1000)
+    return decision if _ms(opens) <= decision.until_ms else Decision(WINDOW, _ms(opens))
 
 
-def _held(limit: Limit, history: History) -> tuple[str, int | None]:
+def _limit_ends_ms(limit: Limit, history: History) -> tuple[str, int | None]:
     """Until when ``limit`` holds; what is in flight counts as sent now, so its end is not known yet (None)."""
     room = limit.count - history.in_flight
     if room <= 0:

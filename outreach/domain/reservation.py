@@ -47,7 +47,7 @@ class LeaseOwner:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class EnqueueBatch:
     """Touches of one inbox: ``touch_ids`` may go at once, those of ``delayed`` (id, due_ms) when they are due."""
 
     inbox_id: int
@@ -102,7 +102,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class SendResult:
     """A touch with what became of it, at ``finished_at`` (Unix seconds)."""
 
     outgoing: Outgoing
@@ -111,7 +111,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What a worker may send now, how the rest of its reservations ends, and how many of those were suppressed."""
 
     outgoing: tuple[Outgoing, ...]
@@ -120,7 +120,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class SettledTouch:
     """A result in the ledger: the touch's new state and how its reservation ends."""
 
     status: str

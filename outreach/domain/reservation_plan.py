@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_SPARE = 8  # a lane may have been emptied, or its room used, by another worker meanwhile
+_SPARE = 8  # another worker may have emptied a lane, or used its capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,31 +11,31 @@ class ReservationPlan:
     """One call of ``Lanes.reserve``: the inbox ids it names, and at most how many touches it takes of one."""
 
     inbox_ids: tuple[int, ...]
-    most_of_one: int
+    max_per_lane: int
 
 
-def next_plan(due: Sequence[int], wanted: int, most_of_one: int = 1) -> ReservationPlan:
+def next_plan(due: Sequence[int], wanted: int, max_per_lane: int = 1) -> ReservationPlan:
     """Names hardly more of the ``due`` lanes than ``wanted`` touches need, because one that is named costs nearly as
     much as one that is used; when there are few, more is taken of each."""
-    named = tuple(due[: lanes_for(wanted, most_of_one)])
-    return ReservationPlan(named, max(most_of_one, -(-wanted // max(1, len(named)))))
+    named = tuple(due[: lanes_for(wanted, max_per_lane)])
+    return ReservationPlan(named, max(max_per_lane, -(-wanted // max(1, len(named)))))
 
 
-def lanes_for(wanted: int, most_of_one: int = 1) -> int:
+def lanes_for(wanted: int, max_per_lane: int = 1) -> int:
     """How many lanes are worth naming to get ``wanted`` touches."""
-    return _SPARE - (-wanted // most_of_one)
+    return _SPARE - (-wanted // max_per_lane)
 
 
 _LONGEST_SECONDS = 10.0
-"""After that long it asks whatever it knows: a lost queue or a lease may have gone unseen."""
+"""A hint is valid no longer than this: data loss or an expired lease may have gone unnoticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdleHint:
-    """What the last look found at ``since`` (Unix seconds by the worker's clock).
+    """The state of the queue at ``since`` (Unix seconds by the worker's clock), for a worker with nothing to send.
 
-    ``first`` is the first lane to come as (inbox id, server ms), worth a look in ``next_seconds``; ``lease_seconds`` is
-    how long the first lease of anybody still runs. None each: there is none.
+    ``first`` is the first lane as (inbox id, due in server ms), due in ``next_seconds``; ``lease_seconds`` is the time
+    until the first lease of any worker expires. Each is None when there is none.
     """
 
     since: float
@@ -44,12 +44,12 @@ class IdleHint:
     lease_seconds: float | None
 
     def holds(self, now: float, first: tuple[int, int] | None) -> bool:
-        """Whether it is still so at ``now``, with ``first`` the first lane by now; never after the clock went back."""
+        """Whether the hint is valid at ``now``, when ``first`` is the first lane; False if the clock went backwards."""
         ends = [seconds for seconds in (self.next_seconds, self.lease_seconds) if seconds is not None]
         return first == self.first and 0 <= now - self.since < min([_LONGEST_SECONDS, *ends])
 
     def seconds_left(self, now: float) -> float | None:
-        """In how many seconds the first lane is worth a look."""
+        """Seconds until the first lane is due."""
         return None if self.next_seconds is None else self.next_seconds - (now - self.since)
 
 
@@ -58,7 +58,7 @@ _A_SECOND = 1.0
 
 
 class SweepBacklog:
-    """Inboxes that are to be compared, first come first: ``at_once`` of them, then ``a_second``."""
+    """A FIFO backlog of inboxes to compare: up to ``at_once`` immediately, then ``a_second`` per second."""
 
     def __init__(self, at_once: int = _AT_ONCE, a_second: float = _A_SECOND) -> None:
         self._at_once = at_once
@@ -74,7 +74,7 @@ class SweepBacklog:
         self._waiting |= dict.fromkeys(inbox_ids)
 
     def take(self, now: float) -> list[int]:
-        """Those to be compared at ``now`` (Unix seconds); the others keep their places."""
+        """The inboxes to compare at ``now`` (Unix seconds); the others stay in order."""
         passed = 0.0 if self._counted_at is None else max(0.0, now - self._counted_at)
         self._counted_at = now
         self._allowed = min(self._at_once, self._allowed + passed * self._a_second)

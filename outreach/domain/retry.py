@@ -28,5 +28,5 @@ def retry_delay_seconds(
     if failures > policy.retries:
         return None
     ceiling = min(policy.cap_seconds, policy.base_seconds * policy.factor ** (failures - 1))
-    wished = min(retry_after_seconds or 0.0, _LONGEST_RETRY_AFTER_SECONDS)
-    return max(wished, ceiling * random())
+    requested = min(retry_after_seconds or 0.0, _LONGEST_RETRY_AFTER_SECONDS)
+    return max(requested, ceiling * random())

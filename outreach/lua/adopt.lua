@@ -1,12 +1,12 @@
--- Gives a lease back to touches that the ledger knows to be in a worker's hands and Redis has forgotten.
+-- Restores the leases of touches that the ledger has as `sending` and Redis has lost.
 -- KEYS  1 leases ZSET, 2 reservations HASH, 3 in flight HASH
--- ARGV  1 now_ms or "" for the server's, 2 inbox id, 3 lease_ms, then for each touch: id, token
--- Returns how many were missing.
+-- ARGV  1 now_ms in tests, or "" for the server's clock, 2 inbox id, 3 lease_ms, then for each touch: id, token
+-- Returns the number of leases that were missing.
 -- Atomic, because a reservation without a lease would never be recovered.
 local LEASES, RESERVATIONS, IN_FLIGHT = unpack(KEYS)
-local given, inbox, lease = unpack(ARGV, 1, 3)
+local test_now, inbox, lease = unpack(ARGV, 1, 3)
 local time = redis.call('TIME')
-local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(test_now) or time[1] * 1000 + math.floor(time[2] / 1000)
 
 local adopted = 0
 for at = 4, #ARGV, 2 do

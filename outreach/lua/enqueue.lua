@@ -1,9 +1,9 @@
--- Puts touches into lanes, or beside them until their own moment comes, and wakes one idle worker.
+-- Adds touches to lanes, or to the delayed set beside a lane until they are due, and wakes one idle worker.
 -- KEYS  1 ready ZSET, 2 wake LIST, then for each lane: LIST, delayed ZSET
--- ARGV  1 now_ms or "" for the server's,
---       then for each lane: inbox id, how many go at once, how many are delayed, their ids, their due_ms and ids
--- Returns how many lanes there were.
--- Atomic, because a touch in a lane that is not in the ready ZSET would never be looked at.
+-- ARGV  1 now_ms in tests, or "" for the server's clock,
+--       then for each lane: inbox id, number to send at once, number delayed, their ids, their due_ms and ids
+-- Returns the number of lanes.
+-- Atomic, because a touch in a lane that is missing from the ready ZSET would never be sent.
 local READY, WAKE = unpack(KEYS, 1, 2)
 local time = redis.call('TIME')
 local now = tonumber(ARGV[1]) or time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,7 +20,7 @@ for lane = 1, lanes do
 
   local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if was > 0 then
-    redis.call('ZADD', READY, 'NX', now, inbox) -- its score already says when a touch of this lane may go
+    redis.call('ZADD', READY, 'NX', now, inbox) -- the score is already the lane's next send
   elseif at_once > 0 then
     redis.call('ZADD', READY, 'LT', now, inbox)
   elseif first[2] then

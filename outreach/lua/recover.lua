@@ -1,12 +1,12 @@
--- Takes over reservations whose lease has run out: a new token, a new owner, a new lease.
+-- Takes over reservations whose lease has expired: new token, new owner, new lease.
 -- KEYS  1 leases ZSET, 2 reservations HASH, 3 token STRING
--- ARGV  1 now_ms or "" for the server's, 2 worker, 3 lease_ms, 4 at most how many
+-- ARGV  1 now_ms in tests, or "" for the server's clock, 2 worker, 3 lease_ms, 4 maximum number of touches
 -- Returns {token, {inbox, touch, ...}}
--- Atomic, so that of several workers exactly one recovers a touch and its old owner's token is void from then on.
+-- Atomic, so that exactly one of several workers recovers a touch, and the previous owner's token is void from then on.
 local LEASES, RESERVATIONS, TOKEN = unpack(KEYS)
-local given, worker, lease, most = unpack(ARGV)
+local test_now, worker, lease, most = unpack(ARGV)
 local time = redis.call('TIME')
-local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(test_now) or time[1] * 1000 + math.floor(time[2] / 1000)
 local token = string.format('%.0f', math.max((tonumber(redis.call('GET', TOKEN)) or 0) + 1, now * 1000))
 
 local recovered = {}

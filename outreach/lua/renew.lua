@@ -1,12 +1,12 @@
--- A worker's heartbeat: it is alive, and the touches in its hands stay its own for another lease.
+-- A worker's heartbeat: records that it is alive and renews the leases of the touches it holds.
 -- KEYS  1 leases ZSET, 2 reservations HASH, 3 workers ZSET
--- ARGV  1 now_ms or "" for the server's, 2 worker, 3 lease_ms, then for each touch: id, token
--- Returns how many leases were renewed; fewer than asked for means that another worker took some over.
--- Atomic, because a lease that was taken over between the look and the renewal would have two owners.
+-- ARGV  1 now_ms in tests, or "" for the server's clock, 2 worker, 3 lease_ms, then for each touch: id, token
+-- Returns the number of leases renewed; fewer than requested means that another worker has taken some over.
+-- Atomic, because a lease taken over between the check and the renewal would have two owners.
 local LEASES, RESERVATIONS, WORKERS = unpack(KEYS)
-local given, worker, lease = unpack(ARGV, 1, 3)
+local test_now, worker, lease = unpack(ARGV, 1, 3)
 local time = redis.call('TIME')
-local now = tonumber(given) or time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(test_now) or time[1] * 1000 + math.floor(time[2] / 1000)
 
 redis.call('ZADD', WORKERS, now, worker)
 redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', now - 86400000)

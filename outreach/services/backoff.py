@@ -27,7 +27,7 @@ class Backoff:
         self._failures = 0
         self._since = 0.0
 
-    def rest_seconds(self, failure: Exception) -> float:
+    def delay_seconds(self, failure: Exception) -> float:
         """0.2 s, 0.4 s … up to 2 s: short enough to be at work soon after a restart. Past the limit: raises it."""
         now = self._clock()
         self._since = self._since if self._failures else now
@@ -40,6 +40,6 @@ class Backoff:
         logger.warning("next try in %.1f s: %s", seconds, describe_store_error(failure, REDIS_ALIAS))
         return seconds
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """Something went well."""
         self._failures = 0

@@ -19,7 +19,7 @@ _METRICS = {result: _TOUCHES.labels(result) for result in (*_RESULTS.values(), "
 
 
 class Counters:
-    """``tally["sent"]`` touches were sent. A touch that is tried again counts with each try."""
+    """``counters["sent"]`` touches were sent. A touch counts once for each attempt."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

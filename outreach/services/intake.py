@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from avo_project.lib.ndjson import numbered_lines
 from avo_project.redis_client.errors import REDIS_FAILURES
-from outreach.domain.reservation import Arrivals
+from outreach.domain.reservation import EnqueueBatch
 from outreach.domain.touch import (
     Draft,
     KeyReusedError,
@@ -35,7 +35,7 @@ from outreach.store.lanes import Lanes
 logger = logging.getLogger(__name__)
 BATCH = 500
 COMMAND_LINE = ""
-_LOOKED_AT = ("id", "status", "idempotency_key", "owner", "draft_digest")
+_COMPARED_FIELDS = ("id", "status", "idempotency_key", "owner", "draft_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Intake:
 
     def accept(self, data: object, owner: str = COMMAND_LINE) -> Accepted:
         """One touch from decoded JSON. Raises TouchError, KeyReusedError."""
-        [accepted] = self.accept_drafts([place(parse_draft(data), InboxNames())], owner)
+        [accepted] = self.accept_drafts([resolve_inbox(parse_draft(data), InboxNames())], owner)
         if accepted.is_conflict:
             raise KeyReusedError
         return accepted
@@ -106,7 +106,7 @@ class Intake:
             logger.warning("%d touches are in the ledger but not yet in the queue: %s", len(rows), failure)
 
 
-def place(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
+def resolve_inbox(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
     """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
     inbox = inboxes[draft.inbox]
     if inbox is None:
@@ -119,12 +119,12 @@ def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
     waiting = (row for row in rows if row.status != Touch.Status.SUPPRESSED)
     in_order = sorted(waiting, key=lambda row: (row.inbox_id, row.pk))
     groups = itertools.groupby(in_order, lambda row: row.inbox_id)
-    lanes.enqueue_many(_arrivals(inbox_id, list(group)) for inbox_id, group in groups)
+    lanes.enqueue_many(_enqueue_batch(inbox_id, list(group)) for inbox_id, group in groups)
 
 
-def _arrivals(inbox_id: int, rows: Sequence[Touch]) -> Arrivals:
+def _enqueue_batch(inbox_id: int, rows: Sequence[Touch]) -> EnqueueBatch:
     delayed = [(str(row.pk), round(row.due_at.timestamp() * 1000)) for row in rows if row.due_at is not None]
-    return Arrivals(inbox_id, [str(row.pk) for row in rows if row.due_at is None], delayed)
+    return EnqueueBatch(inbox_id, [str(row.pk) for row in rows if row.due_at is None], delayed)
 
 
 def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
@@ -149,7 +149,7 @@ def _stored(wanted: Mapping[str, Touch]) -> dict[str, Touch]:
     """The owner's rows under the keys of the ``wanted`` ones. From the time before owners were kept, the same touch."""
     owners = Q(owner__in={row.owner for row in wanted.values()}) | Q(owner=None)
     rows = Touch.objects.filter(owners, idempotency_key__in=list(wanted))
-    named = [(row.idempotency_key or "", row) for row in rows.only(*_LOOKED_AT)]
+    named = [(row.idempotency_key or "", row) for row in rows.only(*_COMPARED_FIELDS)]
     old = {key: row for key, row in named if row.owner is None and _says_the_same(row, wanted[key])}
     return old | {key: row for key, row in named if row.owner is not None}
 
@@ -195,11 +195,11 @@ def _checked(
     inboxes = InboxNames()
     inboxes.look_up(draft.inbox for _, draft in parsed if isinstance(draft, Draft))
     for number, draft in parsed:
-        placed = draft if isinstance(draft, TouchError) else _placed(draft, inboxes)
-        if isinstance(placed, TouchError):
-            report(BadLine(number, placed))
+        resolved = draft if isinstance(draft, TouchError) else _resolved(draft, inboxes)
+        if isinstance(resolved, TouchError):
+            report(BadLine(number, resolved))
         else:
-            yield number, placed
+            yield number, resolved
 
 
 def _parsed(line: bytes) -> Draft | TouchError:
@@ -211,9 +211,9 @@ def _parsed(line: bytes) -> Draft | TouchError:
         return error
 
 
-def _placed(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox] | TouchError:
+def _resolved(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox] | TouchError:
     try:
-        return place(draft, inboxes)
+        return resolve_inbox(draft, inboxes)
     except TouchError as error:
         return error
 

@@ -12,56 +12,69 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, F
 
 from avo_project.lib.redaction import redacted
-from outreach.domain.reservation import Claimed, LeaseOwner, Outcome, Outgoing, Reservation, Settlement, Tried, Written
+from outreach.domain.reservation import (
+    ClaimResult,
+    LeaseOwner,
+    Outcome,
+    Outgoing,
+    Reservation,
+    SendResult,
+    SettledTouch,
+    Settlement,
+)
 from outreach.domain.retry import RetryPolicy, retry_delay_seconds
 from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Suppression, Touch
 from outreach.services.inbox_cache import InboxCache
 from outreach.services.suppression import suppressed_keys
 
 logger = logging.getLogger(__name__)
-_REFUSALS = (IntegrityError, DataError, ObjectDoesNotExist)  # of one result; any other failure is the database's own
-_LETTER = ("recipient", "recipient_key", "subject", "body", "metadata")
-_FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_LETTER)
+_ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # of one result; any other failure is the database's own
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata")
+_FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_PAYLOAD)
 Status = Touch.Status
-_PAUSE_SPREADS_SECONDS = 5.0  # by then every worker knows that the inbox is paused
+_PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused
 # A result that comes after another worker gave the touch up for unknown is still the truth, if nobody sent it again.
-_IN_HAND = (Status.SENDING, Status.UNKNOWN)
+_IN_FLIGHT = (Status.SENDING, Status.UNKNOWN)
 
 
 class Ledger:
     """``book`` knows the inboxes; ``random`` gives 0..1 for the jitter."""
 
-    def __init__(self, shift: LeaseOwner, book: InboxCache, policy: RetryPolicy, random: Callable[[], float]) -> None:
-        self._shift = shift
-        self._book = book
+    def __init__(
+        self, lease_owner: LeaseOwner, inbox_cache: InboxCache, policy: RetryPolicy, random: Callable[[], float]
+    ) -> None:
+        self._lease_owner = lease_owner
+        self._inbox_cache = inbox_cache
         self._policy = policy
         self._random = random
 
-    def claim(self, reservations: Sequence[Reservation], now: float) -> Claimed:
+    def claim(self, reservations: Sequence[Reservation], now: float) -> ClaimResult:
         """Writes that these touches are about to be handed to a server, before they are; refuses what must not go."""
         if not reservations:
-            return Claimed((), (), 0)
+            return ClaimResult((), (), 0)
         by_id = {one.touch_id: one for one in reservations}
         with transaction.atomic():
             rows = {str(row.pk): row for row in Touch.objects.select_for_update().filter(pk__in=by_id).only(*_FIELDS)}
             suppressed = suppressed_keys(row.recipient_key for row in rows.values() if row.status in RESERVABLE)
-            fit = [one for one in reservations if _may_go(rows.get(one.touch_id), one.token, suppressed)]
-            self._start(fit, now)
+            sendable = [one for one in reservations if _is_sendable(rows.get(one.touch_id), one.token, suppressed)]
+            self._start(sendable, now)
             stopped = self._stop_suppressed(rows.values(), suppressed)
-        later_ms = round((now + self._shift.lease_seconds) * 1000)
-        taken = {one.touch_id for one in fit}
+        later_ms = round((now + self._lease_owner.lease_seconds) * 1000)
+        taken = {one.touch_id for one in sendable}
         refused = (
-            _refusal(one, rows.get(one.touch_id), later_ms, suppressed)
+            _refused_settlement(one, rows.get(one.touch_id), later_ms, suppressed)
             for one in reservations
             if one.touch_id not in taken
         )
-        return Claimed(tuple(self._outgoing(one, rows[one.touch_id], now) for one in fit), tuple(refused), stopped)
+        return ClaimResult(
+            tuple(self._outgoing(one, rows[one.touch_id], now) for one in sendable), tuple(refused), stopped
+        )
 
-    def settle(self, results: Sequence[Tried], now: float) -> list[Written]:
+    def settle(self, results: Sequence[SendResult], now: float) -> list[SettledTouch]:
         """Writes results, all in one transaction; when the database refuses one of them, each in its own."""
         try:
             return self._settle(results, now)
-        except _REFUSALS as refusal:
+        except _ROW_ERRORS as refusal:
             if len(results) == 1:
                 return [self._settle_refused(results[0], refusal, now)]
             return [written for result in results for written in self.settle([result], now)]
@@ -71,10 +84,10 @@ class Ledger:
         by_id = {one.touch_id: one for one in reservations}
         with transaction.atomic():
             rows = list(Touch.objects.select_for_update().filter(pk__in=by_id))
-            in_hand = [row for row in rows if row.status == Status.SENDING and row.token < by_id[str(row.pk)].token]
-            self._give_up(in_hand, now)
+            in_flight = [row for row in rows if row.status == Status.SENDING and row.token < by_id[str(row.pk)].token]
+            self._mark_unknown(in_flight, now)
         waiting = {str(row.pk): row for row in rows if row.status in RESERVABLE}
-        lost = {str(row.pk) for row in in_hand}
+        lost = {str(row.pk) for row in in_flight}
         return [_recovery(one, waiting.get(one.touch_id), 0 if one.touch_id in lost else None) for one in reservations]
 
     def unfinished_by_inbox(self) -> dict[int, int]:
@@ -82,24 +95,24 @@ class Ledger:
         unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("pk"))
         return dict(unfinished.order_by())
 
-    def _settle(self, results: Sequence[Tried], now: float) -> list[Written]:
+    def _settle(self, results: Sequence[SendResult], now: float) -> list[SettledTouch]:
         with transaction.atomic():
             self._record(results)
-            self._sent([result for result in results if result.outcome.kind == "sent"])
-            return [self._written(result, now) for result in results]
+            self._mark_sent([result for result in results if result.outcome.kind == "sent"])
+            return [self._settled_result(result, now) for result in results]
 
-    def _settle_refused(self, result: Tried, refusal: Exception, now: float) -> Written:
+    def _settle_refused(self, result: SendResult, refusal: Exception, now: float) -> SettledTouch:
         """Unknown, with nothing in it that could be refused; a touch that the ledger lost only leaves the queue."""
-        _complain(result, refusal, "it is unknown")
+        _log_refused_result(result, refusal, "it is unknown")
         why = Outcome("unknown", detail=f"the database refused the result {result.outcome.kind}")
         try:
             return self._settle([replace(result, outcome=why)], now)[0]
-        except _REFUSALS as again:
-            _complain(result, again, "it leaves the queue")
-            return Written(Status.UNKNOWN, _settlement(result, None, now))
+        except _ROW_ERRORS as again:
+            _log_refused_result(result, again, "it leaves the queue")
+            return SettledTouch(Status.UNKNOWN, _settlement(result, None, now))
 
     def _outgoing(self, reservation: Reservation, row: Touch, now: float) -> Outgoing:
-        inbox = self._book[reservation.inbox_id]
+        inbox = self._inbox_cache[reservation.inbox_id]
         return Outgoing(
             reservation=reservation,
             channel=inbox.channel,
@@ -113,12 +126,12 @@ class Ledger:
             metadata=row.metadata,
         )
 
-    def _start(self, fit: Iterable[Reservation], now: float) -> None:
-        for token, group in itertools.groupby(sorted(fit, key=attrgetter("token")), key=attrgetter("token")):
+    def _start(self, sendable: Iterable[Reservation], now: float) -> None:
+        for token, group in itertools.groupby(sorted(sendable, key=attrgetter("token")), key=attrgetter("token")):
             Touch.objects.filter(pk__in=[one.touch_id for one in group]).update(
                 status=Status.SENDING,
                 token=token,
-                worker=self._shift.worker,
+                worker=self._lease_owner.worker,
                 tries=F("tries") + 1,
                 started_at=_utc(now),
                 due_at=None,
@@ -130,7 +143,7 @@ class Ledger:
             Touch.objects.filter(pk__in=stopped).update(status=Status.SUPPRESSED, reason="the recipient is suppressed")
         return len(stopped)
 
-    def _record(self, results: Iterable[Tried]) -> None:
+    def _record(self, results: Iterable[SendResult]) -> None:
         Attempt.objects.bulk_create(
             Attempt(
                 touch_id=result.outgoing.touch_id,
@@ -138,33 +151,33 @@ class Ledger:
                 outcome=result.outcome.kind,
                 code=result.outcome.code,
                 detail=result.outcome.detail,
-                worker=self._shift.worker,
+                worker=self._lease_owner.worker,
                 started_at=_utc(result.outgoing.started_at),
                 finished_at=_utc(result.finished_at),
             )
             for result in results
         )
 
-    def _sent(self, results: Sequence[Tried]) -> None:
+    def _mark_sent(self, results: Sequence[SendResult]) -> None:
         for token, group in itertools.groupby(sorted(results, key=_token), key=_token):
             mine = list(group)
             Touch.objects.filter(
-                pk__in=[one.outgoing.touch_id for one in mine], token=token, status__in=_IN_HAND
+                pk__in=[one.outgoing.touch_id for one in mine], token=token, status__in=_IN_FLIGHT
             ).update(status=Status.SENT, reason="", finished_at=_utc(max(one.finished_at for one in mine)))
 
-    def _written(self, result: Tried, now: float) -> Written:
-        status, due_at = (Status.SENT, None) if result.outcome.kind == "sent" else self._failed(result)
-        return Written(status, _settlement(result, due_at, now))
+    def _settled_result(self, result: SendResult, now: float) -> SettledTouch:
+        status, due_at = (Status.SENT, None) if result.outcome.kind == "sent" else self._mark_failed(result)
+        return SettledTouch(status, _settlement(result, due_at, now))
 
-    def _failed(self, result: Tried) -> tuple[Status, datetime | None]:
+    def _mark_failed(self, result: SendResult) -> tuple[Status, datetime | None]:
         outgoing, outcome = result.outgoing, result.outcome
-        status, delay = self._verdict(result)
+        status, delay = self._failed_state(result)
         due_at = None if delay is None else _utc(result.finished_at + delay)
         if outcome.kind == "suppress":
             self._suppress(outgoing.touch_id, outcome)
         if outcome.kind == "pause":
             self._pause(outgoing.reservation.inbox_id, outcome)
-        Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_HAND).update(
+        Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_FLIGHT).update(
             status=status,
             reason=outcome.detail,
             due_at=due_at,
@@ -172,14 +185,14 @@ class Ledger:
         )
         return status, due_at
 
-    def _verdict(self, result: Tried) -> tuple[Status, float | None]:
+    def _failed_state(self, result: SendResult) -> tuple[Status, float | None]:
         """The state after a failure and in how many seconds the touch is due again, None: never."""
         outcome = result.outcome
         if outcome.kind == "retry":
             delay = retry_delay_seconds(self._policy, result.outgoing.tries, self._random, outcome.retry_after_seconds)
             return (Status.DEAD, None) if delay is None else (Status.RETRYING, delay)
         if outcome.kind == "pause":
-            return Status.WAITING, _PAUSE_SPREADS_SECONDS
+            return Status.WAITING, _PAUSE_PROPAGATION_SECONDS
         return (Status.UNKNOWN if outcome.kind == "unknown" else Status.DEAD), None
 
     def _suppress(self, touch_id: str, outcome: Outcome) -> None:
@@ -194,7 +207,7 @@ class Ledger:
         inbox.paused, inbox.pause_reason = True, outcome.detail[:300]
         inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
 
-    def _give_up(self, rows: Sequence[Touch], now: float) -> None:
+    def _mark_unknown(self, rows: Sequence[Touch], now: float) -> None:
         why = "the worker ended while handing it over: it may have left"
         Attempt.objects.bulk_create(
             Attempt(
@@ -208,13 +221,13 @@ class Ledger:
         )
 
 
-def _may_go(row: Touch | None, token: int, suppressed: set[str]) -> bool:
+def _is_sendable(row: Touch | None, token: int, suppressed: set[str]) -> bool:
     if row is None or row.status not in RESERVABLE or row.token >= token:
         return False
     return row.recipient_key not in suppressed
 
 
-def _refusal(one: Reservation, row: Touch | None, later_ms: int, suppressed: set[str]) -> Settlement:
+def _refused_settlement(one: Reservation, row: Touch | None, later_ms: int, suppressed: set[str]) -> Settlement:
     """Finished, suppressed or not in the ledger: leaves the queue. In other hands by the ledger: looked at later."""
     if row is None or row.status not in UNFINISHED or row.recipient_key in suppressed:
         return Settlement(one)
@@ -227,19 +240,19 @@ def _recovery(one: Reservation, row: Touch | None, sent_ago_ms: int | None) -> S
     return Settlement(one, due_ms=round(row.due_at.timestamp() * 1000) if row.due_at else 0)
 
 
-def _settlement(result: Tried, due_at: datetime | None, now: float) -> Settlement:
+def _settlement(result: SendResult, due_at: datetime | None, now: float) -> Settlement:
     due_ms = None if due_at is None else round(due_at.timestamp() * 1000)
     ago_ms = round((now - result.finished_at) * 1000)
     return Settlement(result.outgoing.reservation, due_ms, sent_ago_ms=max(0, ago_ms))
 
 
-def _complain(result: Tried, refusal: Exception, so: str) -> None:
+def _log_refused_result(result: SendResult, refusal: Exception, so: str) -> None:
     touch_id, kind = result.outgoing.touch_id, result.outcome.kind
     why = redacted(str(refusal)).partition("\n")[0]  # what PostgreSQL says in further lines quotes the row
     logger.error("touch %s: the ledger refuses the result %s, so %s: %s", touch_id, kind, so, why)
 
 
-def _token(result: Tried) -> int:
+def _token(result: SendResult) -> int:
     return result.outgoing.reservation.token
 
 

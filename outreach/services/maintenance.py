@@ -1,4 +1,4 @@
-"""What a worker does beside sending: follows inbox changes, recovers the dead, heals the queue, samples its depth."""
+"""Maintenance of the queue by every worker: inbox changes, expired leases, lost data, depth samples."""
 
 import logging
 from collections.abc import Callable
@@ -22,60 +22,60 @@ _DEEPEST = 20
 
 
 class Maintenance:
-    """Every worker does all of it; nothing needs a lock or a leader, because each part may run twice.
+    """Runs the periodic tasks of a worker. Each task is idempotent, so no lock or leader is needed.
 
-    ``tally`` is the worker's: here it counts what was recovered.
+    ``counters`` are shared with the worker. ``monitor`` is called on every step and keeps its own schedule.
     """
 
     def __init__(
         self,
-        shift: LeaseOwner,
+        lease_owner: LeaseOwner,
         conf: OutreachConf,
         lanes: Lanes,
         ledger: Ledger,
-        book: InboxCache,
+        inbox_cache: InboxCache,
         reconciler: Reconciler,
         history: DepthHistory,
-        beside: Callable[[float], object] = lambda now: None,
+        monitor: Callable[[float], object] = lambda now: None,
     ) -> None:
         self.counters = Counters()
-        self._shift = shift
+        self._lease_owner = lease_owner
         self._conf = conf
         self._lanes = lanes
         self._ledger = ledger
-        self._book = book
+        self._inbox_cache = inbox_cache
         self._reconciler = reconciler
         self._history = history
-        self._beside = beside
-        self._is_new = True
-        self._next_look = 0.0
+        self._monitor = monitor
+        self._is_first_step = True
+        self._next_inbox_refresh = 0.0
         self._next_sample = 0.0
         self._next_sweep = 0.0
         self._next_full_sweep = 0.0
         self._swept_until = 0.0
         self._backlog = SweepBacklog()
-        self._lost = False
+        self._queue_lost = False
         self.leases_ended = False
 
     @property
     def has_work(self) -> bool:
-        return self._lost or self.leases_ended
+        return self._queue_lost or self.leases_ended
 
-    def note(self, reserved: Reserved) -> None:
-        """What the last look at the queue says about its health."""
-        self._lost = not reserved.is_intact
+    def observe(self, reserved: Reserved) -> None:
+        """Notes from the last reservation whether data was lost or a lease has expired."""
+        self._queue_lost = not reserved.is_initialised
         self.leases_ended = reserved.first_lease_ms is not None and reserved.first_lease_ms <= reserved.now_ms
 
     def step(self, now: float) -> None:
-        """Does whatever is due at ``now`` (Unix seconds). What goes on ``beside`` keeps its own time."""
-        self._beside(now)
-        if self._lost:
-            logger.info("a new or lost queue: %s", self._reconciler.heal(now))
-            self._lost = False
+        """Runs the tasks that are due at ``now`` (Unix seconds)."""
+        self._monitor(now)
+        if self._queue_lost:
+            logger.info("a new or lost queue: %s", self._reconciler.restore_if_lost(now))
+            self._queue_lost = False
         if self.leases_ended:
             self._recover(now)
-        if now >= self._next_look:
-            self._next_look = now + self._conf.follow_inboxes_seconds
+        if now >= self._next_inbox_refresh:
+            self._next_inbox_refresh = now + self._conf.follow_inboxes_seconds
             self._follow_inboxes()
         if now >= self._next_sweep:
             self._next_sweep = now + self._conf.sweep_seconds
@@ -92,7 +92,7 @@ class Maintenance:
             self._next_full_sweep = now + max(self._conf.sweep_seconds, compared * _SECONDS_AN_INBOX)
             self._backlog.clear()
         else:
-            self._reconciler.sweep_lately(now, young, self._swept_until, self._backlog)
+            self._reconciler.sweep_recent(now, young, self._swept_until, self._backlog)
         self._swept_until = now - _YOUNG_SECONDS
 
     def _sample(self, now: float) -> None:
@@ -102,18 +102,18 @@ class Maintenance:
 
     def _follow_inboxes(self) -> None:
         """A lane is parked for as long as its inbox holds it, so whatever changes an inbox must have it looked at."""
-        self._book.refresh()
-        changed = self._book.changed
-        if self._is_new:  # nobody may have been at work when an inbox was resumed
+        self._inbox_cache.refresh()
+        changed = self._inbox_cache.changed
+        if self._is_first_step:  # nobody may have been at work when an inbox was resumed
             self._lanes.recheck_all()
-            self._is_new = False
+            self._is_first_step = False
             changed.clear()
         while changed:  # taken out only after the call, which may fail
             self._lanes.recheck(inbox_id := min(changed))
             changed.discard(inbox_id)
 
     def _recover(self, now: float) -> None:
-        taken = self._lanes.recover(self._shift, _RECOVER_AT_ONCE)
+        taken = self._lanes.recover(self._lease_owner, _RECOVER_AT_ONCE)
         self._lanes.settle(self._ledger.recover(taken, now))
         self.counters.count("recovered", len(taken))
         self.leases_ended = False

@@ -29,18 +29,18 @@ def default_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-class Beside:
-    """What a worker does beside its work: says once that its Redis may lose keys, and keeps figures for the charts."""
+class QueueMonitor:
+    """Warns once when the queue's Redis may evict keys, and samples figures for the charts."""
 
     def __init__(self, view: QueueView, sample: Callable[[float], object]) -> None:
         self._view = view
         self._sample = sample
-        self._has_asked = False
+        self._policy_checked = False
 
     def __call__(self, now: float) -> None:
-        if not self._has_asked:
+        if not self._policy_checked:
             policy = self._view.eviction_policy()
-            self._has_asked = True
+            self._policy_checked = True
             if policy not in {"", "noeviction"}:
                 logger.warning(
                     "the queue's Redis evicts keys (%s): touches may be lost from it; set noeviction", policy
@@ -51,11 +51,18 @@ class Beside:
 def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
     """A worker with the senders of the settings, ``concurrency`` touches at a time. Talks to no server yet."""
     view = QueueView.connect()
-    conf, lanes, book, shift = OutreachConf.load(), Lanes.connect(), InboxCache(), LeaseOwner(name, lease_seconds)
+    conf, lanes, inbox_cache, lease_owner = (
+        OutreachConf.load(),
+        Lanes.connect(),
+        InboxCache(),
+        LeaseOwner(name, lease_seconds),
+    )
     policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
-    ledger = Ledger(shift, book, policy, random.random)
-    beside = Beside(view, Sampler.of(ROLE).step)
-    reconciler = Reconciler(lanes, view, shift.lease_ms)
-    maintenance = Maintenance(shift, conf, lanes, ledger, book, reconciler, DepthHistory.connect(), beside)
+    ledger = Ledger(lease_owner, inbox_cache, policy, random.random)
+    monitor = QueueMonitor(view, Sampler.of(ROLE).step)
+    reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
+    maintenance = Maintenance(
+        lease_owner, conf, lanes, ledger, inbox_cache, reconciler, DepthHistory.connect(), monitor
+    )
     pool = SenderPool.of(concurrency, conf, time.time)
-    return Worker(shift, conf, lanes, ledger, book, pool, maintenance, time.time)
+    return Worker(lease_owner, conf, lanes, ledger, inbox_cache, pool, maintenance, time.time)

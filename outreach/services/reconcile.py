@@ -40,28 +40,28 @@ class Reconciler:
         self._view = view
         self._lease_ms = lease_ms
 
-    def heal(self, now: float) -> Reconciled:
+    def restore_if_lost(self, now: float) -> Reconciled:
         """As ``everything``, unless another worker has done it meanwhile."""
-        return Reconciled(0, 0, 0) if self._view.is_intact() else self.everything(now)
+        return Reconciled(0, 0, 0) if self._view.is_initialised() else self.reconcile_all(now)
 
-    def everything(self, now: float) -> Reconciled:
+    def reconcile_all(self, now: float) -> Reconciled:
         """Every inbox. After a loss the logs of sends come first, so that limits hold, then touches in workers' hands,
         then the rest; nothing is handed out before all are back."""
-        adopted = 0 if self._view.is_intact() else self._after_loss(now)
+        adopted = 0 if self._view.is_initialised() else self._restore_after_loss(now)
         held = self._view.reserved_ids()
-        done = [self._put_back(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
+        done = [self._requeue_missing(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
         newest = Touch.objects.aggregate(newest=Max("token"))["newest"] or 0
-        self._lanes.mark_intact(newest)
+        self._lanes.mark_initialised(newest)
         return Reconciled(
             sum(one.unfinished for one in done),
             sum(one.back for one in done),
             sum(one.adopted for one in done) + adopted,
         )
 
-    def _after_loss(self, now: float) -> int:
-        in_hand = list(Touch.objects.filter(status=Touch.Status.SENDING).only("id", "inbox_id", "token"))
-        self._remember_sends(now)
-        return self._adopt(in_hand, is_lost=True)
+    def _restore_after_loss(self, now: float) -> int:
+        in_flight = list(Touch.objects.filter(status=Touch.Status.SENDING).only("id", "inbox_id", "token"))
+        self._restore_logs(now)
+        return self._adopt(in_flight, is_lost=True)
 
     def sweep(self, now: float, older_than_seconds: float) -> int:
         """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
@@ -70,7 +70,7 @@ class Reconciler:
         """
         return self._compare(_older(now - older_than_seconds))
 
-    def sweep_lately(self, now: float, older_than_seconds: float, since: float, backlog: SweepBacklog) -> int:
+    def sweep_recent(self, now: float, older_than_seconds: float, since: float, backlog: SweepBacklog) -> int:
         """As ``sweep``, of inboxes that got a touch after ``since`` (Unix seconds): those that have no lane at all, and
         of the others as many as the ``backlog`` lets through; the rest waits there."""
         before = now - older_than_seconds
@@ -89,10 +89,10 @@ class Reconciler:
         if short:
             reserved = self._view.reserved_ids()
             for inbox_ids in _groups(short):
-                self._put_back(inbox_ids, reserved)
+                self._requeue_missing(inbox_ids, reserved)
         return len(expected)
 
-    def _put_back(self, inbox_ids: Sequence[int], held: set[str]) -> Reconciled:
+    def _requeue_missing(self, inbox_ids: Sequence[int], held: set[str]) -> Reconciled:
         known = self._view.queued_ids(inbox_ids) | held
         unfinished = back = adopted = 0
         for rows in _chunks(_unfinished(inbox_ids)):
@@ -108,9 +108,9 @@ class Reconciler:
         """Leases for touches in workers' hands. One that was settled while we looked would stay for ever in flight, so
         the ledger is asked once more; after a loss its send is in no log yet."""
         by_inbox = itertools.groupby(sorted(rows, key=lambda row: row.inbox_id), key=lambda row: row.inbox_id)
-        return sum(self._adopt_of_one(inbox_id, list(its), is_lost=is_lost) for inbox_id, its in by_inbox)
+        return sum(self._adopt_for_inbox(inbox_id, list(its), is_lost=is_lost) for inbox_id, its in by_inbox)
 
-    def _adopt_of_one(self, inbox_id: int, rows: Sequence[Touch], *, is_lost: bool) -> int:
+    def _adopt_for_inbox(self, inbox_id: int, rows: Sequence[Touch], *, is_lost: bool) -> int:
         held = {row.pk: Reservation(str(row.pk), inbox_id, row.token) for row in rows}
         adopted = self._lanes.adopt(inbox_id, self._lease_ms, held.values())
         still = set(Touch.objects.filter(pk__in=held, status=Touch.Status.SENDING).values_list("pk", "token"))
@@ -118,13 +118,13 @@ class Reconciler:
         gone = [Settlement(one, sent_ago_ms=sent_ago_ms) for pk, one in held.items() if (pk, one.token) not in still]
         return adopted - self._lanes.settle(gone)
 
-    def _remember_sends(self, now: float) -> None:
+    def _restore_logs(self, now: float) -> None:
         since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
         recent = Attempt.objects.filter(finished_at__gte=since).order_by("inbox_id", "finished_at")
         sends = recent.values_list("inbox_id", "finished_at").iterator(_CHUNK)
         for inbox_id, its in itertools.groupby(sends, key=itemgetter(0)):
             newest = deque((round(moment.timestamp() * 1000) for _, moment in its), MOST_SENDS)
-            self._lanes.remember(inbox_id, list(newest))
+            self._lanes.restore_log(inbox_id, list(newest))
 
 
 def _counts(touches: QuerySet[Touch]) -> dict[int, int]:

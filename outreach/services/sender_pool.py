@@ -1,4 +1,4 @@
-"""The threads that hand touches to servers. Everything else, database and Redis, stays with the worker's own thread."""
+"""The pool of sender threads. They use neither Redis nor the database; the worker's thread does."""
 
 import logging
 import queue
@@ -9,7 +9,7 @@ from typing import Self
 from django.utils.module_loading import import_string
 
 from outreach.conf import OutreachConf
-from outreach.domain.reservation import Outcome, Outgoing, Tried
+from outreach.domain.reservation import Outcome, Outgoing, SendResult
 from outreach.services.senders import Sender
 
 logger = logging.getLogger(__name__)
@@ -17,65 +17,65 @@ _IDLE_SECONDS = 5.0
 
 
 class SenderPool:
-    """``size`` threads, each with senders of its own by channel; one touch in each one's hands at a time."""
+    """Up to ``size`` threads, started on demand. Each has its own senders by channel and sends one touch at a time."""
 
     def __init__(self, size: int, senders: Mapping[str, Callable[[], Sender]], clock: Callable[[], float]) -> None:
         self.size = size
         self._senders = senders
         self._clock = clock
-        self._todo: queue.SimpleQueue[Outgoing | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Tried] = queue.SimpleQueue()
-        self._in_hand: dict[str, Outgoing] = {}
+        self._pending: queue.SimpleQueue[Outgoing | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[SendResult] = queue.SimpleQueue()
+        self._in_flight: dict[str, Outgoing] = {}
         self._threads: list[threading.Thread] = []
 
     @classmethod
     def of(cls, size: int, conf: OutreachConf, clock: Callable[[], float]) -> Self:
-        """A crew with the senders that the settings name."""
+        """A pool with the senders named in the settings."""
         return cls(size, {channel: _maker(path, conf) for channel, path in conf.senders.items()}, clock)
 
     @property
-    def in_hand(self) -> tuple[Outgoing, ...]:
-        """Touches given to the crew and not yet collected."""
-        return tuple(self._in_hand.copy().values())
+    def in_flight(self) -> tuple[Outgoing, ...]:
+        """Touches submitted whose results were not polled yet."""
+        return tuple(self._in_flight.copy().values())
 
     @property
     def free(self) -> int:
-        return self.size - len(self._in_hand)
+        return self.size - len(self._in_flight)
 
-    def give(self, touches: Iterable[Outgoing]) -> None:
+    def submit(self, touches: Iterable[Outgoing]) -> None:
         for touch in touches:
-            self._in_hand[touch.touch_id] = touch
-            self._todo.put(touch)
-            if len(self._threads) < min(self.size, len(self._in_hand)):
-                self._hire()
+            self._in_flight[touch.touch_id] = touch
+            self._pending.put(touch)
+            if len(self._threads) < min(self.size, len(self._in_flight)):
+                self._start_thread()
 
-    def collect(self, wait_seconds: float = 0.0) -> list[Tried]:
-        """What is finished; waits for a first one at most ``wait_seconds``."""
-        results: list[Tried] = []
+    def poll(self, wait_seconds: float = 0.0) -> list[SendResult]:
+        """The results that are ready; waits up to ``wait_seconds`` for the first one."""
+        results: list[SendResult] = []
         try:
-            results.append(self._done.get(timeout=wait_seconds) if wait_seconds else self._done.get_nowait())
+            results.append(self._finished.get(timeout=wait_seconds) if wait_seconds else self._finished.get_nowait())
             while True:
-                results.append(self._done.get_nowait())
+                results.append(self._finished.get_nowait())
         except queue.Empty:
             pass
         for result in results:
-            del self._in_hand[result.outgoing.touch_id]
+            del self._in_flight[result.outgoing.touch_id]
         return results
 
-    def dismiss(self) -> None:
-        """Lets the threads end; one that hangs in a server is left behind."""
+    def shutdown(self) -> None:
+        """Ends idle threads, and busy ones after their current send. Does not wait for them."""
         for _ in self._threads:
-            self._todo.put(None)
+            self._pending.put(None)
 
-    def _hire(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"sender-{len(self._threads)}", daemon=True)
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"sender-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         senders: dict[str, Sender] = {}
-        while (touch := self._next(senders)) is not None:
-            self._done.put(Tried(touch, self._send(senders, touch), self._clock()))
+        while (touch := self._next_touch(senders)) is not None:
+            self._finished.put(SendResult(touch, self._send(senders, touch), self._clock()))
         _close(senders)
 
     def _send(self, senders: dict[str, Sender], touch: Outgoing) -> Outcome:
@@ -89,12 +89,12 @@ class SenderPool:
             )
             return Outcome("unknown", detail=f"the sender failed: {type(bug).__name__}")
 
-    def _next(self, senders: dict[str, Sender]) -> Outgoing | None:
+    def _next_touch(self, senders: dict[str, Sender]) -> Outgoing | None:
         try:
-            return self._todo.get(timeout=_IDLE_SECONDS)
+            return self._pending.get(timeout=_IDLE_SECONDS)
         except queue.Empty:
             _close(senders)
-            return self._todo.get()
+            return self._pending.get()
 
 
 def _close(senders: Mapping[str, Sender]) -> None:

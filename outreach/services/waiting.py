@@ -6,13 +6,13 @@ from datetime import datetime
 from uuid import UUID
 
 from avo_project.lib.redaction import redacted
-from outreach.domain.forecast import Forecast, forecast, moment_of
-from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_moment, utc_from_ms
+from outreach.domain.forecast import Forecast, earliest_send, forecast
+from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_allowed, utc_from_ms
 from outreach.models import RESERVABLE, Inbox, Touch
 from outreach.services.inboxes import InboxNames
 from outreach.store.inspection import LaneSummary, QueueView
 
-_MOST_AHEAD = 2000  # further back the moment is a lower bound
+_MAX_AHEAD = 2000  # further back the moment is a lower bound
 TEXTS = {
     "delay": "it was asked not to leave before its time",
     "retry": "the last try failed for now",
@@ -21,7 +21,7 @@ TEXTS = {
     "per_minute": "its inbox has sent all it may in a minute",
     "per_day": "its inbox has sent all it may in a day",
     "min_gap": "its inbox keeps a gap between two touches",
-    "in_flight": "its inbox has as many touches in hand as its limit allows",
+    "in_flight": "its inbox has as many touches in flight as its limit allows",
     "breaker": "its inbox failed several times in a row and rests",
 }
 
@@ -65,7 +65,7 @@ def inbox_waiting(inbox: Inbox, view: QueueView, now_ms: int) -> Waiting:
 
 def inboxes_waiting(inboxes: Sequence[Inbox], view: QueueView, now_ms: int) -> dict[int, Waiting]:
     """The same for several, in one round trip."""
-    sends = max((inbox.rules.terms(now_ms / 1000).stamps_needed for inbox in inboxes), default=0)
+    sends = max((inbox.rules.effective_limits(now_ms / 1000).stamps_needed for inbox in inboxes), default=0)
     lanes = view.lanes([inbox.pk for inbox in inboxes], sends)
     return {inbox.pk: _of_inbox(inbox, lanes[inbox.pk].history, now_ms) for inbox in inboxes}
 
@@ -74,7 +74,7 @@ def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
     """What holds this touch; a touch that is due and whose inbox may send is plainly ``queued``."""
     if touch.status not in RESERVABLE:
         return Waiting(touch.status)
-    lane = view.lanes([touch.inbox_id], touch.inbox.rules.terms(now_ms / 1000).stamps_needed)[touch.inbox_id]
+    lane = view.lanes([touch.inbox_id], touch.inbox.rules.effective_limits(now_ms / 1000).stamps_needed)[touch.inbox_id]
     inbox = _of_inbox(touch.inbox, lane.history, now_ms)
     if inbox.reason == PAUSED:
         return inbox
@@ -83,17 +83,17 @@ def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
         return Waiting(
             touch.status if is_retry else Touch.Status.WAITING, "retry" if is_retry else "delay", touch.due_at
         )
-    ahead = view.place(touch.inbox_id, str(touch.pk)) or 0
-    return _behind(touch.inbox, lane.history, min(ahead, _MOST_AHEAD), now_ms) if ahead else inbox
+    ahead = view.position(touch.inbox_id, str(touch.pk)) or 0
+    return _queued_behind(touch.inbox, lane.history, min(ahead, _MAX_AHEAD), now_ms) if ahead else inbox
 
 
-def _behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> Waiting:
+def _queued_behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> Waiting:
     """What holds a touch that others of its lane go before."""
-    verdict = moment_of(inbox.rules, history, ahead, now_ms)
-    if verdict.reason is None:
+    decision = earliest_send(inbox.rules, history, ahead, now_ms)
+    if decision.reason is None:
         return Waiting(Touch.Status.QUEUED)
-    until = None if verdict.until_ms is None else utc_from_ms(verdict.until_ms)
-    return Waiting(Touch.Status.WAITING, verdict.reason, until, f"{ahead} others of it go first")
+    until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
+    return Waiting(Touch.Status.WAITING, decision.reason, until, f"{ahead} others of it go first")
 
 
 def _is_uuid(text: str) -> bool:
@@ -105,14 +105,16 @@ def _is_uuid(text: str) -> bool:
 
 
 def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:
-    verdict = next_moment(inbox.rules, history, now_ms)
-    if verdict.reason is None:
+    decision = next_allowed(inbox.rules, history, now_ms)
+    if decision.reason is None:
         return Waiting(Touch.Status.QUEUED)
-    until = None if verdict.until_ms is None else utc_from_ms(verdict.until_ms)
-    return Waiting(Touch.Status.WAITING, verdict.reason, until, inbox.pause_reason if verdict.reason == PAUSED else "")
+    until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
+    return Waiting(
+        Touch.Status.WAITING, decision.reason, until, inbox.pause_reason if decision.reason == PAUSED else ""
+    )
 
 
-_MOST_LOGS = 6
+_MAX_LOGS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,38 +130,38 @@ class InboxForecast:
 def inbox_forecasts(inboxes: Sequence[Inbox], view: QueueView, now_ms: int) -> list[InboxForecast]:
     """In the order of ``inboxes``. Three commands, and one more for each of the first few whose limits hold them; of
     the others it says no more than that their limits or their touches' own times do."""
-    glimpses = view.glimpses([inbox.pk for inbox in inboxes])
-    by_limits = [inbox for inbox in inboxes if _is_held_by_limits(inbox, glimpses[inbox.pk], now_ms)][:_MOST_LOGS]
-    sends = {inbox.pk: inbox.rules.terms(now_ms / 1000).stamps_needed for inbox in by_limits}
+    summaries = view.summaries([inbox.pk for inbox in inboxes])
+    by_limits = [inbox for inbox in inboxes if _is_held_by_limits(inbox, summaries[inbox.pk], now_ms)][:_MAX_LOGS]
+    sends = {inbox.pk: inbox.rules.effective_limits(now_ms / 1000).stamps_needed for inbox in by_limits}
     stamps = view.stamps(sends)
-    return [_outlook(inbox, glimpses[inbox.pk], stamps.get(inbox.pk), now_ms) for inbox in inboxes]
+    return [_inbox_forecast(inbox, summaries[inbox.pk], stamps.get(inbox.pk), now_ms) for inbox in inboxes]
 
 
-def _is_held_by_limits(inbox: Inbox, glimpse: LaneSummary, now_ms: int) -> bool:
-    held = next_moment(inbox.rules, History((), glimpse.in_flight, glimpse.held_until_ms), now_ms)
-    return held.reason is None and glimpse.next_ms is not None and glimpse.next_ms > now_ms
+def _is_held_by_limits(inbox: Inbox, summary: LaneSummary, now_ms: int) -> bool:
+    decision = next_allowed(inbox.rules, History((), summary.in_flight, summary.held_until_ms), now_ms)
+    return decision.reason is None and summary.next_ms is not None and summary.next_ms > now_ms
 
 
-def _outlook(inbox: Inbox, glimpse: LaneSummary, stamps: Sequence[int] | None, now_ms: int) -> InboxForecast:
-    history = History(stamps or (), glimpse.in_flight, glimpse.held_until_ms)
-    verdict = next_moment(inbox.rules, history, now_ms)
-    is_later = glimpse.next_ms is not None and glimpse.next_ms > now_ms
-    if verdict.reason is not None:
-        because = TEXTS[verdict.reason]
-        if verdict.reason == PAUSED and inbox.pause_reason:
+def _inbox_forecast(inbox: Inbox, summary: LaneSummary, stamps: Sequence[int] | None, now_ms: int) -> InboxForecast:
+    history = History(stamps or (), summary.in_flight, summary.held_until_ms)
+    decision = next_allowed(inbox.rules, history, now_ms)
+    is_later = summary.next_ms is not None and summary.next_ms > now_ms
+    if decision.reason is not None:
+        because = TEXTS[decision.reason]
+        if decision.reason == PAUSED and inbox.pause_reason:
             because = f"{because}: {redacted(inbox.pause_reason)}"
         text = f"Waits because {because}."
-        until_ms = verdict.until_ms
+        until_ms = decision.until_ms
     elif not is_later:
-        return InboxForecast(inbox, glimpse.in_flight, "", None)
-    elif glimpse.next_ms is not None and glimpse.next_ms >= NEVER_MS:
+        return InboxForecast(inbox, summary.in_flight, "", None)
+    elif summary.next_ms is not None and summary.next_ms >= NEVER_MS:
         text, until_ms = "Waits for a worker to notice that it may send again: within seconds.", None
     else:
         text = (
             "Waits for its touches' own times." if stamps is not None else "Waits for its limits or its touches' times."
         )
-        until_ms = glimpse.next_ms
-    return InboxForecast(inbox, glimpse.in_flight, text, None if until_ms is None else utc_from_ms(until_ms))
+        until_ms = summary.next_ms
+    return InboxForecast(inbox, summary.in_flight, text, None if until_ms is None else utc_from_ms(until_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,6 @@ def wait_forecasts(view: QueueView, days: int) -> Iterator[WaitForecast]:
     inboxes = Inbox.objects.in_bulk(waiting)
     for inbox_id, due_ms in sorted(waiting.items(), key=lambda pair: -len(pair[1])):
         rules = inboxes[inbox_id].rules
-        sends = rules.terms(now_ms / 1000).stamps_needed
+        sends = rules.effective_limits(now_ms / 1000).stamps_needed
         history = view.lanes([inbox_id], sends)[inbox_id].history
         yield WaitForecast(inboxes[inbox_id].address, len(due_ms), forecast(rules, history, due_ms, now_ms, days))

@@ -1,4 +1,4 @@
-"""The outreach worker: keeps a crew of sending threads busy with whatever may go now."""
+"""The outreach worker: reserves touches that may be sent now and keeps a pool of sender threads busy."""
 
 import logging
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from avo_project.runtime.heartbeat import Heartbeat
 from avo_project.runtime.stop_flag import StopFlag
 from outreach.conf import OutreachConf
 from outreach.domain.cooldown import InboxCooldown
-from outreach.domain.reservation import LeaseOwner, Outcome, Reservation, Settlement, Tried
+from outreach.domain.reservation import LeaseOwner, Outcome, Reservation, SendResult, Settlement
 from outreach.domain.reservation_plan import IdleHint, lanes_for, next_plan
 from outreach.keys import REDIS_ALIAS
 from outreach.services.backoff import Backoff
@@ -21,53 +21,51 @@ from outreach.store.lanes import Lanes, Reserved
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
-_PATIENCE_SECONDS = 10.0
+_OUTAGE_LIMIT_SECONDS = 10.0
 _GRACE_SECONDS = 7.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
-    """What one step did, and in how many seconds the next lane is worth a look (None: none is)."""
+class StepResult:
+    """What one step did, and the seconds until the next lane is due (None: no lane is queued)."""
 
     settled: int
-    given: int
+    submitted: int
     next_seconds: float | None
-    others_hold: bool
+    others_hold_leases: bool
 
     @property
     def is_idle(self) -> bool:
-        return not self.settled and not self.given
+        return not self.settled and not self.submitted
 
 
 class Worker:
-    """One process's share of the work.
-
-    It reserves touches, has the ledger note that they are about to leave, gives them to the crew, writes down what
-    became of them and ends the reservations; it also takes over what a dead worker held.
+    """Reserves touches, records them as ``sending`` in the ledger, submits them to the pool, records the results and
+    ends the reservations. Also recovers touches of workers that died.
     """
 
     def __init__(
         self,
-        shift: LeaseOwner,
+        lease_owner: LeaseOwner,
         conf: OutreachConf,
         lanes: Lanes,
         ledger: Ledger,
-        book: InboxCache,
+        inbox_cache: InboxCache,
         pool: SenderPool,
         maintenance: Maintenance,
         clock: Callable[[], float],
     ) -> None:
         self.counters = maintenance.counters
-        self._shift = shift
+        self._lease_owner = lease_owner
         self._conf = conf
         self._lanes = lanes
         self._ledger = ledger
-        self._book = book
+        self._inbox_cache = inbox_cache
         self._pool = pool
         self._maintenance = maintenance
         self._clock = clock
-        self._breaker = InboxCooldown(conf.breaker_failures, conf.breaker_base_seconds, conf.breaker_cap_seconds)
-        self._results: list[Tried] = []
+        self._cooldown = InboxCooldown(conf.breaker_failures, conf.breaker_base_seconds, conf.breaker_cap_seconds)
+        self._results: list[SendResult] = []
         self._settlements: list[Settlement] = []
         self._reservations: tuple[Reservation, ...] = ()
         self._due: tuple[int, ...] = ()
@@ -75,50 +73,52 @@ class Worker:
         self._was_woken = True
 
     def run(self, stop: StopFlag, *, stop_when_idle: bool = False) -> None:
-        """Works until ``stop`` is set, or until nothing is due soon and nobody holds anything.
+        """Runs until ``stop`` is set; with ``stop_when_idle`` until no touch is due soon or leased by any worker.
 
-        While Redis or the database is away it waits; with ``stop_when_idle`` not for ever: raises the failure.
+        Retries while Redis or the database is unavailable; with ``stop_when_idle`` it raises after 10 seconds.
         """
-        backoff = Backoff(self._clock, _PATIENCE_SECONDS if stop_when_idle else None)
-        with Heartbeat(self._beat_if_reachable, self._shift.lease_seconds / 3):
+        backoff = Backoff(self._clock, _OUTAGE_LIMIT_SECONDS if stop_when_idle else None)
+        with Heartbeat(self._send_heartbeat_if_reachable, self._lease_owner.lease_seconds / 3):
             try:
-                while not stop and not self._survive(stop, backoff, stop_when_idle):
-                    self._was_woken |= stop_when_idle  # it must see at once when nobody holds anything any more
+                while not stop and not self._step_or_back_off(stop, backoff, stop_when_idle):
+                    self._was_woken |= stop_when_idle  # it must see at once that no lease is left
             finally:
                 self._finish()
 
-    def _survive(self, stop: StopFlag, backoff: Backoff, stop_when_idle: bool) -> bool:
-        """One step and the rest after it; returns whether this worker is to end because nothing is left to wait for."""
+    def _step_or_back_off(self, stop: StopFlag, backoff: Backoff, stop_when_idle: bool) -> bool:
+        """One step and the wait after it. Returns whether the worker should end because nothing is left to do."""
         try:
-            stepped = self.step()
-            backoff.renew()
-            if stop_when_idle and self._is_done(stepped):
+            step_result = self.step()
+            backoff.reset()
+            if stop_when_idle and self._is_done(step_result):
                 return True
-            if stepped.is_idle:
-                self._rest(stop, stepped.next_seconds)
+            if step_result.is_idle:
+                self._wait(stop, step_result.next_seconds)
         except STORE_FAILURES as failure:
-            stop.wait(backoff.rest_seconds(failure))
+            stop.wait(backoff.delay_seconds(failure))
         return False
 
-    def step(self) -> Stepped:
-        """Settles what is finished, takes what is due; blocks on nothing."""
+    def step(self) -> StepResult:
+        """Settles finished touches and reserves due ones. Never blocks."""
         now = self._clock()
         if self._maintenance.leases_ended:
-            self.beat()  # so that only other workers' touches are recovered
+            self.send_heartbeat()  # so that only other workers' touches are recovered
         self._maintenance.step(now)
-        self._results += self._pool.collect()
+        self._results += self._pool.poll()
         settled = self._settle(now)
-        if not settled and (idle_hint := self._still_calm(now)) is not None:
-            return Stepped(0, 0, idle_hint.seconds_left(now), others_hold=idle_hint.lease_seconds is not None)
+        if not settled and (idle_hint := self._valid_idle_hint(now)) is not None:
+            return StepResult(0, 0, idle_hint.seconds_left(now), others_hold_leases=idle_hint.lease_seconds is not None)
         reserved = self._reserve(now)
-        given = self._claim(now)
+        submitted = self._claim(now)
         if reserved is None:
-            return Stepped(settled, given, None, others_hold=True)
+            return StepResult(settled, submitted, None, others_hold_leases=True)
         self._idle_hint = idle_hint = reserved.idle_hint(now)
-        return Stepped(settled, given, idle_hint.next_seconds, others_hold=idle_hint.lease_seconds is not None)
+        return StepResult(
+            settled, submitted, idle_hint.next_seconds, others_hold_leases=idle_hint.lease_seconds is not None
+        )
 
-    def _still_calm(self, now: float) -> IdleHint | None:
-        """What the last look found, where a wait has ended without a wake and nothing came before its first lane."""
+    def _valid_idle_hint(self, now: float) -> IdleHint | None:
+        """The idle hint, if the last wait timed out and the first lane is still the same."""
         idle_hint, self._idle_hint = self._idle_hint, None
         was_woken, self._was_woken = self._was_woken, True
         if idle_hint is None or was_woken or not idle_hint.holds(now, self._lanes.first()):
@@ -126,51 +126,53 @@ class Worker:
         self._idle_hint = idle_hint
         return idle_hint
 
-    def beat(self) -> None:
-        """Says that this worker lives and keeps what it holds."""
-        held = [touch.reservation for touch in self._pool.in_hand]
-        self._lanes.renew(self._shift, held)
+    def send_heartbeat(self) -> None:
+        """Sends a heartbeat and renews the leases of touches in flight."""
+        held = [touch.reservation for touch in self._pool.in_flight]
+        self._lanes.renew(self._lease_owner, held)
 
-    def _beat_if_reachable(self) -> None:
+    def _send_heartbeat_if_reachable(self) -> None:
         try:
-            self.beat()
+            self.send_heartbeat()
         except STORE_FAILURES as failure:
             logger.warning("heartbeat missed: %s", describe_store_error(failure, REDIS_ALIAS))
 
     def _settle(self, now: float) -> int:
-        """The ledger first: what is written there is true even if Redis forgets it."""
+        """Writes to the ledger first: its states remain valid if Redis loses data."""
         if self._results:
             written = self._ledger.settle(self._results, now)
             if any(result.outcome.kind == "pause" for result in self._results):
-                self._book.refresh()
+                self._inbox_cache.refresh()
             results, self._results = self._results, []
             self._settlements += [one.settlement for one in written]
             self.counters.count_states(one.status for one in written)
-            self._rest_failing(results)
+            self._hold_failing_inboxes(results)
         settled = len(self._settlements)
         self._lanes.settle(self._settlements)
         self._settlements = []
         return settled
 
-    def _rest_failing(self, results: list[Tried]) -> None:
+    def _hold_failing_inboxes(self, results: list[SendResult]) -> None:
         for result in results:
             inbox_id = result.outgoing.reservation.inbox_id
-            seconds = self._breaker.rest_seconds(inbox_id, failed=result.outcome.is_inbox_failure)
+            seconds = self._cooldown.cooldown_seconds(inbox_id, failed=result.outcome.is_inbox_failure)
             if seconds is not None:
                 self._lanes.recheck(inbox_id, held_until_ms=round((result.finished_at + seconds) * 1000))
 
     def _reserve(self, now: float) -> Reserved | None:
-        """Takes what is due, at most what the crew can start at once; None when the crew is full."""
+        """Reserves due touches, at most as many as the pool has free threads; None when it has none."""
         wanted = self._pool.free - len(self._reservations)
         if wanted <= 0:
             return None
-        turn, ahead = next_plan(self._due, wanted), lanes_for(self._pool.size)
-        terms = self._book.terms(turn.inbox_ids, now)
-        reserved = self._lanes.reserve(self._shift, wanted, terms, most_of_one=turn.most_of_one, ahead=ahead)
+        plan, ahead = next_plan(self._due, wanted), lanes_for(self._pool.size)
+        effective_limits = self._inbox_cache.effective_limits(plan.inbox_ids, now)
+        reserved = self._lanes.reserve(
+            self._lease_owner, wanted, effective_limits, max_per_lane=plan.max_per_lane, ahead=ahead
+        )
         self._due = reserved.due_lanes
         self._reservations += reserved.reservations
-        self._maintenance.note(reserved)
-        if not turn.inbox_ids and self._due:
+        self._maintenance.observe(reserved)
+        if not plan.inbox_ids and self._due:
             return self._reserve(now)
         return reserved
 
@@ -179,21 +181,26 @@ class Worker:
         self._reservations = ()
         self._settlements += claimed.refused
         self.counters.count("suppressed", claimed.suppressed)
-        self._pool.give(claimed.outgoing)
+        self._pool.submit(claimed.outgoing)
         return len(claimed.outgoing) + len(claimed.refused)
 
-    def _is_done(self, stepped: Stepped) -> bool:
-        """Nothing in anybody's hands and nothing due within a few seconds; what waits longer does not keep a worker."""
-        if not stepped.is_idle or stepped.others_hold or self._pool.in_hand or self._maintenance.has_work:
+    def _is_done(self, step_result: StepResult) -> bool:
+        """Whether no worker holds a touch and none is due within ``soon_seconds``."""
+        if (
+            not step_result.is_idle
+            or step_result.others_hold_leases
+            or self._pool.in_flight
+            or self._maintenance.has_work
+        ):
             return False
-        return stepped.next_seconds is None or stepped.next_seconds > self._conf.soon_seconds
+        return step_result.next_seconds is None or step_result.next_seconds > self._conf.soon_seconds
 
-    def _rest(self, stop: StopFlag, next_seconds: float | None) -> None:
+    def _wait(self, stop: StopFlag, next_seconds: float | None) -> None:
         longest = self._conf.block_seconds
         seconds = longest if next_seconds is None else min(longest, max(0.0, next_seconds))
-        if self._pool.in_hand:
-            self._results += self._pool.collect(min(seconds, _POLL_SECONDS) or 0.001)
-        elif seconds <= 0.1:  # a blocked server wakes a tenth of a second late
+        if self._pool.in_flight:
+            self._results += self._pool.poll(min(seconds, _POLL_SECONDS) or 0.001)
+        elif seconds <= 0.1:  # a blocking read may return a tenth of a second late
             stop.wait(seconds)
         else:
             self._wait_for_wake(seconds - 0.1 if seconds < longest else seconds)
@@ -204,20 +211,20 @@ class Worker:
         self._was_woken = woken is not None
 
     def _finish(self) -> None:
-        """Lets the crew end what it has begun; what hangs in a server by then may have left, and is written down so."""
+        """Waits for sends in progress. One that stays unanswered may have been delivered and becomes ``unknown``."""
         deadline = self._clock() + _GRACE_SECONDS
-        while self._pool.in_hand and self._clock() < deadline:
-            self._results += self._pool.collect(_POLL_SECONDS)
+        while self._pool.in_flight and self._clock() < deadline:
+            self._results += self._pool.poll(_POLL_SECONDS)
         why = Outcome("unknown", detail="the worker was stopped while the server did not answer")
-        self._results += [Tried(touch, why, self._clock()) for touch in self._pool.in_hand]
+        self._results += [SendResult(touch, why, self._clock()) for touch in self._pool.in_flight]
         self._settlements += [Settlement(one, due_ms=0) for one in self._reservations]
-        self._pool.dismiss()
+        self._pool.shutdown()
         try:
             self._settle(self._clock())
-            self._lanes.retire(self._shift.worker)
+            self._lanes.retire(self._lease_owner.worker)
         except STORE_FAILURES as failure:
             logger.warning(
                 "worker %s ends; what it held is recovered when its leases end: %s",
-                self._shift.worker,
+                self._lease_owner.worker,
                 describe_store_error(failure, REDIS_ALIAS),
             )

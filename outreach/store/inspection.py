@@ -11,7 +11,7 @@ from outreach import keys
 from outreach.domain.inbox_rules import History
 
 _CHUNK = 5000
-_LOOKED_UP = 1000
+_LOOKUP_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Overview:
     in_flight: int
     leases_ended: int
     workers: tuple[tuple[str, int], ...]
-    is_intact: bool
+    is_initialised: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class LaneSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedTouch:
     """A touch in a worker's hands."""
 
     touch_id: str
@@ -71,10 +71,12 @@ class QueueView:
         now_ms = self.now_ms()
         pipeline = self._client.pipeline(transaction=False)
         pipeline.zcount(keys.READY, "-inf", now_ms).hlen(keys.RESERVATIONS)
-        pipeline.zcount(keys.LEASES, "-inf", now_ms).zrange(keys.WORKERS, 0, -1, withscores=True).exists(keys.INTACT)
-        due, in_flight, ended, workers, intact = pipeline.execute()
+        pipeline.zcount(keys.LEASES, "-inf", now_ms).zrange(keys.WORKERS, 0, -1, withscores=True).exists(
+            keys.INITIALISED
+        )
+        due, in_flight, ended, workers, initialised = pipeline.execute()
         seen = tuple((name.decode(), int(at_ms)) for name, at_ms in workers)
-        return Overview(now_ms, due, in_flight, ended, seen, bool(intact))
+        return Overview(now_ms, due, in_flight, ended, seen, bool(initialised))
 
     def lane_count(self) -> int:
         """Inboxes with touches in the queue. Cheap."""
@@ -92,7 +94,7 @@ class QueueView:
         replies = pipeline.execute()
         return {inbox_id: _lane_view(inbox_id, *replies[at * 6 : at * 6 + 6]) for at, inbox_id in enumerate(wanted)}
 
-    def glimpses(self, inbox_ids: Sequence[int]) -> dict[int, LaneSummary]:
+    def summaries(self, inbox_ids: Sequence[int]) -> dict[int, LaneSummary]:
         """Cheap: three commands, however many inboxes."""
         if not inbox_ids:
             return {}
@@ -107,8 +109,8 @@ class QueueView:
     def without_lane(self, inbox_ids: Sequence[int]) -> list[int]:
         """Those of which nothing is queued and nothing is in a worker's hands: two commands for a thousand."""
         found: list[int] = []
-        for start in range(0, len(inbox_ids), _LOOKED_UP):
-            piece = inbox_ids[start : start + _LOOKED_UP]
+        for start in range(0, len(inbox_ids), _LOOKUP_BATCH):
+            piece = inbox_ids[start : start + _LOOKUP_BATCH]
             pipeline = self._client.pipeline(transaction=False).zmscore(keys.READY, piece)
             rows = zip(piece, *pipeline.hmget(keys.IN_FLIGHT, piece).execute(), strict=True)
             found += [one for one, score, in_flight in rows if score is None and not int(in_flight or 0)]
@@ -135,16 +137,16 @@ class QueueView:
         sums = (waiting + delayed for waiting, delayed in zip(counts[::2], counts[1::2], strict=True))
         return {one: count + int(held or 0) for one, count, held in zip(wanted, sums, in_flight, strict=True)}
 
-    def held(self, most: int) -> list[Held]:
+    def leased_touches(self, most: int) -> list[LeasedTouch]:
         """The touches in workers' hands whose leases end first."""
         leases = self._client.zrange(keys.LEASES, 0, most - 1, withscores=True)
         owners = self._client.hmget(keys.RESERVATIONS, [touch for touch, _ in leases]) if leases else []
-        return [_held(touch, ends, owner) for (touch, ends), owner in zip(leases, owners, strict=True) if owner]
+        return [_leased_touch(touch, ends, owner) for (touch, ends), owner in zip(leases, owners, strict=True) if owner]
 
-    def place(self, inbox_id: int, touch_id: str) -> int | None:
+    def position(self, inbox_id: int, touch_id: str) -> int | None:
         """How many touches of the lane go before this one; None when it is not in the lane. Walks the lane."""
-        place: int | None = self._client.lpos(keys.lane(inbox_id), touch_id)
-        return place
+        position: int | None = self._client.lpos(keys.lane(inbox_id), touch_id)
+        return position
 
     def queued_ids(self, inbox_ids: Iterable[int]) -> set[str]:
         """Every touch in these lanes or beside them: a round trip for all short lanes, long ones in pieces."""
@@ -174,9 +176,9 @@ class QueueView:
             return ""
         return str(policy.get("maxmemory-policy", ""))
 
-    def is_intact(self) -> bool:
+    def is_initialised(self) -> bool:
         """Whether the queue holds everything since it was last compared with the ledger."""
-        return bool(self._client.exists(keys.INTACT))
+        return bool(self._client.exists(keys.INITIALISED))
 
     def now_ms(self) -> int:
         seconds, microseconds = self._client.time()
@@ -189,6 +191,6 @@ def _lane_view(inbox_id: int, waiting: int, delayed: int, score: float | None, *
     return LaneView(inbox_id, waiting, delayed, None if score is None else int(score), history)
 
 
-def _held(touch: bytes, ends_ms: float, owner: bytes) -> Held:
+def _leased_touch(touch: bytes, ends_ms: float, owner: bytes) -> LeasedTouch:
     _, inbox_id, worker = owner.decode().split("|", 2)
-    return Held(touch.decode(), int(inbox_id), worker, int(ends_ms))
+    return LeasedTouch(touch.decode(), int(inbox_id), worker, int(ends_ms))

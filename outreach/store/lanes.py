@@ -11,12 +11,12 @@ from avo_project.redis_client.persistent_connection import execute
 from avo_project.redis_client.scripts import read_lua
 from outreach import keys
 from outreach.domain.inbox_rules import MOST_SENDS, EffectiveLimits
-from outreach.domain.reservation import Arrivals, LeaseOwner, Reservation, Settlement
+from outreach.domain.reservation import EnqueueBatch, LeaseOwner, Reservation, Settlement
 from outreach.domain.reservation_plan import IdleHint
 
 Item = TypeVar("Item")
 _LANE_KEYS = (keys.lane, keys.delayed, keys.log)
-_VERBS = ("enqueue", "reserve", "settle", "renew", "recover", "adopt", "recheck", "remember")
+_VERBS = ("enqueue", "reserve", "settle", "renew", "recover", "adopt", "recheck", "restore_log")
 _LIMITS = 3
 _BATCH = 1000
 
@@ -25,12 +25,12 @@ _BATCH = 1000
 class Reserved:
     """What one call of ``reserve`` brought. Times are the server's, in ms.
 
-    ``upcoming`` are the first lanes of the ready ZSET as (inbox id, ms); ``is_intact`` False: Redis lost its data;
+    ``upcoming`` are the first lanes of the ready ZSET as (inbox id, ms); ``is_initialised`` False: Redis lost its data;
     ``first_lease_ms``: when the first lease of anybody ends.
     """
 
     now_ms: int
-    is_intact: bool
+    is_initialised: bool
     first_lease_ms: int | None
     upcoming: tuple[tuple[int, int], ...]
     reservations: tuple[Reservation, ...]
@@ -67,11 +67,11 @@ class Lanes:
 
     def enqueue(self, inbox_id: int, touch_ids: Sequence[str], delayed: Sequence[tuple[str, int]] = ()) -> None:
         """Puts touches at the end of the inbox's lane; those of ``delayed`` (id, due_ms) come in when they are due."""
-        self.enqueue_many([Arrivals(inbox_id, touch_ids, delayed)])
+        self.enqueue_many([EnqueueBatch(inbox_id, touch_ids, delayed)])
 
-    def enqueue_many(self, arrivals: Iterable[Arrivals]) -> None:
+    def enqueue_many(self, batches: Iterable[EnqueueBatch]) -> None:
         """The same for many inboxes, a thousand touches a round trip."""
-        for group in _grouped(_pieces(arrivals)):
+        for group in _grouped(_pieces(batches)):
             lane_keys = [keys.READY, keys.WAKE]
             arguments: list[str | int] = [self._now()]
             for one in group:
@@ -82,24 +82,31 @@ class Lanes:
 
     def reserve(
         self,
-        shift: LeaseOwner,
+        lease_owner: LeaseOwner,
         wanted: int,
-        terms: Mapping[int, EffectiveLimits],
+        effective_limits: Mapping[int, EffectiveLimits],
         *,
-        most_of_one: int = 1,
+        max_per_lane: int = 1,
         ahead: int = 1,
     ) -> Reserved:
-        """Leases up to ``wanted`` touches of the lanes in ``terms``, and looks at the first ``ahead`` lanes to come."""
-        lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS, keys.TOKEN, keys.WAKE, keys.INTACT]
+        """Leases up to ``wanted`` touches of the lanes in ``effective_limits``; also returns ``ahead`` lanes."""
+        lane_keys = [keys.READY, keys.LEASES, keys.RESERVATIONS, keys.TOKEN, keys.WAKE, keys.INITIALISED]
         lane_keys += [keys.IN_FLIGHT, keys.HELD, keys.FULL]
-        arguments: list[str | int] = [self._now(), shift.worker, shift.lease_ms, wanted, most_of_one, ahead]
-        for inbox_id, its in terms.items():
+        arguments: list[str | int] = [
+            self._now(),
+            lease_owner.worker,
+            lease_owner.lease_ms,
+            wanted,
+            max_per_lane,
+            ahead,
+        ]
+        for inbox_id, its in effective_limits.items():
             lane_keys += [name(inbox_id) for name in _LANE_KEYS]
             arguments += [inbox_id, its.open_from_ms, its.open_until_ms, *_pairs(its)]
-        now_ms, token, intact, lease_end, upcoming, leased = self._scripts["reserve"](lane_keys, arguments)
+        now_ms, token, initialised, lease_end, upcoming, leased = self._scripts["reserve"](lane_keys, arguments)
         return Reserved(
             now_ms=int(now_ms),
-            is_intact=bool(intact),
+            is_initialised=bool(initialised),
             first_lease_ms=int(float(lease_end)) if lease_end else None,
             upcoming=tuple((int(inbox_id), int(float(at_ms))) for inbox_id, at_ms in _twos(upcoming)),
             reservations=_reservations(int(token), leased),
@@ -127,16 +134,18 @@ class Lanes:
         arguments = [self._now(), MOST_SENDS, len(numbers), *numbers, *touches]
         return int(self._scripts["settle"](lane_keys, arguments))
 
-    def renew(self, shift: LeaseOwner, held: Iterable[Reservation]) -> int:
+    def renew(self, lease_owner: LeaseOwner, held: Iterable[Reservation]) -> int:
         """Says that the worker lives and still holds these; returns how many it does hold."""
         pairs = itertools.chain.from_iterable((one.touch_id, one.token) for one in held)
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.WORKERS]
-        return int(self._scripts["renew"](lane_keys, [self._now(), shift.worker, shift.lease_ms, *pairs]))
+        return int(self._scripts["renew"](lane_keys, [self._now(), lease_owner.worker, lease_owner.lease_ms, *pairs]))
 
-    def recover(self, shift: LeaseOwner, most: int) -> tuple[Reservation, ...]:
+    def recover(self, lease_owner: LeaseOwner, most: int) -> tuple[Reservation, ...]:
         """Takes over up to ``most`` reservations whose lease has ended, whoever held them."""
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.TOKEN]
-        token, leased = self._scripts["recover"](lane_keys, [self._now(), shift.worker, shift.lease_ms, most])
+        token, leased = self._scripts["recover"](
+            lane_keys, [self._now(), lease_owner.worker, lease_owner.lease_ms, most]
+        )
         return _reservations(int(token), leased)
 
     def adopt(self, inbox_id: int, lease_ms: int, held: Iterable[Reservation]) -> int:
@@ -157,10 +166,10 @@ class Lanes:
         for inbox_ids in _batches(waiting):
             self._client.zadd(keys.READY, dict.fromkeys(inbox_ids, now_ms), xx=True, lt=True)
 
-    def remember(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:
+    def restore_log(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:
         """Gives the inbox's log its sends back (``stamps_ms``, oldest first), unless it has a log."""
         if stamps_ms:
-            self._scripts["remember"]([keys.log(inbox_id)], stamps_ms)
+            self._scripts["restore_log"]([keys.log(inbox_id)], stamps_ms)
 
     def withdraw(self, inbox_id: int, touch_ids: Sequence[str]) -> None:
         """Takes touches out of their lane before their turn; one in a worker's hands stays there."""
@@ -175,10 +184,10 @@ class Lanes:
         [woken] = execute(self._client, keys.WAKE, ("BLPOP", keys.WAKE, seconds), wait_seconds=seconds)
         return int(woken[1]) if woken else None
 
-    def mark_intact(self, newest_token: int) -> None:
+    def mark_initialised(self, newest_token: int) -> None:
         """Says that the queue holds what the ledger holds; no token up to ``newest_token`` is given out again."""
         self._client.set(keys.TOKEN, newest_token, nx=True)
-        self._client.set(keys.INTACT, 1)
+        self._client.set(keys.INITIALISED, 1)
 
     def retire(self, worker: str) -> None:
         self._client.zrem(keys.WORKERS, worker)
@@ -187,8 +196,8 @@ class Lanes:
         return self._now_ms() if self._now_ms else ""
 
 
-def _pairs(terms: EffectiveLimits) -> list[int]:
-    pairs = [number for limit in terms.limits for number in (limit.count, limit.window_ms)]
+def _pairs(effective_limits: EffectiveLimits) -> list[int]:
+    pairs = [number for limit in effective_limits.limits for number in (limit.count, limit.window_ms)]
     return pairs + [0] * (2 * _LIMITS - len(pairs))
 
 
@@ -204,16 +213,16 @@ def _batches(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
     return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
 
 
-def _pieces(arrivals: Iterable[Arrivals]) -> Iterable[Arrivals]:
+def _pieces(batches: Iterable[EnqueueBatch]) -> Iterable[EnqueueBatch]:
     """None larger than a batch."""
-    for one in arrivals:
-        yield from (Arrivals(one.inbox_id, ids) for ids in _batches(one.touch_ids))
-        yield from (Arrivals(one.inbox_id, (), pairs) for pairs in _batches(one.delayed))
+    for one in batches:
+        yield from (EnqueueBatch(one.inbox_id, ids) for ids in _batches(one.touch_ids))
+        yield from (EnqueueBatch(one.inbox_id, (), pairs) for pairs in _batches(one.delayed))
 
 
-def _grouped(pieces: Iterable[Arrivals]) -> Iterable[list[Arrivals]]:
+def _grouped(pieces: Iterable[EnqueueBatch]) -> Iterable[list[EnqueueBatch]]:
     """As many together as fit into a batch."""
-    group: list[Arrivals] = []
+    group: list[EnqueueBatch] = []
     size = 0
     for piece in pieces:
         if size + piece.size > _BATCH:

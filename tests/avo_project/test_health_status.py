@@ -161,7 +161,7 @@ class TestOutreach:
     def test_red_when_touches_could_go_and_nobody_sends(self, queued: Touch, redis_of: Any) -> None:
         redis_of("outreach").set("{outreach}:intact", 1)
         status = health_of("outreach")
-        assert (status.level, status.figure) == (Level.RED, "1 to send, 0 in hand, 0 workers")
+        assert (status.level, status.figure) == (Level.RED, "1 to send, 0 in flight, 0 workers")
         assert "no worker lives" in status.message
 
     def test_red_when_the_queue_was_lost(self, queued: Touch, redis_of: Any) -> None:

@@ -1,4 +1,4 @@
-"""An inbox, a queue whose time stands still, and a worker whose crew records instead of sending."""
+"""Fixtures: an inbox, a queue on a fixed clock, and a worker whose senders record instead of sending."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
 from outreach.services.sender_pool import SenderPool
-from outreach.services.worker import Stepped, Worker
+from outreach.services.worker import StepResult, Worker
 from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -26,7 +26,7 @@ from tests.doubles import FixedClock
 
 @dataclass
 class RecordingSender:
-    """Answers as told, touch by touch, and keeps what it was given."""
+    """Records each touch and returns the outcome configured for its recipient."""
 
     sent: list[Outgoing] = field(default_factory=list)
     answers: dict[str, Outcome] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class RecordingSender:
 def lanes(redis_of: Any, clock: FixedClock) -> Lanes:
     """The queue; its server time is the test's clock."""
     made = Lanes(redis_of("outreach"), lambda: round(clock.now * 1000))
-    made.mark_intact(0)
+    made.mark_initialised(0)
     return made
 
 
@@ -83,8 +83,8 @@ def queue_up(intake: Intake, django_capture_on_commit_callbacks: Any) -> Callabl
 
 
 @dataclass
-class Desk:
-    """A worker with everything it is made of; ``work`` steps until it comes to rest."""
+class WorkerHarness:
+    """A worker and its parts; ``work`` steps until it is idle."""
 
     worker: Worker
     sender: RecordingSender
@@ -92,35 +92,37 @@ class Desk:
     ledger: Ledger
     maintenance: Maintenance
     reconciler: Reconciler
-    shift: LeaseOwner
+    lease_owner: LeaseOwner
 
-    def work(self, steps: int = 30) -> Stepped:
+    def work(self, steps: int = 30) -> StepResult:
         for _ in range(steps):
-            stepped = self.worker.step()
-            if self.pool.in_hand:
-                self.worker._results += self.pool.collect(wait_seconds=5.0)
-            elif stepped.is_idle and not self.maintenance.has_work:
-                return stepped
-        raise AssertionError("the worker does not come to rest")
+            step_result = self.worker.step()
+            if self.pool.in_flight:
+                self.worker._results += self.pool.poll(wait_seconds=5.0)
+            elif step_result.is_idle and not self.maintenance.has_work:
+                return step_result
+        raise AssertionError("the worker does not become idle")
 
 
 @pytest.fixture
-def make_desk(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any) -> Callable[..., Desk]:
+def make_harness(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any) -> Callable[..., WorkerHarness]:
     """Makes a worker; ``conf`` overrides settings."""
 
-    def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> Desk:
-        settings, book, shift = OutreachConf(**conf), InboxCache(), LeaseOwner(name, lease_seconds)
+    def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> WorkerHarness:
+        settings, inbox_cache, lease_owner = OutreachConf(**conf), InboxCache(), LeaseOwner(name, lease_seconds)
         sender = RecordingSender()
-        ledger = Ledger(shift, book, RetryPolicy(), random=lambda: 1.0)
-        reconciler = Reconciler(lanes, view, shift.lease_ms)
-        maintenance = Maintenance(shift, settings, lanes, ledger, book, reconciler, DepthHistory(redis_of("outreach")))
+        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 1.0)
+        reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
+        maintenance = Maintenance(
+            lease_owner, settings, lanes, ledger, inbox_cache, reconciler, DepthHistory(redis_of("outreach"))
+        )
         pool = SenderPool(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
-        worker = Worker(shift, settings, lanes, ledger, book, pool, maintenance, clock)
-        return Desk(worker, sender, pool, ledger, maintenance, reconciler, shift)
+        worker = Worker(lease_owner, settings, lanes, ledger, inbox_cache, pool, maintenance, clock)
+        return WorkerHarness(worker, sender, pool, ledger, maintenance, reconciler, lease_owner)
 
     return make
 
 
 @pytest.fixture
-def desk(make_desk: Callable[..., Desk]) -> Desk:
-    return make_desk()
+def harness(make_harness: Callable[..., WorkerHarness]) -> WorkerHarness:
+    return make_harness()

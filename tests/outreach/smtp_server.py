@@ -1,4 +1,4 @@
-"""A real SMTP server in a thread of the test, that fails as told."""
+"""A real SMTP server in a thread of the test, with configurable failures."""
 
 import asyncio
 import socket

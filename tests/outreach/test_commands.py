@@ -61,9 +61,9 @@ def test_set_inbox_on_a_disk_that_takes_no_writes_is_one_line() -> None:
             return execute(sql, *rest)
         raise OperationalError("attempt to write a readonly database")
 
-    with connection.execute_wrapper(read_only), pytest.raises(CommandError) as told:
+    with connection.execute_wrapper(read_only), pytest.raises(CommandError) as raised:
         run("set_inbox", "a@example.com")
-    assert str(told.value) == (
+    assert str(raised.value) == (
         "the database failed: attempt to write a readonly database. "
         "The inbox stays as it was; run it again once the database can be written."
     )

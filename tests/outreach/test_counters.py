@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from outreach.domain.reservation import SENT, Outcome
 from outreach.models import Inbox, Touch
 from outreach.services.counters import Counters
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 Queue = Callable[..., list[Touch]]
 
@@ -29,13 +29,13 @@ def on_metrics(result: str) -> float:
     ],
 )
 def test_each_answer_counts_as_one_result(
-    inbox: Inbox, queue_up: Queue, desk: Desk, answer: Outcome, result: str
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, answer: Outcome, result: str
 ) -> None:
     before = on_metrics(result)
-    desk.sender.answer = answer
+    harness.sender.answer = answer
     queue_up(1)
-    desk.work()
-    assert desk.worker.counters[result] == 1
+    harness.work()
+    assert harness.worker.counters[result] == 1
     assert on_metrics(result) == before + 1
 
 

@@ -9,7 +9,7 @@ from outreach.domain.depth_chart import depth_chart
 from outreach.models import Inbox, Touch
 from outreach.store.depth_history import MINUTES, DepthHistory, DepthSample
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 
 def test_samples_of_a_day_are_kept_one_a_minute(redis_of: Any) -> None:
@@ -43,15 +43,15 @@ def test_workers_sample_the_depth(
     db: None,
     inbox: Inbox,
     queue_up: Callable[..., list[Touch]],
-    desk: Desk,
+    harness: WorkerHarness,
     clock: FixedClock,
     redis_of: Any,
     operator_client: Any,
 ) -> None:
     queue_up(3, not_before=clock.now + 1000)
-    desk.work()
+    harness.work()
     clock.advance(60)
-    desk.work()
+    harness.work()
     samples = DepthHistory(redis_of("outreach")).samples()
     assert [(sample.total, sample.inboxes) for sample in samples] == [(3, {inbox.pk: 3})] * 2
     page = operator_client.get("/admin/outreach/outreachqueue/").content.decode()

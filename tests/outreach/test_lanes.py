@@ -6,7 +6,7 @@ import pytest
 
 from outreach import keys
 from outreach.domain.inbox_rules import NEVER_MS, EffectiveLimits, InboxRules
-from outreach.domain.reservation import Arrivals, LeaseOwner, Reservation, Settlement
+from outreach.domain.reservation import EnqueueBatch, LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -20,14 +20,14 @@ def ids(reserved: Any) -> list[str]:
 
 
 def per_minute(count: int) -> EffectiveLimits:
-    return InboxRules(per_minute=count).terms(0)
+    return InboxRules(per_minute=count).effective_limits(0)
 
 
 def test_touches_leave_in_the_order_in_which_they_came(lanes: Lanes) -> None:
     lanes.enqueue(1, ["a", "b"])
     lanes.enqueue(1, ["c"])
-    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["a", "b"]
-    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["c"]
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, max_per_lane=2)) == ["a", "b"]
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, max_per_lane=2)) == ["c"]
 
 
 def test_a_touch_is_reserved_once(lanes: Lanes) -> None:
@@ -38,7 +38,7 @@ def test_a_touch_is_reserved_once(lanes: Lanes) -> None:
 
 def test_a_touch_that_is_queued_twice_is_reserved_once(lanes: Lanes) -> None:
     lanes.enqueue(1, ["a", "a", "b"])
-    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, most_of_one=3)) == ["a", "b"]
+    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, max_per_lane=3)) == ["a", "b"]
 
 
 def test_tokens_rise_even_when_redis_forgets_them(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
@@ -47,7 +47,7 @@ def test_tokens_rise_even_when_redis_forgets_them(lanes: Lanes, redis_of: Any, c
         lanes.enqueue(1, ["a", "b"])
         tokens += [lanes.reserve(ANNA, 1, {1: FREE}).reservations[0].token for _ in range(2)]
         redis_of("outreach").flushall()
-        lanes.mark_intact(0)
+        lanes.mark_initialised(0)
         clock.advance(0.01)
     assert tokens == sorted(set(tokens))
 
@@ -55,7 +55,7 @@ def test_tokens_rise_even_when_redis_forgets_them(lanes: Lanes, redis_of: Any, c
 def test_one_lane_gives_no_more_than_its_share(lanes: Lanes) -> None:
     lanes.enqueue(1, ["a1", "a2"])
     lanes.enqueue(2, ["b1", "b2"])
-    assert ids(lanes.reserve(ANNA, 4, {1: FREE, 2: FREE}, most_of_one=1)) == ["a1", "b1"]
+    assert ids(lanes.reserve(ANNA, 4, {1: FREE, 2: FREE}, max_per_lane=1)) == ["a1", "b1"]
 
 
 def test_a_delayed_touch_comes_when_it_is_due_and_before_the_others(lanes: Lanes, clock: FixedClock) -> None:
@@ -65,7 +65,7 @@ def test_a_delayed_touch_comes_when_it_is_due_and_before_the_others(lanes: Lanes
     assert (ids(first), first.next_ms) == ([], due_ms)
     clock.advance(5)
     lanes.enqueue(1, ["other"])
-    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, most_of_one=2)) == ["late", "other"]
+    assert ids(lanes.reserve(ANNA, 2, {1: FREE}, max_per_lane=2)) == ["late", "other"]
 
 
 def test_an_earlier_delayed_touch_moves_the_lane_forward(lanes: Lanes, clock: FixedClock) -> None:
@@ -77,17 +77,17 @@ def test_an_earlier_delayed_touch_moves_the_lane_forward(lanes: Lanes, clock: Fi
 
 def test_a_limit_holds_over_all_workers_and_rolls(lanes: Lanes, clock: FixedClock) -> None:
     lanes.enqueue(1, ["a", "b", "c"])
-    first = lanes.reserve(ANNA, 3, {1: per_minute(2)}, most_of_one=3)
+    first = lanes.reserve(ANNA, 3, {1: per_minute(2)}, max_per_lane=3)
     assert ids(first) == ["a", "b"]
-    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == []
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, max_per_lane=3)) == []
     clock.advance(10)
     lanes.settle([Settlement(one, sent_ago_ms=0) for one in first.reservations])
     held = lanes.reserve(BERT, 3, {1: per_minute(2)})
     assert (ids(held), held.next_ms) == ([], round(clock.now * 1000) + 60_001)
     clock.advance(60)
-    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == []
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, max_per_lane=3)) == []
     clock.advance(0.001)
-    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, most_of_one=3)) == ["c"]
+    assert ids(lanes.reserve(BERT, 3, {1: per_minute(2)}, max_per_lane=3)) == ["c"]
 
 
 def test_a_slow_send_counts_from_when_it_was_sent(lanes: Lanes, clock: FixedClock) -> None:
@@ -117,7 +117,7 @@ def test_room_that_comes_back_is_used_at_once(lanes: Lanes, clock: FixedClock) -
 
 def test_sends_that_are_reported_out_of_order_stay_sorted(lanes: Lanes, clock: FixedClock) -> None:
     lanes.enqueue(1, ["a", "b", "c"])
-    first, second = lanes.reserve(ANNA, 2, {1: per_minute(2)}, most_of_one=2).reservations
+    first, second = lanes.reserve(ANNA, 2, {1: per_minute(2)}, max_per_lane=2).reservations
     clock.advance(5)
     lanes.settle([Settlement(second, sent_ago_ms=0)])
     lanes.settle([Settlement(first, sent_ago_ms=4000)])
@@ -129,7 +129,7 @@ def test_a_closed_or_paused_inbox_waits_for_its_hour(lanes: Lanes, clock: FixedC
     lanes.enqueue(1, ["a"])
     held = lanes.reserve(ANNA, 1, {1: EffectiveLimits(now_ms + 7000, now_ms + 9000, ())})
     assert (ids(held), held.next_ms) == ([], now_ms + 7000)
-    assert ids(lanes.reserve(ANNA, 1, {1: InboxRules(paused=True).terms(0)})) == []
+    assert ids(lanes.reserve(ANNA, 1, {1: InboxRules(paused=True).effective_limits(0)})) == []
     lanes.recheck(1)
     assert lanes.reserve(ANNA, 1, {}).due_lanes == (1,)
     assert (
@@ -182,8 +182,8 @@ def test_a_forgotten_lease_is_adopted_once(lanes: Lanes, redis_of: Any, clock: F
 def test_older_sends_are_remembered_once(lanes: Lanes, redis_of: Any, clock: FixedClock) -> None:
     now_ms = round(clock.now * 1000)
     for _ in range(2):
-        lanes.remember(1, [now_ms - 30_000, now_ms - 20_000])
-    lanes.remember(1, [now_ms - 40_000])
+        lanes.restore_log(1, [now_ms - 30_000, now_ms - 20_000])
+    lanes.restore_log(1, [now_ms - 40_000])
     assert redis_of("outreach").lrange(keys.log(1), 0, -1) == [b"%d" % (now_ms - 30_000), b"%d" % (now_ms - 20_000)]
     lanes.enqueue(1, ["a"])
     assert lanes.reserve(ANNA, 1, {1: per_minute(2)}).next_ms == now_ms + 30_001
@@ -193,8 +193,8 @@ def test_nothing_leaves_a_queue_that_was_lost(lanes: Lanes, redis_of: Any) -> No
     redis_of("outreach").flushall()
     lanes.enqueue(1, ["a"])
     reserved = lanes.reserve(ANNA, 1, {1: FREE})
-    assert (ids(reserved), reserved.is_intact) == ([], False)
-    lanes.mark_intact(7)
+    assert (ids(reserved), reserved.is_initialised) == ([], False)
+    lanes.mark_initialised(7)
     assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
 
 
@@ -213,7 +213,7 @@ def test_a_log_holds_a_day(lanes: Lanes, redis_of: Any, clock: FixedClock) -> No
 def test_a_withdrawn_touch_never_leaves(lanes: Lanes, clock: FixedClock) -> None:
     lanes.enqueue(1, ["a", "b"], [("c", 1)])
     lanes.withdraw(1, ["a", "c"])
-    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, most_of_one=3)) == ["b"]
+    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, max_per_lane=3)) == ["b"]
 
 
 def test_a_held_lane_rests(lanes: Lanes, clock: FixedClock) -> None:
@@ -227,7 +227,7 @@ def test_a_held_lane_rests(lanes: Lanes, clock: FixedClock) -> None:
 def test_several_lanes_settle_in_one_call(lanes: Lanes, view: QueueView) -> None:
     for inbox_id in (1, 2, 3):
         lanes.enqueue(inbox_id, [f"{inbox_id}a", f"{inbox_id}b"])
-    held = lanes.reserve(ANNA, 6, {1: FREE, 2: FREE, 3: FREE}, most_of_one=2).reservations
+    held = lanes.reserve(ANNA, 6, {1: FREE, 2: FREE, 3: FREE}, max_per_lane=2).reservations
     assert view.depths([1, 2, 3]) == {1: 2, 2: 2, 3: 2}
     assert lanes.settle([Settlement(one, sent_ago_ms=0) for one in held]) == 6
     assert view.depths([1, 2, 3]) == {1: 0, 2: 0, 3: 0}
@@ -265,9 +265,9 @@ def test_many_inboxes_are_filled_in_one_go(lanes: Lanes, view: QueueView, clock:
     due_ms = round(clock.now * 1000) + 500
     lanes.enqueue_many(
         [
-            Arrivals(1, ["a", "b"], [("c", due_ms)]),
-            Arrivals(2, (), [("d", due_ms)]),
-            Arrivals(3, [f"t{number}" for number in range(2500)]),
+            EnqueueBatch(1, ["a", "b"], [("c", due_ms)]),
+            EnqueueBatch(2, (), [("d", due_ms)]),
+            EnqueueBatch(3, [f"t{number}" for number in range(2500)]),
         ]
     )
     assert view.queued_ids([1]) == {"a", "b", "c"}

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from outreach import keys
-from outreach.domain.inbox_rules import NEVER_MS, History, InboxRules, judge
+from outreach.domain.inbox_rules import NEVER_MS, History, InboxRules, decide
 from outreach.domain.reservation import LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
@@ -52,7 +52,7 @@ class ModelLane:
 
     def may_send(self, now_ms: int) -> bool:
         history = History(self.stamps, self.in_flight, self.held_until_ms)
-        return judge(self.rules.terms(now_ms / 1000), history, now_ms).reason is None
+        return decide(self.rules.effective_limits(now_ms / 1000), history, now_ms).reason is None
 
     def pop(self, now_ms: int) -> str | None:
         due = sorted((at, touch) for touch, at in self.delayed.items() if at <= now_ms)
@@ -75,7 +75,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.client = client
         self.clock = FixedClock()
         self.lanes = Lanes(client, self.now_ms)
-        self.lanes.mark_intact(0)
+        self.lanes.mark_initialised(0)
         self.view = QueueView(client)
         self.model = {inbox_id: ModelLane(its) for inbox_id, its in zip(INBOXES, rules, strict=True)}
         self.leases: dict[str, tuple[Reservation, int]] = {}
@@ -106,11 +106,13 @@ class QueueMachine(RuleBasedStateMachine):
         share=st.integers(1, 4),
     )
     def reserve(self, worker: str, order: list[int], wanted: int, share: int) -> Any:
-        terms = {inbox_id: self.model[inbox_id].rules.terms(self.clock.now) for inbox_id in order}
-        reserved = self.lanes.reserve(LeaseOwner(worker, LEASE_SECONDS), wanted, terms, most_of_one=share, ahead=5)
+        effective_limits = {inbox_id: self.model[inbox_id].rules.effective_limits(self.clock.now) for inbox_id in order}
+        reserved = self.lanes.reserve(
+            LeaseOwner(worker, LEASE_SECONDS), wanted, effective_limits, max_per_lane=share, ahead=5
+        )
         found = [(one.inbox_id, one.touch_id) for one in reserved.reservations]
         assert found == self.expected(order, wanted, share)
-        return self.remember(reserved.reservations)
+        return self.record(reserved.reservations)
 
     def expected(self, order: list[int], wanted: int, share: int) -> list[tuple[int, str]]:
         taken: list[tuple[int, str]] = []
@@ -124,7 +126,7 @@ class QueueMachine(RuleBasedStateMachine):
                 lane.in_flight, mine = lane.in_flight + 1, mine + 1
         return taken
 
-    def remember(self, reservations: tuple[Reservation, ...]) -> Any:
+    def record(self, reservations: tuple[Reservation, ...]) -> Any:
         for one in reservations:
             assert one.token > max(
                 (old.token for old, _ in self.leases.values() if old.touch_id == one.touch_id), default=0
@@ -186,7 +188,7 @@ class QueueMachine(RuleBasedStateMachine):
         taken = self.lanes.recover(LeaseOwner("carl", LEASE_SECONDS), most)
         ended = sorted((ends, touch) for touch, (_, ends) in self.leases.items() if ends <= self.now_ms())
         assert [one.touch_id for one in taken] == [touch for _, touch in ended[:most]]
-        return self.remember(taken)
+        return self.record(taken)
 
     @rule(inbox_id=st.sampled_from(INBOXES), data=st.data())
     def suppress(self, inbox_id: int, data: st.DataObject) -> None:
@@ -222,7 +224,7 @@ class QueueMachine(RuleBasedStateMachine):
             }
             assert (waiting, delayed) == (lane.waiting, lane.delayed)
         assert self.view.reserved_ids() == set(self.leases)
-        assert {one.touch_id for one in self.view.held(1000)} == set(self.leases)
+        assert {one.touch_id for one in self.view.leased_touches(1000)} == set(self.leases)
 
     @precondition(lambda self: self.made)
     @invariant()

@@ -14,53 +14,58 @@ from outreach.services.reconcile import Reconciled
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 pytestmark = pytest.mark.django_db
 Queue = Callable[..., list[Touch]]
 
 
 def test_everything_unfinished_comes_back_and_nothing_sent_is_sent_again(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock
+    inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], redis_of: Any, clock: FixedClock
 ) -> None:
-    desk = make_desk()
-    desk.sender.answers["r3@example.com"] = Outcome("retry", 450, "450 later")
+    harness = make_harness()
+    harness.sender.answers["r3@example.com"] = Outcome("retry", 450, "450 later")
     queue_up(4)
-    desk.work()
+    harness.work()
     queue_up(3, recipient="later@example.com", not_before=clock.now + 10)
     queue_up(2, recipient="now@example.com")
     redis_of("outreach").flushall()
-    assert desk.reconciler.everything(clock.now) == Reconciled(unfinished=6, back=6, adopted=0)
-    assert desk.reconciler.everything(clock.now) == Reconciled(unfinished=6, back=0, adopted=0)
-    desk.sender.answers.clear()
+    assert harness.reconciler.reconcile_all(clock.now) == Reconciled(unfinished=6, back=6, adopted=0)
+    assert harness.reconciler.reconcile_all(clock.now) == Reconciled(unfinished=6, back=0, adopted=0)
+    harness.sender.answers.clear()
     clock.advance(20)
-    desk.work()
+    harness.work()
     assert set(Touch.objects.values_list("status", flat=True)) == {"sent"}
-    assert len(desk.sender.sent) == 4 + 1 + 5  # the greylisted one went a second time
+    assert len(harness.sender.sent) == 4 + 1 + 5  # the greylisted one went a second time
 
 
 def test_a_touch_in_hand_keeps_its_token(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock, view: QueueView
+    inbox: Inbox,
+    queue_up: Queue,
+    make_harness: Callable[..., WorkerHarness],
+    redis_of: Any,
+    clock: FixedClock,
+    view: QueueView,
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     queue_up(2)
-    desk.worker.step()
+    harness.worker.step()
     redis_of("outreach").flushall()
-    assert desk.reconciler.everything(clock.now) == Reconciled(unfinished=2, back=0, adopted=2)
+    assert harness.reconciler.reconcile_all(clock.now) == Reconciled(unfinished=2, back=0, adopted=2)
     assert view.overview().in_flight == 2
-    desk.work()
+    harness.work()
     assert set(Touch.objects.values_list("status", flat=True)) == {"sent"}
-    assert (view.overview().in_flight, len(desk.sender.sent)) == (0, 2)
+    assert (view.overview().in_flight, len(harness.sender.sent)) == (0, 2)
 
 
 def test_a_touch_in_a_dead_workers_hand_becomes_unknown(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock
+    inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], redis_of: Any, clock: FixedClock
 ) -> None:
     queue_up(1)
-    make_desk("dead").worker.step()
+    make_harness("dead").worker.step()
     redis_of("outreach").flushall()
-    alive = make_desk("alive")
-    alive.reconciler.everything(clock.now)
+    alive = make_harness("alive")
+    alive.reconciler.reconcile_all(clock.now)
     clock.advance(61)
     alive.work()
     assert Touch.objects.get().status == "unknown"
@@ -68,35 +73,45 @@ def test_a_touch_in_a_dead_workers_hand_becomes_unknown(
 
 
 def test_limits_hold_across_the_loss(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock
+    inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], redis_of: Any, clock: FixedClock
 ) -> None:
     change_inbox("anna@example.com", {"per_minute": 3, "per_day": 10})
-    desk = make_desk()
+    harness = make_harness()
     queue_up(6)
-    desk.work()
+    harness.work()
     redis_of("outreach").flushall()
     clock.advance(30)
-    stepped = desk.work()
-    assert len(desk.sender.sent) == 3
-    assert stepped.next_seconds == pytest.approx(30, abs=0.1)
+    step_result = harness.work()
+    assert len(harness.sender.sent) == 3
+    assert step_result.next_seconds == pytest.approx(30, abs=0.1)
 
 
 def test_a_sweep_heals_an_enqueue_that_died_before_its_push(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], lanes: Lanes, clock: FixedClock, view: QueueView
+    inbox: Inbox,
+    queue_up: Queue,
+    make_harness: Callable[..., WorkerHarness],
+    lanes: Lanes,
+    clock: FixedClock,
+    view: QueueView,
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     [lost, kept] = queue_up(2)
     lanes.withdraw(inbox.pk, [str(lost.pk)])
-    assert desk.reconciler.sweep(clock.now, older_than_seconds=60) == 0  # may still be on its way
+    assert harness.reconciler.sweep(clock.now, older_than_seconds=60) == 0  # may still be on its way
     clock.advance(61)
-    assert desk.reconciler.sweep(clock.now, older_than_seconds=60) == 1
+    assert harness.reconciler.sweep(clock.now, older_than_seconds=60) == 1
     assert view.queued_ids([inbox.pk]) == {str(lost.pk), str(kept.pk)}
 
 
 def test_between_full_sweeps_inboxes_that_got_touches_are_compared(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], lanes: Lanes, clock: FixedClock, view: QueueView
+    inbox: Inbox,
+    queue_up: Queue,
+    make_harness: Callable[..., WorkerHarness],
+    lanes: Lanes,
+    clock: FixedClock,
+    view: QueueView,
 ) -> None:
-    desk = make_desk()
+    harness = make_harness()
     [old] = queue_up(1)
     change_inbox("bert@example.com", {})
     clock.advance(100)
@@ -104,25 +119,32 @@ def test_between_full_sweeps_inboxes_that_got_touches_are_compared(
     for touch in (old, lost):
         lanes.withdraw(touch.inbox_id, [str(touch.pk)])
     clock.advance(70)
-    assert desk.reconciler.sweep_lately(clock.now, 60, clock.now - 90, SweepBacklog()) == 1
+    assert harness.reconciler.sweep_recent(clock.now, 60, clock.now - 90, SweepBacklog()) == 1
     assert view.depths([old.inbox_id, lost.inbox_id]) == {old.inbox_id: 0, lost.inbox_id: 1}
 
 
 def test_arrivals_at_many_inboxes_are_compared_a_few_at_a_time_and_lanes_that_are_gone_at_once(
-    db: None, queue_up: Queue, make_desk: Callable[..., Desk], lanes: Lanes, clock: FixedClock, view: QueueView
+    db: None,
+    queue_up: Queue,
+    make_harness: Callable[..., WorkerHarness],
+    lanes: Lanes,
+    clock: FixedClock,
+    view: QueueView,
 ) -> None:
-    desk, lost = make_desk(), []
+    harness, lost = make_harness(), []
     for number in range(6):
         change_inbox(address := f"i{number}@example.com", {})
         lost.append(queue_up(2, inbox=address)[0])
         lanes.withdraw(lost[-1].inbox_id, [str(lost[-1].pk)])
     gone = Touch.objects.filter(inbox_id=lost[5].inbox_id)
     lanes.withdraw(lost[5].inbox_id, [str(touch.pk) for touch in gone])
-    lanes.reserve(desk.shift, 1, {lost[5].inbox_id: EffectiveLimits(0, NEVER_MS, ())})  # finds it empty: its lane ends
+    lanes.reserve(
+        harness.lease_owner, 1, {lost[5].inbox_id: EffectiveLimits(0, NEVER_MS, ())}
+    )  # finds it empty: its lane ends
     clock.advance(61)
     backlog, before, short = SweepBacklog(at_once=2), clock.now, []
     for _ in range(4):
-        desk.reconciler.sweep_lately(clock.now, 60, before - 90, backlog)
+        harness.reconciler.sweep_recent(clock.now, 60, before - 90, backlog)
         held = view.depths([touch.inbox_id for touch in lost])
         short.append([touch.inbox_id for touch in lost if held[touch.inbox_id] < 2])
         clock.advance(1)
@@ -132,35 +154,40 @@ def test_arrivals_at_many_inboxes_are_compared_a_few_at_a_time_and_lanes_that_ar
 
 
 def test_a_running_worker_pushes_what_an_enqueue_left_behind(
-    inbox: Inbox, queue_up: Queue, desk: Desk, lanes: Lanes, clock: FixedClock, monkeypatch: Any
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, lanes: Lanes, clock: FixedClock, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("outreach.services.maintenance._SECONDS_AN_INBOX", 100_000.0)  # the next full sweep is far away
     change_inbox("bert@example.com", {"paused": True})
     queue_up(1, inbox="bert@example.com")
-    desk.work()
+    harness.work()
     clock.advance(10)
     [lost] = queue_up(1)
     lanes.withdraw(inbox.pk, [str(lost.pk)])
     for _ in range(4):
-        desk.work()
+        harness.work()
         clock.advance(31)
     assert Touch.objects.get(pk=lost.pk).status == "sent"
 
 
 def test_a_loss_of_many_inboxes_is_compared_in_groups(
-    queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock, view: QueueView, monkeypatch: Any
+    queue_up: Queue,
+    make_harness: Callable[..., WorkerHarness],
+    redis_of: Any,
+    clock: FixedClock,
+    view: QueueView,
+    monkeypatch: Any,
 ) -> None:
     monkeypatch.setattr("outreach.services.reconcile._MOST_TOGETHER", 5)
     inboxes = [change_inbox(f"i{number}@example.com", {"per_minute": 1}) for number in range(7)]
-    desk = make_desk()
+    harness = make_harness()
     for one in inboxes:
         queue_up(3, inbox=one.address)
-    desk.work()
+    harness.work()
     redis_of("outreach").flushall()
-    assert desk.reconciler.everything(clock.now) == Reconciled(unfinished=14, back=14, adopted=0)
+    assert harness.reconciler.reconcile_all(clock.now) == Reconciled(unfinished=14, back=14, adopted=0)
     assert view.depths([one.pk for one in inboxes]) == {one.pk: 2 for one in inboxes}
-    desk.work()
-    assert len(desk.sender.sent) == 7  # each log of sends is back
+    harness.work()
+    assert len(harness.sender.sent) == 7  # each log of sends is back
 
 
 def test_a_lane_longer_than_one_read_is_known_in_full(lanes: Lanes, view: QueueView, monkeypatch: Any) -> None:
@@ -172,22 +199,22 @@ def test_a_lane_longer_than_one_read_is_known_in_full(lanes: Lanes, view: QueueV
 
 
 def test_no_token_is_given_out_twice(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], redis_of: Any, clock: FixedClock
+    inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], redis_of: Any, clock: FixedClock
 ) -> None:
     """Even when the server's clock is set back while its data is lost."""
-    desk = make_desk()
-    desk.sender.answer = Outcome("retry", 450, "450 later")
+    harness = make_harness()
+    harness.sender.answer = Outcome("retry", 450, "450 later")
     [touch] = queue_up(1)
-    desk.work()
+    harness.work()
     touch.refresh_from_db()
     before = touch.token
     redis_of("outreach").flushall()
     clock.advance(-86_400)
-    desk.reconciler.everything(clock.now)
+    harness.reconciler.reconcile_all(clock.now)
     clock.advance(3600 * 5)
     Touch.objects.update(due_at=None)
     redis_of("outreach").flushall()
-    desk.work()
+    harness.work()
     touch.refresh_from_db()
     assert touch.tries == 2
     assert touch.token > before

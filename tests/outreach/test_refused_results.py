@@ -10,7 +10,7 @@ from django.db import DataError, IntegrityError, connection
 from outreach.domain.reservation import Outcome
 from outreach.models import Attempt, Inbox, Touch
 from outreach.store.inspection import QueueView
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 pytestmark = pytest.mark.django_db(transaction=True)  # foreign keys are checked at the commit
 Queue = Callable[..., list[Touch]]
@@ -35,12 +35,12 @@ def refusing(failure: Exception, said: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("failure", [IntegrityError("CHECK constraint failed"), DataError("value too long")])
 def test_a_result_that_is_refused_is_unknown_and_stops_no_other(
-    inbox: Inbox, queue_up: Queue, desk: Desk, view: QueueView, caplog: Any, failure: Exception
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, view: QueueView, caplog: Any, failure: Exception
 ) -> None:
     queue_up(4)
-    desk.sender.answers["r2@example.com"] = Outcome("retry", 450, "odd words of r2@example.com")
+    harness.sender.answers["r2@example.com"] = Outcome("retry", 450, "odd words of r2@example.com")
     with refusing(failure, "odd words"):
-        desk.work()
+        harness.work()
     assert states() == {f"r{n}@example.com": "unknown" if n == 2 else "sent" for n in range(1, 5)}
     assert [one.outcome for one in Attempt.objects.filter(touch__recipient="r2@example.com")] == ["unknown"]
     assert view.depths([inbox.pk]) == {inbox.pk: 0}
@@ -50,14 +50,14 @@ def test_a_result_that_is_refused_is_unknown_and_stops_no_other(
 
 @pytest.mark.parametrize("kind", ["sent", "retry", "suppress", "give_up"])
 def test_a_touch_that_left_the_ledger_meanwhile_leaves_the_queue(
-    inbox: Inbox, queue_up: Queue, desk: Desk, view: QueueView, caplog: Any, kind: Any
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, view: QueueView, caplog: Any, kind: Any
 ) -> None:
     [_, gone, _] = queue_up(3)
-    desk.sender.answers["r2@example.com"] = Outcome(kind, 450)
-    desk.worker.step()
-    assert len(desk.pool.in_hand) == 3
+    harness.sender.answers["r2@example.com"] = Outcome(kind, 450)
+    harness.worker.step()
+    assert len(harness.pool.in_flight) == 3
     Touch.objects.filter(pk=gone.pk).delete()
-    desk.work()
+    harness.work()
     assert states() == {"r1@example.com": "sent", "r3@example.com": "sent"}
     assert view.depths([inbox.pk]) == {inbox.pk: 0}
     assert str(gone.pk) in caplog.text
@@ -66,11 +66,11 @@ def test_a_touch_that_left_the_ledger_meanwhile_leaves_the_queue(
 @pytest.mark.parametrize("detail", ["a\0b", "half \ud800 of a pair", "long " * 1000])
 @pytest.mark.parametrize("code", [-1, 10**9])
 def test_whatever_a_server_says_can_be_written(
-    inbox: Inbox, queue_up: Queue, desk: Desk, detail: str, code: int
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, detail: str, code: int
 ) -> None:
-    desk.sender.answer = Outcome("give_up", code, detail)
+    harness.sender.answer = Outcome("give_up", code, detail)
     queue_up(2)
-    desk.work()
+    harness.work()
     assert set(states().values()) == {"dead"}
     written = Attempt.objects.first()
     assert written is not None

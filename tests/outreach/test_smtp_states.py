@@ -10,7 +10,7 @@ from outreach.models import Inbox, Suppression, Touch
 from outreach.services.sender_pool import SenderPool
 from outreach.services.senders.email import EmailSender
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 from tests.outreach.smtp_server import smtp_server
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 def test_each_failure_ends_in_its_state(
     inbox: Inbox,
     queue_up: Callable[..., list[Touch]],
-    make_desk: Callable[..., Desk],
+    make_harness: Callable[..., WorkerHarness],
     settings: Any,
     clock: FixedClock,
     answers: dict[str, str],
@@ -45,14 +45,14 @@ def test_each_failure_ends_in_its_state(
     is_paused: bool,
 ) -> None:
     settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1"
-    desk = make_desk()
-    desk.pool = desk.worker._pool = SenderPool(
+    harness = make_harness()
+    harness.pool = harness.worker._pool = SenderPool(
         1, {"email": lambda: EmailSender(OutreachConf(smtp_timeout_seconds=0.5))}, clock
     )
     queue_up(1)
     with smtp_server(**answers) as (script, settings.EMAIL_PORT):
-        desk.work()
-        desk.pool.dismiss()
+        harness.work()
+        harness.pool.shutdown()
     inbox.refresh_from_db()
     assert Touch.objects.get().status == status
     assert (Suppression.objects.exists(), inbox.paused) == (is_suppressed, is_paused)

@@ -12,7 +12,7 @@ from outreach.domain.reservation import Outcome
 from outreach.models import Inbox, Touch
 from outreach.services.inboxes import change_inbox
 from outreach.services.touch_operations import TouchOperations
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 pytestmark = pytest.mark.django_db
 QUEUE_URL = "/admin/outreach/outreachqueue/"
@@ -20,10 +20,10 @@ CONFIRMED = {"confirmed": "yes", "reason": "asked by its owner"}
 
 
 def test_the_queue_page_says_what_waits_and_why(
-    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], make_desk: Any
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], make_harness: Any
 ) -> None:
     queue_up(3)
-    make_desk("w7", size=1).worker.step()
+    make_harness("w7", size=1).worker.step()
     change_inbox("anna@example.com", {"paused": True})
     page = operator_client.get(QUEUE_URL).content.decode()
     for text in ("anna@example.com", "Waits because its inbox is paused.", "w7", "In workers&#x27; hands"):
@@ -67,11 +67,11 @@ def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: 
 
 
 def test_a_touch_shows_its_timeline(
-    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], harness: WorkerHarness
 ) -> None:
-    desk.sender.answer = Outcome("retry", 450, "450 4.2.0 greylisted")
+    harness.sender.answer = Outcome("retry", 450, "450 4.2.0 greylisted")
     [touch] = queue_up(1)
-    desk.work()
+    harness.work()
     assert b"450 4.2.0 greylisted" in operator_client.get(f"/admin/outreach/touch/{touch.pk}/change/").content
     found = operator_client.get("/admin/outreach/touch/", {"q": "r1@example.com"})
     assert str(touch.pk) in found.content.decode()

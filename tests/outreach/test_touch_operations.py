@@ -12,7 +12,7 @@ from outreach.services.touch_operations import TouchOperations
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk
+from tests.outreach.conftest import WorkerHarness
 
 pytestmark = pytest.mark.django_db
 Queue = Callable[..., list[Touch]]
@@ -33,69 +33,69 @@ def statuses() -> list[str]:
 
 
 def test_a_cancelled_touch_never_leaves(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, desk: Desk, commit: Any, view: QueueView
+    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any, view: QueueView
 ) -> None:
     queue_up(3)
     with commit():
         assert operations.cancel(Touch.objects.filter(recipient="r2@example.com")) == 1
     assert view.depths([inbox.pk]) == {inbox.pk: 2}
-    desk.work()
+    harness.work()
     assert statuses() == ["cancelled", "sent", "sent"]
     assert operations.cancel(Touch.objects.all()) == 0
 
 
 def test_dead_touches_are_redriven_but_not_to_the_suppressed(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, desk: Desk, commit: Any, lanes: Lanes
+    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any, lanes: Lanes
 ) -> None:
-    desk.sender.answer = Outcome("give_up", 554, "554 bad content")
+    harness.sender.answer = Outcome("give_up", 554, "554 bad content")
     queue_up(3)
-    desk.work()
+    harness.work()
     suppress_recipient("r3@example.com", "asked", lanes)
     with commit():
         assert operations.redrive(Touch.objects.all()) == 2
-    desk.sender.answer = Outcome("sent")
-    desk.work()
+    harness.sender.answer = Outcome("sent")
+    harness.work()
     assert statuses() == ["dead", "sent", "sent"]
 
 
 def test_a_redrive_can_be_spread(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, desk: Desk, commit: Any, clock: FixedClock
+    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any, clock: FixedClock
 ) -> None:
-    desk.sender.answer = Outcome("give_up", 554, "554 bad content")
+    harness.sender.answer = Outcome("give_up", 554, "554 bad content")
     queue_up(4)
-    desk.work()
-    desk.sender.answer = Outcome("sent")
+    harness.work()
+    harness.sender.answer = Outcome("sent")
     with commit():
         operations.redrive(Touch.objects.all(), per_minute=2)
     sent = []
     for _ in range(4):
-        desk.work()
+        harness.work()
         sent.append(Touch.objects.filter(status="sent").count())
         clock.advance(30)
     assert sent == [1, 2, 3, 4]
 
 
 def test_unknown_touches_are_resolved_by_a_person(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, desk: Desk, commit: Any
+    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any
 ) -> None:
-    desk.sender.answer = Outcome("unknown", detail="no answer")
+    harness.sender.answer = Outcome("unknown", detail="no answer")
     first, second = queue_up(2)
-    desk.work()
-    desk.sender.answer = Outcome("sent")
+    harness.work()
+    harness.sender.answer = Outcome("sent")
     assert operations.resolve_as_sent(Touch.objects.filter(pk=first.pk)) == 1
     with commit():
         assert operations.send_again(Touch.objects.all()) == 1
-    desk.work()
+    harness.work()
     assert statuses() == ["sent", "sent"]
-    assert [touch.touch_id for touch in desk.sender.sent].count(str(second.pk)) == 2
+    assert [touch.touch_id for touch in harness.sender.sent].count(str(second.pk)) == 2
 
 
 def test_a_forgotten_recipient_is_erased_and_gets_nothing_more(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, desk: Desk, commit: Any
+    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any
 ) -> None:
-    desk.sender.answers["r1@example.com"] = Outcome("retry", 450, "450 r1@example.com later")
+    harness.sender.answers["r1@example.com"] = Outcome("retry", 450, "450 r1@example.com later")
     queue_up(2)
-    desk.work()
+    harness.work()
     with commit():
         assert operations.forget("R1@example.com") == 1
     everything = [*Touch.objects.values(), *Attempt.objects.values(), *Suppression.objects.values()]
@@ -129,15 +129,15 @@ def test_a_recipient_is_suppressed_in_every_spelling(
 
 
 def test_a_failing_inbox_rests_for_all_workers(
-    inbox: Inbox, queue_up: Queue, make_desk: Callable[..., Desk], clock: FixedClock, view: QueueView
+    inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], clock: FixedClock, view: QueueView
 ) -> None:
-    desk = make_desk(size=1, breaker_failures=3, breaker_base_seconds=30.0)
-    desk.sender.answer = Outcome("retry", 0, "cannot connect", is_inbox_failure=True)
+    harness = make_harness(size=1, breaker_failures=3, breaker_base_seconds=30.0)
+    harness.sender.answer = Outcome("retry", 0, "cannot connect", is_inbox_failure=True)
     queue_up(10)
-    desk.work()
-    assert len(desk.sender.sent) == 3
+    harness.work()
+    assert len(harness.sender.sent) == 3
     assert view.lanes([inbox.pk])[inbox.pk].history.held_until_ms == round(clock.now * 1000) + 30_000
-    other = make_desk("other")
+    other = make_harness("other")
     other.work()
     assert other.sender.sent == []
     clock.advance(31)

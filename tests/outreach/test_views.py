@@ -16,7 +16,7 @@ from outreach.services.inboxes import change_inbox
 from outreach.services.suppression import unsubscribe_token
 from outreach.store.inspection import QueueView
 from tests.doubles import FixedClock
-from tests.outreach.conftest import Desk, touch_data
+from tests.outreach.conftest import WorkerHarness, touch_data
 
 pytestmark = pytest.mark.django_db
 URL = "/api/outreach/touches"
@@ -85,12 +85,17 @@ def test_nobody_without_the_permission(client: Any, django_user_model: Any, redi
 
 
 def test_a_touch_tells_its_tries(
-    api: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], desk: Desk, clock: FixedClock, view: QueueView
+    api: Any,
+    inbox: Inbox,
+    queue_up: Callable[..., list[Touch]],
+    harness: WorkerHarness,
+    clock: FixedClock,
+    view: QueueView,
 ) -> None:
     clock.now = view.now_ms() / 1000
-    desk.sender.answer = Outcome("retry", 450, "450 later")
+    harness.sender.answer = Outcome("retry", 450, "450 later")
     [touch] = queue_up(1)
-    desk.work()
+    harness.work()
     shown = api("get", f"{URL}/{touch.pk}").json()
     assert (shown["status"], shown["attempts"], shown["waiting_reason"]) == ("retrying", 1, "retry")
     assert datetime.fromisoformat(shown["waiting_until"]).timestamp() == pytest.approx(clock.now + 15, abs=0.01)
@@ -154,7 +159,7 @@ def test_an_unsubscribe_link_asks_first(client: Any, inbox: Inbox, queue_up: Cal
 def test_a_post_unsubscribes_at_once_and_from_everything(
     queue_up: Callable[..., list[Touch]],
     inbox: Inbox,
-    desk: Desk,
+    harness: WorkerHarness,
     redis_of: Any,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
@@ -169,8 +174,8 @@ def test_a_post_unsubscribes_at_once_and_from_everything(
         )
     assert response.status_code == 200
     assert set(Touch.objects.values_list("status", flat=True)) == {"suppressed"}
-    desk.work()
-    assert desk.sender.sent == []
+    harness.work()
+    assert harness.sender.sent == []
 
 
 @pytest.mark.parametrize("token", ["x", "01a205d6b677702988761291c628e85a.forged", "é", "a.b.c"])

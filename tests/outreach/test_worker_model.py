@@ -1,6 +1,6 @@
 """Workers, ledger and queue together, held against a pure model of what a touch may go through.
 
-The model is told what people do and what servers answer, and follows along. It decides whether a touch may be handed
+The model receives the same operator actions and server answers as the system. It decides whether a touch may be handed
 to a server at all (state, moment, suppression, pause, limit), and says what state each must be in after every step. At
 the end all obstacles are taken away: then every touch must come to an end.
 """
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from outreach.conf import OutreachConf
-from outreach.domain.reservation import LeaseOwner, Outcome, Outgoing, Tried
+from outreach.domain.reservation import LeaseOwner, Outcome, Outgoing, SendResult
 from outreach.domain.retry import RetryPolicy
 from outreach.domain.touch import KeyReusedError
 from outreach.models import Attempt, Inbox, Suppression, Touch
@@ -54,7 +54,7 @@ COMMITTED = TestCase.captureOnCommitCallbacks
 
 
 @dataclass
-class Given:
+class Handover:
     """One time that a touch was handed to a server. ``counts_at``: when it used up room under the limit."""
 
     outgoing: Outgoing
@@ -70,33 +70,33 @@ class ModelTouch:
     status: str
     due: float = 0.0
     tries: int = 0
-    given: list[Given] = field(default_factory=list)
+    handovers: list[Handover] = field(default_factory=list)
 
 
-class HandCrew:
-    """A crew whose touches stay in hand until the test answers for the server."""
+class ManualPool:
+    """A pool whose touches stay in flight until the test supplies the server's answer."""
 
     size = 3
 
-    def __init__(self, on_give: Any) -> None:
-        self._on_give = on_give
-        self.hands: dict[str, Outgoing] = {}
-        self.done: list[Tried] = []
+    def __init__(self, on_submit: Any) -> None:
+        self._on_submit = on_submit
+        self.touches_in_flight: dict[str, Outgoing] = {}
+        self.done: list[SendResult] = []
 
     @property
-    def in_hand(self) -> tuple[Outgoing, ...]:
-        return (*self.hands.values(), *(tried.outgoing for tried in self.done))
+    def in_flight(self) -> tuple[Outgoing, ...]:
+        return (*self.touches_in_flight.values(), *(result.outgoing for result in self.done))
 
     @property
     def free(self) -> int:
-        return self.size - len(self.in_hand)
+        return self.size - len(self.in_flight)
 
-    def give(self, touches: tuple[Outgoing, ...]) -> None:
+    def submit(self, touches: tuple[Outgoing, ...]) -> None:
         for touch in touches:
-            self._on_give(touch)
-            self.hands[touch.touch_id] = touch
+            self._on_submit(touch)
+            self.touches_in_flight[touch.touch_id] = touch
 
-    def collect(self, wait_seconds: float = 0.0) -> list[Tried]:
+    def poll(self, wait_seconds: float = 0.0) -> list[SendResult]:
         done, self.done = self.done, []
         return done
 
@@ -106,10 +106,10 @@ class Process:
     """A worker with its own copy of everything that is not shared."""
 
     worker: Worker
-    pool: HandCrew
+    pool: ManualPool
     ledger: Ledger
-    book: InboxCache
-    shift: LeaseOwner
+    inbox_cache: InboxCache
+    lease_owner: LeaseOwner
 
 
 class TouchMachine(RuleBasedStateMachine):
@@ -121,7 +121,7 @@ class TouchMachine(RuleBasedStateMachine):
             table.objects.all().delete()
         self.client, self.clock = client, FixedClock()
         self.lanes = Lanes(client, lambda: round(self.clock.now * 1000))
-        self.lanes.mark_intact(0)
+        self.lanes.mark_initialised(0)
         self.view = QueueView(client)
         self.intake = Intake(self.lanes, self.clock)
         self.operations = TouchOperations(self.lanes, self.clock)
@@ -135,12 +135,12 @@ class TouchMachine(RuleBasedStateMachine):
 
     def process(self, name: str) -> Process:
         conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
-        shift, book, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), HandCrew(self.on_give)
-        ledger = Ledger(shift, book, RetryPolicy(RETRIES), random=lambda: 1.0)
+        lease_owner, inbox_cache, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), ManualPool(self.on_submit)
+        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES), random=lambda: 1.0)
         history = DepthHistory(self.client)
-        maintenance = Maintenance(shift, conf, self.lanes, ledger, book, self.reconciler, history)
-        worker = Worker(shift, conf, self.lanes, ledger, book, pool, maintenance, self.clock)  # type: ignore[arg-type]
-        return Process(worker, pool, ledger, book, shift)
+        maintenance = Maintenance(lease_owner, conf, self.lanes, ledger, inbox_cache, self.reconciler, history)
+        worker = Worker(lease_owner, conf, self.lanes, ledger, inbox_cache, pool, maintenance, self.clock)  # type: ignore[arg-type]
+        return Process(worker, pool, ledger, inbox_cache, lease_owner)
 
     # What people do
 
@@ -174,7 +174,7 @@ class TouchMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def unsubscribe(self, data: st.DataObject) -> None:
-        if touch_id := self.pick(data, lambda touch: bool(touch.given)):
+        if touch_id := self.pick(data, lambda touch: bool(touch.handovers)):
             touch = touch_of_token(unsubscribe_token(touch_id))
             assert touch is not None
             with COMMITTED(execute=True):
@@ -202,7 +202,7 @@ class TouchMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def redrive(self, data: st.DataObject) -> None:
         if touch_id := self.pick(data, lambda touch: touch.status == "dead"):
-            self.send_anew(touch_id, self.operations.redrive)
+            self.send_again(touch_id, self.operations.redrive)
 
     @rule(data=st.data(), left=st.booleans())
     def resolve_unknown(self, data: st.DataObject, left: bool) -> None:
@@ -211,13 +211,13 @@ class TouchMachine(RuleBasedStateMachine):
             assert self.operations.resolve_as_sent(Touch.objects.filter(pk=touch_id)) == 1
             self.touches[touch_id].status = "sent"
         elif touch_id:
-            self.send_anew(touch_id, self.operations.send_again)
+            self.send_again(touch_id, self.operations.send_again)
 
-    def send_anew(self, touch_id: str, remedy: Any) -> None:
+    def send_again(self, touch_id: str, operation: Any) -> None:
         touch = self.touches[touch_id]
         may = touch.recipient not in self.suppressed
         with COMMITTED(execute=True):
-            assert remedy(Touch.objects.filter(pk=touch_id)) == may
+            assert operation(Touch.objects.filter(pk=touch_id)) == may
         if may:
             touch.status, touch.due, touch.tries = "queued", 0.0, 0
 
@@ -238,42 +238,42 @@ class TouchMachine(RuleBasedStateMachine):
     def answer(self, name: str, outcome: Outcome, data: st.DataObject) -> None:
         """The server's answer to one touch; the worker has not written it down yet."""
         pool = self.processes[name].pool
-        if pool.hands:
-            outgoing = pool.hands.pop(data.draw(st.sampled_from(sorted(pool.hands))))
-            pool.done.append(Tried(outgoing, outcome, self.clock.now))
-            given = self.given_of(outgoing)
-            given.counts_at = self.clock.now if given.counts_at is None else given.counts_at
+        if pool.touches_in_flight:
+            outgoing = pool.touches_in_flight.pop(data.draw(st.sampled_from(sorted(pool.touches_in_flight))))
+            pool.done.append(SendResult(outgoing, outcome, self.clock.now))
+            handover = self.handover_of(outgoing)
+            handover.counts_at = self.clock.now if handover.counts_at is None else handover.counts_at
 
     @rule(name=st.sampled_from(["anna", "bert"]))
     def heartbeat(self, name: str) -> None:
         process = self.processes[name]
-        process.worker.beat()
-        for outgoing in process.pool.in_hand:
+        process.worker.send_heartbeat()
+        for outgoing in process.pool.in_flight:
             if self.touches[outgoing.touch_id].status == "sending" and self.is_newest(outgoing):
-                self.given_of(outgoing).lease_ends = self.clock.now + LEASE_SECONDS
+                self.handover_of(outgoing).lease_ends = self.clock.now + LEASE_SECONDS
 
     @rule(name=st.sampled_from(["anna", "bert"]), where=st.sampled_from(["working", "reserved", "noted", "written"]))
     def crash(self, name: str, where: str) -> None:
         """At work; right after taking touches; after noting them in the ledger; after writing an answer into it."""
         process = self.processes[name]
         if where in {"reserved", "noted"}:
-            process.book.refresh()  # as its step does before it takes anything
-            terms = process.book.terms(self.ids, self.clock.now)
-            held = self.lanes.reserve(process.shift, 2, terms, most_of_one=2).reservations
+            process.inbox_cache.refresh()  # as its step does before it takes anything
+            effective_limits = process.inbox_cache.effective_limits(self.ids, self.clock.now)
+            held = self.lanes.reserve(process.lease_owner, 2, effective_limits, max_per_lane=2).reservations
             if where == "noted":
                 for outgoing in process.ledger.claim(held, self.clock.now).outgoing:
-                    self.on_give(outgoing)
+                    self.on_submit(outgoing)
         if where == "written":
             self.process_answers(process)
-            process.ledger.settle(process.pool.collect(), self.clock.now)
+            process.ledger.settle(process.pool.poll(), self.clock.now)
         self.processes[name] = self.process(name)
         self.follow()
 
-    @rule(healed_by=st.sampled_from(["reconcile", "worker"]))
-    def lose_redis(self, healed_by: str) -> None:
+    @rule(restored_by=st.sampled_from(["reconcile", "worker"]))
+    def lose_redis(self, restored_by: str) -> None:
         self.client.flushall()
-        if healed_by == "reconcile":
-            self.reconciler.everything(self.clock.now)
+        if restored_by == "reconcile":
+            self.reconciler.reconcile_all(self.clock.now)
 
     @rule(seconds=st.sampled_from([0.001, 1.0, 5.0, 15.0, 61.0, 61.0, 300.0]))
     def pass_time(self, seconds: float) -> None:
@@ -281,14 +281,14 @@ class TouchMachine(RuleBasedStateMachine):
 
     # The model
 
-    def on_give(self, outgoing: Outgoing) -> None:
+    def on_submit(self, outgoing: Outgoing) -> None:
         """A touch is handed to a server: it must be allowed to go, now."""
         touch, now = self.touches[outgoing.touch_id], self.clock.now
         assert touch.status in RESERVABLE, touch
         assert touch.due <= now + 0.001, touch
         assert touch.recipient not in self.suppressed
         assert touch.inbox not in self.paused
-        touch.given.append(Given(outgoing, now, lease_ends=now + LEASE_SECONDS))
+        touch.handovers.append(Handover(outgoing, now, lease_ends=now + LEASE_SECONDS))
         touch.status, touch.tries = "sending", touch.tries + 1
         assert outgoing.tries == touch.tries
         if touch.inbox == LIMITED:
@@ -296,23 +296,23 @@ class TouchMachine(RuleBasedStateMachine):
 
     def used(self, inbox: str) -> int:
         """Sends of the last minute; what no server has answered may be leaving at this moment."""
-        given = [one for touch in self.touches.values() if touch.inbox == inbox for one in touch.given]
-        return sum(one.counts_at is None or one.counts_at > self.clock.now - 60.0 for one in given)
+        handovers = [one for touch in self.touches.values() if touch.inbox == inbox for one in touch.handovers]
+        return sum(one.counts_at is None or one.counts_at > self.clock.now - 60.0 for one in handovers)
 
     def process_answers(self, process: Process) -> None:
         """What the worker will write down in its next step."""
-        for tried in process.pool.done:
-            touch = self.touches[tried.outgoing.touch_id]
-            if touch.status in {"sending", "unknown"} and self.is_newest(tried.outgoing):
-                self.apply(touch, tried)
+        for result in process.pool.done:
+            touch = self.touches[result.outgoing.touch_id]
+            if touch.status in {"sending", "unknown"} and self.is_newest(result.outgoing):
+                self.apply(touch, result)
 
-    def apply(self, touch: ModelTouch, tried: Tried) -> None:
-        outcome = tried.outcome
+    def apply(self, touch: ModelTouch, result: SendResult) -> None:
+        outcome = result.outcome
         delay = max(outcome.retry_after_seconds or 0.0, 15.0 * 4.0 ** (touch.tries - 1))
         if outcome.kind == "retry" and touch.tries <= RETRIES:
-            touch.status, touch.due = "retrying", tried.finished_at + delay
+            touch.status, touch.due = "retrying", result.finished_at + delay
         elif outcome.kind == "pause":
-            touch.status, touch.due = "waiting", tried.finished_at + 5.0
+            touch.status, touch.due = "waiting", result.finished_at + 5.0
         else:
             touch.status = outcome.kind if outcome.kind in {"sent", "unknown"} else "dead"
         if outcome.kind == "pause":
@@ -325,18 +325,18 @@ class TouchMachine(RuleBasedStateMachine):
         for touch_id, status in self.statuses().items():
             touch = self.touches[touch_id]
             if touch.status == "sending" and status == "unknown":
-                assert touch.given[-1].lease_ends <= self.clock.now
+                assert touch.handovers[-1].lease_ends <= self.clock.now
                 touch.status = "unknown"
-                touch.given[-1].counts_at = touch.given[-1].counts_at or self.clock.now
+                touch.handovers[-1].counts_at = touch.handovers[-1].counts_at or self.clock.now
             elif touch.status in RESERVABLE and status == "suppressed":
                 assert touch.recipient in self.suppressed
                 touch.status = "suppressed"
 
-    def given_of(self, outgoing: Outgoing) -> Given:
-        return next(one for one in self.touches[outgoing.touch_id].given if one.outgoing is outgoing)
+    def handover_of(self, outgoing: Outgoing) -> Handover:
+        return next(one for one in self.touches[outgoing.touch_id].handovers if one.outgoing is outgoing)
 
     def is_newest(self, outgoing: Outgoing) -> bool:
-        return self.touches[outgoing.touch_id].given[-1].outgoing is outgoing
+        return self.touches[outgoing.touch_id].handovers[-1].outgoing is outgoing
 
     def statuses(self) -> dict[str, str]:
         return {str(pk): status for pk, status in Touch.objects.values_list("pk", "status")}
@@ -354,10 +354,10 @@ class TouchMachine(RuleBasedStateMachine):
             self.pause(address, paused=False)
         for _ in range(len(self.touches) + 12):
             for name, process in self.processes.items():
-                while process.pool.hands:
-                    _, outgoing = process.pool.hands.popitem()
-                    process.pool.done.append(Tried(outgoing, Outcome("sent"), self.clock.now))
-                    self.given_of(outgoing).counts_at = self.given_of(outgoing).counts_at or self.clock.now
+                while process.pool.touches_in_flight:
+                    _, outgoing = process.pool.touches_in_flight.popitem()
+                    process.pool.done.append(SendResult(outgoing, Outcome("sent"), self.clock.now))
+                    self.handover_of(outgoing).counts_at = self.handover_of(outgoing).counts_at or self.clock.now
                 self.step(name, 3)
             for address in sorted(self.paused):  # an answer that came late
                 self.pause(address, paused=False)

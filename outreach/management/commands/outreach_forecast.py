@@ -24,24 +24,24 @@ class Command(LightCommand):
             found = list(wait_forecasts(QueueView.connect(), options["days"]))
         if not (found or options["json"]):
             self.stdout.write("No touches are queued.")
-        for outlook in found:
-            self.stdout.write(json.dumps(as_json(outlook)) if options["json"] else as_line(outlook))
+        for wait_forecast in found:
+            self.stdout.write(json.dumps(as_json(wait_forecast)) if options["json"] else as_line(wait_forecast))
 
 
-def as_json(outlook: WaitForecast) -> dict[str, Any]:
-    found = outlook.forecast
+def as_json(wait_forecast: WaitForecast) -> dict[str, Any]:
+    found = wait_forecast.forecast
     per_day = {str(day): count for day, count in found.per_day.items()}
     return {
-        "inbox": outlook.address,
-        "queued": outlook.queued,
+        "inbox": wait_forecast.address,
+        "queued": wait_forecast.queued,
         "per_day": per_day,
         "left": found.left,
         "binding": found.binding or None,
     }
 
 
-def as_line(outlook: WaitForecast) -> str:
-    found = outlook.forecast
+def as_line(wait_forecast: WaitForecast) -> str:
+    found = wait_forecast.forecast
     days = ", ".join(f"{day:%a %d %b} {count}" for day, count in found.per_day.items()) or "nothing goes out"
     binding = f"; held by {found.binding}" if found.binding else ""
-    return f"{outlook.address}: {outlook.queued} queued: {days}; {found.left} left{binding}"
+    return f"{wait_forecast.address}: {wait_forecast.queued} queued: {days}; {found.left} left{binding}"

@@ -13,7 +13,7 @@ from outreach.services.process import default_name, make_worker
 
 
 class Command(BaseCommand):
-    help = "Sends queued touches until it is told to stop; SIGTERM lets it finish what it has begun, within 10 seconds."
+    help = "Send queued touches until stopped. On SIGTERM, finish the sends in progress and exit within 10 seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -27,6 +27,6 @@ class Command(LightCommand):
             REDIS_ALIAS, "Run it again once it answers: the ledger still holds every touch."
         ):
             reconciler = Reconciler(Lanes.connect(), QueueView.connect(), lease_ms=60_000)
-            done = asdict(reconciler.everything(time.time()))
+            done = asdict(reconciler.reconcile_all(time.time()))
         line = " ".join(f"{name}={count}" for name, count in done.items())
         self.stdout.write(json.dumps(done) if options["json"] else line)

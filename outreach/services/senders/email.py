@@ -53,7 +53,7 @@ class EmailSender:
                 self._connection.start_mail()
             message(touch, self._conf.public_url, self._connection).send()
         except (smtplib.SMTPException, OSError) as error:
-            return self._failed(error)
+            return self._outcome_of(error)
         except Exception as error:
             if is_esp_error(error):
                 return classify_esp(error)
@@ -63,7 +63,7 @@ class EmailSender:
             return Outcome("give_up", detail=f"cannot be made a mail: {type(error).__name__}")
         return SENT
 
-    def _failed(self, error: Exception) -> Outcome:
+    def _outcome_of(self, error: Exception) -> Outcome:
         connection, self._connection = self._connection, None
         if is_esp_error(error):
             return classify_esp(error)

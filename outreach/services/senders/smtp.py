@@ -67,7 +67,7 @@ class _WatchedSMTPSSL(_Watched, smtplib.SMTP_SSL):
 
 
 class WatchedEmailBackend(EmailBackend):
-    """``content_sent`` tells whether the content of the mail in hand went to the server, in part or in full."""
+    """``content_sent``: whether any content of the current mail was sent to the server."""
 
     @property
     def connection_class(self) -> Any:
