@@ -26,7 +26,7 @@ _LOG_PREFIX = re.compile(r"^\d+:\S+ .*? [.*#-] ")
 
 @dataclass(frozen=True, slots=True)
 class ServerFolder:
-    """The places of one data folder. ``path`` is resolved, so that every spelling of a folder is one server."""
+    """The paths of one data folder. ``path`` is resolved, so that every spelling of a folder is one server."""
 
     path: Path
 
@@ -36,12 +36,12 @@ class ServerFolder:
 
     @property
     def users_lock(self) -> Path:
-        """Held shared by every process that uses the server, exclusively by who shuts it down."""
+        """Held shared by every process that uses the server, exclusively by the one that shuts it down."""
         return self.path / "redis-users.lock"
 
     @property
     def server_lock(self) -> Path:
-        """Held by the guardian and, through it, by the server, so that no second one opens the append-only file."""
+        """Held by the supervisor and, through it, by the server, so that no second one opens the append-only file."""
         return self.path / "redis-server.lock"
 
     @property
@@ -67,7 +67,7 @@ class ServerFolder:
         return SHORT_FOLDER / f"avo-redis-{name}" / "redis.sock"
 
     def prepare(self) -> None:
-        """Makes the folders. Raises OSError when that cannot be done, or when the socket's belongs to somebody else."""
+        """Creates the folders. Raises OSError when that fails, or when the socket's folder belongs to another user."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = self.socket_path.parent
         if place != self.path:
@@ -75,13 +75,13 @@ class ServerFolder:
             _refuse_foreign(place)
 
     def tidy(self) -> None:
-        """Removes the short folder, when there is one and it is empty."""
+        """Removes the short socket folder if it exists and is empty."""
         if self.socket_path.parent != self.path:
             with contextlib.suppress(OSError):  # in use again, or gone: both are fine
                 self.socket_path.parent.rmdir()
 
     def last_log_line(self) -> str:
-        """What the server said last, without process id and time; empty when it said nothing."""
+        """The last line that the server logged, without process id and time; empty when there is none."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return next((_LOG_PREFIX.sub("", line) for line in reversed(lines) if line.strip()), "")
 
@@ -93,7 +93,7 @@ def _refuse_foreign(place: Path) -> None:
 
 
 class FileLock:
-    """An flock. Forked children share it, exec drops it, and the kernel frees it however its last holder ends."""
+    """An flock. Forked children share it, exec drops it, and the kernel releases it when its last holder ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -120,11 +120,11 @@ class FileLock:
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Lets go of this process's share; a forked child may still hold its own."""
+        """Releases this process's share; a forked child may still hold its own."""
         os.close(self.descriptor)
 
     def is_current(self) -> bool:
-        """Whether the descriptor is still open and still the file that others see under this path."""
+        """Whether the descriptor is still open and still refers to the file at this path."""
         try:
             return os.path.samestat(os.fstat(self.descriptor), self._path.stat())
         except OSError:
@@ -139,7 +139,7 @@ class FileLock:
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
-    """Asks ``condition`` every 20 ms until it holds; returns whether it did in time."""
+    """Polls ``condition`` every 20 ms until it is true; returns whether it became true in time."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -148,18 +148,18 @@ def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
     return True
 
 
-END_SECONDS = 30.0
+SHUTDOWN_SECONDS = 30.0
 
 _claims: dict[Path, FileLock] = {}
 _guard = threading.Lock()
-# No fork while the guard is taken; the children share their parent's claims, and count as long as they live.
+# No fork while the guard is held; children share their parent's claims and count as users until they exit.
 os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_guard.release)
 
 
 def claim(folder: ServerFolder) -> None:
-    """Makes this process a user, once; again when the folder was replaced. Waits while a server is ending.
+    """Registers this process as a user, once; again when the folder was replaced. Waits while a server shuts down.
 
-    Raises OSError when the folder cannot be used, TimeoutError when the ending takes over 30 s.
+    Raises OSError when the folder cannot be used, TimeoutError when the shutdown takes over 30 s.
     """
     with _guard:
         held = _claims.get(folder.path)
@@ -169,8 +169,8 @@ def claim(folder: ServerFolder) -> None:
             _claims[folder.path] = _take(folder)
 
 
-def give_up(folder: ServerFolder) -> bool:
-    """Ends this process's claim; returns whether it had one."""
+def release_claim(folder: ServerFolder) -> bool:
+    """Releases this process's claim; returns whether it had one."""
     with _guard:
         held = _claims.pop(folder.path, None)
         if held is None or not held.is_current():
@@ -181,7 +181,7 @@ def give_up(folder: ServerFolder) -> bool:
 
 def _take(folder: ServerFolder) -> FileLock:
     lock = FileLock(folder.users_lock)
-    if not wait_until(lock.try_shared, END_SECONDS):
+    if not wait_until(lock.try_shared, SHUTDOWN_SECONDS):
         lock.close()
-        raise TimeoutError(f"it has been shutting down for {END_SECONDS:.0f} s")
+        raise TimeoutError(f"it has been shutting down for {SHUTDOWN_SECONDS:.0f} s")
     return lock

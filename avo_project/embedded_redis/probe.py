@@ -1,4 +1,4 @@
-"""What is asked of the embedded server without a Redis client: is it there, has it loaded, who is connected, end."""
+"""Minimal RESP client of the embedded server, without redis-py: ping, wait until it has loaded, shut down."""
 
 import contextlib
 import select
@@ -12,7 +12,7 @@ LOADING_POLL_SECONDS = 0.05
 
 
 def connect(path: Path, timeout_seconds: float | None = ANSWER_SECONDS) -> socket.socket | None:
-    """A connection to the server, or None when nobody listens. Raises OSError for anything else."""
+    """A connection to the server, or None when no server listens. Raises OSError for anything else."""
     with contextlib.ExitStack() as unless_connected:
         sock = unless_connected.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         sock.settimeout(timeout_seconds)
@@ -25,7 +25,7 @@ def connect(path: Path, timeout_seconds: float | None = ANSWER_SECONDS) -> socke
 
 
 def ask(path: Path, command: bytes) -> bytes:
-    """The reply to one command on a connection of its own; empty when nobody listens or the server ended.
+    """The reply to one command on a connection of its own; empty when no server listens or it ended.
 
     Raises TimeoutError after ANSWER_SECONDS.
     """

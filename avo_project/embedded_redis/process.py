@@ -1,4 +1,4 @@
-"""The server process: which binary it runs, its options, its start under the guardian, its end."""
+"""The server process: its binary, its options, its start under the supervisor and its stop."""
 
 import contextlib
 import ctypes
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ServerBinaryError(Exception):
-    """No server can be started, or none that reads the data; the message is one line that says what to do."""
+    """No server can be started, or none can read the data; the message is one line that says what to do."""
 
 
 def server_binary(environment: Mapping[str, str] = os.environ) -> Path:
@@ -39,7 +39,7 @@ def server_binary(environment: Mapping[str, str] = os.environ) -> Path:
 
 def _named_binary(named: str, environment: Mapping[str, str]) -> Path:
     found = shutil.which(named, path=environment.get("PATH"))
-    why_not = _why_unusable(found) if found else "is no program that can be run"
+    why_not = _why_unusable(found) if found else "is not an executable program"
     if found is None or why_not:
         raise ServerBinaryError(
             f"{BINARY_VARIABLE}: {named} {why_not}. "
@@ -75,18 +75,18 @@ def _binary_on_path(environment: Mapping[str, str]) -> Path:
 
 
 def _why_unusable(program: str) -> str:
-    """What is wrong with a program as a server, to follow its name; empty when nothing is."""
+    """Why a program cannot be used as a server, to follow its name; empty when it can."""
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"does not tell its version ({getattr(error, 'strerror', 'timed out')})"
-    said = (asked.stdout + asked.stderr).decode(errors="replace").strip()
-    version = re.match(r"((?:Redis|Valkey) server) v=(\d+)\.(\d+)", said)
+        return f"does not print its version ({getattr(error, 'strerror', 'timed out')})"
+    output = (result.stdout + result.stderr).decode(errors="replace").strip()
+    version = re.match(r"((?:Redis|Valkey) server) v=(\d+)\.(\d+)", output)
     if version is None:
-        first_line, _, _ = said.partition("\n")
-        return f"is no Redis or Valkey server (its --version: {first_line[:100] or 'nothing'})"
+        first_line, _, _ = output.partition("\n")
+        return f"is not a Redis or Valkey server (its --version: {first_line[:100] or 'nothing'})"
     server, major, minor = version.groups()
     if [int(major), int(minor)] < [int(part) for part in OLDEST_VERSION.split(".")]:
         return f"is a {server} {major}.{minor}, older than {OLDEST_VERSION}"
@@ -96,9 +96,9 @@ def _why_unusable(program: str) -> str:
 def server_command(folder: ServerFolder, name: str = SERVER_NAMES[0]) -> list[str]:
     """One private unix socket, no TCP port, everything in the append-only file, nothing evicted.
 
-    ``appendfsync no`` is the careful choice: ``everysec`` holds writes back, up to two seconds, while an fsync is under
+    ``appendfsync no`` is the safe choice: ``everysec`` holds writes back, up to two seconds, while an fsync is under
     way, and acknowledges them all the same, so that a kill -9 at that moment loses them. With ``no`` the kernel has
-    every write before it is acknowledged, and the guardian syncs the file to the disk once a second.
+    every write before it is acknowledged, and the supervisor syncs the file to disk once a second.
     """
     options = {
         "dir": str(folder.path),
@@ -122,7 +122,7 @@ def server_command(folder: ServerFolder, name: str = SERVER_NAMES[0]) -> list[st
 
 
 class ServerProcess:
-    """A server that writes to this process's own log, and ends when this process ends."""
+    """A server process that logs to this process's output and ends with this process."""
 
     def __init__(self, folder: ServerFolder, binary: str, server_lock: FileLock) -> None:
         _remove_unfinished_rewrites(folder)
@@ -139,39 +139,39 @@ class ServerProcess:
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """Asks it to sync its file and go; kills it when it does not within 15 s."""
+        """Terminates it, which syncs its file; kills it after 15 s."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self.bury()
+        self.reap()
 
     def kill(self) -> None:
-        """Ends it at once, so that it cannot remove a socket that is no longer its own."""
+        """Kills it at once, so that it cannot remove a socket that is no longer its own."""
         self._process.kill()
-        self.bury()
+        self.reap()
 
-    def bury(self) -> None:
-        """Collects the ended process, and kills the rewrite it may have left running."""
+    def reap(self) -> None:
+        """Reaps the ended process, and kills a rewrite that it may have left running."""
         self._process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _end_with_parent() -> Callable[[], None]:
-    """What makes a child get SIGTERM when its parent dies, however it dies.
+    """A ``preexec_fn`` that makes the child get SIGTERM when its parent ends, also by kill -9.
 
-    macOS has no such thing: there a server whose guardian was killed with -9 stays until it is stopped by command.
+    macOS has no equivalent: there a server whose supervisor was killed with -9 runs until it is stopped by command.
     """
-    guardian = os.getpid()
+    supervisor_pid = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def end_with_parent() -> None:
         if prctl is not None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the guardian's handler would eat it
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the supervisor's handler would swallow it
             prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != guardian:
+            if os.getppid() != supervisor_pid:
                 os._exit(1)
 
     return end_with_parent

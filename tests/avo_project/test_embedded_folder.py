@@ -52,7 +52,7 @@ class TestFolder:
 
     def test_the_last_log_line_comes_without_process_and_time(self, folder: ServerFolder) -> None:
         assert folder.last_log_line() == ""
-        folder.log.write_text("guardian: starting\n77:M 22 Nov 2026 10:00:00.123 # Can't open - the file\n\n")
+        folder.log.write_text("supervisor: starting\n77:M 22 Nov 2026 10:00:00.123 # Can't open - the file\n\n")
         assert folder.last_log_line() == "Can't open - the file"
 
 
@@ -84,12 +84,12 @@ class TestClaim:
         embedded_users.claim(folder)
         with FileLock(folder.users_lock) as other:
             assert not other.try_exclusive()
-            assert embedded_users.give_up(folder)
+            assert embedded_users.release_claim(folder)
             assert other.try_exclusive()
-        assert not embedded_users.give_up(folder)
+        assert not embedded_users.release_claim(folder)
 
     def test_whoever_never_lets_go_is_reported(self, folder: ServerFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(embedded_users, "END_SECONDS", 0.05)
+        monkeypatch.setattr(embedded_users, "SHUTDOWN_SECONDS", 0.05)
         with FileLock(folder.users_lock) as other:
             assert other.try_exclusive()
             with pytest.raises(EmbeddedServerError, match="shutting down"):

@@ -50,13 +50,13 @@ class TestNamed:
     def test_it_comes_before_all_others_and_nothing_stands_in_for_it(self, tmp_path: Path) -> None:
         program(tmp_path / "redis-server", NEW)
         for named in (str(tmp_path / "none"), str(tmp_path), "none"):
-            with pytest.raises(ServerBinaryError, match="is no program that can be run"):
+            with pytest.raises(ServerBinaryError, match="is not an executable program"):
                 server_binary({BINARY_VARIABLE: named, "PATH": str(tmp_path)})
 
     def test_a_program_that_cannot_start_is_told(self, tmp_path: Path) -> None:
         path = program(tmp_path / "server", NEW)
         path.write_bytes(b"\x7fELF of another machine")
-        with pytest.raises(ServerBinaryError, match="does not tell its version"):
+        with pytest.raises(ServerBinaryError, match="does not print its version"):
             server_binary({BINARY_VARIABLE: str(path)})
 
 
@@ -109,7 +109,7 @@ class TestServerOfThePath:
             embedded = EmbeddedServer(folder.path)
             embedded.ensure_running()
             redis = Redis(unix_socket_path=str(folder.socket_path), protocol=2, decode_responses=True)
-            assert f"guardian: starting {shutil.which('redis-server')}\n" in folder.log.read_text()
+            assert f"supervisor: starting {shutil.which('redis-server')}\n" in folder.log.read_text()
             assert redis.config_get("appendonly") == {"appendonly": "yes"}
             number = redis.incr("starts")
             redis.close()

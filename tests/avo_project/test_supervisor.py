@@ -1,4 +1,4 @@
-"""The guardian's decisions over a real server in this process, with the tests' clock."""
+"""The supervisor's decisions over a real server in this process, with the tests' clock."""
 
 import socket
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ def folder(tmp_path: Path) -> ServerFolder:
 
 
 @pytest.fixture
-def guardian(folder: ServerFolder) -> Iterator[Supervisor]:
-    """A guardian in this process, with a server of its own and a linger of 10 s; its clock is the tests'."""
+def supervisor(folder: ServerFolder) -> Iterator[Supervisor]:
+    """A supervisor in this process, with a server of its own and an idle timeout of 10 s; its clock is the tests'."""
     with FileLock(folder.server_lock) as lock:
         assert lock.try_exclusive()
         server = ServerProcess(folder, str(server_binary()), lock)
         assert wait_until(lambda: probe.ask(folder.socket_path, b"PING").startswith(b"+PONG"), 10)
-        found = Supervisor(folder, server, lock, linger_seconds=10)
+        found = Supervisor(folder, server, lock, idle_timeout_seconds=10)
         yield found
         found.end()
 
@@ -46,7 +46,7 @@ def test_only_what_was_appended_is_synced(tmp_path: Path) -> None:
     assert sync.step() == 0
 
 
-def test_the_server_gets_every_promise_of_the_contract(guardian: Supervisor, folder: ServerFolder) -> None:
+def test_the_server_gets_every_promise_of_the_contract(supervisor: Supervisor, folder: ServerFolder) -> None:
     redis = Redis(unix_socket_path=str(folder.socket_path), protocol=2, decode_responses=True)
     wanted = {"port": "0", "appendonly": "yes", "appendfsync": "no", "maxmemory-policy": "noeviction", "save": ""}
     assert redis.config_get(*wanted) == wanted
@@ -60,39 +60,39 @@ def test_options_are_words_of_their_own(tmp_path: Path) -> None:
     assert command[command.index("--dir") + 1] == str(tmp_path / "a b")
 
 
-class TestGuardian:
-    def test_it_ends_the_server_only_after_a_whole_linger_without_users(
-        self, guardian: Supervisor, folder: ServerFolder
+class TestSupervisor:
+    def test_it_ends_the_server_only_after_a_whole_idle_timeout_without_users(
+        self, supervisor: Supervisor, folder: ServerFolder
     ) -> None:
-        assert [guardian.step(now) for now in (0, 9.9)] == ["", ""]
+        assert [supervisor.step(now) for now in (0, 9.9)] == ["", ""]
         embedded_users.claim(folder)
-        assert guardian.step(10) == ""
-        embedded_users.give_up(folder)
-        assert [guardian.step(now) for now in (11, 20.9)] == ["", ""]
-        assert guardian.step(21) == "nobody uses it any more"
+        assert supervisor.step(10) == ""
+        embedded_users.release_claim(folder)
+        assert [supervisor.step(now) for now in (11, 20.9)] == ["", ""]
+        assert supervisor.step(21) == "idle timeout"
         with FileLock(folder.users_lock) as user:
             assert not user.try_shared()  # whoever comes now has to wait for the end
 
-    def test_a_connection_without_a_claim_does_not_hold_it(self, guardian: Supervisor, folder: ServerFolder) -> None:
+    def test_a_connection_without_a_claim_does_not_hold_it(self, supervisor: Supervisor, folder: ServerFolder) -> None:
         with socket.socket(socket.AF_UNIX) as foreign:
             foreign.connect(str(folder.socket_path))
-            assert guardian.step(0) == ""
-            assert guardian.step(10) == "nobody uses it any more"
+            assert supervisor.step(0) == ""
+            assert supervisor.step(10) == "idle timeout"
 
     @pytest.mark.parametrize("name", ["redis.sock", "redis-server.lock", "redis-users.lock"])
     def test_it_ends_the_server_when_its_files_are_gone(
-        self, guardian: Supervisor, folder: ServerFolder, name: str
+        self, supervisor: Supervisor, folder: ServerFolder, name: str
     ) -> None:
         (folder.path / name).unlink()
-        assert guardian.step(0) == "its data folder or its socket is gone"
+        assert supervisor.step(0) == "its data folder or its socket was removed"
 
-    def test_it_follows_a_server_that_ended(self, guardian: Supervisor, folder: ServerFolder) -> None:
+    def test_it_follows_a_server_that_ended(self, supervisor: Supervisor, folder: ServerFolder) -> None:
         probe.ask(folder.socket_path, b"SHUTDOWN")
-        assert wait_until(lambda: guardian.step(0) == "it ended by itself", 5)
+        assert wait_until(lambda: supervisor.step(0) == "it exited", 5)
 
-    def test_a_replaced_folder_keeps_its_new_socket(self, guardian: Supervisor, folder: ServerFolder) -> None:
+    def test_a_replaced_folder_keeps_its_new_socket(self, supervisor: Supervisor, folder: ServerFolder) -> None:
         folder.path.rename(folder.path.with_name("old"))
         folder.prepare()
         folder.socket_path.touch()
-        guardian.end()
+        supervisor.end()
         assert folder.socket_path.exists()

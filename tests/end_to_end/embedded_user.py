@@ -27,13 +27,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from avo_project.embedded_redis.folder import ServerFolder
 from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerConnection
-from avo_project.embedded_redis.folder import give_up
+from avo_project.embedded_redis.folder import release_claim
 
 clients = {}
 
 def client_of(folder):
     if folder not in clients:
-        EmbeddedServer(folder, linger_seconds=float(sys.argv[1])).ensure_running()
+        EmbeddedServer(folder, idle_timeout_seconds=float(sys.argv[1])).ensure_running()
         options = dict(data_dir=folder, path="unused", client_name="avo-user", protocol=2, decode_responses=True)
         clients[folder] = Redis(
             connection_pool=ConnectionPool(EmbeddedServerConnection, retry=Retry(NoBackoff(), 0), **options)
@@ -64,7 +64,7 @@ def count(folder, key, seconds):
 
 def stop(instant, folder):
     wait(instant)
-    give_up(ServerFolder.of(folder))
+    release_claim(ServerFolder.of(folder))
     return EmbeddedServer(folder).stop_if_unused()
 
 def fork():
@@ -82,9 +82,9 @@ for line in sys.stdin:
 class User:
     """A process that uses the server of any folder; killed with -9 at the end."""
 
-    def __init__(self, linger_seconds: float = 0.5) -> None:
+    def __init__(self, idle_timeout_seconds: float = 0.5) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(linger_seconds)],
+            [sys.executable, "-c", PROGRAM, str(idle_timeout_seconds)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -124,7 +124,7 @@ def run_id(reply: Any) -> str:
 
 
 def served_by(folder: Path) -> dict[int, str]:
-    """Process id to command line of all that serve ``folder``, guardian and server alike."""
+    """Process id to command line of all that serve ``folder``, supervisor and server alike."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -142,8 +142,8 @@ def server_of(folder: Path) -> int:
     return _the_one(folder, lambda command: command.startswith(SERVER_NAMES))
 
 
-def guardian_of(folder: Path) -> int:
-    """Process id of the one guardian of ``folder``, as soon as whoever started it has gone."""
+def supervisor_of(folder: Path) -> int:
+    """Process id of the one supervisor of ``folder``, as soon as whoever started it has gone."""
     return _the_one(folder, lambda command: "embedded_redis.supervisor" in command)
 
 

@@ -17,16 +17,16 @@ from tests.end_to_end.embedded_user import (
     ROOT,
     User,
     empty_folder,
-    guardian_of,
     kill,
     run_id,
     served_by,
     server_of,
+    supervisor_of,
     wait_gone,
 )
 from tests.end_to_end.system import eventually
 
-LONGER_THAN_THE_LINGER_SECONDS = 2.5
+LONGER_THAN_IDLE_TIMEOUT_SECONDS = 2.5
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_processes_that_start_in_the_same_instant_share_one_server(folder: Path)
             for user in users:
                 user.tell("ask", instant, str(place), "INFO", "server")
             assert len({run_id(user.hear()) for user in users}) == 1
-            assert served_by(place).keys() == {guardian_of(place), server_of(place)}
+            assert served_by(place).keys() == {supervisor_of(place), server_of(place)}
     for number in range(20):
         wait_gone(folder / str(number))
     wait_gone(folder / "first")
@@ -69,7 +69,7 @@ def test_a_forked_child_is_a_user_too(folder: Path) -> None:
         child = user.hear()
         user.process.kill()
         user.process.wait()
-        time.sleep(LONGER_THAN_THE_LINGER_SECONDS)
+        time.sleep(LONGER_THAN_IDLE_TIMEOUT_SECONDS)
         assert server_of(folder) == server
         kill(child)
         wait_gone(folder)
@@ -116,7 +116,7 @@ def test_a_disk_that_takes_nothing_is_said_in_one_line(folder: Path, option: str
 
 
 def test_stop_leaves_a_used_server_alone_and_ends_an_unused_one_at_once(folder: Path) -> None:
-    with User(linger_seconds=600) as user:
+    with User(idle_timeout_seconds=600) as user:
         assert user.ask(folder, "SET", "kept", "1")
         assert command_line("status", folder) == (0, f"running on {ServerFolder.of(folder).socket_path}")
         assert command_line("stop", folder)[0] == 1
@@ -143,7 +143,7 @@ def test_whoever_comes_while_the_server_is_stopped_gets_a_new_one(folder: Path) 
 
 @pytest.mark.parametrize("after_seconds", [0, 0.01, 0.02, 0.04, 0.08])
 def test_a_start_whose_user_was_killed_is_stopped_too(folder: Path, after_seconds: float) -> None:
-    with User(linger_seconds=600) as user:
+    with User(idle_timeout_seconds=600) as user:
         user.ask(folder.with_name("other"), "PING")  # everything is imported
         user.tell("ask", 0, str(folder), "PING")
         eventually(lambda: served_by(folder), pause_seconds=0.001)
@@ -159,7 +159,7 @@ def test_a_fork_never_finds_the_claim_half_made(folder: Path) -> None:
 import os, sys, threading
 from pathlib import Path
 from avo_project.embedded_redis.folder import FileLock, ServerFolder
-from avo_project.embedded_redis.folder import claim, give_up
+from avo_project.embedded_redis.folder import claim, release_claim
 
 folder = ServerFolder.of(Path(sys.argv[1]))
 folder.prepare()
@@ -170,7 +170,7 @@ claiming = threading.Thread(target=claim, args=[folder])
 claiming.start()
 child = os.fork()
 if child == 0:
-    os._exit(0 if give_up(folder) else 1)
+    os._exit(0 if release_claim(folder) else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder)], cwd=ROOT, check=True, timeout=10)
