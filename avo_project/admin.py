@@ -1,4 +1,4 @@
-"""The list of what operators did."""
+"""The admin page of the audit log."""
 
 from django.contrib import admin
 from rest_framework.authtoken.admin import TokenAdmin  # noqa: F401 - registers itself, before it is replaced
@@ -13,7 +13,7 @@ class OperatorActionAdmin(ReadOnlyAdmin):
     list_display = ("at", "username", "role", "action", "subject", "reason", "how_many", "outcome", "message")
     list_filter = ("outcome", "role", "action", "at")
     search_fields = ("username", "subject", "reason", "message")
-    search_help_text = "Who, on what, why, or what came of it"
+    search_help_text = "User name, subject, reason or message"
 
 
-admin.site.unregister(TokenProxy)  # its rows go as soon as they are made: throttling keeps API keys instead
+admin.site.unregister(TokenProxy)  # throttling stores API keys instead and deletes its rows at once

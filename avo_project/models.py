@@ -7,14 +7,14 @@ from django.db import models
 
 
 class AppendOnlyError(TypeError):
-    """Somebody tried to change or remove a row of the audit."""
+    """An attempt to change or delete a row of the audit log."""
 
     def __init__(self) -> None:
-        super().__init__("an operator action is written once: it can be neither changed nor deleted")
+        super().__init__("operator actions are append-only: they can be neither changed nor deleted")
 
 
 class AppendOnlyQuerySet(models.QuerySet[Any]):
-    """Rows go in and stay as they are."""
+    """A queryset that only inserts rows."""
 
     def update(self, **changes: Any) -> NoReturn:
         raise AppendOnlyError
@@ -32,7 +32,7 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
 
 
 class OperatorAction(models.Model):
-    """One action of a person on live state or on rows: who, when, what, on what, why, how many, and how it ended."""
+    """One row of the audit log: an operator's action on live state or on rows, its reason and its outcome."""
 
     class Outcome(models.TextChoices):
         SUCCEEDED = "succeeded"

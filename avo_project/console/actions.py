@@ -1,4 +1,4 @@
-"""Operator actions: the confirmation, the permission, and the append-only audit entry of each."""
+"""Operator actions on rows: confirmation, permission and the append-only audit entry of each."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -22,12 +22,12 @@ from avo_project.models import OperatorAction
 
 logger = logging.getLogger(__name__)
 
-_PLUMBING = {"csrfmiddlewaretoken", "confirmed", "reason"}
+CONTROL_FIELDS = {"csrfmiddlewaretoken", "confirmed", "reason"}
 
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """What an action would do or has done, as a sentence, and to how many; None where nobody can count."""
+    """The result of an action, or of its preview: a sentence and the number of affected items, None when unknown."""
 
     text: str
     how_many: int | None = None
@@ -35,51 +35,51 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action as it is written down; ``subject`` is what it was done to, in words."""
+    """One entry of the audit log; ``subject`` describes the target of the action."""
 
     label: str
     subject: str
     reason: str
-    effect: ActionResult
+    result: ActionResult
     has_failed: bool = False
 
 
 def record(
-    request: HttpRequest, page: "Options[Model]", deed: AuditEntry, rows: Sequence[Model] = (), flag: int = CHANGE
+    request: HttpRequest, page: "Options[Model]", entry: AuditEntry, rows: Sequence[Model] = (), flag: int = CHANGE
 ) -> None:
-    """One audit row, and in the admin's log one entry for the page or one for each of ``rows``."""
-    write_audit_entry(request, page, deed)
-    user, message = request.user, f"{deed.label}: {deed.effect.text}"
+    """Writes an audit row, and to the admin's log one entry for the page or one for each of ``rows``."""
+    write_audit_entry(request, page, entry)
+    user, message = request.user, f"{entry.label}: {entry.result.text}"
     if rows:
         LogEntry.objects.log_actions(user.pk or 0, rows, flag, change_message=message)
         return
     LogEntry.objects.create(
         user_id=user.pk or 0,
         content_type=ContentType.objects.get_for_model(page.model, for_concrete_model=False),
-        object_repr=f"{deed.label}: {deed.subject}"[:200] if deed.subject else deed.label,
+        object_repr=f"{entry.label}: {entry.subject}"[:200] if entry.subject else entry.label,
         action_flag=flag,
         change_message=message,
     )
 
 
-def write_audit_entry(request: HttpRequest, page: "Options[Model]", deed: AuditEntry) -> None:
-    """The audit row alone. Whatever address or token the reason quotes is taken out of it."""
+def write_audit_entry(request: HttpRequest, page: "Options[Model]", entry: AuditEntry) -> None:
+    """Writes the audit row alone. Addresses and tokens are redacted from the reason."""
     OperatorAction.objects.create(
         user_id=request.user.pk,
         username=request.user.get_username(),
         role=page.app_label,
-        action=deed.label[:100],
-        subject=deed.subject[:500],
-        reason=redacted(deed.reason)[:300],
-        how_many=deed.effect.how_many,
-        outcome=OperatorAction.Outcome.FAILED if deed.has_failed else OperatorAction.Outcome.SUCCEEDED,
-        message=deed.effect.text[:500],
+        action=entry.label[:100],
+        subject=entry.subject[:500],
+        reason=redacted(entry.reason)[:300],
+        how_many=entry.result.how_many,
+        outcome=OperatorAction.Outcome.FAILED if entry.has_failed else OperatorAction.Outcome.SUCCEEDED,
+        message=entry.result.text[:500],
     )
 
 
-def failed(label: str, error: Exception) -> ActionResult:
-    """What to tell of an action that raised. What was refused, or could not be done now, is logged in a line; a bug
-    with its trace."""
+def failure_result(label: str, error: Exception) -> ActionResult:
+    """The result of an action that raised. Rejections and store failures are logged in one line, bugs with their
+    traceback."""
     if isinstance(error, ValueError | LookupError | RedisError):
         logger.warning("admin action %s failed: %s", label, error)
     else:
@@ -87,39 +87,40 @@ def failed(label: str, error: Exception) -> ActionResult:
     return ActionResult(redacted(f"{label} failed: {error}")[:500], 0)
 
 
-def tell(page: Any, request: HttpRequest, effect: ActionResult, *, has_failed: bool) -> None:
-    """On the next page that the operator sees; ``page`` is a ModelAdmin."""
-    page.message_user(request, effect.text, messages.ERROR if has_failed else messages.SUCCESS)
+def notify(page: Any, request: HttpRequest, result: ActionResult, *, has_failed: bool) -> None:
+    """Shows the result on the operator's next page; ``page`` is a ModelAdmin."""
+    page.message_user(request, result.text, messages.ERROR if has_failed else messages.SUCCESS)
 
 
 def subject_of(fields: QueryDict, inputs: Collection[str]) -> str:
-    """What a posted form names, for example ``group: apex-group; entry_id: 1-0``. The action's own ``inputs`` stand as
-    they were typed, the rest without addresses and secrets."""
-    named = ((name, value) for name, value in fields.items() if name not in _PLUMBING and value)
+    """The target that a posted form names, for example ``group: apex-group; entry_id: 1-0``. The action's own
+    ``inputs`` are kept as typed; addresses and secrets are redacted from the rest."""
+    named = ((name, value) for name, value in fields.items() if name not in CONTROL_FIELDS and value)
     return "; ".join(f"{name}: {value if name in inputs else redacted(str(value))}" for name, value in named)
 
 
+REASON_REQUIRED = "A reason is required. No changes were made."
 _NAMED_ROWS = 10
 _LOGGED_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RowAction:
-    """``run`` changes the rows that ``meant_for`` leaves of those chosen and returns how many it changed; ``done``
-    completes the sentence "3 of 4 …". What ``removes`` rows needs the permission to delete them instead of
-    ``operate_<model>``, and is written down in the same transaction, since it touches nothing but rows."""
+    """An action on selected rows. ``run`` changes those that are ``eligible`` and returns their number; ``done``
+    completes the sentence "3 of 4 …". An action that ``removes`` rows requires the delete permission instead of
+    ``operate_<model>``, and is audited in the same transaction."""
 
     name: str
     label: str
     warning: str
     done: str
     run: Callable[[QuerySet[Any]], int]
-    meant_for: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda chosen: chosen
+    eligible: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda chosen: chosen
     removes: bool = False
 
 
 class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A ModelAdmin with ``console.actions`` instead of Django's actions."""
+    """A ModelAdmin whose actions require a confirmation, a reason and a permission, and are audited."""
 
     row_actions: Sequence[RowAction] = ()
 
@@ -132,7 +133,7 @@ class RowActionsAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return {action.name: (_view(action), action.name, action.label) for action in offered}
 
     def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **options: Any) -> Any:
-        """In a list that can be edited no label stands beside the fields, so each one carries its own."""
+        """Gives each field its label, because an editable list shows none beside its fields."""
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and field.label:
             field.widget.attrs.setdefault("aria-label", str(field.label))
@@ -146,38 +147,40 @@ def _view(action: RowAction) -> Callable[[Any, HttpRequest, QuerySet[Any]], Http
             with transaction.atomic() if action.removes else nullcontext():
                 _run(action, page, request, chosen)
             return None
-        return _ask(action, page, request, chosen, "Say why: nothing was done yet." if is_confirmed else "")
+        return _confirmation_page(action, page, request, chosen, REASON_REQUIRED if is_confirmed else "")
 
     return act
 
 
-def _ask(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[Any], complaint: str) -> HttpResponse:
+def _confirmation_page(
+    action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[Any], error_note: str
+) -> HttpResponse:
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
         "title": f"{action.label}?",
         "action": action,
         "count": chosen.count(),
-        "would_change": action.meant_for(chosen).count(),
-        "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "affected": action.eligible(chosen).count(),
+        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "select_across": request.POST.get("select_across", "0"),
         "checkbox": ACTION_CHECKBOX_NAME,
-        "complaint": complaint,
+        "error_note": error_note,
     }
     return TemplateResponse(request, "admin/row_action.html", context)
 
 
 def _run(action: RowAction, page: Any, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-    count, logged = chosen.count(), list(chosen[:_LOGGED_ROWS])  # afterwards a filter by state finds others
+    count, logged = chosen.count(), list(chosen[:_LOGGED_ROWS])  # after the action a filter by state matches others
     subject = _subject(request, chosen, count)
     try:
-        effect, has_failed = _done(action, chosen, count), False
-    except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
-        effect, has_failed = failed(action.label, error), True
+        result, has_failed = _done(action, chosen, count), False
+    except Exception as error:  # noqa: BLE001 - any failure is shown to the operator and audited
+        result, has_failed = failure_result(action.label, error), True
     reason = request.POST["reason"].strip()
-    deed = AuditEntry(action.label, subject, reason, effect, has_failed)
-    record(request, page.opts, deed, logged, DELETION if action.removes and not has_failed else CHANGE)
-    tell(page, request, effect, has_failed=has_failed)
+    entry = AuditEntry(action.label, subject, reason, result, has_failed)
+    record(request, page.opts, entry, logged, DELETION if action.removes and not has_failed else CHANGE)
+    notify(page, request, result, has_failed=has_failed)
 
 
 def _done(action: RowAction, chosen: QuerySet[Any], count: int) -> ActionResult:

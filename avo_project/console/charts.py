@@ -1,4 +1,4 @@
-"""The lines of a role's charts over one range of time, as the page's script draws and tables them."""
+"""The data of a role's charts over one range of time, for the page's script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from avo_project.observability.timeseries import COARSE, FINE, History, Resoluti
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``seconds`` back from now, read at one resolution and drawn in steps of ``step_seconds``."""
+    """A range of time: the last ``seconds``, read at one resolution and drawn in steps of ``step_seconds``."""
 
     seconds: int
     resolution: Resolution
@@ -26,7 +26,7 @@ SPANS = {
 
 def chart_data(console: RoleConsole, span: Span) -> dict[str, Any]:
     """``{"times", "charts": [{"title", "unit", "lines": [{"label", "values"}]}]}``; times in Unix seconds, values None
-    where nobody sampled. Two commands to Redis. May raise RedisError."""
+    where there is no sample. Sends two commands to Redis. May raise RedisError."""
     history = History.connect(console.role, console.alias)
     last = int(history.now()) // span.step_seconds * span.step_seconds
     first = last - span.seconds + span.step_seconds

@@ -1,4 +1,4 @@
-"""Explanations: every role is asked what it knows about an id, a symbol, an address or a key."""
+"""Explanations: collects what every role knows about an id, a symbol, an address or a key."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -8,16 +8,16 @@ from avo_project.console.registry import UNREACHABLE, Answer, HasPermission, con
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 300
-WHAT_TO_ASK = (
+MAX_CHARACTERS = 300
+ACCEPTED_IDS = (
     "a throttle subject (user:…, org:…, address:…), an inbox, a touch id, a symbol or a signal id; "
-    "symbol:AAPL asks for a symbol even if nothing is kept of it"
+    "symbol:AAPL also explains a symbol without a state"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``answers`` of the roles that know it, and the titles of the roles that could not be asked."""
+    """The ``answers`` about ``of``, and in ``silent`` the titles of the roles that are unavailable."""
 
     of: str
     answers: Sequence[Answer]
@@ -25,11 +25,11 @@ class Explanation:
 
 
 def explain(of: str, has_permission: HasPermission) -> Explanation:
-    """Asks the roles that the asker may see. Raises ValueError for what cannot be asked for."""
+    """Collects the answers of the roles that the user may view. Raises ValueError for an unusable id."""
     of = of.strip()
-    if not of or len(of) > LONGEST:
-        raise ValueError(f"Ask for {WHAT_TO_ASK}.")
-    if not of.isprintable():  # nothing of ours is named so
+    if not of or len(of) > MAX_CHARACTERS:
+        raise ValueError(f"Enter {ACCEPTED_IDS}.")
+    if not of.isprintable():  # no id contains such characters
         return Explanation(of, (), ())
     answers: list[Answer] = []
     silent: list[str] = []
@@ -39,15 +39,15 @@ def explain(of: str, has_permission: HasPermission) -> Explanation:
         try:
             answers += console.explain(of, has_permission)
         except UNREACHABLE as failure:
-            logger.warning("%s cannot explain anything now: %s", console.title, failure)
+            logger.warning("%s is unavailable for explanations: %s", console.title, failure)
             silent.append(console.title)
     return Explanation(of, answers, silent)
 
 
 def explanation_text(found: Explanation) -> str:
-    """The answers one under the other, each with its reasons and its facts."""
+    """The answers as text, each with its reasons and facts."""
     blocks = ["\n".join(_lines(answer)) for answer in found.answers]
-    blocks += [f"{title} could not be asked." for title in found.silent]
+    blocks += [f"{title} is unavailable." for title in found.silent]
     return "\n\n".join(blocks)
 
 

@@ -1,4 +1,4 @@
-"""``GET /api/explain``: why something is as it is, for staff."""
+"""``GET /api/explain``: explains the state of an id, for staff."""
 
 from dataclasses import asdict
 
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from avo_project.console.explain import WHAT_TO_ASK, explain
+from avo_project.console.explain import ACCEPTED_IDS, explain
 from avo_project.http.problems import Problem
 
 
@@ -24,22 +24,22 @@ class AnswerShown(serializers.Serializer):  # type: ignore[type-arg]
 class ExplanationShown(serializers.Serializer):  # type: ignore[type-arg]
     of = serializers.CharField()
     answers = AnswerShown(many=True)
-    silent = serializers.ListField(child=serializers.CharField(), help_text="roles that could not be asked")
+    silent = serializers.ListField(child=serializers.CharField(), help_text="titles of unavailable roles")
 
 
 class ExplainView(APIView):
     permission_classes = (IsAdminUser,)
 
     @extend_schema(
-        parameters=[OpenApiParameter("of", str, required=True, description=f"What to explain: {WHAT_TO_ASK}.")],
+        parameters=[OpenApiParameter("of", str, required=True, description=f"The id to explain: {ACCEPTED_IDS}.")],
         responses=ExplanationShown,
     )
     def get(self, request: Request) -> Response:
-        """Every role that the caller may view says what it knows. Recipients need the permission for payloads."""
+        """Returns what each role knows about an id. Recipients require the payload permission."""
         try:
             found = explain(request.query_params.get("of", ""), request.user.has_perm)
         except ValueError as error:
             raise serializers.ValidationError({"of": [str(error)]}) from None
         if not found.answers and not found.silent:
-            raise Problem(404, "nothing-known", f"Nobody knows {found.of!r}. Ask for {WHAT_TO_ASK}.")
+            raise Problem(404, "nothing-known", f"No match found for {found.of!r}. Enter {ACCEPTED_IDS}.")
         return Response(asdict(found))

@@ -1,4 +1,4 @@
-"""The health strip of the admin's first page: a card for each role that the user may see."""
+"""The system status on the admin's first page: a health card for each role that the user may view."""
 
 import logging
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from avo_project.redis_client.monitoring import SERVER_PINGER
 logger = logging.getLogger(__name__)
 
 _WORDS = {
-    Level.GREEN: ("✓", "Healthy (green)"),
-    Level.AMBER: ("!", "Look at it (amber)"),
-    Level.RED: ("✕", "Act now (red)"),
+    Level.GREEN: ("✓", "Healthy"),
+    Level.AMBER: ("!", "Warning"),
+    Level.RED: ("✕", "Critical"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One role as it stands, and where its page is."""
+    """The health of one role and the URL of its page."""
 
     title: str
     url: str
@@ -44,12 +44,12 @@ def visible_roles(user: Any) -> list[RoleConsole]:
 
 
 def cards(roles: Sequence[RoleConsole], now: float) -> list[Card]:
-    """One for each of ``roles`` at ``now`` (Unix seconds). A role that is away is red and keeps no other waiting."""
+    """The cards of ``roles`` at ``now`` (Unix seconds). An unavailable role is red and does not delay the others."""
     failures = SERVER_PINGER.failures([role.alias for role in roles], settings.CONSOLE["PING_SECONDS"])
     return [Card(role.title, reverse(f"admin:{role.page}"), _health(role, failures[role.alias], now)) for role in roles]
 
 
-def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
+def card_fragments(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
     """The cards as ready HTML."""
     return [
         Fragment(f"card-{role.role}", role.title, render_to_string("admin/health_card.html", {"card": card}))
@@ -59,15 +59,15 @@ def strip(roles: Sequence[RoleConsole], now: float) -> list[Fragment]:
 
 def _health(role: RoleConsole, failure: str, now: float) -> HealthStatus:
     if failure:
-        return _down(f"Redis does not answer: {failure}")
+        return _down(f"Redis is unavailable: {failure}")
     try:
         return role.health(now)
     except UNREACHABLE as error:
-        return _down(f"It cannot be asked: {error}")
+        return _down(f"The health check failed: {error}")
     except Exception:
         logger.exception("the health status of %s", role.role)  # the other roles' cards are needed all the more
         return _down("Its health check failed with an internal error; see the log.")
 
 
 def _down(message: str) -> HealthStatus:
-    return HealthStatus(Level.RED, "nothing known", message)
+    return HealthStatus(Level.RED, "unknown", message)

@@ -26,9 +26,18 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from redis.exceptions import RedisError
 
-from avo_project.console.actions import ActionResult, AuditEntry, failed, record, subject_of, tell
+from avo_project.console.actions import (
+    CONTROL_FIELDS,
+    REASON_REQUIRED,
+    ActionResult,
+    AuditEntry,
+    failure_result,
+    notify,
+    record,
+    subject_of,
+)
 from avo_project.console.charts import SPANS, chart_data
-from avo_project.console.panels import GIVEN, Fragment, Panel, action_button, fragments, json_answer, live_answer
+from avo_project.console.panels import ROW_VALUES, Fragment, Panel, action_button, fragments, json_answer, live_answer
 from avo_project.console.registry import consoles
 
 __all__ = ["ActionResult", "LiveAction", "LiveStateAdmin", "Panel"]
@@ -38,10 +47,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LiveAction:
-    """Something an operator may do to live state. ``preview`` says what would happen, ``run`` does it and says what
-    did, both as a sentence or as an Effect with a count; ``permission`` is a codename of the page's model.
+    """An operator action on live state. ``preview`` describes the effect, ``run`` performs it; both return a sentence
+    or an ActionResult. ``permission`` is a codename of the page's model.
 
-    ``inputs`` are posted fields that it cannot do without: the operator is asked for those that are missing.
+    ``inputs`` are required posted fields; a form asks the operator for those that are missing.
     """
 
     name: str
@@ -56,14 +65,14 @@ class LiveAction:
 
 
 class _AbstractAdmin(MediaDefiningClass, ABCMeta):
-    """A page that lacks what it must have cannot be registered."""
+    """Refuses to register a page without its abstract methods."""
 
 
 class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignore[type-arg]
-    """Base of the live pages. A subclass gives ``panels`` and, if it has any, ``live_actions``.
+    """Base of the live pages. A subclass implements ``panels`` and may list ``live_actions``.
 
-    Every action goes one way: what is missing is asked for, the preview says what would happen, a reason is given and
-    the confirmation sent; then it is run, its result told, and both written down, a failure too.
+    Every action takes the same steps: missing inputs, preview, reason and confirmation; then it runs, its result is
+    shown and audited, also when it failed.
     """
 
     console_role = ""
@@ -74,7 +83,7 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
 
     @abstractmethod
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
-        """The page's tables, from the app's ``inspection``. May raise RedisError, which the page then shows."""
+        """The page's tables, from the app's ``inspection``. The page shows a RedisError that it raises."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -114,7 +123,7 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
         return TemplateResponse(request, self.page_template, context, status=503 if failure else 200)
 
     def live(self, request: HttpRequest) -> HttpResponse:
-        """The panels alone, for the page's script."""
+        """The panels as JSON, for the page's script."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
@@ -134,11 +143,11 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
         try:
             return json_answer(request, chart_data(consoles([self.console_role])[0], span))
         except RedisError as error:
-            logger.warning("charts of %s cannot be shown: %s", self.console_role, error)
-            return JsonResponse({"failure": "Redis does not answer."}, status=503)
+            logger.warning("cannot read the charts of %s: %s", self.console_role, error)
+            return JsonResponse({"failure": "Redis is unavailable."}, status=503)
 
     def button(self, request: HttpRequest, action_name: str, label: str, **given: str) -> str:
-        """A cell that begins the action with these values; empty for who may not."""
+        """A cell with a button that starts the action with these values; empty without the permission."""
         [action] = [action for action in self.live_actions if action.name == action_name]
         return action_button(action_name, label, given) if self._may(request, action) else ""
 
@@ -146,8 +155,8 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
         try:
             return fragments(self.panels(request)), ""
         except RedisError as error:
-            logger.warning("%s cannot be shown: %s", self.opts.verbose_name, error)
-            return [], f"Redis does not answer, so nothing can be shown: {error}"
+            logger.warning("cannot read %s: %s", self.opts.verbose_name, error)
+            return [], f"Redis is unavailable: {error}"
 
     def act(self, request: HttpRequest, action_name: str) -> HttpResponse:
         action = next((action for action in self.live_actions if action.name == action_name), None)
@@ -157,59 +166,61 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if GIVEN in request.POST:
+        if ROW_VALUES in request.POST:
             request.POST = _unpacked(request.POST)  # type: ignore[assignment]
         if missing := action.missing(request):
-            return self._ask(request, action, missing=missing)
+            return self._confirmation_page(request, action, missing=missing)
         if request.POST.get("confirmed") != "yes":
-            return self._ask_with_preview(request, action)
+            return self._confirm_with_preview(request, action)
         if not request.POST.get("reason", "").strip():
-            return self._ask_with_preview(request, action, complaint="Say why: nothing was done yet.")
+            return self._confirm_with_preview(request, action, error_note=REASON_REQUIRED)
         self._run(request, action)
         return self._back()
 
-    def _ask_with_preview(self, request: HttpRequest, action: LiveAction, complaint: str = "") -> HttpResponse:
-        """The confirmation page; when what would happen cannot be told, the action is not begun."""
+    def _confirm_with_preview(self, request: HttpRequest, action: LiveAction, error_note: str = "") -> HttpResponse:
+        """The confirmation page; without a preview the action is not started."""
         try:
-            preview = _effect(action.preview(request))
+            preview = _as_result(action.preview(request))
         except (RedisError, ValueError, LookupError) as error:
-            logger.warning("admin action %s cannot be previewed: %s", action.name, error)
-            self.message_user(request, f"{action.label} was not begun: {error}", messages.ERROR)
+            logger.warning("the preview of admin action %s failed: %s", action.name, error)
+            self.message_user(request, f"{action.label} was not started: {error}", messages.ERROR)
             return self._back()
-        return self._ask(request, action, preview=preview, complaint=complaint)
+        return self._confirmation_page(request, action, preview=preview, error_note=error_note)
 
-    def _ask(
+    def _confirmation_page(
         self,
         request: HttpRequest,
         action: LiveAction,
         missing: Sequence[str] = (),
         preview: ActionResult | None = None,
-        complaint: str = "",
+        error_note: str = "",
     ) -> HttpResponse:
         if missing and request.POST.get("confirmed"):
-            complaint = f"Fill in {', '.join(name.replace('_', ' ') for name in missing)}: nothing was done yet."
+            error_note = f"Required: {', '.join(name.replace('_', ' ') for name in missing)}. No changes were made."
         posted = request.POST.items()
         context = {
             **self._context(request),
             "action": action,
-            "asked": [(name, name.replace("_", " "), request.POST.get(name, "")) for name in action.inputs if missing],
-            "kept": [pair for pair in posted if pair[0] not in _ASKED_ANEW | set(missing and action.inputs)],
+            "requested": [
+                (name, name.replace("_", " "), request.POST.get(name, "")) for name in action.inputs if missing
+            ],
+            "kept": [pair for pair in posted if pair[0] not in CONTROL_FIELDS | set(missing and action.inputs)],
             "subject": subject_of(request.POST, action.inputs),
             "preview": preview,
-            "complaint": complaint,
+            "error_note": error_note,
             "reason": request.POST.get("reason", ""),
         }
         return TemplateResponse(request, self.confirmation_template, context)
 
     def _run(self, request: HttpRequest, action: LiveAction) -> None:
         try:
-            effect, has_failed = _effect(action.run(request)), False
-        except Exception as error:  # noqa: BLE001 - whatever it was, the operator is told and it is written down
-            effect, has_failed = failed(action.label, error), True
+            result, has_failed = _as_result(action.run(request)), False
+        except Exception as error:  # noqa: BLE001 - any failure is shown to the operator and audited
+            result, has_failed = failure_result(action.label, error), True
         subject = subject_of(request.POST, action.inputs)
-        deed = AuditEntry(action.label, subject, request.POST["reason"].strip(), effect, has_failed)
-        record(request, self.opts, deed)
-        tell(self, request, effect, has_failed=has_failed)
+        entry = AuditEntry(action.label, subject, request.POST["reason"].strip(), result, has_failed)
+        record(request, self.opts, entry)
+        notify(self, request, result, has_failed=has_failed)
 
     def _back(self) -> HttpResponse:
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
@@ -225,15 +236,12 @@ class LiveStateAdmin(admin.ModelAdmin, metaclass=_AbstractAdmin):  # type: ignor
         }
 
 
-_ASKED_ANEW = {"csrfmiddlewaretoken", "confirmed", "reason"}
-
-
 def _unpacked(posted: QueryDict) -> QueryDict:
-    """The form with the values that the button of a row brought as fields of their own."""
+    """The form with the values of a row's button as separate fields."""
     fields = posted.copy()
-    fields.update(QueryDict(fields.pop(GIVEN)[0]))
+    fields.update(QueryDict(fields.pop(ROW_VALUES)[0]))
     return fields
 
 
-def _effect(told: ActionResult | str) -> ActionResult:
-    return told if isinstance(told, ActionResult) else ActionResult(told)
+def _as_result(outcome: ActionResult | str) -> ActionResult:
+    return outcome if isinstance(outcome, ActionResult) else ActionResult(outcome)

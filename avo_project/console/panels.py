@@ -1,4 +1,4 @@
-"""Panels of live figures: what they are made of, and how they reach the page again and again as JSON."""
+"""Panels of live figures, and their JSON with an ETag for the page's script."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from django.utils.html import format_html
 
 from avo_project.http.json import dump_json
 
-GIVEN = "given"
-"""The posted field in which the button of a row brings its values."""
+ROW_VALUES = "given"
+"""The posted field with the values of a row's button."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One table of live figures; ``note`` says in a sentence what is normal or how to read it."""
+    """One table of live figures; ``note`` says what is normal or how to read it."""
 
     title: str
     columns: Sequence[str]
@@ -30,7 +30,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One panel as ready HTML; ``id`` is its place on the page."""
+    """One panel as rendered HTML; ``id`` is the id of its element."""
 
     id: str
     title: str
@@ -38,12 +38,12 @@ class Fragment:
 
 
 def action_button(action: str, label: str, given: Mapping[str, str]) -> str:
-    """A cell that begins an action of the page with these values. The form it belongs to stands outside the panels, so
-    that a refreshed panel needs no token of its own."""
+    """A cell with a button that starts an action of the page with these values. Its form is outside of the panels, so
+    that a refreshed panel needs no CSRF token."""
     return format_html(
         '<button type="submit" form="avo-act" formaction="do/{}/" name="{}" value="{}" aria-label="{} {}">{}</button>',
         action,
-        GIVEN,
+        ROW_VALUES,
         urlencode(given),
         label,
         ", ".join(given.values()),
@@ -52,7 +52,7 @@ def action_button(action: str, label: str, given: Mapping[str, str]) -> str:
 
 
 def fragments(panels: Sequence[Panel]) -> list[Fragment]:
-    """The panels in their order."""
+    """The panels as rendered HTML, in their order."""
     return [
         Fragment(f"panel-{number}", panel.title, render_to_string("admin/live_panel.html", {"panel": panel}))
         for number, panel in enumerate(panels, start=1)
@@ -69,10 +69,10 @@ def live_answer(request: HttpRequest, parts: Sequence[Fragment], now: float) -> 
     return json_answer(request, {"panels": panels}, {"as_of": as_of})
 
 
-def json_answer(request: HttpRequest, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> HttpResponse:
-    """``body`` and what is told ``beside`` it, as JSON. The strong ETag is of the body alone: same body, 304."""
+def json_answer(request: HttpRequest, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> HttpResponse:
+    """``body`` and ``extra`` as JSON. The strong ETag covers the body alone: 304 while it is unchanged."""
     etag = f'"{hashlib.sha256(dump_json(body)).hexdigest()[:32]}"'
-    whole = dump_json({**body, **(beside or {})})
+    whole = dump_json({**body, **(extra or {})})
     answer = HttpResponse(whole, content_type="application/json", headers={"ETag": etag})
     conditional = get_conditional_response(request, etag=etag, response=answer)
     assert conditional is not None

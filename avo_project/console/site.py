@@ -1,4 +1,4 @@
-"""The admin site of the operators: health strip, search and explanations, and lookups that accept any text."""
+"""The operators' admin site: system status, explanations, and lookups that accept any text."""
 
 import time
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.module_loading import import_string
 
-from avo_project.console.explain import WHAT_TO_ASK, Explanation, explain
-from avo_project.console.home import strip, visible_roles
+from avo_project.console.explain import ACCEPTED_IDS, Explanation, explain
+from avo_project.console.home import card_fragments, visible_roles
 from avo_project.console.panels import live_answer
 
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -26,11 +26,11 @@ _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 class ConsoleSite(AdminSite):
     site_header = "Avo"
-    index_title = "How the system stands"
+    index_title = "System status"
     index_template = "admin/console_home.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Every page takes any lookup, those that Django and other packages register too."""
+        """Makes every page accept any lookup, also those that Django and other packages register."""
         page = admin_class or AnyLookupAdmin
         if not issubclass(page, AnyLookupAdmin):
             page = type(page.__name__, (page, AnyLookupAdmin), {"__module__": page.__module__})
@@ -47,7 +47,7 @@ class ConsoleSite(AdminSite):
         guarded = super().admin_view(view, cacheable)
 
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if request.method not in _METHODS:  # Django would take them for a GET
+            if request.method not in _METHODS:  # Django would treat them as GET
                 return HttpResponseNotAllowed(_METHODS)
             return guarded(request, *args, **kwargs)
 
@@ -62,38 +62,38 @@ class ConsoleSite(AdminSite):
         return _guarded(request, username, partial(super().password_change, request, extra_context))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        ours = {"parts": strip(visible_roles(request.user), time.time()), "as_of": datetime.now(UTC)}
+        ours = {"parts": card_fragments(visible_roles(request.user), time.time()), "as_of": datetime.now(UTC)}
         return super().index(request, {**ours, **_search(""), **(extra_context or {})})
 
     def live(self, request: HttpRequest) -> HttpResponse:
-        """The cards alone, for the page's script."""
+        """The health cards as JSON, for the page's script."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        return live_answer(request, strip(visible_roles(request.user), time.time()), time.time())
+        return live_answer(request, card_fragments(visible_roles(request.user), time.time()), time.time())
 
     def explain(self, request: HttpRequest) -> HttpResponse:
-        """Why something is as it is; ``?of=`` names it."""
+        """The explanation of the id in ``?of=``."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         of = request.GET.get("of", "").strip()
-        found, complaint = _explained(of, request)
+        found, error_note = _explained(of, request)
         context = {
             **self.each_context(request),
             **_search(of),
-            "title": f"Why? {of}" if of else "Why is it so?",
+            "title": f"Explain {of}" if of else "Explain",
             "found": found,
-            "complaint": complaint,
+            "error_note": error_note,
         }
         return TemplateResponse(request, "admin/explain.html", context)
 
 
 def _guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse]) -> Any:
-    """The answer of ``view``, unless the guard that settings name refuses to have one more password checked."""
+    """The response of ``view``, unless the password guard of the settings rejects another password check."""
     return import_string(settings.CONSOLE["PASSWORD_GUARD"])(request, username, view)
 
 
 def _search(of: str) -> dict[str, str]:
-    return {"of": of, "what_to_ask": WHAT_TO_ASK}
+    return {"of": of, "accepted_ids": ACCEPTED_IDS}
 
 
 def _explained(of: str, request: HttpRequest) -> tuple[Explanation | None, str]:
@@ -104,7 +104,7 @@ def _explained(of: str, request: HttpRequest) -> tuple[Explanation | None, str]:
 
 
 _NO_SUCH_VALUE = (ValueError, OverflowError, DataError)  # a year of 99999; PostgreSQL keeps no NUL in a text
-_BAD_PATTERN = "user-defined function raised exception"  # SQLite's words for a regular expression that is none
+_BAD_PATTERN = "user-defined function raised exception"  # SQLite's message for an invalid regular expression
 
 
 class _AnyFilterChangeList(ChangeList):
@@ -121,14 +121,14 @@ class _AnyFilterChangeList(ChangeList):
         except (*_NO_SUCH_VALUE, LookupError, DatabaseError) as error:
             if isinstance(error, OperationalError) and _BAD_PATTERN not in str(error):
                 raise
-            if not self.params:  # nothing was asked: the table is at fault
+            if not self.params:  # no filter was given, so the table is at fault
                 raise
             raise IncorrectLookupParameters(error) from error
 
 
 class AnyLookupAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """A filter that no row can match leads to the list without it, an id that no row can have to Django's "does not
-    exist", and a term that no text can hold finds nothing."""
+    """A ModelAdmin that accepts any lookup: an unusable filter redirects to the unfiltered list, an impossible id gives
+    Django's "does not exist", and a search term that no text can contain finds nothing."""
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return _AnyFilterChangeList

@@ -50,19 +50,19 @@ def staff(django_user_model: Any) -> Any:
     return django_user_model.objects.create_user("staff", is_staff=True)
 
 
-def told(of: str, *options: str, capsys: Any) -> dict[str, Any]:
+def explained(of: str, *options: str, capsys: Any) -> dict[str, Any]:
     call_command("explain", of, "--json", *options)
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 
 def test_a_touch_waits_for_what_the_rules_say(touch: Touch, capsys: Any) -> None:
-    [answer] = told(str(touch.pk), capsys=capsys)["answers"]
+    [answer] = explained(str(touch.pk), capsys=capsys)["answers"]
     assert (answer["kind"], answer["headline"]) == ("touch", "waits until somebody does something")
     assert answer["because"][0] == "Waits because its inbox is paused: paused by a person."
     assert RECIPIENT not in json.dumps(answer)
     assert "450 [address] greylisted" in json.dumps(answer).replace("<", "").replace(">", "")
-    [open_answer] = told(str(touch.pk), "--payload", capsys=capsys)["answers"]
+    [open_answer] = explained(str(touch.pk), "--payload", capsys=capsys)["answers"]
     assert open_answer["facts"]["recipient"] == RECIPIENT
 
 
@@ -78,25 +78,25 @@ def test_a_signal_is_followed_from_its_event_to_its_execution(capsys: Any) -> No
     group.make()
     published = event(7)
     stream.publish([published], publisher="p", batch=1)
-    [answer] = told(published.signal_id, capsys=capsys)["answers"]
+    [answer] = explained(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "is published and not executed"
     assert answer["because"] == ["group apex-group has not been given it yet"]
     group.read("one", count=1, block_ms=0)
-    [answer] = told(published.signal_id, capsys=capsys)["answers"]
+    [answer] = explained(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "is in a consumer's hands"
     assert "one of group apex-group holds it, delivery 1" in answer["because"][0]
     group.move_to_dead_letters("one", answer["facts"]["entry"], reason="rejected: no market", deliveries=1)
-    [answer] = told(published.signal_id, capsys=capsys)["answers"]
+    [answer] = explained(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "was given up and lies with the dead letters"
     assert "it was given up after 1 deliveries: rejected: no market" in answer["because"]
     Execution.objects.create(
         signal_id=published.signal_id, symbol="A", direction="long", confidence=1, executed_at=timezone.now()
     )
-    assert told(published.signal_id, capsys=capsys)["answers"][0]["headline"] == "is executed on paper, once"
+    assert explained(published.signal_id, capsys=capsys)["answers"][0]["headline"] == "is executed on paper, once"
 
 
 def test_a_subject_says_its_tier_and_what_is_left(capsys: Any) -> None:
-    [answer] = told("address:192.0.2.1", capsys=capsys)["answers"]
+    [answer] = explained("address:192.0.2.1", capsys=capsys)["answers"]
     assert (answer["kind"], answer["headline"]) == ("subject", "may call")
     assert answer["because"] == ["its tier is anonymous: not signed in"]
     assert "100000 of 100000 left" in answer["facts"]["minute window"]
@@ -104,9 +104,9 @@ def test_a_subject_says_its_tier_and_what_is_left(capsys: Any) -> None:
 
 def test_nobody_knows_is_said(capsys: Any) -> None:
     for unknown in (str(uuid.uuid4()), "NOSYMBOL"):
-        with pytest.raises(CommandError, match="Nobody knows"):
+        with pytest.raises(CommandError, match="No match found"):
             call_command("explain", unknown)
-    with pytest.raises(CommandError, match="Ask for a throttle subject"):
+    with pytest.raises(CommandError, match="Enter a throttle subject"):
         call_command("explain", " ")
 
 
@@ -143,8 +143,8 @@ class TestAdmin:
         assert "<h2>Touch " in page
         assert "Waits because its inbox is paused" in page
         assert RECIPIENT in page
-        assert "Nobody knows it" in operator_client.get(PAGE, {"of": "NOSYMBOL"}).content.decode()
-        assert "Ask for a throttle" in operator_client.get(PAGE, {"of": "x" * 400}).content.decode()
+        assert "No match found" in operator_client.get(PAGE, {"of": "NOSYMBOL"}).content.decode()
+        assert "Enter a throttle" in operator_client.get(PAGE, {"of": "x" * 400}).content.decode()
         assert operator_client.post(PAGE).status_code == 405
 
     def test_what_is_asked_for_is_escaped(self, operator_client: Any) -> None:
@@ -159,5 +159,5 @@ class TestAdmin:
         list(StateCache.connect().put_many([a_state("AAPL", time.time())]))
         monkeypatch.setattr(QueueView, "connect", down)
         page = operator_client.get(PAGE, {"of": "AAPL"}).content.decode()
-        assert "Outreach queue could not be asked." in page
+        assert "Outreach queue is unavailable." in page
         assert "is served as current" in page

@@ -90,8 +90,8 @@ def test_a_total_is_shown_as_its_rate_and_never_across_a_gap_or_a_new_beginning(
     totals = {0: 100, 10: 150, 20: 150, 200: 900, 210: 5, 220: 25}
     samples = [Sample(at, {"published_total": total}) for at, total in totals.items()]
     rates = line(samples, "published_total", list(range(0, 230, 10)))
-    told = {at * 10: rate for at, rate in enumerate(rates) if rate is not None}
-    assert told == {10: 5.0, 20: 0.0, 220: 2.0}
+    by_second = {at * 10: rate for at, rate in enumerate(rates) if rate is not None}
+    assert by_second == {10: 5.0, 20: 0.0, 220: 2.0}
 
 
 def test_a_figure_is_shown_where_there_is_one() -> None:

@@ -37,7 +37,7 @@ def test_every_role_has_a_card_with_word_icon_figure_and_link(operator_client: A
         assert f'<h2><a href="{url}">{title}</a></h2>' in page
     assert page.count('class="avo-card"') == 4
     assert 'data-level="amber"' in page  # nothing has run yet
-    assert "Look at it (amber)" in page
+    assert "Warning" in page
     assert "no states yet" in page
 
 
@@ -45,7 +45,7 @@ def test_a_user_sees_the_roles_they_may_view(client: Any, redis_of: Any, django_
     staff = django_user_model.objects.create_user("staff", is_staff=True)
     client.force_login(staff)
     assert client.get(LIVE).json()["panels"] == []
-    assert "You may see no role yet" in client.get("/admin/").content.decode()
+    assert "You have no permission to view a role" in client.get("/admin/").content.decode()
     staff.user_permissions.add(Permission.objects.get(codename="view_ratelimits"))
     assert [panel["title"] for panel in client.get(LIVE).json()["panels"]] == ["Rate limits"]
     client.logout()
@@ -70,15 +70,15 @@ def test_a_role_that_is_down_is_red_and_the_others_are_told(
     assert answer.status_code == 200
     html = {panel["title"]: panel["html"] for panel in answer.json()["panels"]}
     assert 'data-level="red"' in html["Signal stream"]
-    assert "Redis does not answer: connection refused" in html["Signal stream"]
-    assert "Act now (red)" in html["Signal stream"]
+    assert "Redis is unavailable: connection refused" in html["Signal stream"]
+    assert "Critical" in html["Signal stream"]
     assert all('data-level="red"' not in html[title] for title in html if title != "Signal stream")
 
 
 def test_a_role_that_goes_down_while_it_is_asked_is_red(redis_of: Any) -> None:
     [console] = consoles(["regime"])
     [card] = home.cards([with_health(console, down)], time.time())
-    assert (card.health.level, card.health.figure) == (Level.RED, "nothing known")
+    assert (card.health.level, card.health.figure) == (Level.RED, "unknown")
     assert "gone while it was asked" in card.health.message
 
 
@@ -88,8 +88,8 @@ def test_an_error_in_one_health_check_leaves_the_other_cards(redis_of: Any) -> N
 
     regime, signals = consoles(["regime", "signals"])
     first, second = home.cards([with_health(regime, broken), signals], time.time())
-    assert (first.health.level, first.health.figure) == (Level.RED, "nothing known")
-    assert second.health.figure != "nothing known"
+    assert (first.health.level, first.health.figure) == (Level.RED, "unknown")
+    assert second.health.figure != "unknown"
 
 
 def test_a_server_that_hangs_is_given_up_and_asked_by_one_thread() -> None:

@@ -44,7 +44,7 @@ def test_redis_down_is_said_and_is_no_server_error(operator_client: Any) -> None
     live_pages.down = True
     page = operator_client.get(PAGE)
     assert page.status_code == 503
-    assert b"Redis does not answer" in page.content
+    assert b"Redis is unavailable" in page.content
 
 
 def test_without_the_view_permission_there_is_no_page(client: Any, django_user_model: Any) -> None:
@@ -61,19 +61,19 @@ def test_a_viewer_sees_no_button_and_may_not_act(client: Any, django_user_model:
 def test_an_action_is_post_asks_first_and_keeps_its_fields(operator_client: Any) -> None:
     assert operator_client.get(DRAIN).status_code == 405
     named = operator_client.post(DRAIN, {"confirmed": "yes"}).content.decode()
-    assert "Fill in lane: nothing was done yet." in named
+    assert "Required: lane. No changes were made." in named
     assert 'name="confirmed"' not in named
-    asked = operator_client.post(DRAIN, {"lane": "a"}).content.decode()
-    assert "3 touches would go." in asked
-    assert '<input type="hidden" name="lane" value="a">' in asked
-    assert "This concerns 3." in asked
-    assert "<strong>lane: a</strong>" in asked
+    confirmation = operator_client.post(DRAIN, {"lane": "a"}).content.decode()
+    assert "3 touches would go." in confirmation
+    assert '<input type="hidden" name="lane" value="a">' in confirmation
+    assert "Affected: 3." in confirmation
+    assert "<strong>lane: a</strong>" in confirmation
     assert live_pages.done == []
 
 
 def test_without_a_reason_nothing_is_done(operator_client: Any) -> None:
     page = operator_client.post(DRAIN, {"confirmed": "yes", "lane": "a", "reason": " "}).content.decode()
-    assert "Say why" in page
+    assert "A reason is required." in page
     assert live_pages.done == []
     assert not OperatorAction.objects.exists()
 
@@ -98,7 +98,7 @@ def test_a_failed_action_says_so_and_is_logged(operator_client: Any) -> None:
 
 def test_an_action_that_cannot_be_previewed_is_not_begun(operator_client: Any) -> None:
     page = operator_client.post(DRAIN, {"lane": "unseen"}, follow=True)
-    assert b"Drain was not begun: gone" in page.content
+    assert b"Drain was not started: gone" in page.content
     assert live_pages.done == []
 
 

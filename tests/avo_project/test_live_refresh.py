@@ -57,7 +57,7 @@ class TestAnyPage:
         monkeypatch.setattr(live_pages, "down", True)
         answer = operator_client.get(self.LIVE)
         assert answer.status_code == 503
-        assert "Redis does not answer" in answer.json()["failure"]
+        assert "Redis is unavailable" in answer.json()["failure"]
 
     def test_only_who_may_view_gets_it_and_only_by_get(
         self, client: Any, operator_client: Any, django_user_model: Any

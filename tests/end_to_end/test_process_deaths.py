@@ -38,7 +38,7 @@ def test_a_killed_consumer_is_named_and_a_new_one_takes_over() -> None:
             victim = eventually(lambda: process_of(folder, "consume_signals"))
             name = eventually(lambda: consumer_of(system))
             with system.operator() as browser:
-                assert "Nothing here." in panel(browser, "Consumers that died")
+                assert "No entries." in panel(browser, "Consumers that died")
                 os.kill(victim, signal.SIGKILL)
                 assert system.get("/livez").status_code == 200
                 told = eventually(

@@ -129,9 +129,9 @@ def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
     url = "/admin/outreach/touch/?q=anna%40example.com"
     form = {"action": "redrive", "_selected_action": [str(touches[0].pk)], "select_across": "1"}
     asked = operator_client.post(url, form).content.decode()
-    assert "4 chosen." in asked
-    assert "This concerns 2 of them." in asked
-    assert b"Say why" in operator_client.post(url, {**form, "confirmed": "yes"}).content
+    assert "4 selected." in asked
+    assert "Affected: 2." in asked
+    assert b"A reason is required." in operator_client.post(url, {**form, "confirmed": "yes"}).content
     assert Touch.objects.filter(status="dead").count() == 2
     operator_client.post(url, {**form, **CONFIRMED})
     row = OperatorAction.objects.get()

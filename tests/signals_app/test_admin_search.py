@@ -36,7 +36,7 @@ def test_entries_are_found_by_symbol_signal_id_and_entry_id(operator_client: Any
     assert by_signal.count("<tr><td>") == 1
     assert entry_ids[7] in by_signal
     assert event(8).signal_id in panel(operator_client, "Events with", text=entry_ids[8])
-    assert "Nothing here" in panel(operator_client, "Events with", text="MSFT")
+    assert "No entries" in panel(operator_client, "Events with", text="MSFT")
 
 
 def test_older_entries_are_a_click_away(operator_client: Any, entry_ids: list[str]) -> None:
@@ -64,7 +64,7 @@ def test_what_is_in_hand_is_listed_with_its_owner_and_can_be_dealt_with(
     assert panel(operator_client, "Pending in", text="AAPL").count("<td>AAPL</td>") == 3
     assert panel(operator_client, "Pending in", consumer="worker-8").count("<td>worker-") == 3
     assert panel(operator_client, "Pending in", text=entry_ids[4]).count("<tr><td>") == 1
-    assert "Nothing here" in panel(operator_client, "Pending in", group="nobody")
+    assert "No entries" in panel(operator_client, "Pending in", group="nobody")
     given = urlencode({"group": "apex-group", "entry_id": entry_ids[0]})
     asked = operator_client.post(f"{PAGE}do/acknowledge/", {"given": given}).content.decode()
     assert f"worker-7 of group apex-group holds {entry_ids[0]}, delivered 1 times." in asked

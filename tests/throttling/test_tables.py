@@ -97,7 +97,7 @@ def test_reset_asks_first_then_does_and_is_logged(operator_client: Any, limiter:
 
 def test_reset_of_nobody_says_so(operator_client: Any, redis_of: Any) -> None:
     page = do(operator_client, "reset", subject="", confirmed="yes").content.decode()
-    assert "Fill in subject" in page
+    assert "Required: subject" in page
     page = do(operator_client, "reset", subject="nobody", confirmed="yes").content.decode()
     assert "Reset this subject failed" in page
 
@@ -119,7 +119,7 @@ def test_override_asks_first_then_writes_a_row(operator_client: Any, operator: A
     [
         ({"tier": "platinum", "reason": "r"}, "is not a tier"),
         ({"reason": "r"}, "Give a tier, or rates."),
-        ({"tier": "pro", "reason": ""}, "Say why"),
+        ({"tier": "pro", "reason": ""}, "A reason is required."),
         ({"tier": "pro", "reason": "r", "hours": "1e300"}, "is no number of hours"),
         ({"rates": "7/mni", "reason": "r"}, "is not a unit of time"),
         ({"tier": "pro", "reason": "r", "hours": "soon"}, "is no number of hours"),
@@ -180,7 +180,7 @@ def test_without_redis_the_page_says_so(operator_client: Any, redis_of: Any, mon
     monkeypatch.setattr(UsageStats, "connect", classmethod(lambda cls: cls(down)))
     response = operator_client.get(PAGE, {"subject": "user_alice"})
     assert response.status_code == 503
-    assert "Redis does not answer" in response.content.decode()
+    assert "Redis is unavailable" in response.content.decode()
 
 
 def test_an_override_made_in_its_table_names_who_made_it(operator_client: Any, operator: Any) -> None:

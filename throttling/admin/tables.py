@@ -23,7 +23,7 @@ admin.site.register(RateLimits, RateLimitsAdmin)
 class TierOverrideAdmin(AuditedModelAdmin):
     """Who, why, until when. In force everywhere within 5 seconds."""
 
-    rows_say_why = True
+    rows_have_reason = True
     list_display = ("subject", "applies_to", "tier", "rates", "reason", "created_by", "expires_at")
     list_filter = (("tier", admin.EmptyFieldListFilter), "expires_at")  # by its values, one link would have no words
     search_fields = ("subject", "reason")

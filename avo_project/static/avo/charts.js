@@ -1,5 +1,4 @@
-/* Draws a role's figures over time with uPlot, and sets the same figures as tables beneath. Lines differ by dashes as well
-   as by colour. */
+/* Draws a role's charts with uPlot, and the same figures as tables below them. Lines differ by dashes and by colour. */
 /* global uPlot */
 "use strict";
 
@@ -81,14 +80,14 @@
       cell(row, "th", moment(data.times[at]), "row");
       chart.lines.forEach((line) => cell(row, "td", number(line.values[at])));
     }
-    if (!body.rows.length) cell(body.insertRow(), "td", "No sample in this range.");
+    if (!body.rows.length) cell(body.insertRow(), "td", "No samples in this range.");
     details.querySelector(".avo-scroll").replaceChildren(made);
   }
 
   function show() {
     if (!data) return;
     const hasAny = data.charts.some((chart) => chart.lines.some((line) => line.values.some((value) => value !== null)));
-    note.textContent = hasAny ? "" : "No sample in this range: consumers, workers and the refresher keep them, and sample_history --watch.";
+    note.textContent = hasAny ? "" : "No samples in this range. Consumers, workers, the refresher and sample_history --watch record them.";
     figures.forEach((figure, at) => {
       draw(figure, data.charts[at]);
       table(figure, data.charts[at]);
@@ -96,16 +95,16 @@
   }
 
   async function refresh() {
-    const asked = range;
+    const requested = range;
     try {
-      const answer = await fetch(`${section.dataset.url}?range=${asked}`, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store", signal: AbortSignal.timeout(20000) });
-      if (asked !== range || answer.status === 304) return;
+      const answer = await fetch(`${section.dataset.url}?range=${requested}`, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store", signal: AbortSignal.timeout(20000) });
+      if (requested !== range || answer.status === 304) return;
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
       data = await answer.json();
       etag = answer.headers.get("ETag");
       show();
     } catch (failure) {
-      note.textContent = "The figures over time cannot be read now.";
+      note.textContent = "The charts cannot be loaded.";
     }
   }
 

@@ -1,17 +1,17 @@
-/* Keeps the panels of a live page fresh: asks for them every few seconds while somebody looks, swaps in only those that
-   changed, and leaves alone what the operator types in, selects or points at. */
+/* Refreshes the panels of a live page every few seconds while the page is visible. Replaces only changed panels, and none
+   in which the operator types or selects text. */
 "use strict";
 
 (() => {
   const EVERY_MS = 5000;
-  const OLD_AFTER_MS = 15000;
-  const SAY_AGAIN_AFTER_MS = 30000;
+  const STALE_AFTER_MS = 15000;
+  const ANNOUNCE_AFTER_MS = 30000;
 
   const live = document.getElementById("avo-live");
   const status = document.getElementById("avo-status");
   const text = document.getElementById("avo-status-text");
   const pause = document.getElementById("avo-pause");
-  const said = document.getElementById("avo-said");
+  const announcer = document.getElementById("avo-said");
   if (!live || !status || !live.dataset.url) return;
 
   const shown = new Map();
@@ -19,28 +19,28 @@
   let freshAt = Date.now();
   let problem = "";
   let isPaused = false;
-  let isAsking = false;
+  let isFetching = false;
   let timer = null;
-  let saidAt = 0;
+  let announcedAt = 0;
 
   const clock = (moment) => new Date(moment).toISOString().slice(11, 19) + " UTC";
 
-  function say(words) {
-    said.textContent = words;
-    saidAt = Date.now();
+  function announce(words) {
+    announcer.textContent = words;
+    announcedAt = Date.now();
   }
 
   function show(state, words) {
     const changed = status.dataset.state !== state;
     status.dataset.state = state;
     text.textContent = words;
-    if (changed) say(words);
+    if (changed) announce(words);
   }
 
-  function tell() {
+  function showStatus() {
     const ageMs = Date.now() - freshAt;
     if (isPaused) show("paused", `Paused. As of ${clock(freshAt)}`);
-    else if (ageMs > OLD_AFTER_MS) show("old", `Old: ${Math.round(ageMs / 1000)} s. ${problem || "Waiting for the server."}`);
+    else if (ageMs > STALE_AFTER_MS) show("old", `Stale: ${Math.round(ageMs / 1000)} s old. ${problem || "Waiting for the server."}`);
     else if (problem) show("trouble", `${problem} As of ${clock(freshAt)}`);
     else show("live", `As of ${clock(freshAt)}, refreshed every ${EVERY_MS / 1000} s`);
   }
@@ -88,11 +88,11 @@
     }
     const wanted = new Set(panels.map((panel) => panel.id));
     live.querySelectorAll(".avo-panel").forEach((part) => { if (!wanted.has(part.id)) part.remove(); });
-    if (changed.length && Date.now() - saidAt > SAY_AGAIN_AFTER_MS) say(`Updated: ${changed.join(", ")}`);
+    if (changed.length && Date.now() - announcedAt > ANNOUNCE_AFTER_MS) announce(`Updated: ${changed.join(", ")}`);
     return panels.every((panel) => shown.get(panel.id) === panel.html);
   }
 
-  async function ask() {
+  async function fetchPanels() {
     const answer = await fetch(live.dataset.url, {
       headers: etag ? { "If-None-Match": etag } : {},
       cache: "no-store",
@@ -100,44 +100,44 @@
       signal: AbortSignal.timeout(10000),
     });
     if (answer.status === 304) return "";
-    if (answer.redirected || answer.status === 403) return "You are signed out or may not see this any more: reload.";
-    if (!(answer.headers.get("Content-Type") || "").startsWith("application/json")) return "The server answers with an error.";
+    if (answer.redirected || answer.status === 403) return "You are signed out or no longer have permission. Reload the page.";
+    if (!(answer.headers.get("Content-Type") || "").startsWith("application/json")) return "The server returned an error.";
     const body = await answer.json();
-    if (!answer.ok) return body.failure || "The server answers with an error.";
+    if (!answer.ok) return body.failure || "The server returned an error.";
     etag = put(body.panels) ? answer.headers.get("ETag") : null;
     return "";
   }
 
   async function refresh() {
-    if (isAsking) return;
-    isAsking = true;
+    if (isFetching) return;
+    isFetching = true;
     try {
-      problem = await ask();
+      problem = await fetchPanels();
       if (!problem) freshAt = Date.now();
     } catch (failure) {
-      problem = "The server does not answer.";
+      problem = "The server is not responding.";
     } finally {
-      isAsking = false;
+      isFetching = false;
     }
-    tell();
+    showStatus();
   }
 
   function schedule() {
     clearInterval(timer);
     timer = isPaused || document.hidden ? null : setInterval(refresh, EVERY_MS);
     if (timer) refresh();
-    tell();
+    showStatus();
   }
 
   document.addEventListener("visibilitychange", schedule);
   window.addEventListener("online", schedule);
-  setInterval(tell, 1000);
+  setInterval(showStatus, 1000);
   if (pause) {
     pause.hidden = false;
     pause.addEventListener("click", () => {
       isPaused = !isPaused;
       pause.setAttribute("aria-pressed", String(isPaused));
-      pause.textContent = isPaused ? "Go on" : "Pause";
+      pause.textContent = isPaused ? "Resume" : "Pause";
       schedule();
     });
   }

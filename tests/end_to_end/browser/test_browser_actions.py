@@ -63,28 +63,28 @@ ACTS = [
     Act(
         "outreach",
         "Cancel what waits in an inbox",
-        "never leaves. This concerns 3.",
+        "never leaves. Affected: 3.",
         "3 touches were cancelled",
         {"inbox": "cancel@example.com"},
     ),
     Act(
         "outreach",
         "Redrive dead touches",
-        "This concerns 3.",
+        "Affected: 3.",
         "3 touches were queued again",
         {"inbox": "dead@example.com"},
     ),
     Act(
         "outreach",
         "Resolve unknown as sent",
-        "This concerns 3.",
+        "Affected: 3.",
         "3 touches were resolved as sent",
         {"inbox": "arrived@example.com"},
     ),
     Act(
         "outreach",
         "Send unknown again",
-        "This concerns 3.",
+        "Affected: 3.",
         "3 touches were queued again",
         {"inbox": "lost@example.com"},
     ),
@@ -132,7 +132,7 @@ def test_an_action_is_previewed_reasoned_confirmed_told_and_written_down(desk: D
         for name, value in given(console.redis(), act).items():
             page.fill(f"#id_{name}", value)
         page.fill("#id_reason", reason)
-        page.get_by_role("button", name="Show what would happen").click()
+        page.get_by_role("button", name="Preview").click()
     expect(page.locator("#content-main")).to_contain_text(re.compile(act.preview))
     confirm(page, act.label, reason)
     expect_done(page, act.done)
@@ -173,7 +173,7 @@ def test_rows_are_chosen_and_acted_upon(desk: Desk, label: str) -> None:
     page.check("#action-toggle")
     page.select_option("select[name=action]", label=label)
     page.locator("button[name=index]").click()
-    expect(page.locator(".avo-preview")).to_contain_text("This concerns 3 of them.")
+    expect(page.locator(".avo-preview")).to_contain_text("Affected: 3.")
     confirm(page, label, reason)
     expect_done(page, "3 of 3")
     expect_row(page, label, reason)
@@ -202,7 +202,7 @@ def test_an_action_that_fails_says_so_and_leaves_a_row(desk: Desk) -> None:
     page.get_by_role("button", name="Redrive a dead letter…", exact=True).click()
     page.fill("#id_letter_id", "1-1")
     page.fill("#id_reason", reason)
-    page.get_by_role("button", name="Show what would happen").click()
+    page.get_by_role("button", name="Preview").click()
     confirm(page, "Redrive a dead letter", reason)
     expect(page.locator(".messagelist .error")).to_contain_text("failed: there is no dead letter 1-1")
     expect_row(page, "Redrive a dead letter", reason, outcome="Failed")
@@ -214,8 +214,8 @@ def test_an_action_that_cannot_be_previewed_is_not_begun(desk: Desk) -> None:
     page.get_by_role("button", name="Pause an inbox…", exact=True).click()
     page.fill("#id_inbox", "nobody@example.com")
     page.fill("#id_reason", "by mistake")
-    page.get_by_role("button", name="Show what would happen").click()
-    expect(page.locator(".messagelist .error")).to_contain_text("was not begun: there is no inbox")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator(".messagelist .error")).to_contain_text("was not started: there is no inbox")
 
 
 def test_the_keyboard_alone_is_enough(desk: Desk) -> None:

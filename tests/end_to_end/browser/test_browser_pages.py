@@ -51,7 +51,7 @@ def test_home_opens_with_a_card_for_each_role(desk: Desk) -> None:
     expect(page.locator(".avo-card")).to_have_count(4)
     for card in page.locator(".avo-card").all():
         expect(card.locator(".avo-level")).to_contain_text("(")  # the colour as a word
-        expect(card.locator(".avo-why")).not_to_be_empty()
+        expect(card.locator(".avo-message")).not_to_be_empty()
     for title in ("Regime cache", "Signal stream", "Outreach queue", "Rate limits"):
         page.goto("/admin/")
         page.locator(".avo-card").get_by_role("link", name=title).click()
@@ -125,7 +125,7 @@ def test_the_strip_is_walked_by_keyboard(desk: Desk) -> None:
     for title in ("Regime cache", "Signal stream", "Outreach queue", "Rate limits"):
         tab_to(page, title)
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    tab_to(page, "Why is it so?")
+    tab_to(page, "Explain")
     shown(page, "/admin/")
     tab_to(page, "Regime cache")
     page.keyboard.press("Enter")
@@ -212,7 +212,7 @@ def test_the_charts_change_their_range_and_tell_it_as_a_table(desk: Desk) -> Non
         ("limits@example.com", "Inbox limits@example.com"),
         ("SYM1", "Symbol SYM1"),
         ("00000000-0000-4000-8000-000000000003", "consumer"),
-        ("nobody@example.com", "Nobody knows it"),
+        ("nobody@example.com", "No match found"),
     ],
 )
 def test_the_search_of_the_home_page_tells_why(desk: Desk, of: str, words: str) -> None:

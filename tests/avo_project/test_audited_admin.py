@@ -17,7 +17,7 @@ INBOXES, OVERRIDES, SUPPRESSIONS = (
     "/admin/outreach/inbox/", "/admin/throttling/tieroverride/", "/admin/outreach/suppression/"
 )  # fmt: skip
 WHY = {"change_reason": f"asked by {RECIPIENT}"}
-TOLD = "asked by [address]"
+REDACTED = "asked by [address]"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def rows_form(inbox: Inbox, per_minute: int) -> dict[str, Any]:
 
 def the_row() -> tuple[Any, ...]:
     row = OperatorAction.objects.get()
-    assert (row.username, row.reason) == ("operator", TOLD)
+    assert (row.username, row.reason) == ("operator", REDACTED)
     return row.role, row.action, row.subject, row.how_many, row.outcome, row.message
 
 
@@ -55,17 +55,17 @@ def test_a_form_without_a_reason_changes_nothing(operator_client: Any, inbox: In
 def test_a_changed_row_leaves_its_old_and_new_values(operator_client: Any, inbox: Inbox) -> None:
     new = {"per_minute": 5, "url": "https://u:hidden@example.com/in"}
     operator_client.post(f"{INBOXES}{inbox.pk}/change/", inbox_form(inbox, **new) | WHY)
-    told = "per minute: 3 → 5"
+    change = "per minute: 3 → 5"
     assert the_row()[:5] == ("outreach", "Change inbox", "anna@example.com", 1, "succeeded")
     message = the_row()[5]
-    assert told in message
+    assert change in message
     assert "secret" not in message
     assert LogEntry.objects.get().get_change_message() == "Changed Url and Per minute."
 
 
 def test_a_form_that_changes_nothing_says_so(operator_client: Any, inbox: Inbox) -> None:
     operator_client.post(f"{INBOXES}{inbox.pk}/change/", inbox_form(inbox) | WHY)
-    assert the_row()[3:] == (0, "succeeded", "Nothing was changed.")
+    assert the_row()[3:] == (0, "succeeded", "No changes.")
 
 
 def test_an_added_row_leaves_what_was_given(operator_client: Any) -> None:
@@ -81,7 +81,7 @@ def test_an_added_row_leaves_what_was_given(operator_client: Any) -> None:
 
 def test_rows_edited_in_the_list_need_one_reason(operator_client: Any, inbox: Inbox) -> None:
     refused = operator_client.post(INBOXES, rows_form(inbox, 7)).content.decode()
-    assert "Say why: nothing was done yet." in refused
+    assert "A reason is required. No changes were made." in refused
     assert 'value="7"' in refused
     assert not OperatorAction.objects.exists()
     operator_client.post(INBOXES, rows_form(inbox, 7) | WHY)
@@ -91,17 +91,17 @@ def test_rows_edited_in_the_list_need_one_reason(operator_client: Any, inbox: In
 def test_a_deletion_asks_why(operator_client: Any) -> None:
     row = TierOverride.objects.create(subject="user:user_a", tier="pro", reason="trial")
     url = f"{OVERRIDES}{row.pk}/delete/"
-    assert b"Say why" in operator_client.post(url, {"post": "yes"}).content
+    assert b"A reason is required." in operator_client.post(url, {"post": "yes"}).content
     assert TierOverride.objects.exists()
     operator_client.post(url, {"post": "yes"} | WHY)
     assert not TierOverride.objects.exists()
-    assert the_row() == ("throttling", "Delete tier override", "user:user_a: pro", 1, "succeeded", "It is deleted.")
+    assert the_row() == ("throttling", "Delete tier override", "user:user_a: pro", 1, "succeeded", "Deleted.")
 
 
 def test_chosen_rows_are_deleted_the_way_of_every_action(operator_client: Any) -> None:
     rows = [TierOverride.objects.create(subject=f"user:user_{n}", tier="pro", reason="trial") for n in range(3)]
     form = {"action": "delete_selected", "_selected_action": [row.pk for row in rows[:2]]}
-    assert b"This concerns 2 of them." in operator_client.post(OVERRIDES, form).content
+    assert b"Affected: 2." in operator_client.post(OVERRIDES, form).content
     assert TierOverride.objects.count() == 3
     operator_client.post(OVERRIDES, form | {"confirmed": "yes", "reason": WHY["change_reason"]})
     assert TierOverride.objects.count() == 1
