@@ -8,7 +8,9 @@ class SignalsConfig(AppConfig):
     def ready(self) -> None:
         from avo_project.console.registry import register_console
         from avo_project.observability.sources import register_live_source, register_samples
+        from signals_app.conf import SignalsConf
 
+        SignalsConf.load()  # an unusable setting stops the start
         register_console("signals", "signals_app.admin.console.CONSOLE")
         register_samples("signals", "signals_app.services.samples.SAMPLES")
         register_live_source("signals", "signals_app.metrics.live_metrics")

@@ -6,7 +6,7 @@ from uuid import UUID
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
 from signals_app.admin.panels import expired_label
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.heartbeats import ExpiredConsumer
 from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
 from signals_app.services import inspection
@@ -27,7 +27,7 @@ def health(now: float) -> HealthStatus:
     figure, expired_consumers = _figure(figures), _recently_expired(figures.groups)
     if abandoned := [group for group in figures.groups if group.is_abandoned]:
         return HealthStatus(Level.RED, figure, _nobody_works(abandoned[0]))
-    conf = read_conf()
+    conf = SignalsConf.load()
     passed = limits_passed(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
     if passed:
         return HealthStatus(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")

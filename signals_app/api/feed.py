@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from avo_project.http.problems import Problem
 from avo_project.http.rendering import JSONBytesRenderer
 from signals_app.api.views import FeedQuerySerializer, SignedInView, may_see_payload
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.services.event_page import EventQuery
 from signals_app.services.feed_access import FeedAccess
 from signals_app.services.live_feed import EventSource, LiveFeed, StreamEnd
@@ -104,7 +104,7 @@ class FeedView(SignedInView):
     def get(self, request: Request) -> HttpResponseBase:
         asked = _asked(request)
         last_id = asked.pop("last_event_id")
-        access: FeedAccess = import_string(read_conf().feed_access)(request)
+        access: FeedAccess = import_string(SignalsConf.load().feed_access)(request)
         source = EventSource(
             _feed,
             EventQuery(**asked),
@@ -146,7 +146,7 @@ class FeedView(SignedInView):
 
 
 def _admit(source: EventSource) -> None:
-    if not _feed.admit(source, read_conf().feed_clients):
+    if not _feed.admit(source, SignalsConf.load().feed_clients):
         detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
         raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
 

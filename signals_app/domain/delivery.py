@@ -1,16 +1,20 @@
-"""A delivery: one event handed to one consumer, and what becomes of it."""
+"""A delivery of an event to a consumer, and the retry policy that decides what follows a failed one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 60.0
+from signals_app.domain.handling import RejectError, RetryLaterError
+from signals_app.domain.option_range import check_range
+
+_MAX_DELIVERIES = 1_000_000
+_MAX_SECONDS = 86_400.0
+_MAX_FACTOR = 100.0
 
 
 class Delivery(NamedTuple):
-    """``deliveries`` counts this one too; ``fields`` are the raw bytes of the entry, field, value, field, value … A
-    tuple, because it is fast."""
+    """``deliveries`` is the delivery count of the entry, this one included; ``fields`` are its raw bytes: field, value,
+    field, value … A named tuple because a consumer makes a hundred thousand a second."""
 
     entry_id: str
     fields: Sequence[bytes]
@@ -19,25 +23,50 @@ class Delivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MoveToDeadLetters:
-    """Verdict: give the delivery up, with a reason for the dead letters."""
+    """The entry is moved to the dead letters with this ``reason``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverAgain:
-    """Verdict: deliver it again to the same consumer after so long."""
+    """The entry is redelivered to the same consumer after ``after_seconds``."""
 
     after_seconds: float
 
 
-def too_often(deliveries: int, max_deliveries: int) -> MoveToDeadLetters | None:
-    """The verdict on a delivery before its handler runs: an entry that kills its consumer is counted as well."""
-    if deliveries <= max_deliveries:
-        return None
-    return MoveToDeadLetters(f"too-many-deliveries: delivered {deliveries} times, {max_deliveries} at most")
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential back-off: ``base_seconds * factor ** (n - 1)`` after the n-th failed delivery, at most
+    ``cap_seconds``; dead-lettered after ``max_deliveries``. Raises ValueError for a value out of range."""
 
+    max_deliveries: int = 5
+    base_seconds: float = 0.5
+    factor: float = 2.0
+    cap_seconds: float = 60.0
 
-def retry_after_seconds(deliveries: int) -> float:
-    """Doubles with every delivery: 0.5 s, 1 s, 2 s … up to a minute."""
-    return float(min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(deliveries - 1, 16)))
+    def __post_init__(self) -> None:
+        check_range("MAX_DELIVERIES", self.max_deliveries, 1, _MAX_DELIVERIES)
+        check_range("RETRY_BASE_SECONDS", self.base_seconds, 0, _MAX_SECONDS)
+        check_range("RETRY_FACTOR", self.factor, 1, _MAX_FACTOR)
+        check_range("RETRY_CAP_SECONDS", self.cap_seconds, 0, _MAX_SECONDS)
+
+    def check_deliveries(self, deliveries: int) -> MoveToDeadLetters | None:
+        """Decides before the handler runs, so that an event that crashes its consumer is counted as well."""
+        if deliveries <= self.max_deliveries:
+            return None
+        return MoveToDeadLetters(f"too-many-deliveries: delivered {deliveries} times, {self.max_deliveries} at most")
+
+    def after_failure(self, failure: Exception, deliveries: int) -> MoveToDeadLetters | DeliverAgain:
+        """What follows a delivery, the ``deliveries``-th of its entry, whose handler raised ``failure``."""
+        if isinstance(failure, RejectError):
+            return MoveToDeadLetters(f"rejected: {failure}")
+        if isinstance(failure, RetryLaterError) and failure.after_seconds is not None:
+            return DeliverAgain(failure.after_seconds)
+        return DeliverAgain(self.delay_seconds(deliveries))
+
+    def delay_seconds(self, deliveries: int) -> float:
+        try:
+            return min(self.cap_seconds, self.base_seconds * float(self.factor) ** (deliveries - 1))
+        except OverflowError:
+            return self.cap_seconds

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.utils.module_loading import import_string
 
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.event import Direction, Event
 from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
 
@@ -62,7 +62,7 @@ class Deriver:
     @classmethod
     def connect(cls) -> Self:
         """Raises ImportError when the setting names no function."""
-        return cls(SignalStream.connect(), import_string(read_conf().changes))
+        return cls(SignalStream.connect(), import_string(SignalsConf.load().changes))
 
     def derive(self, timeframe: str) -> Derived:
         """Raises StreamFullError when not one more fits (run it again once there is room), ValueError on an unknown

@@ -15,12 +15,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from avo_project.redis_client.errors import is_of_the_database
-from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, retry_after_seconds
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled, RejectError, RetryLaterError, UnavailableError, batch_handler
+from signals_app.domain.handling import Handled, UnavailableError, batch_handler
 from signals_app.models import Execution
 
-Verdict = MoveToDeadLetters | DeliverAgain
 _FORMER_MODULE, _MODULE = "signals_app.roles.handlers.", "signals_app.services.handling."
 
 
@@ -53,15 +51,6 @@ def load_handler(dotted_path: str) -> LoadedHandler:
     if not callable(handler):
         raise TypeError(f"{dotted_path} cannot be called, so it is no handler")
     return LoadedHandler(bool(getattr(handler, "takes_batch", False)), handler)
-
-
-def verdict_on(failure: Exception, deliveries: int) -> Verdict:
-    """What becomes of one delivery whose handler raised ``failure``."""
-    if isinstance(failure, RejectError):
-        return MoveToDeadLetters(f"rejected: {failure}")
-    if isinstance(failure, RetryLaterError) and failure.after_seconds is not None:
-        return DeliverAgain(failure.after_seconds)
-    return DeliverAgain(retry_after_seconds(deliveries))
 
 
 def drop_broken_connections() -> None:

@@ -1,7 +1,7 @@
 """What an operator may do to the live stream: each returns a sentence that says what was done."""
 
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.entry import order
 from signals_app.domain.lag import ACTIVE_SECONDS
 from signals_app.services import inspection
@@ -17,8 +17,8 @@ class OperationRefusedError(ValueError):
 
 
 def describe_trim() -> str:
-    length = SignalStream.connect().length()
-    return f"The stream holds {length} entries. It is trimmed to about {read_conf().soft_cap}; nothing unhandled goes."
+    length, soft_cap = SignalStream.connect().length(), SignalsConf.load().soft_cap
+    return f"The stream has {length} entries. It is trimmed to about {soft_cap}; unhandled entries are kept."
 
 
 def trim() -> str:

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 
 from avo_project.observability.sampler import Sampler
-from signals_app.conf import MAX_BLOCK_MS, read_conf
+from signals_app.conf import MAX_BLOCK_MS, SignalsConf
 from signals_app.domain.names import check_name
 from signals_app.domain.option_range import check_range
 from signals_app.services.consumer import Consumer
@@ -38,7 +38,7 @@ class ConsumerOptions:
     count: int = 10
     block_ms: int = 1_000
     claim_idle_ms: int = 30_000
-    max_deliveries: int = 5
+    max_deliveries: int | None = None
     handler: str = ""
     ordered: bool = False
 
@@ -47,7 +47,8 @@ class ConsumerOptions:
         check_range("--block-ms", self.block_ms, 0, MAX_BLOCK_MS)
         check_range("--count", self.count, 1, _MAX_COUNT)
         check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MAX_CLAIM_IDLE_MS)
-        check_range("--max-deliveries", self.max_deliveries, 1, _MAX_DELIVERIES)
+        if self.max_deliveries is not None:
+            check_range("--max-deliveries", self.max_deliveries, 1, _MAX_DELIVERIES)
         check_name("--group", self.group)
         if self.consumer:
             check_name("--consumer", self.consumer)
@@ -65,7 +66,7 @@ class ConsumerOptions:
 
 def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consumer:
     """A consumer that has not joined yet. Raises ValueError, ImportError or TypeError on unusable options."""
-    conf = read_conf()
+    conf = SignalsConf.load()
     options.check()
     handler = load_handler(options.handler or conf.handler)
     ttl_seconds = conf.heartbeat_ttl_ms / 1000
@@ -78,7 +79,7 @@ def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consu
         group,
         member,
         handler,
-        max_deliveries=options.max_deliveries,
+        retry_policy=conf.retry_policy(options.max_deliveries),
         redeliver_at=source.redeliver_at,
         must_end=deadline.must_end,
     )

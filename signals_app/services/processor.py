@@ -4,11 +4,11 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from signals_app.domain.delivery import Delivery, MoveToDeadLetters, too_often
+from signals_app.domain.delivery import Delivery, MoveToDeadLetters, RetryPolicy
 from signals_app.domain.event import BadEventError, Event, parse_batch
 from signals_app.domain.handling import Handled, UnavailableError
 from signals_app.services.counters import Counters
-from signals_app.services.handling import LoadedHandler, verdict_on
+from signals_app.services.handling import LoadedHandler
 from signals_app.services.member import Member
 from signals_app.store.group import ConsumerGroup
 
@@ -33,7 +33,7 @@ class Processor:
         member: Member,
         handler: LoadedHandler,
         *,
-        max_deliveries: int,
+        retry_policy: RetryPolicy,
         redeliver_at: Callable[[str, float], None],
         must_end: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
@@ -42,7 +42,7 @@ class Processor:
         self._group = group
         self._member = member
         self._handler = handler
-        self._max_deliveries = max_deliveries
+        self._retry_policy = retry_policy
         self._redeliver_at = redeliver_at
         self._must_end = must_end
         self._clock = clock
@@ -70,15 +70,15 @@ class Processor:
         jobs = []
         for delivery, event in zip(due, parse_batch([delivery.fields for delivery in due]), strict=True):
             if isinstance(event, BadEventError):
-                self._dead_letter(delivery, MoveToDeadLetters(str(event)))
+                self._dead_letter(delivery, str(event))
             else:
                 jobs.append((delivery.entry_id, event))
         return jobs
 
     def _is_over_limit(self, delivery: Delivery) -> bool:
-        if verdict := too_often(delivery.deliveries, self._max_deliveries):
-            self._dead_letter(delivery, verdict)
-        return verdict is not None
+        if outcome := self._retry_policy.check_deliveries(delivery.deliveries):
+            self._dead_letter(delivery, outcome.reason)
+        return outcome is not None
 
     def _handle_together(self, jobs: Sequence[_Job]) -> None:
         jobs = self._start(jobs)
@@ -157,22 +157,20 @@ class Processor:
     def _handle_failure(self, job: _Job, failure: Exception) -> None:
         entry_id, event = job
         delivery = self._unfinished[entry_id]
-        verdict = verdict_on(failure, delivery.deliveries)
+        outcome = self._retry_policy.after_failure(failure, delivery.deliveries)
         logger.warning("event %s failed: %s", event.signal_id, failure, exc_info=failure)
-        if isinstance(verdict, MoveToDeadLetters):
-            self._dead_letter(delivery, verdict)
+        if isinstance(outcome, MoveToDeadLetters):
+            self._dead_letter(delivery, outcome.reason)
         else:
             self._untrack([entry_id])
-            self._redeliver_at(entry_id, self._clock() + verdict.after_seconds)
+            self._redeliver_at(entry_id, self._clock() + outcome.after_seconds)
 
-    def _dead_letter(self, delivery: Delivery, verdict: MoveToDeadLetters) -> None:
+    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
         entry_id, _, deliveries = delivery
-        is_moved = self._group.move_to_dead_letters(
-            self._member.name, entry_id, reason=verdict.reason, deliveries=deliveries
-        )
+        is_moved = self._group.move_to_dead_letters(self._member.name, entry_id, reason=reason, deliveries=deliveries)
         self._untrack([entry_id])
         if is_moved:
-            logger.error("entry %s is given up: %s", entry_id, verdict.reason)
+            logger.error("entry %s was dead-lettered: %s", entry_id, reason)
             self.counters.count(dead=1)
 
     def _untrack(self, entry_ids: Collection[str]) -> None:

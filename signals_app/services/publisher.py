@@ -10,7 +10,7 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.event import Event
 from signals_app.services.connection_loss import is_transient, reconnect_delay_seconds
 from signals_app.store.stream import Published, SignalStream, StreamFullError
@@ -50,7 +50,7 @@ class Publisher:
     @classmethod
     def connect(cls, pause: Callable[[float], object]) -> Self:
         """A publisher on the stream of the settings."""
-        return cls(SignalStream.connect(), soft_cap=read_conf().soft_cap, pause=pause)
+        return cls(SignalStream.connect(), soft_cap=SignalsConf.load().soft_cap, pause=pause)
 
     def publish(self, events: Iterable[Event]) -> Iterator[list[str]]:
         """Publishes batch by batch as the answer is consumed: the entry ids of each batch, in order.

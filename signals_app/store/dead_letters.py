@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from avo_project.redis_client.persistent_connection import execute
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.entry import is_highest
 from signals_app.domain.names import escaped
 from signals_app.store.stream import StreamExhaustedError, StreamFullError, is_exhausted
@@ -56,7 +56,7 @@ class DeadLetters:
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(get_redis_connection(keys.REDIS_ALIAS), hard_cap=read_conf().hard_cap)
+        return cls(get_redis_connection(keys.REDIS_ALIAS), hard_cap=SignalsConf.load().hard_cap)
 
     def length(self) -> int:
         return int(self._client.xlen(keys.DEAD))

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from avo_project.redis_client.persistent_connection import Argument, execute
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.delivery import Delivery
 from signals_app.domain.names import escaped, unescaped
 
@@ -65,7 +65,7 @@ class ConsumerGroup:
 
     @classmethod
     def connect(cls, name: str) -> Self:
-        client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
+        client, conf = get_redis_connection(keys.REDIS_ALIAS), SignalsConf.load()
         return cls(client, name, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, dead_cap=conf.dead_cap)
 
     def acquire_name(self, names: Sequence[str], token: str) -> str:

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from avo_project.redis_client.persistent_connection import Argument, execute, run_script
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.entry import Entry, is_highest, is_lowest, order
 from signals_app.domain.event import Event
 from signals_app.domain.names import escaped
@@ -72,7 +72,7 @@ class SignalStream:
 
     @classmethod
     def connect(cls) -> Self:
-        conf = read_conf()
+        conf = SignalsConf.load()
         client = get_redis_connection(keys.REDIS_ALIAS)
         return cls(client, soft_cap=conf.soft_cap, hard_cap=conf.hard_cap)
 

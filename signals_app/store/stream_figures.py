@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.entry import LAST, age_seconds, order
 from signals_app.domain.heartbeats import Heartbeats
 from signals_app.domain.lag import (
@@ -147,7 +147,7 @@ class FiguresReader:
 
     @classmethod
     def connect(cls, *, count_up_to: int = 10_000) -> Self:
-        client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
+        client, conf = get_redis_connection(keys.REDIS_ALIAS), SignalsConf.load()
         return cls(
             client,
             heartbeat_ttl_ms=conf.heartbeat_ttl_ms,
@@ -246,7 +246,7 @@ class StreamSummary:
 
     @classmethod
     def connect(cls, *, max_detailed: int = MAX_DETAILED) -> Self:
-        client, conf = get_redis_connection(keys.REDIS_ALIAS), read_conf()
+        client, conf = get_redis_connection(keys.REDIS_ALIAS), SignalsConf.load()
         return cls(
             client, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, max_detailed=max_detailed, external=conf.external_groups
         )

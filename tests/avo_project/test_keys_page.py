@@ -13,7 +13,7 @@ import pytest
 from regime.domain.data_through import known_data_through
 from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, judge
 from regime.domain.state import REGIMES, TIMEFRAMES, SymbolError, are_symbols, decode_state, valid_symbol
-from signals_app.conf import SignalsConf, read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain import event as event_rules
 from signals_app.domain.event import DIRECTIONS, OWN_FIELDS, BadEventError, Event, parse_entry
 from tests.avo_project.keys_page import (
@@ -97,7 +97,7 @@ def limits() -> dict[str, int]:
 
 
 def test_the_limits_are_those_of_the_code(settings: Any) -> None:
-    conf: SignalsConf = read_conf()
+    conf: SignalsConf = SignalsConf.load()
     assert limits() == {
         "characters of a symbol": 64,
         "life of a state, seconds": LIFE_SECONDS,
@@ -105,8 +105,8 @@ def test_the_limits_are_those_of_the_code(settings: Any) -> None:
         "fields of a signal": event_rules.MAX_FIELDS,
         "characters of all values of a signal together, and one between each two": event_rules.MAX_BYTES,
         "bytes of all field names of a signal together": event_rules.MAX_BYTES,
-        "characters of `confidence`": event_rules._MOST_DIGITS,
-        "digits of `published_at`": event_rules._MOST_MILLISECONDS_DIGITS,
+        "characters of `confidence`": event_rules._MAX_DIGITS,
+        "digits of `published_at`": event_rules._MAX_MILLISECONDS_DIGITS,
         "heartbeat: milliseconds it counts for": conf.heartbeat_ttl_ms,
         "entries of `signals:live` after a trim, about (`SIGNALS_SOFT_CAP`)": conf.soft_cap,
         "entries of `signals:live` at which to stop (`SIGNALS_HARD_CAP`)": conf.hard_cap,

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from signals_app import keys
-from signals_app.domain.delivery import Delivery
+from signals_app.domain.delivery import Delivery, RetryPolicy
 from signals_app.domain.entry import LAST
 from signals_app.domain.event import Event
 from signals_app.domain.handling import Handled
@@ -154,7 +154,7 @@ def harness(
     ) -> ConsumerHarness:
         clock = FixedClock()
         names = options.pop("names", [name])
-        max_deliveries = options.pop("max_deliveries", 5)
+        retry_policy = RetryPolicy(options.pop("max_deliveries", 5))
         must_end = options.pop("must_end", lambda: False)
         member = Member(in_group, names, stale_after_seconds=30, clock=clock)
         options = FetchOptions(**({"count": 10, "block_ms": 0, "claim_idle_ms": 0, "grace_seconds": 5} | options))
@@ -164,7 +164,7 @@ def harness(
             in_group,
             member,
             (with_handler or handler).loaded(),
-            max_deliveries=max_deliveries,
+            retry_policy=retry_policy,
             redeliver_at=source.redeliver_at,
             must_end=must_end,
             clock=clock,

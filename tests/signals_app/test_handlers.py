@@ -17,11 +17,10 @@ from django.db import (
 )
 from django.db.transaction import TransactionManagementError
 
-from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled, RejectError, RetryLaterError, UnavailableError, batch_handler
+from signals_app.domain.handling import Handled, UnavailableError, batch_handler
 from signals_app.models import Execution
-from signals_app.services.handling import LoadedHandler, PaperExecutor, book_executions, load_handler, verdict_on
+from signals_app.services.handling import LoadedHandler, PaperExecutor, book_executions, load_handler
 from tests.signals_app.conftest import event
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -127,16 +126,3 @@ def test_what_is_no_handler_is_refused_by_its_path() -> None:
         load_handler("nowhere.handle")
     with pytest.raises(TypeError, match="NOON cannot be called"):
         load_handler(f"{__name__}.NOON")
-
-
-@pytest.mark.parametrize(
-    ("failure", "verdict"),
-    [
-        (RejectError("no such market"), MoveToDeadLetters("rejected: no such market")),
-        (RetryLaterError(after_seconds=7), DeliverAgain(7)),
-        (RetryLaterError("closed"), DeliverAgain(1.0)),
-        (OperationalError("x"), DeliverAgain(1.0)),
-    ],
-)
-def test_a_failure_has_one_verdict(failure: Exception, verdict: Any) -> None:
-    assert verdict_on(failure, deliveries=2) == verdict

@@ -49,7 +49,7 @@ def test_staff_without_the_permission_see_nothing(redis_client: Any, django_user
 
 def test_trimming_asks_first_and_is_logged(operator_client: Any, redis_client: Any, group: ConsumerGroup) -> None:
     asked = operator_client.post(f"{PAGE}do/trim/").content.decode()
-    assert "holds 0 entries" in asked
+    assert "has 0 entries" in asked
     assert LogEntry.objects.count() == 0
     answer = operator_client.post(f"{PAGE}do/trim/", {"confirmed": "yes", "reason": "too long"}, follow=True)
     assert "0 entries were trimmed" in answer.content.decode()
@@ -120,7 +120,7 @@ def test_no_action_is_offered_on_what_another_program_works_on(operator_client: 
     page = operator_client.get(f"{PAGE}?group=desk").content.decode()
     assert "Pending in desk" in page
     assert "active" in page
-    for button in ("Free…", "Acknowledge…", "Bury…"):
+    for button in ("Free…", "Acknowledge…", "Move to dead letters…"):
         assert button not in page
     redis_client.xgroup_create(keys.LIVE, keys.DEFAULT_GROUP, id="0")
     redis_client.xreadgroup(keys.DEFAULT_GROUP, "node-1", {keys.LIVE: ">"})

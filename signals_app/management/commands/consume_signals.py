@@ -29,7 +29,13 @@ class Command(BaseCommand):
             help="idle time after which entries of an expired consumer are claimed, and entries that another client "
             "assigned to this one are handled (default: 30000)",
         )
-        parser.add_argument("--max-deliveries", type=int, default=5, help="more, and an entry goes to the dead letters")
+        parser.add_argument(
+            "--max-deliveries",
+            type=int,
+            metavar="N",
+            help="Deliveries after which an entry is moved to the dead letters (default: SIGNALS['MAX_DELIVERIES'] in "
+            "the settings, 5).",
+        )
         parser.add_argument(
             "--handler",
             default="",

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from avo_project.http.json import dump_json
 from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.light_command import LightCommand
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.lag import LagLimits, lag_text
 from signals_app.keys import REDIS_ALIAS
 from signals_app.services import inspection
@@ -23,7 +23,7 @@ class Command(LightCommand):
 
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
         try:
-            conf = read_conf()
+            conf = SignalsConf.load()
             named = (options["max_pending"], options["max_lag"], options["max_age"])
             limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)
             with store_errors_as_command_error(REDIS_ALIAS, "How far the groups are behind is not known."):

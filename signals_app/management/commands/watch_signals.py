@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.runtime.stop_flag import StopFlag
-from signals_app.conf import read_conf
+from signals_app.conf import SignalsConf
 from signals_app.domain.lag import LagLimits
 from signals_app.services import inspection
 from signals_app.services.alerts import LagAlert, webhook
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--url", default="", help="where alerts are posted; default: the one of the settings")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        conf = read_conf()
+        conf = SignalsConf.load()
         try:
             named = (options["max_pending"], options["max_lag"], options["max_age"])
             limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)

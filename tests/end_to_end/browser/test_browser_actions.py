@@ -32,7 +32,7 @@ class Act:
 HELD = {"group": "apex-group"}
 ACTS = [
     Act("regime", "Rebuild the collection", "publishes a new version", "."),
-    Act("signals", "Trim the stream", "nothing unhandled goes", "entries were trimmed"),
+    Act("signals", "Trim the stream", "unhandled entries are kept", "entries were trimmed"),
     Act(
         "signals",
         "Free a dead consumer's deliveries",
@@ -47,7 +47,13 @@ ACTS = [
         "is acknowledged",
         HELD | {"entry_id": ""},
     ),
-    Act("signals", "Bury a delivery", "goes to the dead letters", "is in the dead letters", HELD | {"entry_id": ""}),
+    Act(
+        "signals",
+        "Move a delivery to the dead letters",
+        "goes to the dead letters",
+        "is in the dead letters",
+        HELD | {"entry_id": ""},
+    ),
     Act("signals", "Redrive a dead letter", "published again", "is published again as", {"letter_id": ""}),
     Act(
         "signals",
@@ -116,7 +122,7 @@ def given(redis: Any, act: Act) -> dict[str, str]:
     """The fields of an act, with an entry that is there: each act takes one that no other takes."""
     if "entry_id" in act.fields:
         held = redis.xpending_range(keys.LIVE, "apex-group", "-", "+", 20)
-        chosen = held[0] if act.label.startswith("Bury") else held[-1]
+        chosen = held[0] if act.label.startswith("Move") else held[-1]
         return act.fields | {"entry_id": chosen["message_id"].decode()}
     if "letter_id" in act.fields:
         return {"letter_id": redis.xrange(keys.DEAD, count=1)[0][0].decode()}
