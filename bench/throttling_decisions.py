@@ -24,7 +24,7 @@ def main() -> None:
 
         from throttling import keys
         from throttling.domain.policies import Hit, parse_policies
-        from throttling.services.rate_limiter import WindowLimiterWithFallback
+        from throttling.services import process
         from throttling.store.window_limiter import WindowLimiter
 
         client = get_redis_connection(keys.REDIS_ALIAS)
@@ -32,11 +32,8 @@ def main() -> None:
         one, two = parse_policies("1000000/min"), parse_policies(TWO)
         for subject in ("one", "two"):
             fill(limiter, Hit(subject, two))
-        limiter_with_fallback, rejected = (
-            WindowLimiterWithFallback(limiter),
-            Hit("user:refused", parse_policies("1/min")),
-        )
-        limiter_with_fallback.hit(rejected)
+        rate_limiter, rejected = process.rate_limiter(), Hit("user:rejected", parse_policies("1/min"))
+        rate_limiter.hit(rejected)
         new = count()
         server = client.info("server")
         print(f"server: {server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}")
@@ -45,7 +42,7 @@ def main() -> None:
             "one policy, all buckets in use": lambda: limiter.hit(Hit("one", one)),
             "two policies, all buckets in use": lambda: limiter.hit(Hit("two", two)),
             "two policies, a subject's first hit": lambda: limiter.hit(Hit(f"new{next(new)}", two)),
-            "a repeated rejection, from memory": lambda: limiter_with_fallback.hit(rejected),
+            "a repeated rejection, from memory": lambda: rate_limiter.hit(rejected),
             f"DRF's UserRateThrottle, {PEERS_LIMIT} a minute": drf_throttle(),
         }
         print_beside("PING", calls, ROUNDS, {"two policies, all buckets in use": "<= 1.4"})

@@ -4,10 +4,15 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
+from throttling import conf
 from throttling.domain.policies import Hit, Outcome, WindowStats, parse_policies
 from throttling.domain.rejections import RejectionMemo
 from throttling.services.answers import limit_field
-from throttling.services.rate_limiter import WindowLimiterWithFallback
+from throttling.services.callers import Quotas
+from throttling.services.overrides import Overrides
+from throttling.services.rate_limiter import RateLimiter
+from throttling.services.usage_recorder import UsageRecorder
+from throttling.store.usage_stats import UsageStats
 from throttling.store.window_limiter import WindowLimiter
 
 HIT = Hit("user:a", parse_policies("3/min"))
@@ -18,8 +23,10 @@ def redis(redis_of: Any) -> DownRedis:
     return DownRedis(redis_of("throttling"))
 
 
-def limiter_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> WindowLimiterWithFallback:
-    return WindowLimiterWithFallback(WindowLimiter(redis), processes, clock)
+def limiter_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> RateLimiter:
+    known = replace(conf.load(), processes=processes)
+    quotas, usage = Quotas(known, Overrides(known.rates, None)), UsageRecorder(UsageStats(redis), None)
+    return RateLimiter(known, WindowLimiter(redis), quotas, usage, clock)
 
 
 def test_repeated_rejections_make_no_round_trip(redis: DownRedis, clock: FixedClock) -> None:
@@ -106,12 +113,13 @@ def test_a_failed_probe_keeps_the_breaker_open(redis: DownRedis, clock: FixedClo
     assert limiter.hit(HIT).exact
 
 
-def test_a_test_is_never_remembered_as_a_rejection(redis: DownRedis, clock: FixedClock) -> None:
+def test_reading_the_windows_is_never_remembered_as_a_rejection(redis: DownRedis, clock: FixedClock) -> None:
     limiter = limiter_over(redis, clock)
     for _ in range(3):
         limiter.hit(HIT)
     limiter.hit(Hit("user:a", parse_policies("1/min"), cost=0, is_test=True))
-    assert limiter.recall(Hit("user:a", parse_policies("1/min"))) is None
+    redis.client.flushall()
+    assert limiter.hit(Hit("user:a", parse_policies("1/min"))).allowed
 
 
 def test_a_test_is_local_while_redis_is_unavailable(redis: DownRedis, clock: FixedClock) -> None:

@@ -1,19 +1,23 @@
-"""Callers by Clerk identity: their current plan and their quota."""
+"""Callers, their plans and their quotas."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError
 from prometheus_client import Counter
 
+from throttling.conf import ThrottlingConf
 from throttling.domain.clerk_token import Identity
-from throttling.domain.policies import FREE, Policy
+from throttling.domain.policies import ANONYMOUS, BAD_TOKEN, FAILED_LOGIN, FREE, INSTITUTIONAL, Policy
+from throttling.domain.subjects import of_address
 from throttling.domain.tiers import quota_plan, tier_of
 from throttling.domain.token_kinds import TokenKind
 from throttling.models import PlanChange
+from throttling.services.overrides import Overrides
 
+Meta = MutableMapping[str, Any]
 logger = logging.getLogger(__name__)
 
 
@@ -113,3 +117,39 @@ def _plan_of(identity: Identity, stored_plan: Callable[[str], str | None]) -> tu
         if slug := stored_plan(subject):
             return subject, slug, f"plan {slug} as Clerk reported"
     return user, None, "no plan known"
+
+
+class Quotas:
+    """Resolves the quota that a request is charged to, from its caller and the META of its request."""
+
+    def __init__(self, conf: ThrottlingConf, overrides: Overrides) -> None:
+        self._conf, self._overrides = conf, overrides
+
+    def of(self, meta: Meta, user: Any) -> Quota:
+        """The quota of a caller, with the override of its subject if there is one."""
+        subject, tier, why = self._caller(meta, user)
+        override = self._overrides.find(subject)
+        if override:
+            return Quota(subject, override.tier or tier, override.policies, f"override: {override.reason}")
+        return Quota(subject, tier, self._conf.rates[tier], why)
+
+    def bad_token(self, meta: Meta) -> Quota:
+        """The quota of bad tokens from the request's address."""
+        return Quota(f"bad_token:{self._address(meta)}", BAD_TOKEN, self._conf.rates[BAD_TOKEN], "bad token")
+
+    def failed_login(self, meta: Meta, account: str) -> list[Quota]:
+        """The quotas of failed log-ins: of ``account``, and of the request's address."""
+        policies = self._conf.rates[FAILED_LOGIN]
+        subjects = (f"login:{account}", f"login:{self._address(meta)}")
+        return [Quota(subject, FAILED_LOGIN, policies, "failed log-ins") for subject in subjects]
+
+    def _caller(self, meta: Meta, user: Any) -> tuple[str, str, str]:
+        if isinstance(user, ClerkUser):
+            return user.subject, user.tier, user.why
+        if user is not None and user.is_authenticated:
+            return f"user:{user.pk}", INSTITUTIONAL, "service account"
+        return self._address(meta), ANONYMOUS, "not signed in"
+
+    def _address(self, meta: Meta) -> str:
+        peer, forwarded_for = meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
+        return of_address(peer, forwarded_for, self._conf.num_proxies)

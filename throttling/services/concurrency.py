@@ -18,7 +18,7 @@ from throttling import conf
 from throttling.domain.policies import whole_seconds
 from throttling.services import process
 from throttling.services.answers import STREAMS, Streams
-from throttling.services.rate_limiter import Meta
+from throttling.services.callers import Meta
 from throttling.store.stream_leases import LEASE_MS, Lease, StreamLeases
 
 logger = logging.getLogger(__name__)

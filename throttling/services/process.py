@@ -9,33 +9,25 @@ from throttling import conf
 from throttling.services.api_keys import PAUSE_SECONDS as LAST_USE_PAUSE_SECONDS
 from throttling.services.api_keys import REFRESH_SECONDS as API_KEY_REFRESH_SECONDS
 from throttling.services.api_keys import APIKeys, LastUse
-from throttling.services.callers import clerk_user, current_plan
+from throttling.services.callers import Quotas, clerk_user, current_plan
 from throttling.services.concurrency import ConcurrencyLimiter
 from throttling.services.jwks import JWKSClient, StaticKey
 from throttling.services.overrides import REFRESH_SECONDS, Overrides
-from throttling.services.rate_limiter import RateLimiter, WindowLimiterWithFallback
+from throttling.services.rate_limiter import RateLimiter
 from throttling.services.token_verifier import TokenVerifier
 from throttling.services.usage_recorder import PAUSE_SECONDS, UsageRecorder
 from throttling.store.jwks_cache import JWKSCache
 from throttling.store.stream_leases import StreamLeases
 from throttling.store.usage_stats import UsageStats
-
-
-@cache
-def window_limiter() -> WindowLimiterWithFallback:
-    return WindowLimiterWithFallback.connect(conf.load())
+from throttling.store.window_limiter import WindowLimiter
 
 
 @cache
 def rate_limiter() -> RateLimiter:
     known, given = conf.load(), settings.THROTTLING
     overrides = Overrides(known.rates, given.get("OVERRIDE_REFRESH_SECONDS", REFRESH_SECONDS))
-    return RateLimiter(
-        known,
-        window_limiter(),
-        overrides,
-        UsageRecorder(UsageStats.connect(), given.get("TALLY_PAUSE_SECONDS", PAUSE_SECONDS)),
-    )
+    usage = UsageRecorder(UsageStats.connect(), given.get("TALLY_PAUSE_SECONDS", PAUSE_SECONDS))
+    return RateLimiter(known, WindowLimiter.connect(), Quotas(known, overrides), usage)
 
 
 @cache
@@ -63,5 +55,5 @@ def api_keys() -> APIKeys:
 
 def forget(**kwargs: Any) -> None:
     """Makes everything anew at its next use: after the settings have changed."""
-    for kept in (conf.load, window_limiter, rate_limiter, streams, verifier, api_keys):
+    for kept in (conf.load, rate_limiter, streams, verifier, api_keys):
         kept.cache_clear()
