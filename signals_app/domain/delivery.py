@@ -8,8 +8,8 @@ from signals_app.domain.handling import RejectError, RetryLaterError
 from signals_app.domain.option_range import check_range
 
 _MAX_DELIVERIES = 1_000_000
-_MAX_SECONDS = 86_400.0
-_MAX_FACTOR = 100.0
+_MAX_SECONDS = 86_400
+_MAX_FACTOR = 100
 
 
 class Delivery(NamedTuple):
