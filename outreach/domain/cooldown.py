@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from avo_project.lib.backoff import exponential_seconds
+
 
 @dataclass(slots=True)
 class InboxCooldown:
@@ -23,4 +25,4 @@ class InboxCooldown:
         row = self._consecutive[inbox_id] = self._consecutive.get(inbox_id, 0) + 1
         if row < self.failures:
             return None
-        return min(self.cap_seconds, self.base_seconds * 2.0 ** min(row - self.failures, 30))
+        return exponential_seconds(row - self.failures + 1, self.base_seconds, self.cap_seconds)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from avo_project.lib.backoff import exponential_seconds
+
 _LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 
 
@@ -27,6 +29,6 @@ def retry_delay_seconds(
     """
     if failures > policy.retries:
         return None
-    ceiling = min(policy.cap_seconds, policy.base_seconds * policy.factor ** (failures - 1))
+    ceiling = exponential_seconds(failures, policy.base_seconds, policy.cap_seconds, policy.factor)
     requested = min(retry_after_seconds or 0.0, _LONGEST_RETRY_AFTER_SECONDS)
     return max(requested, ceiling * random())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections
 
+from avo_project.lib.backoff import exponential_seconds
 from avo_project.redis_client.errors import describe_store_error
 from outreach.keys import REDIS_ALIAS
 
@@ -36,7 +37,7 @@ class Backoff:
             raise failure
         if isinstance(failure, DatabaseFailure):
             close_old_connections()
-        seconds = float(min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** min(self._failures - 1, 8)))
+        seconds = exponential_seconds(self._failures, _FIRST_SECONDS, _LONGEST_SECONDS)
         logger.warning("next try in %.1f s: %s", seconds, describe_store_error(failure, REDIS_ALIAS))
         return seconds
 

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from avo_project.lib.bounded_dict import BoundedDict
 from regime.domain.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
 from regime.domain.data_through import are_young, data_ends
 from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
@@ -107,10 +108,11 @@ class Universe:
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self._text = RowText(columns.symbols, columns.stamps, columns.through)
-        self._choices: dict[_Key, _Choice] = {}
-        self._rankings: dict[_Key, Ranking] = {}
-        self._found: dict[tuple[str, str | None, int], Positions] = {}
-        self._indexes: dict[bytes, Positions] = {}  # by list of symbols: the same few are asked for again and again
+        self._choices: BoundedDict[_Key, _Choice] = BoundedDict(len(TIMEFRAMES) * (len(REGIMES) + 1))
+        self._rankings: BoundedDict[_Key, Ranking] = BoundedDict(_KEPT_RANKINGS)
+        self._found: BoundedDict[tuple[str, str | None, int], Positions] = BoundedDict(_KEPT_RANKINGS)
+        # By list of symbols: the same few are asked for again and again.
+        self._indexes: BoundedDict[bytes, Positions] = BoundedDict(_KEPT_LISTS)
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -169,7 +171,7 @@ class Universe:
         def make() -> Positions:
             return np.flatnonzero((choice.scores >= least) & (choice.scores != NO_SCORE))
 
-        return _kept(self._found, (query.timeframe, query.regime, least), make, _KEPT_RANKINGS)
+        return _kept(self._found, (query.timeframe, query.regime, least), make)
 
     def _ranked(self, query: Query, choice: _Choice) -> Ranking:
         if query.symbols is not None:
@@ -180,10 +182,10 @@ class Universe:
             scored = np.flatnonzero(choice.scores != NO_SCORE)
             return Ranking.of(scored.astype(np.int32), choice.scores[scored])
 
-        return _kept(self._rankings, (query.timeframe, query.regime), make, _KEPT_RANKINGS)
+        return _kept(self._rankings, (query.timeframe, query.regime), make)
 
     def _named(self, symbols: bytes, choice: _Choice, least: int) -> Positions:
-        found = _kept(self._indexes, symbols, lambda: self._indexes_of(symbols), _KEPT_LISTS)
+        found = _kept(self._indexes, symbols, lambda: self._indexes_of(symbols))
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
         return scored
 
@@ -199,7 +201,7 @@ class Universe:
             chosen = REGIMES.index(regime)
             return _Choice(self._columns.scores[start + chosen], np.broadcast_to(np.uint8(chosen), len(self)))
 
-        return _kept(self._choices, (timeframe, regime), make, len(TIMEFRAMES) * (len(REGIMES) + 1))
+        return _kept(self._choices, (timeframe, regime), make)
 
     def _dominant_choice(self, start: int) -> _Choice:
         regimes = self._columns.dominants[start // len(REGIMES)]
@@ -245,10 +247,8 @@ class DatedUniverse:
         return self._columns if current.all() else self._columns.take(current)
 
 
-def _kept(kept: dict[K, V], key: K, make: Callable[[], V], most: int) -> V:
+def _kept(kept: BoundedDict[K, V], key: K, make: Callable[[], V]) -> V:
     value = kept.get(key)
     if value is None:
         value = kept[key] = make()
-        while len(kept) > most:
-            kept.pop(next(iter(kept)), None)
     return value

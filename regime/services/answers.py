@@ -6,6 +6,7 @@ from hashlib import blake2b
 import orjson
 
 from avo_project.http.json import dump_json
+from avo_project.lib.bounded_dict import BoundedDict
 from regime.domain.cursor import Cursor, encode_cursor, question_of
 from regime.domain.data_through import data_through_value
 from regime.domain.freshness import Judgement
@@ -21,7 +22,7 @@ class CollectionAnswers:
     """Makes each answer once a second at most, however many ask for it."""
 
     def __init__(self) -> None:
-        self._cached: dict[tuple[object, ...], Representation] = {}
+        self._cached: BoundedDict[tuple[object, ...], Representation] = BoundedDict(_MOST_CACHED)
 
     def answer(self, version: Version, query: Query, after: PagePosition | None, now: float) -> Representation:
         """One page of ``version`` with the summary of all its current states; ``now`` is in Unix seconds."""
@@ -32,13 +33,8 @@ class CollectionAnswers:
         if cached is None or cached.tag.second != age_seconds:
             tag = Tag(blake2b(repr(key).encode(), digest_size=9).hexdigest(), age_seconds)
             cached = Representation(_body(version, universe, query, after, age_seconds, now), tag)
-            self._keep(key, cached)
+            self._cached[key] = cached
         return cached
-
-    def _keep(self, key: tuple[object, ...], made: Representation) -> None:
-        while len(self._cached) >= _MOST_CACHED:
-            self._cached.pop(next(iter(self._cached)), None)
-        self._cached[key] = made
 
 
 def _body(
@@ -92,12 +88,10 @@ class MacroAnswers:
     """Remembers the representation of each answer by the question."""
 
     def __init__(self) -> None:
-        self._cached: dict[Hashable, Representation] = {}
+        self._cached: BoundedDict[Hashable, Representation] = BoundedDict(_MOST_CACHED)
 
     def answer(self, question: Hashable, body: bytes) -> Representation:
         cached = self._cached.get(question)
         if cached is None or cached.body != body:
-            while len(self._cached) >= _MOST_CACHED:
-                self._cached.pop(next(iter(self._cached)), None)
             cached = self._cached[question] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
         return cached

@@ -9,6 +9,7 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
+from avo_project.lib.bounded_dict import BoundedDict
 from regime.conf import RegimeConf, regime_conf
 from regime.domain.universe import DatedUniverse
 from regime.services.refresher import CollectionBuild
@@ -51,7 +52,7 @@ class Collection:
         self._build = build
         self._conf = conf
         self._monotonic = monotonic
-        self._loaded: dict[str, Version] = {}
+        self._loaded: BoundedDict[str, Version] = BoundedDict(_KEPT_VERSIONS)
         self._newest: Version | None = None
         self._checked_at = float("-inf")
         self._loading = threading.Lock()
@@ -128,8 +129,6 @@ class Collection:
             self._loading.release()
 
     def _keep(self, version: Version) -> None:
-        while len(self._loaded) >= _KEPT_VERSIONS:
-            self._loaded.pop(next(iter(self._loaded)), None)
         self._loaded[version.name] = version
 
     def _rebuild(self, seen: Valid, now: float) -> None:

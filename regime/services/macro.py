@@ -15,6 +15,7 @@ from django.db.models import F, Window
 from django.db.models.functions import DenseRank
 from redis.exceptions import RedisError
 
+from avo_project.lib.bounded_dict import BoundedDict
 from avo_project.redis_client.errors import REDIS_FAILURES
 from regime.domain.macro_file import MacroFileError, MacroRow, rows_of
 from regime.domain.macro_history import Newest, Observation, Period, as_known, newest
@@ -136,7 +137,7 @@ class Macro:
     def __init__(self, cache: AnswerCache) -> None:
         self._cache = cache
         self._making = threading.Lock()
-        self._read: dict[tuple[str, Period], tuple[bytes, bytes | None]] = {}  # by question: history and answer
+        self._read: BoundedDict[tuple[str, Period], tuple[bytes, bytes | None]] = BoundedDict(_REMEMBERED)
 
     @classmethod
     def connect(cls) -> Self:
@@ -158,8 +159,6 @@ class Macro:
             except (ValueError, TypeError) as error:
                 logger.warning("the kept history of %s cannot be read and is made anew: %s", series_id, error)
                 read = _series(series_id, orjson.loads(_history(series_id)), period)
-            while len(self._read) >= _REMEMBERED:
-                self._read.pop(next(iter(self._read)), None)
             self._read[series_id, period] = history, read
         return read
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import orjson
 from django_redis import get_redis_connection
 
+from avo_project.lib.bounded_dict import BoundedDict
 from avo_project.redis_client.persistent_connection import Argument, run_script
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
@@ -46,7 +47,7 @@ class AnswerCache:
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
         self._conf = conf
-        self._held: dict[str, CachedAnswer] = {}
+        self._held: BoundedDict[str, CachedAnswer] = BoundedDict(_REMEMBERED)
         self._take = client.register_script(read_lua("regime", "take_answer"))
 
     @classmethod
@@ -74,8 +75,6 @@ class AnswerCache:
         return taken
 
     def _remember(self, name: str, answer: CachedAnswer) -> None:
-        while len(self._held) >= _REMEMBERED:
-            self._held.pop(next(iter(self._held)), None)
         self._held[name] = answer
 
     def put(self, name: str, answer: CachedAnswer) -> None:

@@ -11,6 +11,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from avo_project.lib.backoff import exponential_seconds
+
 _TRANSIENT = (
     ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError, OutOfMemoryError,
 )  # fmt: skip
@@ -28,4 +30,4 @@ def is_transient(failure: RedisError) -> bool:
 
 def reconnect_delay_seconds(attempts: int) -> float:
     """0.1 s, 0.2 s, 0.4 s … up to 2 s: short enough to be back within the five seconds a recovery may take."""
-    return float(min(_MAX_SECONDS, _FIRST_SECONDS * 2 ** min(attempts - 1, 8)))
+    return exponential_seconds(attempts, _FIRST_SECONDS, _MAX_SECONDS)

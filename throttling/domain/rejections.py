@@ -2,6 +2,7 @@
 
 import hashlib
 
+from avo_project.lib.bounded_dict import BoundedDict
 from throttling.domain.clerk_token import BadTokenError
 from throttling.domain.policies import Hit, Outcome
 
@@ -13,7 +14,7 @@ class RejectionMemo:
     """The latest rejection of each subject. It answers only hits that Redis would reject too."""
 
     def __init__(self) -> None:
-        self._rejections: dict[str, tuple[Outcome, float]] = {}
+        self._rejections: BoundedDict[str, tuple[Outcome, float]] = BoundedDict(_MAX_SUBJECTS)
 
     def recall(self, hit: Hit, now: float) -> Outcome | None:
         """The rejection that ``hit`` would get at ``now`` (monotonic seconds), if that is known."""
@@ -26,8 +27,6 @@ class RejectionMemo:
         return outcome.after(int((now - at) * 1000))
 
     def keep(self, outcome: Outcome, now: float) -> None:
-        if len(self._rejections) >= _MAX_SUBJECTS:
-            self._rejections.clear()
         self._rejections[outcome.hit.subject] = (outcome, now)
 
     def forget(self, subject: str) -> None:
@@ -42,7 +41,7 @@ class RejectedTokens:
     """Digests of rejected tokens. Those that a newer key or a later moment could make good are not kept."""
 
     def __init__(self) -> None:
-        self._rejected: dict[bytes, tuple[str, str]] = {}
+        self._rejected: BoundedDict[bytes, tuple[str, str]] = BoundedDict(_MAX_TOKENS)
 
     def check(self, token: str) -> None:
         """Raises BadTokenError for a token on the list."""
@@ -53,8 +52,6 @@ class RejectedTokens:
     def keep(self, token: str, bad: BadTokenError) -> None:
         if bad.reason not in _FINAL:
             return
-        if len(self._rejected) >= _MAX_TOKENS:
-            self._rejected.clear()
         self._rejected[digest(token)] = (bad.reason, str(bad))
 
 

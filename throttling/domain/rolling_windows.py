@@ -1,5 +1,6 @@
 """The arithmetic of ``lua/hit.lua`` in plain Python: its model in tests, and what takes over without Redis."""
 
+from avo_project.lib.bounded_dict import BoundedDict
 from throttling.domain.policies import BUCKETS, Hit, Outcome, Policy, WindowStats
 
 _Charges = dict[int, int]  # bucket number -> units
@@ -10,8 +11,7 @@ class RollingWindows:
     """Rolling windows in the memory of one process. Beyond ``max_subjects`` the longest known one is forgotten."""
 
     def __init__(self, max_subjects: int = 10_000) -> None:
-        self._max_subjects = max_subjects
-        self._charges: dict[str, dict[_Window, _Charges]] = {}
+        self._charges: BoundedDict[str, dict[_Window, _Charges]] = BoundedDict(max_subjects)
 
     def hit(self, hit: Hit, now_ms: int) -> Outcome:
         """Charges ``hit`` at ``now_ms`` (any clock) or rejects it."""
@@ -35,9 +35,9 @@ class RollingWindows:
         return Outcome.of(hit, wait_ms, stats, exact=False)
 
     def _windows_of(self, subject: str) -> dict[_Window, _Charges]:
-        windows = self._charges.setdefault(subject, {})
-        while len(self._charges) > self._max_subjects:
-            self._charges.pop(next(iter(self._charges)), None)
+        windows = self._charges.get(subject)
+        if windows is None:
+            windows = self._charges[subject] = {}
         return windows
 
 

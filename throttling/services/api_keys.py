@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
 from rest_framework.authtoken.models import Token
 
+from avo_project.lib.bounded_dict import BoundedDict
 from throttling.domain.api_keys import KEY_BITS, digest, key_of, shown
 from throttling.domain.clerk_token import BadTokenError
 from throttling.models import APIKey
@@ -98,8 +99,7 @@ class APIKeys:
     ) -> None:
         self._last_use, self._refresh_seconds = last_use, refresh_seconds
         self._clock, self._monotonic = clock, monotonic
-        self._remembered: dict[str, tuple[VerifiedKey, float]] = {}
-        self._lock = threading.Lock()
+        self._remembered: BoundedDict[str, tuple[VerifiedKey, float]] = BoundedDict(MAX_REMEMBERED)
 
     def recall(self, key: str) -> VerifiedKey | None:
         """The key if it was read within the last ``refresh_seconds`` and is still good."""
@@ -121,10 +121,7 @@ class APIKeys:
             self._remembered.pop(hashed, None)
             raise
         self._last_use.note(found.key_id)
-        with self._lock:
-            while len(self._remembered) >= MAX_REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[hashed] = found, self._monotonic()
+        self._remembered[hashed] = found, self._monotonic()
         return found
 
     def _read(self, key: str, hashed: str) -> VerifiedKey:

@@ -1,7 +1,6 @@
 """Clerk's tokens checked, and remembered until they expire."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prometheus_client import Counter
 
+from avo_project.lib.bounded_dict import BoundedDict
 from throttling.conf import ClerkConf
 from throttling.domain import clerk_token
 from throttling.domain.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
@@ -46,9 +46,8 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clerk, self._keys, self._admit, self._clock = clerk, keys, admit, clock
-        self._remembered: dict[bytes, _Remembered] = {}
+        self._remembered: BoundedDict[bytes, _Remembered] = BoundedDict(MAX_REMEMBERED)
         self._rejected = RejectedTokens()
-        self._lock = threading.Lock()
 
     def recall(self, token: str) -> ClerkUser | None:
         """The caller with a token that was checked before and is still good."""
@@ -70,7 +69,7 @@ class TokenVerifier:
             IMPERSONATIONS.inc()
             logger.info("%s acts for %s in session %s", identity.impersonator, identity.user_id, identity.session_id)
         caller = self._admit(identity)
-        self._remember(token, _Remembered(caller, _kid(header), key))
+        self._remembered[digest(token)] = _Remembered(caller, _kid(header), key)
         return caller
 
     def _identity(self, token: str, header: Claims, claims: Claims) -> Identity:
@@ -108,12 +107,6 @@ class TokenVerifier:
         claims = clerk_token.verified_claims(token, key)
         self._keys.mark_verified(is_new=key is not before)
         return claims, key
-
-    def _remember(self, token: str, kept: _Remembered) -> None:
-        with self._lock:
-            while len(self._remembered) >= MAX_REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[digest(token)] = kept
 
 
 def _kid(header: Claims) -> str:
