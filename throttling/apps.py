@@ -29,14 +29,14 @@ class ThrottlingConfig(AppConfig):
 
 
 def forget_process(**signal: Any) -> None:
-    """Receiver of ``setting_changed``; what it forgets is loaded by those who check tokens alone."""
+    """Receiver of ``setting_changed``. Imported late: only processes that verify tokens load these modules."""
     from throttling.services import process
 
     process.forget(**signal)
 
 
 def adopt_token(**signal: Any) -> None:
-    """Receiver of ``post_save`` of DRF's tokens."""
+    """Receiver of ``post_save`` for DRF tokens."""
     from throttling.services import api_keys
 
     api_keys.adopt(**signal)

@@ -1,4 +1,4 @@
-"""DRF's authentication: the one way in which every route of the API finds out who calls."""
+"""DRF authentication classes of every API route."""
 
 import re
 from typing import Any
@@ -12,31 +12,29 @@ from rest_framework.request import Request
 
 from avo_project.http.problems import Problem
 from throttling import conf
-from throttling.domain.api_keys import is_key
 from throttling.domain.clerk_token import REASONS, BadTokenError, Identity, not_accepted
 from throttling.domain.scopes import EVERY_TOKEN
 from throttling.domain.token_kinds import TokenKind, opaque_kind
 from throttling.services import process
 from throttling.services.answers import rejection
-from throttling.services.api_keys import VerifiedKey
+from throttling.services.api_keys import VerifiedKey, is_key
 from throttling.services.callers import ClerkUser
 from throttling.services.jwks import KeysUnavailableError
 from throttling.services.rate_limiter import DECISION
 
 _CHALLENGE = 'Bearer realm="api"'
-BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Tokens refused", ["reason"])
+BAD_TOKENS = Counter("avo_throttle_bad_tokens", "Rejected tokens", ["reason"])
 for _reason in REASONS:
-    BAD_TOKENS.labels(_reason)  # a rate would miss what comes before a counter is shown
+    BAD_TOKENS.labels(_reason)  # created at 0, so that a rate includes the first one
 _CREDENTIAL = re.compile(r"(?P<scheme>[^ ]*) *(?P<token>.*)", re.DOTALL)
 Found = tuple[Any, VerifiedKey | Identity]
 
 
 class CredentialAuthentication(BaseAuthentication):
-    """The Authorization field makes a caller, or 401: a bad credential never falls back to anonymous.
+    """Authenticates by the Authorization field. An invalid credential is a 401, never an anonymous caller.
 
-    ``Bearer`` takes Clerk's tokens and the API's own keys, ``Token`` its own keys. Without the field X-API-Key is read
-    like ``Token``. ``request.auth`` says until when the caller may be served (``valid_until``: Unix seconds, or None)
-    and with which ``scopes``.
+    ``Bearer`` accepts Clerk tokens and API keys, ``Token`` accepts API keys. Without Authorization, X-API-Key is read
+    like ``Token``. ``request.auth`` has ``valid_until`` (Unix seconds, or None) and ``scopes``.
     """
 
     def authenticate(self, request: Request) -> Found | None:
@@ -55,7 +53,7 @@ class CredentialAuthentication(BaseAuthentication):
 
 
 class AdminSessionAuthentication(SessionAuthentication):
-    """The session of somebody who is signed in to the admin. Who sends no cookie is not looked for."""
+    """Authenticates by the admin session. Reads no session when the request has no cookie."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         return super().authenticate(request) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
@@ -66,7 +64,7 @@ def _is_own_key(scheme: str, token: str) -> bool:
 
 
 def _recalled(request: Request, scheme: str, token: str) -> Found | None:
-    """The caller with a credential that was checked before and is still good. A write looks at its API key anew."""
+    """The caller of a cached credential that has not expired. A write always reads its API key again."""
     if _is_own_key(scheme, token):
         key = process.api_keys().recall(token) if request.method in SAFE_METHODS else None
         return (key.user, key) if key else None
@@ -76,7 +74,7 @@ def _recalled(request: Request, scheme: str, token: str) -> Found | None:
 
 
 def _checked(request: Request, scheme: str, token: str) -> Found:
-    """A credential not seen lately. Its address is looked at first, since checking costs more than a look."""
+    """Verifies a credential that is not cached, unless its address has sent too many bad ones."""
     rate_limiter = process.rate_limiter()
     is_known = _is_own_key(scheme, token) and process.api_keys().is_remembered(token)
     if not is_known and (rejected := rate_limiter.blocked(request.META)):
@@ -84,9 +82,9 @@ def _checked(request: Request, scheme: str, token: str) -> Found:
     try:
         return _verified(scheme, token)
     except (KeysUnavailableError, DatabaseError):
-        request.META[DECISION] = None  # nobody pays for what is nobody's fault
+        request.META[DECISION] = None  # a failure of the server is not charged
         raise Problem(
-            503, "keys-unavailable", "Tokens cannot be checked now. Try again.", headers={"Retry-After": "5"}
+            503, "keys-unavailable", "Tokens cannot be verified at the moment. Try again.", headers={"Retry-After": "5"}
         ) from None
     except BadTokenError as bad:
         BAD_TOKENS.labels(bad.reason).inc()
@@ -103,7 +101,7 @@ def _verified(scheme: str, token: str) -> Found:
         key = process.api_keys().check(token)
         return key.user, key
     if scheme != "bearer":
-        raise BadTokenError("scheme", "Credentials are taken as Bearer or Token alone.")
+        raise BadTokenError("scheme", "Use the scheme Bearer or Token.")
     verifier = process.verifier()
     if verifier is None:
         raise not_accepted(opaque_kind(token) or TokenKind.SESSION)
@@ -112,7 +110,7 @@ def _verified(scheme: str, token: str) -> Found:
 
 
 def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None) -> None:
-    """Raises Problem for a route that ``scopes`` do not open (None: they open all); the caller pays for asking."""
+    """Raises Problem, and charges the request, for a route outside ``scopes`` (None allows every route)."""
     if scopes is None:
         return
     needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
@@ -121,10 +119,11 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     decision = process.rate_limiter().charge(request.META, caller)
     if not decision.outcome.allowed:
         raise rejection(decision)
+    required = " or ".join(sorted(needed)) or "a token without scopes"
     challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(needed))}"'
     raise Problem(
         403,
         "insufficient-scope",
-        f"The token's scopes do not open this route. What does: {' or '.join(sorted(needed)) or 'none'}.",
+        f"The token's scopes do not include this route. Required: {required}.",
         headers={"WWW-Authenticate": challenge},
     )

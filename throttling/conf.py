@@ -1,4 +1,4 @@
-"""This app's part of the settings, read late and once."""
+"""Settings of the throttling app, read on first use and cached."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class ConfError(ValueError):
-    """A setting that cannot be used; the message begins with the name of its variable."""
+    """An invalid setting. The message begins with the name of its variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClerkConf:
-    """How Clerk's tokens are checked. With ``key`` no key set is fetched."""
+    """Verification settings for Clerk tokens. With ``key`` no key set is fetched."""
 
     issuer: str
     jwks_url: str
@@ -33,10 +33,10 @@ class ClerkConf:
 
 @dataclass(frozen=True, slots=True)
 class ThrottlingConf:
-    """``clerk`` None means that every caller is anonymous; ``webhook`` None that Clerk may not call.
+    """Without ``clerk`` no Clerk token is accepted; without ``webhook`` the webhook route answers 404.
 
-    ``streams`` are the live streams that a subject of each tier may have open at a time, over all processes;
-    ``processes`` share the local limit while Redis is away.
+    ``streams`` is the number of concurrent live streams per subject and tier, over all processes. ``processes`` divides
+    every limit while Redis does not answer.
     """
 
     rates: Mapping[str, tuple[Policy, ...]]
@@ -50,13 +50,13 @@ class ThrottlingConf:
 
     @property
     def named_scopes(self) -> list[str]:
-        """What a key may be limited to."""
+        """Scopes that an API key may be restricted to."""
         return [scope for scope in self.scopes.routes if scope != EVERY_TOKEN]
 
 
 @cache
 def load() -> ThrottlingConf:
-    """The conf of this process. Raises ConfError."""
+    """Returns the validated settings. Raises ConfError."""
     given = settings.THROTTLING
     plan_tiers = _read("CLERK_PLAN_TIERS", given, parse_plan_tiers)
     rates = _read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES")
@@ -75,7 +75,7 @@ def load() -> ThrottlingConf:
 def _num_proxies(number: int) -> int:
     if number < 0:
         raise ConfError(
-            "THROTTLE_NUM_PROXIES: cannot be below 0. Give the number of proxies of yours in front of this server."
+            "THROTTLE_NUM_PROXIES: must be 0 or more. Set it to the number of your own proxies in front of this server."
         )
     return number
 
@@ -86,7 +86,7 @@ def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:
         for name in ("CLERK_JWKS_URL", "CLERK_JWT_KEY"):
             if given[name]:
                 raise ConfError(
-                    f"CLERK_ISSUER: {name} is set, so this must be set too, to the address that tokens name as iss."
+                    f"CLERK_ISSUER: required because {name} is set. Set it to the `iss` claim of your tokens."
                 )
         return None
     return ClerkConf(
@@ -102,11 +102,13 @@ def _accepted(names: Iterable[str]) -> frozenset[TokenKind]:
     try:
         return frozenset(map(TokenKind, names))
     except ValueError as error:
-        raise ConfError(f"CLERK_ACCEPTED_TOKENS: {error}. Write a comma list of {', '.join(TokenKind)}.") from None
+        raise ConfError(
+            f"CLERK_ACCEPTED_TOKENS: {error}. Write a comma-separated list of {', '.join(TokenKind)}."
+        ) from None
 
 
 def _public_key(pem: str) -> "RSAPublicKey":
-    """Loads cryptography where Clerk is set up alone. Raises ValueError."""
+    """Imports cryptography only when Clerk is configured. Raises ValueError."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key

@@ -1,4 +1,4 @@
-"""Every key of the throttling Redis (alias ``throttling``). The braces put a subject's windows in one cluster slot."""
+"""Keys of the throttling Redis (alias ``throttling``). The hash tag keeps a subject's windows in one cluster slot."""
 
 REDIS_ALIAS = "throttling"
 
@@ -18,39 +18,39 @@ def window(subject: str, window_seconds: int) -> str:
 
 
 def conditional_window(subject: str, window_seconds: int) -> str:
-    """Hash: as ``window``, of the conditional requests that were answered without charge."""
+    """Hash: as ``window``, for conditional requests that were not charged."""
     return f"throttle:{{{subject}}}:{window_seconds}:conditional"
 
 
 def streams(subject: str) -> str:
-    """Sorted set: token of each live stream of a subject -> Unix ms at which its lease ends. Lives one lease (45 s)."""
+    """Sorted set: token of a subject's live stream -> end of its lease in Unix ms. Lives one lease (45 s)."""
     return f"throttle:{{{subject}}}:streams"
 
 
 def rejections(hour: int) -> str:
-    """Hash: ``<minute>|<tier>`` -> requests rejected in that minute since 1970. Lives 26 h."""
+    """Hash: ``<minute>|<tier>`` -> requests rejected in that minute (Unix time / 60). Lives 26 h."""
     return f"throttle:refusals:{hour}"
 
 
 TOTALS = "throttle:totals"
-"""Hash: ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` -> requests so far, for rates. Lives 31 d."""
+"""Hash: ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` -> total requests. Lives 31 d."""
 
 
 def busy(slot: int) -> str:
-    """Sorted set: ``<tier>|<subject>`` by requests in this slot of five minutes. Lives 15 min."""
+    """Sorted set: ``<tier>|<subject>``, scored by requests in this slot of five minutes. Lives 15 min."""
     return f"throttle:busy:{slot}"
 
 
 def rejected(slot: int) -> str:
-    """Sorted set: ``<tier>|<subject>`` by requests rejected in this slot of five minutes. Lives 15 min."""
+    """Sorted set: ``<tier>|<subject>``, scored by requests rejected in this slot of five minutes. Lives 15 min."""
     return f"throttle:refused:{slot}"
 
 
 def jwks(source: str) -> str:
-    """String: the last good key set of one JWKS address (its digest) and when it was fetched, as JSON. Lives 7 d."""
+    """String: JSON of the last valid key set of a JWKS URL (given by its digest) and its fetch time. Lives 7 d."""
     return f"throttle:{{jwks:{source}}}"
 
 
 def jwks_lease(source: str) -> str:
-    """String: held by the process that may fetch that key set; nobody else does while it lives (30 s)."""
+    """String: lease of the process that fetches that key set. Lives 30 s."""
     return f"throttle:{{jwks:{source}}}:lease"

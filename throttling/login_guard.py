@@ -1,4 +1,4 @@
-"""Slows down who guesses passwords, and keeps the checking of passwords from taking the whole server."""
+"""Limits failed log-ins, and the number of passwords that are verified at a time."""
 
 import hashlib
 import logging
@@ -25,24 +25,24 @@ logger = logging.getLogger(__name__)
 
 _WRONG = frozenset(("invalid_login", "inactive", "password_incorrect"))
 _BUSY_SECONDS = 2
-_one_at_a_time = threading.Lock()  # a password takes a core for a good part of a second
-_at_most_waiting = threading.BoundedSemaphore(3)  # of the threads that serve requests
+_one_at_a_time = threading.Lock()  # verifying a password takes one core for about half a second
+_at_most_waiting = threading.BoundedSemaphore(3)  # request threads
 
 
 def guarded(request: HttpRequest, username: str, view: Callable[[], HttpResponse]) -> HttpResponse:
-    """The answer of ``view``, which checks a password of ``username`` on a POST.
+    """Returns the response of ``view``, which verifies the password of ``username`` on a POST.
 
-    An account or an address with too many wrong passwords gets 429 before its next one is checked, and who finds too
-    many others waiting 503. A wrong password counts once its answer is known: a right one costs nothing.
+    An account or address with too many failed log-ins gets 429 before its password is verified. While too many requests
+    wait, further ones get 503. Only a wrong password is charged, after the response.
     """
     if request.method != "POST":
         return view()
     account = _account(username)
     if blocked := process.rate_limiter().blocked_login(request.META, account):
         return _rejected(request, blocked)
-    with _queued() as is_first:
-        if not is_first:
-            text = "Other passwords are being checked. Try again in a few seconds."
+    with _queued() as is_admitted:
+        if not is_admitted:
+            text = "The server is verifying other log-ins. Try again in a few seconds."
             return _page(request, 503, text, _BUSY_SECONDS)
         if blocked := process.rate_limiter().blocked_login(request.META, account):
             return _rejected(request, blocked)
@@ -66,8 +66,8 @@ def _queued() -> Iterator[bool]:
 
 
 def _account(username: str) -> str:
-    """How an account is counted: by its row, and a name without one by its digest, alike in any case and spelling."""
-    name = unicodedata.normalize("NFKC", username.strip())  # as the form does before it looks for the account
+    """The subject of an account: its primary key, or the digest of the case-folded name when it does not exist."""
+    name = unicodedata.normalize("NFKC", username.strip())  # as Django's form does
     users = get_user_model().objects.filter(username=name) if "\0" not in name else get_user_model().objects.none()
     if (pk := users.values_list("pk", flat=True).first()) is not None:
         return f"user:{pk}"
@@ -82,18 +82,18 @@ def _is_wrong(response: HttpResponse) -> bool:
 
 
 def _audit_exhausted_limit(request: HttpRequest, decision: Decision) -> None:
-    """One audit row each time that a limit is used up, so at most as many as there are failures."""
+    """Writes an audit row when a charge uses up a limit."""
     outcome = decision.outcome
     full = [policy for policy, left in zip(outcome.hit.policies, outcome.remaining(), strict=True) if not left]
     if not full or not outcome.charged:
         return
     longest = full[-1]
-    text = f"{longest.limit} failed log-ins within {duration(longest.window_seconds)}: the next ones are refused."
+    text = f"{longest.limit} failed log-ins within {duration(longest.window_seconds)}. Further ones are rejected."
     entry = AuditEntry(
         "Block log-ins", decision.quota.subject, "Too many failed log-ins", ActionResult(text, longest.limit), True
     )
     write_audit_entry(request, cast("Options[Model]", RateLimits._meta), entry)  # noqa: SLF001 - Django's documented API
-    logger.warning("log-ins are blocked: %s", text)
+    logger.warning("log-ins blocked: %s", text)
 
 
 def _rejected(request: HttpRequest, blocked: Decision) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Tells every API caller where it stands, and charges what DRF answered before it came to its throttles, and 404s."""
+"""Middleware that adds the RateLimit fields, and charges requests that DRF answered before its throttles ran."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +14,11 @@ from throttling.throttles import PlanThrottle
 
 
 class RateLimitMiddleware:
-    """DRF checks permissions before throttles: a 401 or 403 from there is charged here, or anyone could have them
-    without end. So is a 404 of any other route but the admin's, on the account of its address. A conditional
-    request is charged here too, unless its answer is a 304, which costs nothing. What an answer turned out to cost
-    beyond that, its ``throttle_cost`` says.
+    """Charges what no throttle has charged, and sets ``RateLimit`` and ``RateLimit-Policy``.
+
+    DRF checks permissions before throttles, so a 401 or 403 is charged here: otherwise these would be unlimited. A
+    404 outside the admin is charged to the caller's address. A conditional request is charged here unless its
+    response is a 304. A view sets ``throttle_cost`` on its response when it cost more than one unit.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -40,13 +41,13 @@ class RateLimitMiddleware:
 
 
 def _is_counted(view: Any) -> bool:
-    """Whether ``view`` is a DRF view under PlanThrottle."""
+    """Whether ``view`` is a DRF view with PlanThrottle."""
     cls = getattr(view, "cls", None)
     return cls is not None and PlanThrottle in view.initkwargs.get("throttle_classes", cls.throttle_classes)
 
 
 def _is_not_found(request: HttpRequest, response: HttpResponse) -> bool:
-    """Whether it asks for what there is not, or under another host. The admin's 404s are for who signed in."""
+    """Whether no route or host matches, or a view outside the admin answered 404."""
     match = request.resolver_match
     if match is None:
         return response.status_code in (400, 404)
@@ -54,8 +55,10 @@ def _is_not_found(request: HttpRequest, response: HttpResponse) -> bool:
 
 
 def _charge_unthrottled(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    user = request.user if hasattr(request, "auth") else None  # DRF sets both; alone, it is the session's user
-    if response.status_code == 503:  # nobody pays for what is nobody's fault
+    user = (
+        request.user if hasattr(request, "auth") else None
+    )  # DRF sets both; without `auth` it is the user of the session
+    if response.status_code == 503:  # a failure of the server is not charged
         process.rate_limiter().test(request.META, user, cost=0)
         return response
     decision = process.rate_limiter().charge(request.META, user)
@@ -83,7 +86,7 @@ def _rejected(decision: Decision) -> HttpResponse:
 
 
 def _set_fields(request: HttpRequest, response: HttpResponse) -> None:
-    """Without a decision nobody paid, and there is no limit to tell of."""
+    """Sets the RateLimit fields; none without a decision."""
     decision: Decision | None = request.META[DECISION]
     for name, value in fields(decision.outcome, request.META.get(STREAMS)).items() if decision else ():
         response.headers[name] = value

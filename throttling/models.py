@@ -1,4 +1,4 @@
-"""Tables: exceptions from a tier, and the plan changes that Clerk reported. And the page over live windows."""
+"""Database models: tier overrides, plan changes and API keys; and the unmanaged model of the rate-limit page."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from throttling.domain.policies import RatesError, parse_policies
 
 
 class TierOverride(models.Model):
-    """One customer's own limits: another tier, or rates of its own, which win. Follows within 5 s everywhere."""
+    """The tier or rates of one subject; rates take precedence. Takes effect within 5 s in every process."""
 
     subject = models.CharField(max_length=160, unique=True, help_text="user:<id>, org:<id> or address:<address>.")
     tier = models.CharField(max_length=64, blank=True, help_text="A tier of THROTTLE_RATES.")
@@ -35,10 +35,10 @@ class TierOverride(models.Model):
         except ValueError as error:
             errors["subject"] = str(error)
         if self.subject.startswith(("bad_token:", "login:")):
-            errors["subject"] = "Bad tokens and failed log-ins have one limit for all: see THROTTLE_RATES."
+            errors["subject"] = "Bad tokens and failed log-ins cannot be overridden. Set their limit in THROTTLE_RATES."
         known = conf.load().rates
         if not (self.tier or self.rates):
-            errors["tier"] = "Give a tier, or rates."
+            errors["tier"] = "Enter a tier or rates."
         elif self.tier and self.tier not in known:
             errors["tier"] = f"{self.tier!r} is not a tier. The tiers are {', '.join(sorted(known))}."
         try:
@@ -50,7 +50,7 @@ class TierOverride(models.Model):
 
 
 class PlanChange(models.Model):
-    """One report of Clerk's that a plan of ``subject`` became active or ended. Rows are only ever added."""
+    """A report from Clerk that a plan of ``subject`` became active or ended. Rows are never changed."""
 
     message_id = models.CharField(max_length=100, unique=True)
     subject = models.CharField(max_length=160)
@@ -69,7 +69,7 @@ class PlanChange(models.Model):
 
 
 class APIKey(models.Model):
-    """A key of the API's own, by which a service account signs in. Its text is kept nowhere, only ``digest``."""
+    """An API key of a service account. Only the ``digest`` of its text is stored."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys", verbose_name="account")
     name = models.CharField(max_length=100, help_text="What uses it, for example: nightly campaign.")
@@ -81,7 +81,7 @@ class APIKey(models.Model):
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
 
-    text: str | None = None  # no column: for the one page that shows a new key
+    text: str | None = None  # not a column: set once, for the page that shows a new key
 
     class Meta:
         verbose_name = "API key"
@@ -94,7 +94,7 @@ class APIKey(models.Model):
 
 
 class RateLimits(models.Model):
-    """No table: the admin page over the windows in Redis."""
+    """Unmanaged model of the admin page over the windows in Redis."""
 
     class Meta:
         managed = False

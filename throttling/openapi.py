@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of tokens and limits: the security scheme, and the answers that any route may give."""
+"""OpenAPI: security schemes, rate-limit headers and the error responses that every route has."""
 
 from typing import Any
 
@@ -21,19 +21,19 @@ class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "A Clerk session token (RS256), whose plan decides the rate limit; or an API key.",
+                "description": "A Clerk session token (RS256) or an API key. The token's plan sets the rate limit.",
             },
             {
                 "type": "apiKey",
                 "in": "header",
                 "name": "Authorization",
-                "description": "An API key of a service account, written as `Token <key>`.",
+                "description": "An API key of a service account, sent as `Token <key>`.",
             },
             {
                 "type": "apiKey",
                 "in": "header",
                 "name": "X-API-Key",
-                "description": "The same key by itself. It is not read beside `Authorization`.",
+                "description": "An API key of a service account. Ignored when `Authorization` is present.",
             },
         ]
 
@@ -74,18 +74,18 @@ _PROBLEM = {
 }
 _HEADERS = {
     "RateLimit-Policy": _header(
-        "Units and seconds of every window (draft-ietf-httpapi-ratelimit-headers-11). Absent while limits are "
-        "local guesses, since Redis does not answer.",
+        "Units and seconds of every window (draft-ietf-httpapi-ratelimit-headers-11). Absent while the local "
+        "fallback decides because Redis does not answer.",
         '"minute";q=60;w=60',
     ),
     "RateLimit": _header(
-        "Units left in every window, and seconds until there are more. A request costs one; routes with dearer queries "
-        "say so.",
+        "Remaining units in every window, and seconds until units return. A request costs one unit unless the "
+        "operation says otherwise.",
         '"minute";r=37;t=12',
     ),
-    "Retry-After": _header("Seconds. Waiting that long is always enough.", 12),
+    "Retry-After": _header("Seconds to wait before the next request.", 12),
     "WWW-Authenticate": _header(
-        "What was wrong with the token (RFC 6750).",
+        "The error of the token (RFC 6750).",
         'Bearer realm="api", error="invalid_token", error_description="The token has expired."',
     ),
 }
@@ -93,14 +93,14 @@ _LIMITS = {name: _ref("headers", name) for name in ("RateLimit-Policy", "RateLim
 _WAIT = {"Retry-After": _ref("headers", "Retry-After")}
 _RESPONSES = {
     "401": _problem(
-        "No token where one is needed, or a bad one: never taken for anonymous.",
+        "The credential is missing or invalid.",
         {"WWW-Authenticate": _ref("headers", "WWW-Authenticate"), **_LIMITS},
         401,
         "The token has expired.",
         "invalid-token",
     ),
     "429": _problem(
-        "A limit is reached. The refused request costs nothing.",
+        "A rate limit is reached. Rejected requests are not charged.",
         {**_WAIT, **_LIMITS},
         429,
         'The limit of tier free is reached ("minute";q=60;w=60). Try again in 12 s.',
@@ -108,10 +108,10 @@ _RESPONSES = {
         **{"violated-policies": ["minute"], "tier": "free"},
     ),
     "503": _problem(
-        "Something that the answer needs is away: the keys of tokens, the counting of writes, data being loaded.",
+        "A dependency is unavailable: token keys, the rate limiter (writes only), or data that is still loading.",
         _WAIT,
         503,
-        "Tokens cannot be checked now. Try again.",
+        "Tokens cannot be verified at the moment. Try again.",
         "keys-unavailable",
     ),
 }
@@ -119,7 +119,7 @@ _NAMES = {"401": "Unauthorized", "429": "RateLimited", "503": "Unavailable"}
 
 
 def document_limits(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
-    """drf-spectacular's postprocessing hook: 401, 429 and 503 for every operation that does not tell its own."""
+    """Postprocessing hook of drf-spectacular: adds 401, 429 and 503 to operations that do not define them."""
     components = result["components"]
     components.setdefault("schemas", {})["ProblemDetails"] = _PROBLEM
     components["headers"] = _HEADERS

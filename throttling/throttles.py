@@ -1,4 +1,4 @@
-"""DRF's throttle by plan: the default of every API view."""
+"""The default DRF throttle class of every API view."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ _ANY = "*"
 
 
 def _may_be_unchanged(request: Request) -> bool:
-    """Whether the answer may be a 304, which costs nothing: the middleware charges it once it is known not to be.
+    """Whether the response may be a 304, which is not charged. The middleware charges any other response.
 
-    Who asks for any copy at all (``*``) has none, so that is charged; and no route answers 304 by a date.
+    ``If-None-Match: *`` never gets a 304, and no route supports ``If-Modified-Since``.
     """
     tags = request.META.get("HTTP_IF_NONE_MATCH", _ANY).strip()
     return request.method in ("GET", "HEAD") and tags != _ANY
 
 
 class PlanThrottle(BaseThrottle):
-    """Charges a request to its caller's quota: one unit. What its answer cost beyond that is charged after it, by
-    ``RateLimitMiddleware``.
+    """Charges each request one unit of its caller's quota. ``RateLimitMiddleware`` charges further units after the
+    response.
     """
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Raises Problem: 429 when the limit is reached, 503 for a write that cannot be counted exactly."""
+        """Raises Problem: 429 over the limit, 503 for a write while Redis does not answer."""
         limiter = process.rate_limiter()
         decide = limiter.test if _may_be_unchanged(request) else limiter.charge
         decision = decide(request.META, request.user)

@@ -18,25 +18,25 @@ class WindowStatsSerializer(serializers.Serializer):  # type: ignore[type-arg]
     limit = serializers.IntegerField()
     window_seconds = serializers.IntegerField()
     remaining = serializers.IntegerField()
-    reset_seconds = serializers.IntegerField(help_text="Until more is left than now.")
-    shadow = serializers.BooleanField(help_text="It counts but refuses nothing.")
+    reset_seconds = serializers.IntegerField(help_text="Seconds until units return.")
+    shadow = serializers.BooleanField(help_text="A shadow policy counts requests but never rejects one.")
 
 
 class LimitsSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    subject = serializers.CharField(help_text="Whom the limits count for: user, organisation or address.")
+    subject = serializers.CharField(help_text="The user, organisation or address that the limits apply to.")
     tier = serializers.CharField()
     why = serializers.CharField()
-    exact = serializers.BooleanField(help_text="False while only this process counts.")
+    exact = serializers.BooleanField(help_text="False while the local fallback decides because Redis does not answer.")
     policies = WindowStatsSerializer(many=True)
 
 
 class Limits(APIView):
-    """The caller's tier, policies and what is left of them. Asking costs nothing."""
+    """The caller's tier, policies and remaining units. This request is not charged."""
 
     throttle_classes = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Looks before DRF rejects a method or a format, so that a rejection tells where the caller stands too."""
+        """Reads the windows before DRF rejects a method or a format, so that those responses have the fields too."""
         process.rate_limiter().test(request.META, request.user, cost=0)
         super().initial(request, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""``POST /webhooks/clerk``: keeps the plan changes that Clerk reports."""
+"""``POST /webhooks/clerk``: stores the plan changes that Clerk reports."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from throttling import conf
 from throttling.domain.webhook_events import EventError, PlanEvent, read_event, usable_signatures
 from throttling.models import PlanChange
 
-_LONGEST_ID = 80  # the column has 100, and a message's further changes are told apart behind its id
+_LONGEST_ID = 80  # the column has 100; further changes of a message get a suffix
 
 
 class ClerkWebhook(APIView):
-    """Takes signed messages no older than five minutes, each once, in whatever order they arrive."""
+    """Accepts signed messages up to five minutes old, each once and in any order."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -44,7 +44,7 @@ class ClerkWebhook(APIView):
 def _verified(request: Request) -> tuple[str, float, Any]:
     """The message's id, when it was sent (Unix seconds), and the event."""
     webhook = conf.load().webhook
-    assert webhook is not None  # else there is no such route
+    assert webhook is not None  # else the route answers 404
     # Svix signs by the Standard Webhooks scheme under header names of its own.
     signed = {f"webhook-{part}": request.headers.get(f"svix-{part}", "") for part in ("id", "timestamp", "signature")}
     signed["webhook-signature"] = usable_signatures(signed["webhook-signature"])
@@ -52,13 +52,13 @@ def _verified(request: Request) -> tuple[str, float, Any]:
         event = webhook.verify(request.body, signed)
         return _kept_id(signed["webhook-id"]), float(signed["webhook-timestamp"]), event
     except WebhookVerificationError as error:
-        raise Problem(400, "bad-signature", f"The message is not from Clerk or too old: {error}") from None
-    except (ValueError, RecursionError):  # what the parser says of it is for nobody outside
-        raise Problem(400, "bad-signature", "The body is not JSON text.") from None
+        raise Problem(400, "bad-signature", f"The signature is invalid or the message too old: {error}") from None
+    except (ValueError, RecursionError):  # the parser's message is not for callers
+        raise Problem(400, "bad-signature", "The body is not valid JSON.") from None
 
 
 def _kept_id(message_id: str) -> str:
-    """Svix's own ids have some 30 characters; one too long for its column is known by its digest."""
+    """The stored message id. Svix uses about 30 characters; an id too long for the column is hashed."""
     return message_id if len(message_id) <= _LONGEST_ID else hashlib.sha256(message_id.encode()).hexdigest()
 
 

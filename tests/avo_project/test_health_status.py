@@ -194,9 +194,9 @@ class TestThrottling:
         assert health_of("throttling").level is Level.GREEN
         UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_a"): 3}, time.time())
         status = health_of("throttling")
-        assert (status.level, status.figure) == (Level.GREEN, "3 refused lately")
+        assert (status.level, status.figure) == (Level.GREEN, "3 rejected recently")
         UsageStats.connect().add({("free", "user:user_a"): 100}, {("free", "user:user_b"): 90}, time.time())
         status = health_of("throttling")
         assert status.level is Level.AMBER
-        assert status.message == "Most of them were asked by user:user_b, tier free."
+        assert status.message == "Most rejections: user:user_b, tier free."
         assert status.link == "?subject=user%3Auser_b#subject"

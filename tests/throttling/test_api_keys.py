@@ -226,7 +226,7 @@ def test_commands_make_list_and_revoke(client: Any, service: Any) -> None:
         with pytest.raises(CommandError):
             printed("create_api_key", "service", "--name", "n", "--expires", moment)
     for unknown in (key, "avo_", ""):
-        with pytest.raises(CommandError, match="0 keys"):
+        with pytest.raises(CommandError, match="0 active keys"):
             printed("revoke_api_key", unknown)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, claims, claims_v1, token
 from throttling.domain import clerk_token
 from throttling.domain.clerk_token import BadSignatureError, BadTokenError, identity_of, read_header, verified_claims
-from throttling.domain.tiers import Plan, parse_plans, quota_plan, tier_of
+from throttling.domain.policies import Plan, parse_plans, quota_plan, tier_of
 
 PARTIES = frozenset({"https://app.avo.test"})
 

@@ -28,10 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
             {"CLERK_ISSUER": "https://c.test", "CLERK_JWT_KEY": WEAK.decode()},
             "CLERK_JWT_KEY: not an RSA public key of 2048 bits",
         ),
-        ({"CLERK_JWKS_URL": "https://c.test/jwks"}, "CLERK_ISSUER: CLERK_JWKS_URL is set"),
+        ({"CLERK_JWKS_URL": "https://c.test/jwks"}, "CLERK_ISSUER: required because CLERK_JWKS_URL is set"),
         ({"CLERK_WEBHOOK_SECRET": "whsec_%"}, "CLERK_WEBHOOK_SECRET: not a signing secret"),
         ({"STREAMS": "free=many"}, "THROTTLE_STREAMS: cannot read 'free=many'"),
-        ({"NUM_PROXIES": -1}, "THROTTLE_NUM_PROXIES: cannot be below 0"),
+        ({"NUM_PROXIES": -1}, "THROTTLE_NUM_PROXIES: must be 0 or more"),
     ],
 )
 def test_what_is_wrong_is_named(throttling: Any, changes: dict[str, Any], begins: str) -> None:

@@ -23,7 +23,11 @@ def made() -> set[str]:
         "slot": "<slot>",
     }
     functions = [function for _, function in inspect.getmembers(keys, inspect.isfunction)]
-    whole = {value for name, value in vars(keys).items() if name.isupper() and name != "REDIS_ALIAS"}
+    whole = {
+        value
+        for name, value in vars(keys).items()
+        if name.isupper() and isinstance(value, str) and name != "REDIS_ALIAS"
+    }
     return whole | {
         function(*(made_up[name] for name in inspect.signature(function).parameters)) for function in functions
     }

@@ -78,7 +78,7 @@ def test_a_block_is_in_the_audit_once(client: Client, operator: Any) -> None:
     assert [(row.subject, row.action, row.outcome, row.how_many) for row in rows] == [
         (f"login:{subject}", "Block log-ins", "failed", 5) for subject in (f"address:{HERE}", f"user:{operator.pk}")
     ]
-    assert rows[0].message == "5 failed log-ins within 1 min: the next ones are refused."
+    assert rows[0].message == "5 failed log-ins within 1 min. Further ones are rejected."
 
 
 def test_an_unknown_name_is_counted_and_kept_nowhere(client: Client, redis_of: Any) -> None:

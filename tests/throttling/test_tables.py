@@ -44,21 +44,21 @@ def test_rejections_per_tier_are_drawn_over_time(operator_client: Any, redis_of:
     for sampled_at in (now - 30, now - 20):
         usage.add({}, {("free", "user:user_alice"): 11, ("pro", "user:user_bob"): 3}, now)
         assert history.record(sample(), sampled_at)
-    drawn = {chart["title"]: chart for chart in operator_client.get(f"{PAGE}history.json").json()["charts"]}["Refused"]
+    drawn = {chart["title"]: chart for chart in operator_client.get(f"{PAGE}history.json").json()["charts"]}["Rejected"]
     rates = {line["label"]: [value for value in line["values"] if value is not None] for line in drawn["lines"]}
-    assert (rates["free"], rates["pro"], rates["judged by a local guess"]) == ([1.1], [0.3], [0.0])
+    assert (rates["free"], rates["pro"], rates["local fallback decisions"]) == ([1.1], [0.3], [0.0])
     assert rates["institutional"] == [0.0]
 
 
 def test_an_empty_page(operator_client: Any, redis_of: Any) -> None:
-    assert "Busiest subjects now" in operator_client.get(PAGE).content.decode()
+    assert "Busiest subjects" in operator_client.get(PAGE).content.decode()
 
 
 def test_looking_up_a_subject(operator_client: Any, limiter: WindowLimiter) -> None:
     limiter.hit(Hit("user:user_alice", parse_policies("60/min"), 13))
     page = operator_client.get(PAGE, {"subject": "user_alice"}).content.decode()
     assert re.search(r"<td>minute</td><td>60</td><td>47</td>", page)
-    assert "Tier free: not seen lately and no plan reported." in page
+    assert "Tier free: no recent requests and no reported plan." in page
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_looking_up_a_subject(operator_client: Any, limiter: WindowLimiter) -> N
         ("address:192.0.2.1", "Tier anonymous: not signed in."),
         ("user:7", "Tier institutional: service account."),
         ("bad_token:address:192.0.2.1", "Tier bad_token: sent bad tokens."),
-        ("user:user_bob", "Tier pro: as seen in the last minutes."),
-        ("org:org_desk", "Tier institutional: plan institutional as Clerk reported."),
+        ("user:user_bob", "Tier pro: tier of its recent requests."),
+        ("org:org_desk", "Tier institutional: plan institutional reported by Clerk."),
         ("user:user_eve", "Tier pro: override by operator: trial."),
         ("somebody", "is not a subject. Write user:"),
     ],
@@ -87,10 +87,10 @@ def test_reset_asks_first_then_does_and_is_logged(operator_client: Any, limiter:
     policies = parse_policies("60/min")
     limiter.hit(Hit("user:user_alice", policies, 60))
     asked = do(operator_client, "reset", subject="user:user_alice").content.decode()
-    assert "All windows of user:user_alice become empty" in asked
+    assert "Empties all windows of user:user_alice" in asked
     assert limiter.test("user:user_alice", policies).remaining() == [0]
     done = do(operator_client, "reset", subject="user:user_alice", confirmed="yes").content.decode()
-    assert "1 windows of user:user_alice were emptied." in done
+    assert "Emptied 1 windows of user:user_alice." in done
     assert limiter.test("user:user_alice", policies).remaining() == [60]
     assert "user:user_alice" in LogEntry.objects.get().change_message
 
@@ -118,11 +118,11 @@ def test_override_asks_first_then_writes_a_row(operator_client: Any, operator: A
     ("fields", "says"),
     [
         ({"tier": "platinum", "reason": "r"}, "is not a tier"),
-        ({"reason": "r"}, "Give a tier, or rates."),
+        ({"reason": "r"}, "Enter a tier or rates."),
         ({"tier": "pro", "reason": ""}, "A reason is required."),
-        ({"tier": "pro", "reason": "r", "hours": "1e300"}, "is no number of hours"),
+        ({"tier": "pro", "reason": "r", "hours": "1e300"}, "is not a number of hours"),
         ({"rates": "7/mni", "reason": "r"}, "is not a unit of time"),
-        ({"tier": "pro", "reason": "r", "hours": "soon"}, "is no number of hours"),
+        ({"tier": "pro", "reason": "r", "hours": "soon"}, "is not a number of hours"),
     ],
 )
 def test_an_override_that_would_not_work_is_rejected(
@@ -145,7 +145,7 @@ def test_an_override_that_would_apply_to_nobody_is_rejected(operator_client: Any
 def test_an_override_says_to_whom_it_applies(operator_client: Any, redis_of: Any) -> None:
     fields = {"subject": "2001:db8:1:2::1", "rates": "7/min", "reason": "load test"}
     words = "callers without a credential from 2001:db8:1:2::/64, all addresses together"
-    assert f"It applies to {words}." in do(operator_client, "override", **fields).content.decode()
+    assert f"This applies to {words}." in do(operator_client, "override", **fields).content.decode()
     do(operator_client, "override", confirmed="yes", **fields)
     row = TierOverride.objects.get()
     for page in ("", f"{row.pk}/change/"):
@@ -157,7 +157,7 @@ def test_a_row_that_was_written_otherwise_is_found_and_kept(operator_client: Any
     TierOverride.objects.create(subject="address:::ffff:9.9.9.9", rates="7/min", reason="trial")
     TierOverride.objects.create(subject="address:10.0.0.0/8", rates="7/min", reason="of no use")
     assert "override: trial" in operator_client.get(PAGE, {"subject": "9.9.9.9"}).content.decode()
-    assert "nobody: " in operator_client.get("/admin/throttling/tieroverride/").content.decode()
+    assert "invalid: " in operator_client.get("/admin/throttling/tieroverride/").content.decode()
     do(operator_client, "override", confirmed="yes", subject="9.9.9.9", rates="8/min", reason="more")
     assert TierOverride.objects.get(subject="address:9.9.9.9").rates == "8/min"
     assert TierOverride.objects.count() == 2

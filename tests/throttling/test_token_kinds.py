@@ -99,5 +99,5 @@ def test_the_token_says_when_it_ends(with_clerk: Any) -> None:
 @pytest.mark.parametrize("names", [["session"], ["session_token", ""], ["API_KEY"]])
 def test_an_unknown_kind_stops_the_start_with_one_line(throttling: Any, names: list[str]) -> None:
     throttling(CLERK_ACCEPTED_TOKENS=names)
-    with pytest.raises(ConfError, match=r"CLERK_ACCEPTED_TOKENS: .* Write a comma list of session_token"):
+    with pytest.raises(ConfError, match=r"CLERK_ACCEPTED_TOKENS: .* Write a comma-separated list of session_token"):
         conf.load()

@@ -67,7 +67,7 @@ def test_what_redis_does_not_take_is_dropped(redis_of: Any, clock: FixedClock, c
     )
     recorder.count("free", "user:a", is_rejected=False)
     recorder.flush()
-    assert "1 requests are lost" in caplog.text
+    assert "usage of 1 requests, dropping it" in caplog.text
 
 
 def test_nothing_counts_without_a_pause(usage: UsageStats, clock: FixedClock) -> None:

@@ -92,7 +92,7 @@ class TestWebhook:
     @pytest.mark.parametrize("body", ["no JSON", "[" * 100_000, "NaN,"])
     def test_a_signed_body_that_is_not_json_gets_a_plain_text(self, client: Any, body: str) -> None:
         response = post(client, body)
-        assert (response.status_code, response.json()["detail"]) == (400, "The body is not JSON text.")
+        assert (response.status_code, response.json()["detail"]) == (400, "The body is not valid JSON.")
 
     @pytest.mark.parametrize("minutes", [-6, 6])
     def test_a_message_out_of_its_five_minutes_is_rejected(self, client: Any, minutes: int) -> None:

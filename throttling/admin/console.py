@@ -1,4 +1,4 @@
-"""What the rate limits tell the operator console."""
+"""The throttling app in the operator console: health, explanations and charts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,16 +15,16 @@ _MANY_REJECTED = 0.2
 
 
 def health(now: float) -> HealthStatus:
-    """Amber when a good part of the requests is rejected. Without Redis the home says red before it asks."""
+    """Amber when more than a fifth of the recent requests is rejected. The console reports an unavailable Redis."""
     inspection = Inspection.connect()
     rejected, asked = inspection.most_rejected(_EVERYBODY), sum(one.requests for one in inspection.busiest())
     rejected_requests = sum(one.requests for one in rejected)
-    figure = f"{rejected_requests:,} refused lately"
+    figure = f"{rejected_requests:,} rejected recently"
     if rejected:
         level = Level.AMBER if rejected_requests > _MANY_REJECTED * asked else Level.GREEN
         who, tier = rejected[0].subject, rejected[0].tier
-        return HealthStatus(level, figure, f"Most of them were asked by {who}, tier {tier}.", _found(who))
-    return HealthStatus(Level.GREEN, figure, "Limits are exact." if asked else "Nobody has called lately.")
+        return HealthStatus(level, figure, f"Most rejections: {who}, tier {tier}.", _found(who))
+    return HealthStatus(Level.GREEN, figure, "Limits are exact." if asked else "No recent requests.")
 
 
 def _found(subject: str) -> str:
@@ -32,7 +32,7 @@ def _found(subject: str) -> str:
 
 
 def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
-    """Why a subject has the limits it has, and whether it is rejected."""
+    """Explains the limits of a subject, and whether its requests are rejected."""
     try:
         subject = normal(of)
     except ValueError:
@@ -43,8 +43,8 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     because = [f"its tier is {view.tier}: {view.why}"]
     because += [f"it has used all {one.limit} of its {one.name} window" for one in spent]
     if spent:
-        because.append("a refused request costs nothing; units come back as its window moves on")
-    headline = "is refused now" if spent else "may call"
+        because.append("rejected requests are not charged; units return as the window moves on")
+    headline = "is over its limit" if spent else "is within its limits"
     return (Answer("subject", subject, headline, because, _facts(window_stats(view.outcome))),)
 
 
@@ -67,9 +67,9 @@ CONSOLE = RoleConsole(
     charts=(
         Chart("Allowed", "requests a second", (Line("allowed_total:*", ""),)),
         Chart(
-            "Refused",
+            "Rejected",
             "requests a second",
-            (Line("refused_total:*", ""), Line("degraded_total", "judged by a local guess")),
+            (Line("refused_total:*", ""), Line("degraded_total", "local fallback decisions")),
         ),
     ),
 )

@@ -23,23 +23,23 @@ from throttling.store.window_limiter import WindowLimiter
 
 
 def preview_reset(request: HttpRequest) -> ActionResult:
-    """Raises ValueError for what is no subject."""
+    """Raises ValueError for an invalid subject."""
     windows = Inspection.connect().subject(normal(request.POST["subject"])).outcome.windows
     used = sum(1 for window in windows if window.used)
     return ActionResult(
-        f"All windows of {request.POST['subject']} become empty, so it has its whole limit at once. "
-        f"{used} of its windows have charges now.",
+        f"Empties all windows of {request.POST['subject']}, which then has its whole limit again. "
+        f"{used} of its windows have charges.",
         used,
     )
 
 
 def reset(request: HttpRequest) -> ActionResult:
-    """Raises ValueError for what is no subject."""
+    """Raises ValueError for an invalid subject."""
     subject = normal(request.POST.get("subject", ""))
     windows = {policy.window_seconds: policy for policies in conf.load().rates.values() for policy in policies}
     windows |= {policy.window_seconds: policy for policy in _own_policies(subject)}
     emptied = WindowLimiter.connect().reset(subject, list(windows.values()))
-    return ActionResult(f"{emptied} windows of {subject} were emptied.", emptied)
+    return ActionResult(f"Emptied {emptied} windows of {subject}.", emptied)
 
 
 def _own_policies(subject: str) -> tuple[Policy, ...]:
@@ -47,16 +47,16 @@ def _own_policies(subject: str) -> tuple[Policy, ...]:
 
 
 def preview_override(request: HttpRequest) -> ActionResult:
-    """Raises ValueError for what no caller is counted as."""
+    """Raises ValueError for an invalid subject."""
     form = request.POST
     subject = normal(form["subject"])
     instead = form.get("rates") or f"the tier {form.get('tier')}"
-    how_long = f"for {form['hours']} hours" if form.get("hours") else "without end"
-    return ActionResult(f"{subject} gets {instead} {how_long}. It applies to {applies_to(subject)}.", 1)
+    how_long = f"for {form['hours']} hours" if form.get("hours") else "without expiry"
+    return ActionResult(f"{subject} gets {instead} {how_long}. This applies to {applies_to(subject)}.", 1)
 
 
 def override(request: HttpRequest) -> ActionResult:
-    """Writes the override row. Raises ValueError with what is wrong in the form."""
+    """Saves the override. Raises ValueError for an invalid form."""
     form = request.POST
     subject = normal(form.get("subject", ""))
     row = override_row(subject) or TierOverride()
@@ -79,11 +79,11 @@ def _until(hours: str) -> datetime | None:
     try:
         return timezone.now() + timedelta(hours=float(hours))
     except (ValueError, OverflowError):
-        raise ValueError(f"{hours!r} is no number of hours.") from None
+        raise ValueError(f"{hours!r} is not a number of hours.") from None
 
 
 class RateLimitsAdmin(LiveStateAdmin):
-    """Live windows and figures. Subjects are ids and addresses, never mail addresses."""
+    """Live windows and usage. Subjects are ids and IP addresses, never mail addresses."""
 
     console_role = "throttling"
     page_template = "admin/rate_limits.html"
@@ -107,8 +107,8 @@ class RateLimitsAdmin(LiveStateAdmin):
             )
             for one in inspection.most_rejected()
         ]
-        note = "Of the last five to ten minutes. Its link shows what a subject has left, and overrides its limits."
-        return Panel("Refused lately", ("Subject", "Tier", "Requests refused", "Actions"), rows, note)
+        note = "In the last five to ten minutes. Follow a subject to see its windows or override its limits."
+        return Panel("Recently rejected", ("Subject", "Tier", "Rejected requests", "Actions"), rows, note)
 
     def page(self, request: HttpRequest) -> HttpResponse:
         response = super().page(request)
@@ -117,7 +117,7 @@ class RateLimitsAdmin(LiveStateAdmin):
         return response
 
     def _extras(self, request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-        """Instead of buttons of their own, the actions stand beside the subject they are for."""
+        """Replaces the page-wide action buttons by forms for the subject shown."""
         return {
             "live_actions": (),
             "subject_actions": {action.name for action in context["live_actions"]},
@@ -135,7 +135,7 @@ class RateLimitsAdmin(LiveStateAdmin):
 
 def _busiest(inspection: Inspection) -> Panel:
     rows = [(_link(busy.subject), busy.tier, busy.requests) for busy in inspection.busiest()]
-    return Panel("Busiest subjects now", ("Subject", "Tier", "Requests"), rows, "Of the last five to ten minutes.")
+    return Panel("Busiest subjects", ("Subject", "Tier", "Requests"), rows, "In the last five to ten minutes.")
 
 
 def _link(subject: str) -> str:
@@ -149,10 +149,10 @@ def _subject_panel(view: SubjectView) -> Panel:
             entry["limit"],
             entry["remaining"],
             duration(entry["reset_seconds"]),
-            "counts only" if entry["shadow"] else "",
+            "shadow" if entry["shadow"] else "",
         )
         for entry in window_stats(view.outcome)
     ]
-    columns = ("Window", "Limit", "Left", "More in", "Shadow")
-    note = f"Tier {view.tier}: {view.why}. This counts {applies_to(view.subject)}."
+    columns = ("Window", "Limit", "Remaining", "Reset in", "Mode")
+    note = f"Tier {view.tier}: {view.why}. Applies to {applies_to(view.subject)}."
     return Panel(view.subject, columns, rows, note)

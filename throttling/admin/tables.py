@@ -1,4 +1,4 @@
-"""The admin of overrides, plan changes and API keys; the page over live limits is in ``limits_page``."""
+"""Admin of overrides, plan changes and API keys. The page of live limits is in ``limits_page``."""
 
 from typing import Any
 
@@ -21,11 +21,14 @@ admin.site.register(RateLimits, RateLimitsAdmin)
 
 @admin.register(TierOverride)
 class TierOverrideAdmin(AuditedModelAdmin):
-    """Who, why, until when. In force everywhere within 5 seconds."""
+    """Admin of tier overrides. A change takes effect within 5 seconds in every process."""
 
     rows_have_reason = True
     list_display = ("subject", "applies_to", "tier", "rates", "reason", "created_by", "expires_at")
-    list_filter = (("tier", admin.EmptyFieldListFilter), "expires_at")  # by its values, one link would have no words
+    list_filter = (
+        ("tier", admin.EmptyFieldListFilter),
+        "expires_at",
+    )  # a filter by value would have a link without text
     search_fields = ("subject", "reason")
     readonly_fields = ("applies_to", "created_by", "created_at")
     fields = ("subject", "applies_to", "tier", "rates", "reason", "expires_at", "created_by", "created_at")
@@ -33,11 +36,11 @@ class TierOverrideAdmin(AuditedModelAdmin):
     @admin.display(description="applies to")
     def applies_to(self, obj: TierOverride) -> str:
         if not obj.subject:
-            return "shown once it is saved"
+            return "shown after saving"
         try:
             return subjects.applies_to(subjects.normal(obj.subject))
         except ValueError as error:
-            return f"nobody: {error}"
+            return f"invalid: {error}"
 
     def save_model(self, request: HttpRequest, obj: TierOverride, form: Any, change: bool) -> None:
         obj.created_by_id = request.user.pk
@@ -46,7 +49,7 @@ class TierOverrideAdmin(AuditedModelAdmin):
 
 @admin.register(PlanChange)
 class PlanChangeAdmin(ReadOnlyAdmin):
-    """What Clerk reported; nobody changes it here."""
+    """Read-only list of the plan changes that Clerk reported."""
 
     list_display = ("subject", "plan", "is_active", "event_type", "event_at", "received_at")
     list_filter = ("plan", "is_active")
@@ -57,7 +60,7 @@ class APIKeyForm(AuditedModelForm):
     scopes = forms.MultipleChoiceField(
         choices=lambda: [(scope, scope) for scope in conf.load().named_scopes],
         required=False,
-        help_text="None chosen: whatever the account may do.",
+        help_text="Leave empty to allow everything that the account may do.",
     )
 
 
@@ -67,8 +70,7 @@ def _good(chosen: QuerySet[Any]) -> QuerySet[Any]:
 
 @admin.register(APIKey)
 class APIKeyAdmin(AuditedModelAdmin):
-    """Keys are made here and shown once. One that was made can be revoked and not changed: whoever holds it counts on
-    what it opens."""
+    """Admin of API keys. A new key is shown once; afterwards it can be revoked but not changed."""
 
     form = APIKeyForm
     fields = ("user", "name", "scopes", "expires_at")
@@ -78,7 +80,7 @@ class APIKeyAdmin(AuditedModelAdmin):
     search_fields = ("name", "shown", "user__username")
     row_actions = (
         RowAction(
-            "revoke", "Revoke", "Whoever uses them is refused within 2 seconds, for good.", "revoked",
+            "revoke", "Revoke", "Takes effect within 2 seconds and cannot be undone.", "revoked",
             api_keys.revoke, _good,
         ),
     )  # fmt: skip
@@ -90,7 +92,7 @@ class APIKeyAdmin(AuditedModelAdmin):
         return False
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
-        """A key is as good as its account, so only a superuser makes one for a superuser."""
+        """Only superusers may create keys for superusers: a key has all permissions of its account."""
         form = super().get_form(request, obj, change, **options)
         if "user" in form.base_fields and not request.user.is_superuser:
             accounts = form.base_fields["user"]
@@ -103,7 +105,7 @@ class APIKeyAdmin(AuditedModelAdmin):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The one page that shows the key."""
+        """Renders the only page that shows the key."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -1,1 +1,1 @@
-"""Floor 0: records and decisions. No Redis, no Django, no clock: time comes in as a parameter."""
+"""Domain layer: records and decisions. No Redis, no Django, no clock: time comes in as a parameter."""

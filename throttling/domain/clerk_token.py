@@ -1,7 +1,7 @@
-"""What a token of Clerk's says, and whether it may be believed. Pure: no clock, no network.
+"""Validation of Clerk tokens. Pure: no clock, no network.
 
-Session tokens with claims of version 2 and of version 1, as Clerk's session token reference gives them; OAuth access
-tokens and machine tokens, as Clerk's backend package reads them.
+Accepts session tokens with version 1 and version 2 claims (Clerk's session token reference), and OAuth access tokens
+and machine tokens as Clerk's backend package reads them.
 """
 
 import json
@@ -13,14 +13,14 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from throttling.domain.policies import Plan, parse_plans
 from throttling.domain.subjects import is_id
-from throttling.domain.tiers import Plan, parse_plans
 from throttling.domain.token_kinds import TokenKind, jwt_kind, opaque_kind
 
 LEEWAY_SECONDS = 10
-MAX_SESSION_TOKEN_SECONDS = 86_400  # Clerk's own live for a minute
-MAX_TOKEN_CHARACTERS = 8192  # Clerk's own tokens live in a cookie of at most 4 kB
-_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)  # PyJWT would skip what is not base64
+MAX_SESSION_TOKEN_SECONDS = 86_400  # tokens of Clerk expire after a minute
+MAX_TOKEN_CHARACTERS = 8192  # Clerk's tokens fit into a cookie of 4 kB
+_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)  # PyJWT ignores characters that are not base64
 _SIGNATURES = jwt.PyJWS(algorithms=["RS256"])
 
 
@@ -29,11 +29,11 @@ REASONS = (
     "pending", "revoked", "scheme", "signature", "too-long", "unknown",
     "unknown-key",
 )  # fmt: skip
-"""Why a credential is rejected, as the metric counts it."""
+"""Values of the label `reason` of the bad-token metric."""
 
 
 class BadTokenError(Exception):
-    """A token that proves nothing. ``reason`` is a short word for metrics; the text is safe to show to its bearer."""
+    """An invalid credential. ``reason`` is a metric label; the message may be shown to the caller."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -41,18 +41,18 @@ class BadTokenError(Exception):
 
 
 class BadSignatureError(BadTokenError):
-    """Not signed by this key. Perhaps by a newer one of the same name."""
+    """The signature is not by this key; perhaps by a newer key with the same id."""
 
 
 class UnknownKeyError(BadTokenError):
-    """Signed by a key that is not known. Perhaps by one that was just made."""
+    """The token names an unknown key; perhaps one that was just created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a checked token speaks for, a user or a machine, until ``expires_at`` (Unix seconds).
+    """The user or machine that a valid token identifies, until ``expires_at`` (Unix seconds).
 
-    ``plans`` is None when the token does not say (version 1), ``scopes`` when it may be used on every route.
+    ``plans`` is None for tokens without plans (version 1); ``scopes`` None allows every route.
     """
 
     user_id: str
@@ -67,12 +67,12 @@ class Identity:
 
     @property
     def valid_until(self) -> float:
-        """From then on the token is rejected (Unix seconds)."""
+        """When the token stops being accepted (Unix seconds)."""
         return self.expires_at + LEEWAY_SECONDS
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """What ``token`` says of itself; ``kid`` names the key that it is signed with. Raises BadTokenError."""
+    """The unverified header of ``token``. Raises BadTokenError."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise BadTokenError("too-long", "The token is too long.")
     if not _COMPACT.fullmatch(token):
@@ -87,12 +87,12 @@ def read_header(token: str) -> dict[str, Any]:
 
 
 def verified_claims(token: str, key: RSAPublicKey) -> dict[str, Any]:
-    """The claims of ``token`` if ``key`` signed them. Raises BadTokenError, BadSignatureError."""
+    """The claims of ``token``, signed by ``key``. Raises BadTokenError, BadSignatureError."""
     return _claims(token, key)
 
 
 def unverified_claims(token: str) -> dict[str, Any]:
-    """What ``token`` claims, whoever signed it. Raises BadTokenError."""
+    """The claims of ``token`` without a check of its signature. Raises BadTokenError."""
     return _claims(token, None)
 
 
@@ -110,14 +110,14 @@ def _claims(token: str, key: RSAPublicKey | None) -> dict[str, Any]:
 
 
 def not_accepted(kind: TokenKind | None) -> BadTokenError:
-    """The rejection of a token for its kind."""
+    """The error for a token of a kind that is not accepted."""
     return BadTokenError("kind", f"{kind.label if kind else 'Tokens of this type'} are not accepted here.")
 
 
 def identity_of(
     header: Mapping[str, Any], claims: Mapping[str, Any], issuer: str, authorized_parties: Collection[str], now: float
 ) -> Identity:
-    """Checks ``claims`` at ``now`` (Unix seconds) and says whom they name. Without ``authorized_parties`` any will do.
+    """Validates ``claims`` at ``now`` (Unix seconds). Without ``authorized_parties`` every party is accepted.
 
     Raises BadTokenError.
     """
@@ -174,7 +174,7 @@ def _time(claims: Mapping[str, Any], name: str, default: float | None = None) ->
 
 
 def _organization(claims: Mapping[str, Any]) -> str | None:
-    """Version 2 names the active organisation in ``o.id``, version 1 in ``org_id``."""
+    """The active organisation: ``o.id`` in version 2, ``org_id`` in version 1."""
     nested = claims.get("o")
     return _optional_id(nested, "id") if isinstance(nested, dict) else _optional_id(claims, "org_id")
 
@@ -184,15 +184,15 @@ def _impersonator(claims: Mapping[str, Any]) -> str | None:
     if actor is None:
         return None
     if not isinstance(actor, dict):
-        raise BadTokenError("malformed", "The claim 'act' names nobody.")
+        raise BadTokenError("malformed", "The claim 'act' is not an object.")
     return _optional_id(actor, "sub")
 
 
 def _scopes(value: object) -> frozenset[str]:
-    """A list of texts, or one text with spaces between them (RFC 6749, 3.3)."""
+    """A list of strings, or one string separated by spaces (RFC 6749, 3.3)."""
     listed = value.split() if isinstance(value, str) else value or []
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-        raise BadTokenError("malformed", "The token's scopes are not texts.")
+        raise BadTokenError("malformed", "The token's scopes are not strings.")
     return frozenset(listed)
 
 

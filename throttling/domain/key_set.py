@@ -1,4 +1,4 @@
-"""A set of Clerk's public keys, as its JWKS document gives them. Pure."""
+"""Parsing of JWKS documents. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class KeySetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """``keys`` by name (kid), and when they were fetched, in Unix seconds."""
+    """RSA keys by key id (kid), with the time of their fetch in Unix seconds."""
 
     document: str
     keys: Mapping[str, RSAPublicKey]
@@ -31,7 +31,7 @@ class KeySet:
 
 
 def parse_jwks(document: str, fetched_at: float) -> KeySet:
-    """The RSA signing keys of ``document``; what cannot be used is ignored (RFC 7517, section 5).
+    """The RSA signing keys of ``document``. Unusable entries are ignored (RFC 7517, section 5).
 
     Raises KeySetError if no key is left.
     """
@@ -47,7 +47,7 @@ def parse_jwks(document: str, fetched_at: float) -> KeySet:
 
 
 def load_key_set(text: str) -> KeySet:
-    """The opposite of ``KeySet.dump``. Raises KeySetError."""
+    """Parses the output of ``KeySet.dump``. Raises KeySetError."""
     try:
         stored = json.loads(text)
         return parse_jwks(stored["document"], float(stored["fetched_at"]))
@@ -72,7 +72,7 @@ def _operations(value: object) -> list[object]:
 
 
 def _key(entry: Mapping[str, Any]) -> RSAPublicKey | None:
-    """None for numbers that make no key, or one too weak to trust or too large to check quickly."""
+    """None for an invalid, too short or too long key."""
     try:
         key = jwt.PyJWK.from_dict({name: entry[name] for name in ("kty", "n", "e")}, algorithm="RS256").key
     except (ValueError, jwt.PyJWTError):

@@ -1,4 +1,4 @@
-"""Policies of the limiter: rates and their parsers, a hit, and its outcome."""
+"""Rate-limit policies, tiers and their parsers; hits and their outcomes. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,21 +9,23 @@ from itertools import pairwise
 from math import ceil
 from typing import Self
 
+from throttling.domain.subjects import is_id
+
 BUCKETS = 25
-"""Sub-buckets a window. A unit is given back when its whole bucket has left the window, so at most one bucket
-(1/25 of the window) later than ideal: a client that takes all it can gets 25/26 = 96.2 % of its limit."""
+"""Buckets per window. A unit returns when its whole bucket has left the window, at most 1/25 of the window late. A
+client that uses every unit gets 25/26 = 96.2 % of its limit."""
 CONDITIONAL_MULTIPLE = 10
-"""Conditional requests that a subject may make without charge, as a multiple of each of its limits."""
+"""Uncharged conditional requests per window, as a multiple of the limit."""
 
 
 def whole_seconds(ms: int) -> int:
-    """A wait as callers are told it, in every field and text alike: rounded up, so that waiting it is enough."""
+    """A wait in whole seconds, rounded up, for every header and text."""
     return ceil(ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """At most ``limit`` units in every rolling ``window_seconds``; in ``shadow`` it counts but rejects nothing."""
+    """At most ``limit`` units in every rolling ``window_seconds``. A ``shadow`` policy counts but never rejects."""
 
     name: str
     limit: int
@@ -35,21 +37,21 @@ class Policy:
         return self.window_seconds * 1000 // BUCKETS
 
     def units(self, cost: int) -> int:
-        """What a request of ``cost`` takes: a route dearer than the whole limit takes the whole limit."""
+        """The units charged for ``cost``: at most the whole limit."""
         return min(cost, self.limit)
 
 
 @lru_cache(maxsize=1024)
 def conditional_allowance(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
-    """How many conditional requests are free beside ``policies``, in the same windows."""
+    """The policies of uncharged conditional requests, over the same windows."""
     return tuple(replace(policy, limit=policy.limit * CONDITIONAL_MULTIPLE) for policy in policies)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request of ``subject`` that wants ``cost`` units of every policy; a look wants only to know if it could.
+    """A request for ``cost`` units of every policy of ``subject``.
 
-    What a look costs in the windows of its ``allowance`` is charged at once.
+    A test checks the policies without charging them; only the windows of its ``allowance`` are charged.
     """
 
     subject: str
@@ -60,13 +62,13 @@ class Hit:
 
     @property
     def checked_only(self) -> int:
-        """How many policies are not charged: none, or those before the allowance, which comes last."""
+        """The number of leading policies that are checked but not charged; the allowance follows them."""
         return len(self.policies) if self.is_test or not self.cost else 0
 
 
 @dataclass(frozen=True, slots=True)
 class WindowStats:
-    """Where a subject stands under one policy: units used, and the time until the oldest of them comes back."""
+    """The state of one window: units used, and the time until the oldest of them returns."""
 
     used: int
     frees_ms: int
@@ -74,8 +76,9 @@ class WindowStats:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a hit: ``wait_ms`` 0 lets it through; else nothing was charged. ``exact`` is false for a guess,
-    and ``is_allowance_used_up`` true for a look that was rejected for its allowance.
+    """The result of a hit: allowed if ``wait_ms`` is 0, otherwise rejected and not charged.
+
+    ``exact`` is false for the local fallback; ``is_allowance_used_up`` is true for a test that its allowance rejected.
     """
 
     hit: Hit
@@ -86,7 +89,7 @@ class Outcome:
 
     @classmethod
     def of(cls, hit: Hit, wait_ms: int, windows: Sequence[WindowStats], exact: bool = True) -> Self:
-        """``windows`` are those under the policies, then those under the allowance."""
+        """``windows`` has one entry per policy, then one per policy of the allowance."""
         own = len(hit.policies)
         is_used_up = wait_ms > 0 and any(
             window.used + policy.units(hit.cost) > policy.limit and not policy.shadow
@@ -104,7 +107,7 @@ class Outcome:
 
     @property
     def is_pending(self) -> bool:
-        """Let through on a look alone: it is still to be charged, or to be let go."""
+        """Whether this is an allowed test, to be committed or released."""
         return self.allowed and self.hit.is_test and self.hit.cost > 0
 
     @property
@@ -131,7 +134,7 @@ class Outcome:
         return min((left for policy, left in limiting if not policy.shadow), default=0)
 
     def passed(self) -> list[Policy]:
-        """The policies whose limit this hit would pass, or, in shadow, has passed."""
+        """The policies whose limit this hit exceeds."""
         return [
             policy
             for policy, window in zip(self.hit.policies, self.windows, strict=True)
@@ -157,7 +160,7 @@ _RATE = re.compile(r"(?P<limit>\d{1,12})/(?P<count>\d{0,4})(?P<unit>[a-z]+)(?P<s
 
 
 class RatesError(ValueError):
-    """A rate that cannot be used; the message says which and what to write instead."""
+    """An invalid rate. The message names it and gives a valid example."""
 
 
 def parse_rates(text: str, tiers: Iterable[str] = ()) -> dict[str, tuple[Policy, ...]]:
@@ -193,6 +196,31 @@ def parse_plan_tiers(text: str) -> dict[str, str]:
         if not (slug.strip() and separator and tier.strip()):
             raise RatesError(f"cannot read {slug + separator + tier!r}. Write plan=tier, for example pro=pro.")
     return {slug.strip(): tier.strip() for slug, _, tier in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One entry of the ``pla`` claim: ``scope`` is ``u`` (limited per user) or ``o`` (per organisation)."""
+
+    scope: str
+    slug: str
+
+
+def parse_plans(claim: str) -> list[Plan]:
+    """The plans in ``u:free_user`` or ``u:free_user,o:pro``; other entries are ignored."""
+    pairs = [entry.strip().partition(":") for entry in claim.split(",")]
+    return [Plan(scope, slug) for scope, _, slug in pairs if scope in ("u", "o") and is_id(slug)]
+
+
+def quota_plan(plans: list[Plan], organization_id: str | None) -> Plan | None:
+    """The plan that applies: the organisation's while one is active, else the user's."""
+    usable = [plan for plan in plans if plan.scope == "u" or organization_id]
+    return next((plan for plan in usable if plan.scope == "o"), usable[0] if usable else None)
+
+
+def tier_of(slug: str, plan_tiers: Mapping[str, str]) -> str:
+    """The tier of a plan; an unknown plan is free."""
+    return plan_tiers.get(slug, FREE)
 
 
 def parse_streams(text: str, tiers: Iterable[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Recent rejections and bad tokens kept in memory, so that repeated calls cost no round trip."""
+"""Recent rejections and bad tokens in memory, so that repeated calls need no round trip. Pure."""
 
 import hashlib
 
@@ -6,18 +6,18 @@ from avo_project.lib.bounded_dict import BoundedDict
 from throttling.domain.clerk_token import BadTokenError
 from throttling.domain.policies import Hit, Outcome
 
-MEMO_SECONDS = 1.0  # an operator's reset is seen after this long
+MEMO_SECONDS = 1.0  # delay until an operator's reset takes effect
 _MAX_SUBJECTS = 10_000
 
 
 class RejectionMemo:
-    """The latest rejection of each subject. It answers only hits that Redis would reject too."""
+    """Caches the latest rejection of each subject. Answers only hits that Redis would also reject."""
 
     def __init__(self) -> None:
         self._rejections: BoundedDict[str, tuple[Outcome, float]] = BoundedDict(_MAX_SUBJECTS)
 
     def recall(self, hit: Hit, now: float) -> Outcome | None:
-        """The rejection that ``hit`` would get at ``now`` (monotonic seconds), if that is known."""
+        """The rejection of ``hit`` at ``now`` (monotonic seconds), or None if unknown."""
         kept = self._rejections.get(hit.subject)
         if kept is None:
             return None
@@ -33,18 +33,25 @@ class RejectionMemo:
         self._rejections.pop(subject, None)
 
 
-_FINAL = ("expired", "issuer", "authorized-party", "pending", "kind", "lifetime")  # what a right signature vouches for
+_FINAL = (
+    "expired",
+    "issuer",
+    "authorized-party",
+    "pending",
+    "kind",
+    "lifetime",
+)  # reasons that no newer key and no later time can change
 _MAX_TOKENS = 10_000
 
 
 class RejectedTokens:
-    """Digests of rejected tokens. Those that a newer key or a later moment could make good are not kept."""
+    """Caches digests of tokens that are rejected for good. Tokens that may become valid are not cached."""
 
     def __init__(self) -> None:
         self._rejected: BoundedDict[bytes, tuple[str, str]] = BoundedDict(_MAX_TOKENS)
 
     def check(self, token: str) -> None:
-        """Raises BadTokenError for a token on the list."""
+        """Raises BadTokenError for a cached token."""
         kept = self._rejected.get(digest(token))
         if kept is not None:
             raise BadTokenError(*kept)
@@ -56,5 +63,5 @@ class RejectedTokens:
 
 
 def digest(token: str) -> bytes:
-    """What a token is remembered by: of one size, whatever callers send, and no secret."""
+    """The cache key of a token: of fixed size, and not secret."""
     return hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -1,20 +1,20 @@
-"""The arithmetic of ``lua/hit.lua`` in plain Python: its model in tests, and what takes over without Redis."""
+"""The algorithm of ``lua/hit.lua`` in Python: the local fallback without Redis, and the model in tests. Pure."""
 
 from avo_project.lib.bounded_dict import BoundedDict
 from throttling.domain.policies import BUCKETS, Hit, Outcome, Policy, WindowStats
 
 _Charges = dict[int, int]  # bucket number -> units
-_Window = tuple[int, bool]  # its length in seconds, and whether it is of the allowance
+_Window = tuple[int, bool]  # length in seconds, whether it belongs to the allowance
 
 
 class RollingWindows:
-    """Rolling windows in the memory of one process. Beyond ``max_subjects`` the longest known one is forgotten."""
+    """Rolling windows in the memory of one process. Evicts the oldest of more than ``max_subjects``."""
 
     def __init__(self, max_subjects: int = 10_000) -> None:
         self._charges: BoundedDict[str, dict[_Window, _Charges]] = BoundedDict(max_subjects)
 
     def hit(self, hit: Hit, now_ms: int) -> Outcome:
-        """Charges ``hit`` at ``now_ms`` (any clock) or rejects it."""
+        """Charges ``hit`` at ``now_ms`` (any clock), or rejects it."""
         windows, policies = self._windows_of(hit.subject), hit.policies + hit.allowance
         names = [(policy.window_seconds, place >= len(hit.policies)) for place, policy in enumerate(policies)]
         for name, policy in zip(names, policies, strict=True):
@@ -42,7 +42,7 @@ class RollingWindows:
 
 
 def _none_ahead(charges: _Charges, current: int) -> _Charges:
-    """``charges``; after the clock stepped back, those ahead of it count as made now."""
+    """Moves charges ahead of the clock, which has stepped back, to the current bucket."""
     ahead = sum(units for bucket, units in charges.items() if bucket > current)
     if not ahead:
         return charges

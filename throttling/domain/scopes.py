@@ -1,19 +1,19 @@
-"""Which routes the scopes of a token open. Pure."""
+"""Scopes and the routes that they allow. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-EVERY_TOKEN = "*"  # noqa: S105 - the name of what each token may use, whatever its scopes
+EVERY_TOKEN = "*"  # noqa: S105 - the entry for routes that every token may use
 _SAFE = ("HEAD", "OPTIONS")
 
 
 class ScopesError(ValueError):
-    """A table of scopes that cannot be used; the message says which entry."""
+    """An invalid scope table. The message names the entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of a path and of everything below it."""
+    """A method on a path and on everything below it."""
 
     method: str
     path: str
@@ -24,12 +24,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ScopeTable:
-    """``routes`` by the scope that opens them. A route that stands nowhere is closed to every token with scopes."""
+    """Routes by scope. A route without an entry is forbidden to every token with scopes."""
 
     routes: Mapping[str, tuple[Route, ...]]
 
     def needed(self, method: str, path: str) -> frozenset[str]:
-        """The scopes of which any one opens the route."""
+        """The scopes of which any one allows the route."""
         asked = "GET" if method in _SAFE else method
         return frozenset(
             scope for scope, routes in self.routes.items() if any(one.matches(asked, path) for one in routes)

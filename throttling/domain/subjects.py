@@ -1,15 +1,15 @@
-"""Who is counted: the names of quota subjects, and how a caller's address becomes one."""
+"""Quota subjects: their names, and the subject of a caller's address. Pure."""
 
 import re
 import socket
 
 _ID = re.compile(r"[A-Za-z0-9_.:|@-]{1,128}")
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[\d.]+):\d+")
-_SHOWN = 64  # characters of a rejected text
-_LONGEST_ADDRESS = 64  # of an IPv6 address with zone, brackets and port
+_SHOWN = 64  # characters of an invalid text in an error
+_LONGEST_ADDRESS = 64  # IPv6 with zone, brackets and port
 _IPV6_BYTES, _MAPPED = 16, bytes(10) + b"\xff\xff"
 _ADDRESS, _BAD_TOKEN, _LOGIN, _LOCAL = "address:", "bad_token:", "login:", "local"
-_COUNTED = {4: "32", 6: "64"}  # length of the network that is counted as one caller
+_COUNTED = {4: "32", 6: "64"}  # prefix length of the network that is one subject
 _IDS = {
     "user": re.compile(r"\d+|user_[A-Za-z0-9_.:|@-]{1,123}"),
     "org": _ID,
@@ -21,13 +21,13 @@ _HOW_TO_WRITE = "Write user:<id>, org:<id> or address:<address>."
 
 
 def is_id(text: object) -> bool:
-    """Whether ``text`` can stand in a subject: what Clerk gives as user and organisation ids can."""
+    """Whether ``text`` is valid as a user or organisation id in a subject."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def normal(text: str) -> str:
-    """The subject that an operator means, written as callers are counted: a bare Clerk id gets its kind, an address the
-    form of ``address_name``. Raises ValueError for what no caller is counted as.
+    """Normalises a subject that an operator entered: a bare Clerk id gets its kind, an address the form of
+    ``address_name``. Raises ValueError for an invalid subject.
     """
     text = text.strip()
     if text.startswith((_BAD_TOKEN, f"{_LOGIN}{_ADDRESS}")):
@@ -48,11 +48,11 @@ def normal(text: str) -> str:
 
 
 def applies_to(subject: str) -> str:
-    """Who is counted as ``subject``, in words."""
+    """Describes the callers that share ``subject``."""
     kind, _, rest = subject.partition(":")
     if kind == "address":
         if rest == _LOCAL:
-            return "callers without a credential that come over a unix socket"
+            return "callers without a credential over a unix socket"
         return f"callers without a credential from {rest}" + (", all addresses together" if "/" in rest else "")
     if kind == "user":
         return f"the service account {rest}, with any of its API keys" if rest.isdigit() else f"Clerk's user {rest}"
@@ -78,8 +78,8 @@ def _address_subject(text: str) -> str:
         raise ValueError(f"{address[:_SHOWN]!r} is not an address. {_HOW_TO_WRITE}")
     if length and length != _COUNTED[6 if "/" in name else 4]:
         raise ValueError(
-            f"{address}/{length[:_SHOWN]} is not counted as one caller: IPv4 is counted by address and IPv6 by /64. "
-            "Write an override for each of them."
+            f"{address}/{length[:_SHOWN]} is not one subject: IPv4 is limited by address and IPv6 by /64. "
+            "Add one override for each."
         )
     return f"{_ADDRESS}{name}"
 
@@ -87,9 +87,9 @@ def _address_subject(text: str) -> str:
 def of_address(peer: str, forwarded_for: str, num_proxies: int) -> str:
     """The subject of an anonymous caller.
 
-    ``num_proxies`` trusted proxies each appended one address to ``forwarded_for``; with fewer entries than that
-    it was not they who wrote it, and the peer counts. An IPv6 host owns a /64, so that is what is counted.
-    Nothing of this is remembered: a caller chooses the header, and each of its texts would be kept.
+    ``num_proxies`` trusted proxies each append one address to ``forwarded_for``. With fewer entries the field is
+    ignored and the peer's address applies. An IPv6 host owns a /64, so its subject is the /64. Nothing is cached,
+    because callers choose the content of the field.
     """
     named = None
     if num_proxies and forwarded_for:
@@ -99,9 +99,9 @@ def of_address(peer: str, forwarded_for: str, num_proxies: int) -> str:
 
 
 def address_name(text: str) -> str | None:
-    """How an address is counted: IPv4 as it is, also inside IPv6, and of IPv6 the /64; None for what is no address.
+    """The address of a subject: IPv4 (also if mapped into IPv6), or the /64 of IPv6; None for an invalid address.
 
-    A port behind it, as some proxies write, and a zone are left out.
+    Ignores a zone, and a port as some proxies append it.
     """
     if len(text) > _LONGEST_ADDRESS:
         return None
@@ -116,8 +116,8 @@ def address_name(text: str) -> str | None:
 
 
 def _packed(text: str) -> bytes:
-    """The bytes of an address, none for what is none. The C library's parser takes a tenth of ``ipaddress``'s time."""
+    """The bytes of an address, empty if invalid. The C library is ten times as fast as ``ipaddress``."""
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except (OSError, ValueError):  # the second for a NUL, or what is no ASCII
+    except (OSError, ValueError):  # ValueError: NUL or non-ASCII
         return b""

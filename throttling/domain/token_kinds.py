@@ -1,6 +1,6 @@
-"""The kinds of tokens that a Clerk instance issues, told apart as Clerk's own backend package does. Pure.
+"""The kinds of tokens that a Clerk instance issues, distinguished as Clerk's backend package does. Pure.
 
-All of them that are JSON Web Tokens verify with the same key, so a signature alone does not make a session token.
+All JSON Web Tokens of an instance verify with the same key, so a valid signature does not prove a session token.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ MIN_BITS = 2048  # of an RSA key that signs tokens (RFC 7518, 3.3)
 
 
 class TokenKind(StrEnum):
-    """The names of CLERK_ACCEPTED_TOKENS."""
+    """The values of CLERK_ACCEPTED_TOKENS."""
 
     SESSION = "session_token"
     OAUTH = "oauth_token"
@@ -20,7 +20,7 @@ class TokenKind(StrEnum):
 
     @property
     def label(self) -> str:
-        """The kind in words, at the start of a sentence."""
+        """The kind in words, capitalised."""
         return _LABELS[self]
 
 
@@ -36,20 +36,20 @@ _SESSION_CATEGORIES = (
     None,
     "cl_B7d4PD111AAA",
     "cl_I7d4PD111III",
-)  # the rest are templates, machines and whatever comes
+)  # other categories are templates and machines
 _MACHINE = "mch_"
 _OPAQUE = {"ak_": TokenKind.API_KEY, "oat_": TokenKind.OAUTH, "mt_": TokenKind.M2M}
 
 
 def opaque_kind(token: str) -> TokenKind | None:
-    """The kind of a token that only Clerk can read; None for any other text."""
+    """The kind of an opaque token, by its prefix; None for any other text."""
     return next((kind for prefix, kind in _OPAQUE.items() if token.startswith(prefix)), None)
 
 
 def jwt_kind(header: Mapping[str, Any], claims: Mapping[str, Any]) -> TokenKind | None:
     """The kind of a JSON Web Token: by its type, then by the prefix of its subject, then by Clerk's category.
 
-    None for a kind that is not known.
+    None for an unknown kind.
     """
     typ, subject = header.get("typ"), claims.get("sub")
     lowered = typ.lower() if isinstance(typ, str) else typ

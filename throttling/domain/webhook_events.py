@@ -1,4 +1,4 @@
-"""Clerk's billing events, read into plan changes. Pure.
+"""Parsing of Clerk billing events into plan changes. Pure.
 
 Shapes as in Clerk's reference of billing webhooks: ``subscriptionItem.*`` carries one plan and its payer,
 ``subscription.*`` the payer and all items.
@@ -11,7 +11,7 @@ from typing import Any
 
 from throttling.domain.subjects import is_id
 
-_STARTED = ("active", "past_due")  # past due is still served: Clerk ends it itself when it gives up
+_STARTED = ("active", "past_due")  # past_due stays active until Clerk ends it
 _ENDED = ("ended", "abandoned", "expired", "incomplete")
 
 
@@ -20,12 +20,12 @@ _SIGNATURE = re.compile(r"v1,[A-Za-z0-9+/]{43}=")  # 32 bytes of HMAC-SHA256
 
 
 class EventError(ValueError):
-    """A signed event that does not have the shape it should; the message says what is missing."""
+    """A signed event without a required field. The message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEvent:
-    """``subject`` has or no longer has ``plan``, since ``at`` (Unix seconds)."""
+    """``plan`` of ``subject`` became active or ended at ``at`` (Unix seconds)."""
 
     subject: str
     plan: str
@@ -35,14 +35,14 @@ class PlanEvent:
 
 
 def usable_signatures(header: str) -> str:
-    """The entries of a signature field that are of the scheme in use; one that is not hides no good one beside it."""
+    """The entries of a signature field with the supported scheme, without the others."""
     return " ".join(entry for entry in header.split(" ") if _SIGNATURE.fullmatch(entry))
 
 
 def read_event(event: Any, sent_at: float) -> list[PlanEvent]:
-    """The plan changes in ``event``; none for an event about something else.
+    """The plan changes in ``event``; empty for other events.
 
-    None happened after ``sent_at`` (Unix seconds), whatever the event says, or it would outlast every later change.
+    Times after ``sent_at`` (Unix seconds) are reduced to it: a future time would outlast every later change.
     Raises EventError.
     """
     if not isinstance(event, dict) or not isinstance(event.get("type"), str) or not _TYPE.fullmatch(event["type"]):

@@ -1,10 +1,10 @@
--- Charges a request to all windows of its subject, or to none of them; or only looks whether it could.
+-- Charges a request to all windows of its subject or to none of them; with cost 0 or a test, only checks them.
 -- KEYS  per policy: the hash of that window. Fields: bucket number -> units charged in it; and `state`: the latest
 --       bucket, the units in all others that are in the window, the oldest bucket of all, the units in the latest
 -- ARGV  cost, the first policy to be charged (those before it are only checked), buckets a window, now in ms ("" is the
---       server's clock), then per policy: limit, length of a bucket in ms, 1 if in shadow (counts, refuses nothing)
--- Returns ms to wait (0: it can be charged), then per policy: units used, ms until the oldest comes back
--- Atomic, because another caller could take the same unit between the check and the charge.
+--       server's clock), then per policy: limit, length of a bucket in ms, 1 in shadow mode (counts, never rejects)
+-- Returns ms to wait (0: allowed), then per policy: units used, ms until the oldest comes back
+-- Atomic, because another caller could use the same unit between the check and the charge.
 local windows, cost, first, buckets, now = KEYS, tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local call, reply, rolls, heads, counts, costs, wait, STATE = redis.call, {}, {}, {}, {}, {}, 0, '((%d+) (%d+) (%d+)) (%d+)'
 local time = now or call('TIME')
@@ -41,7 +41,7 @@ for i, window in ipairs(windows) do
       missing = missing - inside.units[bucket]
     end
   end
-  heads[i], counts[i], costs[i] = head, charged, units -- writing numbers out is dear: those of the head are as they were
+  heads[i], counts[i], costs[i] = head, charged, units -- formatting numbers is slow, so the text of the head is reused
   reply[2 * i], reply[2 * i + 1] = others + charged, (oldest + buckets + 1) * length - now
 end
 reply[1] = wait

@@ -1,8 +1,8 @@
--- Gives a stream one of its subject's places, or renews the lease on the one that it holds.
+-- Acquires one of a subject's stream places, or renews the lease of the place that the stream holds.
 -- KEYS  the sorted set of the subject's leases: token of a stream -> when its lease ends, in ms
 -- ARGV  token, places, length of a lease in ms, now in ms ("" is the server's clock)
 -- Returns 1 if the stream holds a place now, places in use, ms until the first lease ends
--- Atomic, because another stream could take the last place between the look and the lease.
+-- Atomic, because another stream could take the last place between the check and the lease.
 local leases, token, places, length = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = tonumber(ARGV[4])
 if not now then

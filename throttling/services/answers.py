@@ -1,4 +1,4 @@
-"""What an answer says about limits: the fields of draft-ietf-httpapi-ratelimit-headers-11, and the 429 itself."""
+"""Rate limits in HTTP: the fields of draft-ietf-httpapi-ratelimit-headers-11, and the 429 response."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,19 +8,19 @@ from throttling.domain.policies import Outcome, Policy, whole_seconds
 from throttling.services.rate_limiter import Decision
 
 STREAMS = "avo.streams"
-"""Where the META of a request for a live stream has its ``Streams``."""
+"""The key in a request's META under which the ``Streams`` of a live stream are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The live streams that a subject may have open at a time, and how many it has."""
+    """The limit of concurrent live streams of a subject, and the number in use."""
 
     limit: int
     used: int
 
 
 def fields(outcome: Outcome, streams: Streams | None = None) -> dict[str, str]:
-    """``RateLimit-Policy`` and ``RateLimit``; none while limits are local guesses. A policy in shadow is not told."""
+    """``RateLimit-Policy`` and ``RateLimit``, without shadow policies; empty for decisions of the local fallback."""
     policies = policy_field(outcome.hit.policies)
     if not (outcome.exact and policies):
         return {}
@@ -49,12 +49,12 @@ def limit_field(outcome: Outcome) -> str:
 
 
 def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
-    """Whole seconds until more is left than now; for an untouched window, its length."""
+    """Whole seconds until units return; for an unused window, its length."""
     return whole_seconds(frees_ms) if used else policy.window_seconds
 
 
 def rejection(decision: Decision) -> Problem:
-    """429 for a rejected request, with the extension member of draft 11, section 5.1."""
+    """The 429 of a rejected request, with the extension member of draft 11, section 5.1."""
     outcome = decision.outcome
     names = [policy.name for policy in outcome.passed() if not policy.shadow]
     limits = policy_field(outcome.hit.policies)

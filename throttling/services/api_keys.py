@@ -1,6 +1,8 @@
-"""API keys: verification, last use, creation and revocation."""
+"""API keys of this server: verification, last use, creation and revocation."""
 
+import hashlib
 import logging
+import re
 import secrets
 import threading
 import time
@@ -14,13 +16,31 @@ from django.db.models import QuerySet
 from rest_framework.authtoken.models import Token
 
 from avo_project.lib.bounded_dict import BoundedDict
-from throttling.domain.api_keys import KEY_BITS, digest, key_of, shown
 from throttling.domain.clerk_token import BadTokenError
 from throttling.models import APIKey
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "avo_"
+SHOWN_CHARACTERS = 12
+KEY_BITS = 160
 PAUSE_SECONDS = 60.0
+_KEY = re.compile(rf"(?:{PREFIX})?[0-9a-f]{{{KEY_BITS // 4}}}")  # tokens of DRF have no prefix
+
+
+def is_key(text: str) -> bool:
+    """Whether ``text`` has the form of an API key of this server."""
+    return _KEY.fullmatch(text) is not None
+
+
+def digest(key: str) -> str:
+    """SHA-256 of a key in hexadecimal, the stored form. Keys are long and random, so no slow hash is needed."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def shown(key: str) -> str:
+    """The first characters of a key, shown to people."""
+    return key[:SHOWN_CHARACTERS] if is_key(key) else ""
 
 
 def _now() -> datetime:
@@ -28,9 +48,9 @@ def _now() -> datetime:
 
 
 class LastUse:
-    """A timer writes the keys used, ``pause_seconds`` after the first of them (None: nothing is noted).
+    """Records when keys were last used. A timer writes them ``pause_seconds`` after the first use; None disables it.
 
-    It is a figure for people, good to a minute: what the database does not take is dropped.
+    The time is accurate to a minute. An update that the database rejects is dropped.
     """
 
     def __init__(self, pause_seconds: float | None = PAUSE_SECONDS, now: Callable[[], datetime] = _now) -> None:
@@ -55,10 +75,10 @@ class LastUse:
         try:
             APIKey.objects.filter(pk__in=used).update(last_used_at=self._now())
         except DatabaseError as failure:
-            logger.warning("the last use of %d API keys cannot be written down: %s", len(used), failure)
+            logger.warning("cannot write the last use of %d API keys: %s", len(used), failure)
 
     def _run(self) -> None:
-        """In the timer's thread, whose connection nobody else would close."""
+        """Runs in the timer's thread and closes its database connection."""
         try:
             self.flush()
         finally:
@@ -72,8 +92,8 @@ DRF_NAME = "DRF token"
 
 @dataclass(frozen=True, slots=True)
 class VerifiedKey:
-    """A key that is good: DRF's ``request.auth``. ``expires_at`` is in Unix seconds, None without an end; ``scopes``
-    is None when it may be used on every route."""
+    """A valid key; the ``request.auth`` of DRF. ``expires_at`` is in Unix seconds, None for no expiry; ``scopes`` None
+    allows every route."""
 
     key_id: int
     user: Any
@@ -82,13 +102,13 @@ class VerifiedKey:
 
     @property
     def valid_until(self) -> float | None:
-        """From then on the key is rejected."""
+        """When the key stops being accepted (Unix seconds)."""
         return self.expires_at
 
 
 class APIKeys:
-    """Checks keys by one indexed query, and remembers the good ones for ``refresh_seconds``: so long at most a revoked
-    key, a disabled account or a withdrawn permission goes on counting. ``clock`` gives Unix seconds."""
+    """Verifies keys by one indexed query and caches valid ones for ``refresh_seconds``, the longest time that a revoked
+    key, a disabled account or a withdrawn permission is still accepted. ``clock`` gives Unix seconds."""
 
     def __init__(
         self,
@@ -102,18 +122,18 @@ class APIKeys:
         self._remembered: BoundedDict[str, tuple[VerifiedKey, float]] = BoundedDict(MAX_REMEMBERED)
 
     def recall(self, key: str) -> VerifiedKey | None:
-        """The key if it was read within the last ``refresh_seconds`` and is still good."""
+        """The key, if it was read within the last ``refresh_seconds`` and has not expired."""
         kept = self._remembered.get(digest(key))
         if kept is None or self._monotonic() - kept[1] >= self._refresh_seconds:
             return None
         return kept[0] if _lasts(kept[0], self._clock()) else None
 
     def is_remembered(self, key: str) -> bool:
-        """Whether it was good when it was read last, however long ago."""
+        """Whether the key was valid at its last read, however long ago."""
         return digest(key) in self._remembered
 
     def check(self, key: str) -> VerifiedKey:
-        """The key as the database has it now. Raises BadTokenError, DatabaseError."""
+        """Reads the key from the database. Raises BadTokenError, DatabaseError."""
         hashed = digest(key)
         try:
             found = self._read(key, hashed)
@@ -144,29 +164,29 @@ def _lasts(key: VerifiedKey, now: float) -> bool:
 
 
 def issue(user: Any, name: str, expires_at: datetime | None = None, scopes: Iterable[str] = ()) -> str:
-    """Makes a key for ``user``. Its text is returned here and kept nowhere."""
+    """Creates a key for ``user`` and returns its text, which is not stored."""
     key = new_key()
     mark(APIKey(user=user, name=name, expires_at=expires_at, scopes=sorted(scopes)), key).save()
     return key
 
 
 def new_key() -> str:
-    return key_of(secrets.randbits(KEY_BITS))
+    return f"{PREFIX}{secrets.randbits(KEY_BITS):0{KEY_BITS // 4}x}"
 
 
 def mark(row: APIKey, key: str) -> APIKey:
-    """Makes ``row``, which is not saved yet, the one of ``key``."""
+    """Sets the fields of the unsaved ``row`` that identify ``key``."""
     row.digest, row.shown = digest(key), shown(key)
     return row
 
 
 def revoke(keys: QuerySet[APIKey]) -> int:
-    """Revokes those that are not yet; they stay as a record. In force everywhere within REFRESH_SECONDS."""
+    """Revokes the active ones of ``keys``. The rows remain. Takes effect within REFRESH_SECONDS."""
     return keys.filter(revoked_at=None).update(revoked_at=datetime.now(UTC))
 
 
 def adopt(instance: Token, **signal: Any) -> None:
-    """For ``post_save`` of DRF's tokens: whoever made one holds its text, and the row with that text goes."""
+    """Receiver of ``post_save`` for DRF tokens: stores the token as an API key, then deletes the row with its text."""
     with transaction.atomic():
         if not APIKey.objects.filter(digest=digest(instance.key)).exists():
             mark(APIKey(user_id=instance.user_id, name=DRF_NAME), instance.key).save()
@@ -174,7 +194,7 @@ def adopt(instance: Token, **signal: Any) -> None:
 
 
 def _adopted(key: str) -> APIKey | None:
-    """A token of DRF's that came without a signal: inserted in bulk, or by an older version of this code."""
+    """Converts a DRF token that was saved without a signal: by a bulk insert or an older version of this code."""
     if not key.isascii() or not key.isprintable():
         return None
     token = Token.objects.filter(key=key).first()

@@ -10,9 +10,17 @@ from prometheus_client import Counter
 
 from throttling.conf import ThrottlingConf
 from throttling.domain.clerk_token import Identity
-from throttling.domain.policies import ANONYMOUS, BAD_TOKEN, FAILED_LOGIN, FREE, INSTITUTIONAL, Policy
+from throttling.domain.policies import (
+    ANONYMOUS,
+    BAD_TOKEN,
+    FAILED_LOGIN,
+    FREE,
+    INSTITUTIONAL,
+    Policy,
+    quota_plan,
+    tier_of,
+)
 from throttling.domain.subjects import of_address
-from throttling.domain.tiers import quota_plan, tier_of
 from throttling.domain.token_kinds import TokenKind
 from throttling.models import PlanChange
 from throttling.services.overrides import Overrides
@@ -22,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def current_plan(subject: str) -> str | None:
-    """The plan of ``subject`` that became active last and has not ended since; None too when the database is away."""
+    """The most recently activated plan of ``subject`` that has not ended; None also when the database fails."""
     changes = PlanChange.objects.filter(subject=subject).order_by("event_at", "pk").values_list("plan", "is_active")
     active: dict[str, None] = {}
     try:
@@ -31,18 +39,18 @@ def current_plan(subject: str) -> str | None:
             if is_active:
                 active[plan] = None
     except DatabaseError as failure:
-        logger.warning("plans cannot be read, so %s counts as without one: %s", subject, failure)
+        logger.warning("cannot read plans, treating %s as having none: %s", subject, failure)
     return next(reversed(active), None)
 
 
 UNKNOWN_PLANS = Counter(
-    "avo_throttle_unknown_plan", "Tokens whose plan CLERK_PLAN_TIERS does not name; counted as free"
+    "avo_throttle_unknown_plan", "Tokens with a plan that is not in CLERK_PLAN_TIERS; limited as free"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one subject may use, and ``why``."""
+    """The tier and policies of one subject, and ``why`` they apply."""
 
     subject: str
     tier: str
@@ -52,9 +60,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ClerkUser:
-    """A caller with a checked token. It has no row in the user table and no permission of Django's.
+    """A caller with a verified Clerk token. It has no row in the user table and no Django permissions.
 
-    DRF's ``request.auth`` is its identity; whoever serves it for long ends at ``request.auth.valid_until``.
+    ``request.auth`` is its identity. A long-lived response must end at ``request.auth.valid_until``.
     """
 
     identity: Identity
@@ -89,10 +97,10 @@ class ClerkUser:
 def clerk_user(
     identity: Identity, plan_tiers: Mapping[str, str], stored_plan: Callable[[str], str | None]
 ) -> ClerkUser:
-    """The caller that ``identity`` stands for.
+    """The caller for a verified ``identity``.
 
-    Its plan is the token's; for a token that names none (version 1), the one that Clerk reported last for the
-    organisation or the user: ``stored_plan`` finds it. One who acts for a customer counts on its own.
+    The plan comes from the token. A token without plans (version 1) gets the plan that Clerk last reported for its
+    organisation or user, read by ``stored_plan``. An impersonator has a quota of its own.
     """
     subject, slug, why = _plan_of(identity, stored_plan)
     tier = tier_of(slug, plan_tiers) if slug else FREE
@@ -115,7 +123,7 @@ def _plan_of(identity: Identity, stored_plan: Callable[[str], str | None]) -> tu
         return (organization if plan.scope == "o" else user), plan.slug, f"plan {plan.slug} in the token"
     for subject in (organization, user) if identity.organization_id else (user,):
         if slug := stored_plan(subject):
-            return subject, slug, f"plan {slug} as Clerk reported"
+            return subject, slug, f"plan {slug} reported by Clerk"
     return user, None, "no plan known"
 
 

@@ -1,6 +1,6 @@
-"""Concurrent live streams per subject, limited over all processes by leases.
+"""Limits the concurrent live streams of a subject, over all processes, by leases in Redis.
 
-The stream's view finds this by the dotted path in ``settings.SIGNALS["FEED_ACCESS"]``.
+``settings.SIGNALS["FEED_ACCESS"]`` names ``open_stream`` by its dotted path.
 """
 
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the ``limit`` places of a subject, which a stream takes."""
+    """One of the ``limit`` stream slots of a subject, held by one stream."""
 
     subject: str
     limit: int
@@ -34,8 +34,8 @@ class Place:
 
 
 class ConcurrencyLimiter:
-    """A place is a lease in Redis, which its stream renews. While Redis does not answer, the streams of this process
-    alone are counted."""
+    """Acquires, renews and releases stream leases. While Redis does not answer, it counts only the streams of this
+    process."""
 
     def __init__(self, leases: StreamLeases) -> None:
         self._leases = leases
@@ -43,11 +43,11 @@ class ConcurrencyLimiter:
         self._held: Counter[str] = Counter()
 
     def acquire(self, place: Place) -> Lease:
-        """Takes the place, unless all are taken. Never raises."""
+        """Acquires the place if one is free. Never raises."""
         try:
             lease = self._leases.hold(place.subject, place.token, place.limit)
         except RedisError as failure:
-            logger.warning("live streams are counted in this process alone, since Redis does not answer: %s", failure)
+            logger.warning("throttling Redis unavailable, counting the live streams of this process only: %s", failure)
             lease = None
         with self._lock:
             if lease is None:
@@ -58,12 +58,11 @@ class ConcurrencyLimiter:
         return lease
 
     def renew(self, place: Place) -> bool:
-        """Whether the stream still has its place: another one can get it while this process is stopped for longer than
-        a lease."""
+        """Renews the lease. False when it expired and another stream took the place."""
         try:
             return self._leases.hold(place.subject, place.token, place.limit).held
         except RedisError as failure:
-            logger.warning("the lease of a live stream could not be renewed: %s", failure)
+            logger.warning("cannot renew the lease of a live stream: %s", failure)
             return True
 
     def release(self, place: Place) -> None:
@@ -74,31 +73,30 @@ class ConcurrencyLimiter:
         try:
             self._leases.release(place.subject, place.token)
         except RedisError as failure:
-            logger.warning("the place of a live stream is free in %s s: %s", LEASE_MS // 1000, failure)
+            logger.warning("cannot release a live stream, its lease ends in %s s: %s", LEASE_MS // 1000, failure)
 
 
 class StreamAccess:
-    """The place that one stream has. Every method may take as long as a call to Redis; none raises."""
+    """The lease and the quota of one open stream. Every method makes a blocking Redis call; none raises."""
 
     def __init__(self, place: Place, meta: Meta, user: Any) -> None:
         self._place, self._meta, self._user = place, meta, user
 
     def renew(self) -> bool:
-        """Keeps the place; False when another stream has got it."""
+        """Renews the lease; False when another stream has taken the place."""
         return process.streams().renew(self._place)
 
     def release(self) -> None:
         process.streams().release(self._place)
 
     def charge(self, units: int) -> float:
-        """Charges ``units`` to the account; 0, or the seconds until that many may be there."""
+        """Charges ``units`` to the quota. Returns 0, or the seconds to wait before trying again."""
         outcome = process.rate_limiter().charge(self._meta, self._user, units).outcome
         return 0.0 if outcome.allowed else float(outcome.retry_after_seconds)
 
 
 def open_stream(request: Request) -> StreamAccess:
-    """A place for the stream that ``request`` asks for. Raises Problem when its account uses all it may have: that is
-    not charged."""
+    """Opens the stream that ``request`` asks for. Raises Problem (429, not charged) when all places are in use."""
     rate_limiter = process.rate_limiter()
     quota = rate_limiter.quota(request.META, request.user)
     place = Place(quota.subject, conf.load().streams[quota.tier])
@@ -106,12 +104,12 @@ def open_stream(request: Request) -> StreamAccess:
     request.META[STREAMS] = Streams(place.limit, lease.used)
     if lease.held:
         return StreamAccess(place, dict(request.META), request.user)
-    rate_limiter.test(request.META, request.user, cost=0)  # so that it is told the limits, and not charged as unjudged
+    rate_limiter.test(request.META, request.user, cost=0)  # sets the fields, and keeps the middleware from charging
     seconds = max(1, whole_seconds(lease.first_ends_ms))
     raise Problem(
         429,
         "too-many-streams",
-        f"All {place.limit} live streams of tier {quota.tier} are open. Close one, then try again.",
+        f"The limit of {place.limit} live streams of tier {quota.tier} is reached. Close one, then try again.",
         members={"violated-policies": ["streams"], "tier": quota.tier},
         headers={"Retry-After": str(seconds)},
     )

@@ -1,4 +1,4 @@
-"""The read-only view of the live limits: for the admin page, the metrics and ``/api/limits``."""
+"""Read-only access to live limits, for the admin, the metrics and ``/api/limits``."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from throttling.domain.policies import (
     Policy,
     RatesError,
     parse_policies,
+    tier_of,
 )
-from throttling.domain.tiers import tier_of
 from throttling.services.answers import reset_seconds
 from throttling.services.callers import current_plan
 from throttling.services.overrides import override_row
@@ -30,7 +30,7 @@ from throttling.store.window_limiter import WindowLimiter
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """One subject: its tier and why, the override if there is one, and where it stands."""
+    """The tier, the reason for it and the current windows of one subject."""
 
     subject: str
     tier: str
@@ -39,7 +39,7 @@ class SubjectView:
 
 
 def window_stats(outcome: Outcome) -> list[dict[str, Any]]:
-    """One plain entry a policy."""
+    """One dictionary per policy, as in JSON responses."""
     return [
         {
             "name": policy.name,
@@ -54,7 +54,7 @@ def window_stats(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 class Inspection:
-    """Reads live state; changes nothing. Every method may raise RedisError."""
+    """Reads live state. Every method may raise RedisError."""
 
     def __init__(self, limiter: WindowLimiter, usage: UsageStats, clock: Callable[[], float] = time.time) -> None:
         self._limiter, self._usage, self._clock = limiter, usage, clock
@@ -64,7 +64,7 @@ class Inspection:
         return cls(WindowLimiter.connect(), UsageStats.connect())
 
     def rejections(self, minutes: int = 60) -> dict[str, list[int]]:
-        """Per tier the rejections of the last ``minutes``, one figure a minute."""
+        """Rejections per tier in the last ``minutes``, one number per minute."""
         return self._usage.rejections(self._clock(), minutes)
 
     def busiest(self) -> list[Busy]:
@@ -74,7 +74,7 @@ class Inspection:
         return self._usage.most_rejected(self._clock(), count)
 
     def totals(self) -> dict[str, int]:
-        """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        """Requests by ``allowed|<tier>``, ``refused|<tier>`` and ``degraded``."""
         return self._usage.totals()
 
     def subject(self, subject: str) -> SubjectView:
@@ -90,7 +90,7 @@ class Inspection:
         try:
             policies = parse_policies(override.rates) if override.rates else rates[override.tier]
         except (RatesError, KeyError):
-            return tier, f"{why}; its override cannot be used", rates[tier]
+            return tier, f"{why}; its override is invalid", rates[tier]
         who = f" by {override.created_by}" if override.created_by else ""
         return override.tier or tier, f"override{who}: {override.reason}", policies
 
@@ -105,14 +105,14 @@ class Inspection:
         if subject.removeprefix("user:").isdigit():
             return INSTITUTIONAL, "service account"
         if seen := self._usage.seen_tier(subject, tiers, self._clock()):
-            return seen, "as seen in the last minutes"
+            return seen, "tier of its recent requests"
         if plan := current_plan(subject):
-            return tier_of(plan, conf.load().plan_tiers), f"plan {plan} as Clerk reported"
-        return FREE, "not seen lately and no plan reported"
+            return tier_of(plan, conf.load().plan_tiers), f"plan {plan} reported by Clerk"
+        return FREE, "no recent requests and no reported plan"
 
 
 def metrics() -> Iterator[Metric]:
-    """Gauges read at each scrape."""
+    """Gauges that are read on each scrape."""
     inspection = Inspection.connect()
     rejections = Metric(
         "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"

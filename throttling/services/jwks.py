@@ -1,4 +1,4 @@
-"""Clerk's public keys: last known good, one fetch at a time, never more than one in 30 s."""
+"""Public keys of Clerk: the last valid set stays in use; at most one process fetches, once in 30 s."""
 
 import logging
 import math
@@ -28,33 +28,33 @@ REFRESH_TIMEOUT_SECONDS = 0.5
 RELOAD_PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
-FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of Clerk's key set", ["outcome"])
+FETCHES = Counter("avo_throttle_jwks_fetches", "Fetches of the Clerk key set", ["outcome"])
 for _outcome in ("fetched", "failed"):
-    FETCHES.labels(_outcome)  # shown before the first one, which a rate would miss otherwise
+    FETCHES.labels(_outcome)  # created at 0, so that a rate includes the first fetch
 
 
 class KeysUnavailableError(Exception):
-    """No key is known and none can be fetched: no token can be checked now."""
+    """No key is known and none can be fetched, so no token can be verified."""
 
 
 class Keys(Protocol):
-    """Where public keys come from."""
+    """A source of public keys."""
 
     def find(self, kid: str) -> RSAPublicKey | None:
-        """The key of that name, or None. Raises KeysUnavailableError when no key at all is known."""
+        """The key with that id, or None. Raises KeysUnavailableError when no key at all is known."""
 
     def known(self, kid: str) -> RSAPublicKey | None:
-        """The key of that name if it is in memory."""
+        """The key with that id if it is in memory. Makes no round trip."""
 
     def mark_verified(self, is_new: bool = False) -> None:
-        """A good token was seen; ``is_new`` when it was the latest look for keys that brought the one it needed."""
+        """Reports a valid token; ``is_new`` when the latest refresh brought its key."""
 
     def refresh(self) -> bool:
-        """Looks for newer keys, if it is time to; whether there are any."""
+        """Loads newer keys, unless a pause is in effect. Returns whether there are any."""
 
 
 class StaticKey:
-    """The key in CLERK_JWT_KEY: it has no name and is never fetched."""
+    """The key in CLERK_JWT_KEY. It has no id and is never fetched."""
 
     def __init__(self, key: RSAPublicKey) -> None:
         self._key = key
@@ -65,14 +65,14 @@ class StaticKey:
     known = find
 
     def mark_verified(self, is_new: bool = False) -> None:
-        """There is nothing to read again."""
+        """Does nothing: a static key is never reloaded."""
 
     def refresh(self) -> bool:
         return False
 
 
 def fetch_document(url: str) -> str:
-    """The text at ``url``. Raises httpx.HTTPError."""
+    """Returns the text at ``url``. Raises httpx.HTTPError."""
     headers = {"Accept": "application/json"}
     answer = fetch("GET", url, seconds=FETCH_TIMEOUT_SECONDS, max_bytes=MAX_DOCUMENT_BYTES, headers=headers)
     return answer.body.decode("utf-8", "replace")
@@ -83,12 +83,12 @@ def in_background(work: Callable[[], None]) -> None:
 
 
 class JWKSClient:
-    """The keys behind a JWKS address.
+    """The keys of a JWKS URL, shared by all processes through ``JWKSCache``.
 
-    Keys once known are served whatever happens to the address. An unknown key name, a bad signature or, while good
-    tokens come, an age of 30 s may cause a fetch: by one process of all, and no other within 30 s unless it failed
-    with no key known or brought the key that made a token good. The others take its result from the shelf, which each
-    asks at most five times a second. Without Redis each process keeps to this alone.
+    Keys stay in use while the URL fails. A fetch is caused by an unknown key id, by a bad signature, or by a valid
+    token when the keys are 30 s old. One process fetches; the next fetch is at least 30 s later, unless this one failed
+    with no key known or brought the key of a valid token. Other processes read the cache, at most five times a second.
+    Without Redis each process applies the same pauses by itself.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class JWKSClient:
         self._url, self._cache, self._fetch, self._clock, self._monotonic = url, cache, fetch, clock, monotonic
         self._spawn, self._lock = spawn, threading.Lock()
         self._known: KeySet | None = None
-        self._is_unverified = False  # whether this process made the latest fetch and no good token has needed it yet
+        self._is_unverified = False  # this process fetched, and no valid token has used a new key yet
         self._next_update = self._next_fetch = self._next_first = self._next_reload = -math.inf
 
     def find(self, kid: str) -> RSAPublicKey | None:
@@ -135,13 +135,13 @@ class JWKSClient:
         try:
             self._cache.drop_lease()
         except RedisError as failure:
-            logger.warning("the pause between fetches of keys cannot be lifted: %s", failure)
+            logger.warning("cannot end the pause between key fetches: %s", failure)
 
     def _is_old(self) -> bool:
         return self._known is not None and self._clock() - self._known.fetched_at >= FETCH_PAUSE_SECONDS
 
     def _reload(self) -> None:
-        """Reads the keys again, or takes over what another process has read."""
+        """Reloads old keys, from the cache or from the URL."""
         with self._lock:
             if self._is_old():
                 self._load_cached()
@@ -149,7 +149,7 @@ class JWKSClient:
                 self._fetch_keys()
 
     def _load_first(self) -> KeySet:
-        """The first keys of this process, waiting for whichever process is fetching them."""
+        """Loads the first keys of this process. Waits while another process fetches them."""
         with self._lock:
             deadline = self._monotonic() + FETCH_TIMEOUT_SECONDS
             while self._known is None:
@@ -172,7 +172,7 @@ class JWKSClient:
         try:
             stored = self._cache.get()
         except RedisError as failure:
-            logger.warning("the shared key set cannot be read: %s", failure)
+            logger.warning("cannot read the shared key set: %s", failure)
             return False
         if stored is None or (self._known and stored.fetched_at <= self._known.fetched_at):
             return False
@@ -180,7 +180,7 @@ class JWKSClient:
         return True
 
     def _known_as(self, newer: KeySet) -> KeySet:
-        """``newer`` with the key objects that are known, if it says the same: tokens are remembered with theirs."""
+        """``newer``, with the known key objects if the document is the same: verified tokens are compared by them."""
         if self._known is None or self._known.document != newer.document:
             return newer
         return replace(newer, keys=self._known.keys)
@@ -191,7 +191,7 @@ class JWKSClient:
         try:
             may = self._cache.take_lease(FETCH_PAUSE_SECONDS)
         except RedisError:
-            may = True  # logged a moment ago; this process then keeps to its own pause
+            may = True  # logged by the caller; the pause of this process applies
         if may:
             self._next_fetch = self._monotonic() + FETCH_PAUSE_SECONDS
         return may
@@ -201,7 +201,7 @@ class JWKSClient:
         try:
             fetched = parse_jwks(self._fetch(self._url), began)
         except (httpx.HTTPError, httpx.InvalidURL, KeySetError) as failure:
-            logger.warning("Clerk's key set cannot be fetched from %s: %s", self._url, failure)
+            logger.warning("cannot fetch the Clerk key set from %s: %s", self._url, failure)
             FETCHES.labels("failed").inc()
             self._after_failure()
             return False
@@ -210,15 +210,15 @@ class JWKSClient:
         try:
             self._cache.put(self._known)
         except RedisError as failure:
-            logger.warning("the key set cannot be shared with other processes: %s", failure)
+            logger.warning("cannot share the key set with other processes: %s", failure)
         return True
 
     def _after_failure(self) -> None:
-        """With no key at all the next try comes sooner."""
+        """Shortens the pause while no key is known."""
         if self._known is not None:
             return
         self._next_fetch = self._monotonic() + FAILED_PAUSE_SECONDS
         try:
             self._cache.shorten_lease(FAILED_PAUSE_SECONDS)
         except RedisError as failure:
-            logger.warning("the lease to fetch keys cannot be shortened: %s", failure)
+            logger.warning("cannot shorten the lease of the key fetch: %s", failure)

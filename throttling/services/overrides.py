@@ -1,4 +1,4 @@
-"""The override rows in this process's memory, read again every two seconds."""
+"""Cache of the tier overrides, reloaded from the database every two seconds."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ REFRESH_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What a customer gets instead. ``tier`` is empty when it keeps its own and only the rates differ."""
+    """The override of one subject. ``tier`` is empty when only the rates differ."""
 
     tier: str
     policies: tuple[Policy, ...]
@@ -29,7 +29,7 @@ class Override:
 
 
 def override_row(subject: str) -> TierOverride | None:
-    """The row that counts for ``subject``, however its own is written."""
+    """The row for ``subject``, compared in normalised form."""
     found = [row for row in TierOverride.objects.all() if _subject(row) == subject]
     return found[-1] if found else None
 
@@ -42,9 +42,9 @@ def _subject(row: TierOverride) -> str | None:
 
 
 class Overrides:
-    """The overrides in force. While the database does not answer, the last known ones stay.
+    """Overrides by subject. While the database fails, the last loaded ones apply.
 
-    With ``refresh_seconds`` None there are none and the database is not asked.
+    With ``refresh_seconds`` None no override applies and the database is not read.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Overrides:
         try:
             rows = list(TierOverride.objects.all())
         except DatabaseError as failure:
-            logger.warning("overrides cannot be read, the last known ones stay: %s", failure)
+            logger.warning("cannot read overrides, keeping the last loaded ones: %s", failure)
             return
         self._by_subject = dict(filter(None, map(self._entry, rows)))
 
@@ -83,5 +83,5 @@ class Overrides:
             policies = parse_policies(row.rates) if row.rates else of_tier
             return normal(row.subject), Override(row.tier, policies, row.reason, row.expires_at)
         except (RatesError, KeyError, ValueError) as error:
-            logger.warning("override %s cannot be used and is left out: %s", row.pk, error)
+            logger.warning("ignoring invalid override %s: %s", row.pk, error)
             return None

@@ -1,4 +1,4 @@
-"""What one process keeps between requests, made when it is first needed."""
+"""Objects that live as long as the process, each created on first use."""
 
 from functools import cache
 from typing import Any
@@ -37,7 +37,7 @@ def streams() -> ConcurrencyLimiter:
 
 @cache
 def verifier() -> TokenVerifier | None:
-    """None without Clerk."""
+    """Returns None when Clerk is not configured."""
     known = conf.load()
     if known.clerk is None:
         return None
@@ -54,6 +54,6 @@ def api_keys() -> APIKeys:
 
 
 def forget(**kwargs: Any) -> None:
-    """Makes everything anew at its next use: after the settings have changed."""
+    """Discards all objects after a settings change, so that the next use creates them again."""
     for kept in (conf.load, rate_limiter, streams, verifier, api_keys):
         kept.cache_clear()

@@ -1,4 +1,4 @@
-"""Figures of the rate limits that are sampled for the charts of the admin."""
+"""Samples of the rate limits for the charts in the admin."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,8 @@ from throttling.services.inspection import Inspection
 
 
 def sample() -> Mapping[str, float]:
-    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total`` since counting began, 0 before the
-    first request of a tier: else its rate would miss that one."""
+    """``allowed_total:<tier>``, ``refused_total:<tier>`` and ``degraded_total``. Each starts at 0, so that a rate
+    includes the first request of a tier."""
     totals = Inspection.connect().totals()
     named = {field.partition("|"): count for field, count in totals.items()}
     none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in conf.load().rates}

@@ -1,4 +1,4 @@
-"""Clerk's tokens checked, and remembered until they expire."""
+"""Verification of Clerk tokens, cached until they expire."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 Claims = dict[str, Any]
 
 MAX_REMEMBERED = 10_000
-IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Tokens accepted in which somebody acts for a customer")
+IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Accepted tokens of impersonators")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class _Remembered:
 
 
 class TokenVerifier:
-    """Checks each token once per process; a repeated one costs two dictionary look-ups.
+    """Verifies each token once per process; a repeated token costs two dictionary look-ups.
 
-    A remembered token is checked anew once the key of its name has changed, and forgotten when it expires.
+    A cached token is verified again when the key with its id has changed.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TokenVerifier:
         self._rejected = RejectedTokens()
 
     def recall(self, token: str) -> ClerkUser | None:
-        """The caller with a token that was checked before and is still good."""
+        """The caller of a cached token that has not expired."""
         kept = self._remembered.get(digest(token))
         if kept is None or self._clock() >= kept.caller.identity.valid_until:
             return None
@@ -60,7 +60,7 @@ class TokenVerifier:
         return kept.caller
 
     def check(self, token: str) -> ClerkUser:
-        """The caller with ``token``, as ``admit`` makes it. Raises BadTokenError, KeysUnavailableError."""
+        """Verifies ``token`` and returns its caller. Raises BadTokenError, KeysUnavailableError."""
         header = clerk_token.read_header(token)
         self._rejected.check(token)
         claims, key = self._claims(token, header)
@@ -84,9 +84,9 @@ class TokenVerifier:
             raise
 
     def _claims(self, token: str, header: Claims) -> tuple[Claims, RSAPublicKey]:
-        """The claims and the key that signed them. A newer key is looked for once, if it is time to.
+        """The claims and the key that signed them.
 
-        Only a token that could be good apart from its key may cause that look.
+        A bad signature or an unknown key causes one refresh of the keys, if every other check passes.
         """
         kid = _kid(header)
         before = self._keys.known(kid)
@@ -110,5 +110,5 @@ class TokenVerifier:
 
 
 def _kid(header: Claims) -> str:
-    """The name of the key that a token says it is signed with."""
+    """The id of the key that the token names."""
     return str(header.get("kid", ""))

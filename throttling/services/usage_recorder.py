@@ -1,4 +1,4 @@
-"""Gathers a process's figures and hands them on once a second, so that no request pays a round trip for them."""
+"""Buffers usage counts in memory and writes them to Redis once a second, so that no request waits for them."""
 
 import logging
 import threading
@@ -17,9 +17,9 @@ _MAX_SUBJECTS = 10_000
 
 
 class UsageRecorder:
-    """Counts in memory; a timer hands the counts on ``pause_seconds`` after the first of them (None: nothing counts).
+    """A timer writes the counts ``pause_seconds`` after the first of them. With None nothing is counted.
 
-    They are figures for people: what Redis does not take is dropped, and only how many they were is told later.
+    Counts that Redis does not accept are dropped; only their number is written later, as ``degraded``.
     """
 
     def __init__(
@@ -56,6 +56,6 @@ class UsageRecorder:
             self._usage.add(requests, rejections, self._clock(), self._lost)
         except RedisError as failure:
             self._lost += requests.total()
-            logger.warning("figures of %d requests are lost: %s", requests.total(), failure)
+            logger.warning("cannot write the usage of %d requests, dropping it: %s", requests.total(), failure)
         else:
             self._lost = 0

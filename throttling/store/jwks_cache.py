@@ -1,4 +1,4 @@
-"""The last good key set, kept in Redis so that all processes share one fetch."""
+"""Cache of the last valid key set in Redis, shared by all processes."""
 
 import hashlib
 import logging
@@ -27,27 +27,27 @@ class JWKSCache:
         return cls(get_redis_connection(keys.REDIS_ALIAS), jwks_url)
 
     def get(self) -> KeySet | None:
-        """What some process fetched last, or None."""
+        """The key set that was fetched last, or None."""
         stored = self._client.get(self._key)
         if stored is None:
             return None
         try:
             return load_key_set(stored.decode())
         except (KeySetError, UnicodeDecodeError) as error:
-            logger.warning("the stored key set cannot be read and will be fetched again: %s", error)
+            logger.warning("invalid key set in the cache, fetching it again: %s", error)
             return None
 
     def put(self, key_set: KeySet) -> None:
         self._client.set(self._key, key_set.dump(), ex=_KEPT_SECONDS)
 
     def take_lease(self, seconds: float) -> bool:
-        """Whether this process may fetch now. Nobody else may for ``seconds``."""
+        """Acquires the lease to fetch for ``seconds``. Returns False while another process has it."""
         return bool(self._client.set(self._lease, 1, nx=True, px=int(seconds * 1000)))
 
     def drop_lease(self) -> None:
-        """Somebody may fetch again at once: the last fetch brought what a good token needed."""
+        """Releases the lease, so that the next fetch need not wait."""
         self._client.delete(self._lease)
 
     def shorten_lease(self, seconds: float) -> None:
-        """After a failed fetch: somebody may try again after ``seconds``."""
+        """Shortens the lease to ``seconds`` after a failed fetch."""
         self._client.pexpire(self._lease, int(seconds * 1000))

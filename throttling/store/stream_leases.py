@@ -1,4 +1,4 @@
-"""Which places for live streams a subject uses, in Redis: a lease a stream."""
+"""Leases of live streams in Redis: one per stream."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,8 +14,8 @@ LEASE_MS = 45_000
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The answer to a stream that asks for a place. ``first_ends_ms`` is the time until a place is free at the latest
-    when no lease of the subject is renewed."""
+    """The result of an attempt to hold a lease. ``first_ends_ms`` is the time until the first lease of the subject
+    ends."""
 
     held: bool
     used: int
@@ -23,8 +23,7 @@ class Lease:
 
 
 class StreamLeases:
-    """Leases of 45 s by the server's clock: those of a process that died end by themselves. Every method may raise
-    RedisError."""
+    """Leases of 45 s by the server's clock. Leases of a dead process expire. Every method may raise RedisError."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -35,7 +34,7 @@ class StreamLeases:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def hold(self, subject: str, token: str, places: int, now_ms: int | str = "") -> Lease:
-        """Takes one of ``places``, or renews the lease on it. ``now_ms`` replaces the server's clock (Unix ms), for
+        """Acquires one of ``places``, or renews its lease. ``now_ms`` replaces the server's clock (Unix ms), for
         tests."""
         arguments = (token, places, LEASE_MS, now_ms)
         held, used, first_ends_ms = run_script(self._client, self._hold, (keys.streams(subject),), arguments)

@@ -1,4 +1,4 @@
-"""Rejections by tier and minute, and who is busy now: figures for people, kept apart from the windows."""
+"""Usage statistics in Redis: rejections per tier and minute, totals, and the busiest subjects."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _TOTALS_SECONDS = 31 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A subject's requests in the last five to ten minutes: all of them, or the rejected ones."""
+    """The requests of a subject in the last five to ten minutes: all of them, or those rejected."""
 
     subject: str
     tier: str
@@ -24,7 +24,7 @@ class Busy:
 
 
 class UsageStats:
-    """The shared figures. Every method may raise RedisError; ``now`` is in Unix seconds."""
+    """Writes and reads the shared statistics. Every method may raise RedisError; ``now`` is in Unix seconds."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -40,8 +40,8 @@ class UsageStats:
         now: float,
         degraded: int = 0,
     ) -> None:
-        """``requests``, and the ``rejections`` among them, by (tier, subject), all of about ``now``; ``degraded`` were
-        judged before while nothing could be written here."""
+        """Adds ``requests`` and the ``rejections`` among them, by (tier, subject). ``degraded`` counts earlier requests
+        that could not be written."""
         slot, rejected = int(now // _SLOT_SECONDS), _by_tier(rejections)
         with self._client.pipeline(transaction=False) as pipe:
             for field, count in _totals(_by_tier(requests), rejected, degraded).items():
@@ -58,11 +58,11 @@ class UsageStats:
             pipe.execute()
 
     def totals(self) -> dict[str, int]:
-        """``allowed|<tier>``, ``refused|<tier>`` and ``degraded`` since counting began."""
+        """``allowed|<tier>``, ``refused|<tier>`` and ``degraded``."""
         return {field.decode(): int(count) for field, count in self._client.hgetall(keys.TOTALS).items()}
 
     def rejections(self, now: float, minutes: int = 60) -> dict[str, list[int]]:
-        """Per tier the rejections in each of the last ``minutes``, oldest first."""
+        """Rejections per tier in each of the last ``minutes``, oldest first."""
         last = int(now // 60)
         hours = range((last - minutes + 1) // 60, last // 60 + 1)
         with self._client.pipeline(transaction=False) as pipe:
@@ -78,11 +78,11 @@ class UsageStats:
         return dict(sorted(series.items()))
 
     def busiest(self, now: float, count: int = 20) -> list[Busy]:
-        """The busiest subjects, the busiest first; rejected requests count."""
+        """The subjects with the most requests, in descending order; rejected requests count."""
         return self._most(keys.busy, now, count)
 
     def most_rejected(self, now: float, count: int = 20) -> list[Busy]:
-        """The subjects with most rejected requests, and how many those are."""
+        """The subjects with the most rejected requests, in descending order."""
         return self._most(keys.rejected, now, count)
 
     def _most(self, key_of: Callable[[int], str], now: float, count: int) -> list[Busy]:
@@ -98,7 +98,7 @@ class UsageStats:
         return [_busy(member.decode(), requests) for member, requests in top]
 
     def seen_tier(self, subject: str, tiers: list[str], now: float) -> str | None:
-        """The tier with which ``subject`` was seen in the last five to ten minutes."""
+        """The tier of ``subject`` in the last five to ten minutes, or None without requests."""
         slot = int(now // _SLOT_SECONDS)
         members = [f"{tier}|{subject}" for tier in tiers]
         with self._client.pipeline(transaction=False) as pipe:

@@ -1,4 +1,4 @@
-"""Exact rolling windows in Redis, one round trip a request."""
+"""Exact rolling windows in Redis, one round trip per request."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,10 +13,10 @@ from throttling.domain.policies import BUCKETS, Hit, Outcome, Policy, WindowStat
 
 
 class WindowLimiter:
-    """Checks all policies of a subject together and then charges them together, by the server's clock.
+    """Checks and charges all policies of a subject atomically, by the server's clock.
 
-    No subject gets more than its limit in any rolling window. Waiting an outcome's ``wait_ms`` is enough and
-    at most one bucket too long. A rejected hit costs nothing, and so does a look. Every method may raise RedisError.
+    No subject exceeds its limit in any rolling window. ``wait_ms`` of an outcome is sufficient, and at most one bucket
+    too long. Rejected hits and tests are not charged. Every method may raise RedisError.
     """
 
     def __init__(self, client: Any) -> None:
@@ -28,7 +28,7 @@ class WindowLimiter:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def hit(self, hit: Hit, now_ms: int | str = "") -> Outcome:
-        """Charges ``hit`` or rejects it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
+        """Charges ``hit``, or rejects it. ``now_ms`` replaces the server's clock (Unix ms), for tests."""
         windows, limits = _windows(hit.subject, hit.policies), _limits(hit.policies)
         if hit.allowance:
             windows += _conditional_windows(hit.subject, hit.allowance)
@@ -38,11 +38,11 @@ class WindowLimiter:
         return Outcome.of(hit, wait_ms, tuple(map(WindowStats, figures[::2], figures[1::2])))
 
     def test(self, subject: str, policies: Sequence[Policy], now_ms: int | str = "") -> Outcome:
-        """Where ``subject`` stands; charges nothing."""
+        """Reads the windows of ``subject`` without charging them."""
         return self.hit(Hit(subject, tuple(policies), cost=0, is_test=True), now_ms)
 
     def reset(self, subject: str, policies: Sequence[Policy]) -> int:
-        """Forgets all charges of ``subject``; returns how many windows had any."""
+        """Deletes all charges of ``subject``. Returns how many windows had any."""
         return int(self._client.delete(*_windows(subject, policies), *_conditional_windows(subject, policies)))
 
 
@@ -56,7 +56,7 @@ def _conditional_windows(subject: str, policies: Sequence[Policy]) -> tuple[str,
 
 @lru_cache(maxsize=1024)
 def _limits(policies: tuple[Policy, ...]) -> tuple[int, ...]:
-    """The script's arguments for ``policies``: the same for all of a tier's callers."""
+    """The script arguments for ``policies``, cached per tier."""
     return tuple(
         number for policy in policies for number in (policy.limit, policy.bucket_ms, 1 if policy.shadow else 0)
     )

@@ -208,7 +208,7 @@ def test_the_charts_change_their_range_and_tell_it_as_a_table(desk: Desk) -> Non
 @pytest.mark.parametrize(
     ("of", "words"),
     [
-        ("user:user_refused", "is refused now"),
+        ("user:user_refused", "is over its limit"),
         ("limits@example.com", "Inbox limits@example.com"),
         ("SYM1", "Symbol SYM1"),
         ("00000000-0000-4000-8000-000000000003", "consumer"),

@@ -1,4 +1,4 @@
-"""Makes an API key."""
+"""Creates an API key."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -14,26 +14,28 @@ from throttling.services import api_keys
 
 
 class Command(BaseCommand):
-    help = "Makes an API key for an account and prints it: once, since only a digest of it is kept."
+    help = "Create an API key for an account and print it. The key is shown once; only its digest is stored."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("username", help="the account that the key acts for")
-        parser.add_argument("--name", type=name_of_at_most(100), required=True, help="what uses the key")
-        parser.add_argument("--expires", type=moment, metavar="ISO", help="when the key ends; default: never")
+        parser.add_argument("username", help="Account whose permissions the key has.")
+        parser.add_argument(
+            "--name", type=name_of_at_most(100), required=True, help="Name of the program that uses the key."
+        )
+        parser.add_argument("--expires", type=moment, metavar="ISO", help="Expiry of the key (default: none).")
         parser.add_argument(
             "--scope",
             action="append",
             default=[],
             choices=conf.load().named_scopes,
-            help="what the key opens, may be given several times; default: whatever its account may do",
+            help="Scope of the key; repeat for more than one (default: everything that the account may do).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["expires"] and options["expires"] <= timezone.now():
-            raise CommandError("--expires: this moment is past. Give one that is still to come.")
-        with store_errors_as_command_error(keys.REDIS_ALIAS, "Nothing was made; run it again."):
+            raise CommandError("--expires: must be in the future.")
+        with store_errors_as_command_error(keys.REDIS_ALIAS, "No key was created. Run the command again."):
             user = get_user_model().objects.filter(username=options["username"]).first()
             if user is None:
-                raise CommandError(f"there is no account {options['username']!r}. Make it in the admin, under Users.")
+                raise CommandError(f"no account {options['username']!r}. Create it in the admin, under Users.")
             key = api_keys.issue(user, options["name"], options["expires"], options["scope"])
         self.stdout.write(key)

@@ -1,4 +1,4 @@
-"""DRF's command, which makes an API key: its tokens are kept as digests alone."""
+"""The command of DRF, which here creates an API key: only a digest of the token is stored."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from throttling.services import api_keys
 
 class Command(DRFCommand):
     help = (
-        "Makes a token for an account and prints it: once, since only a digest of it is kept. Those made before stay "
-        "good, unless --reset is given."
+        "Create a token for an account and print it. The token is shown once; only its digest is stored. Earlier "
+        "tokens stay valid unless --reset is given."
     )
 
     def create_user_token(self, username: str, reset_token: bool) -> Any:
-        """Raises DoesNotExist for an account that there is not."""
+        """Raises DoesNotExist for an unknown account."""
         user = get_user_model().objects.get_by_natural_key(username)
         if reset_token:
             api_keys.revoke(APIKey.objects.filter(user=user, name=api_keys.DRF_NAME))

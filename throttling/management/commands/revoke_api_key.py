@@ -8,19 +8,19 @@ from django.db.models import Q
 
 from avo_project.redis_client.errors import store_errors_as_command_error
 from throttling import keys
-from throttling.domain.api_keys import SHOWN_CHARACTERS, digest
 from throttling.models import APIKey
 from throttling.services import api_keys
+from throttling.services.api_keys import SHOWN_CHARACTERS, digest
 
 
 class Command(BaseCommand):
-    help = "Revokes an API key for good, everywhere within 2 seconds. Without a key it lists the keys that are good."
+    help = "Revoke an API key within 2 seconds. This cannot be undone. Without a key, list the active keys."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("key", nargs="?", help=f"the key, or its first {SHOWN_CHARACTERS} characters as listed")
+        parser.add_argument("key", nargs="?", help=f"The key, or its first {SHOWN_CHARACTERS} characters as listed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with store_errors_as_command_error(keys.REDIS_ALIAS, "Run it again."):
+        with store_errors_as_command_error(keys.REDIS_ALIAS, "Run the command again."):
             good = APIKey.objects.filter(revoked_at=None).select_related("user")
             if options["key"] is None:
                 for key in good:
@@ -28,6 +28,6 @@ class Command(BaseCommand):
                 return
             meant = good.filter(Q(digest=digest(options["key"])) | (Q(shown=options["key"]) & ~Q(shown="")))
             if meant.count() != 1:
-                raise CommandError(f"{meant.count()} keys that are good begin so. Give the whole key.")
+                raise CommandError(f"{meant.count()} active keys match. Give the whole key.")
             api_keys.revoke(meant)
         self.stdout.write("revoked=1")
