@@ -33,7 +33,6 @@ INITIALISED = "{outreach}:intact"
 WORKERS = "{outreach}:workers"
 """ZSET, role outreach: worker name, scored by the server time in ms of its last heartbeat."""
 
-
 IN_FLIGHT = "{outreach}:in_flight"
 """HASH, role outreach: inbox id to the number of its touches in workers' hands; they count as sent."""
 
@@ -42,9 +41,6 @@ HELD = "{outreach}:held"
 
 FULL = "{outreach}:full"
 """SET, role outreach: inbox ids whose next moment depends on when what is in flight is settled."""
-
-DEPTHS = "{outreach}:depths"
-"""ZSET, role outreach: samples of the queue's depth as JSON, scored by their Unix minute; a day of them."""
 
 
 def lane(inbox_id: int) -> str:

@@ -206,6 +206,6 @@ class OutreachQueue(models.Model):
     class Meta:
         managed = False
         default_permissions = ("view",)
-        permissions = [("operate_outreachqueue", "Can pause, resume, redrive and reconcile the outreach queue")]
+        permissions = [("operate_outreachqueue", "Can pause and resume inboxes and reconcile the outreach queue")]
         verbose_name = "outreach queue"
         verbose_name_plural = "outreach queue"

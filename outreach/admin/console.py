@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from outreach.admin.trace import find_touch, inbox_answer, touch_answer
 from outreach.models import UNFINISHED, Inbox, Touch
+from outreach.services.inboxes import InboxNames
 from outreach.services.samples import SAMPLES, active_workers
 from outreach.store.inspection import QueueView
 
@@ -48,7 +49,7 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
     may_see_payload = has_permission("outreach.view_touch_payload")
     if (touch := find_touch(of.removeprefix("touch:"))) is not None:
         return (touch_answer(touch, view, may_see_payload),)
-    inbox = Inbox.objects.filter(address__iexact=of.removeprefix("inbox:")).first()
+    inbox = InboxNames()[of.removeprefix("inbox:")]
     return () if inbox is None else (inbox_answer(inbox, view, may_see_payload),)
 
 

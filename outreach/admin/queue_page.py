@@ -10,20 +10,16 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import mark_safe
 
 from avo_project.console.actions import ActionResult
 from avo_project.console.live_admin import LiveAction, LiveStateAdmin, Panel
 from avo_project.lib.formatting import duration
-from outreach.domain.depth_chart import depth_chart
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.services.inboxes import inbox_named, set_paused
 from outreach.services.reconcile import Reconciler
 from outreach.services.waiting import inbox_forecasts
-from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import Overview, QueueView
 from outreach.store.lanes import Lanes
-from outreach.touch_actions import TOUCH_ACTIONS
 
 _PERMISSION = "operate_outreachqueue"
 
@@ -75,26 +71,25 @@ ACTIONS = (
 
 
 _ROWS = 50
-_LINES = 5
 
 
 class OutreachQueueAdmin(LiveStateAdmin):
     """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
 
     console_role = "outreach"
-    live_actions = (*ACTIONS, *TOUCH_ACTIONS)
+    live_actions = ACTIONS
 
     def panels(self, request: HttpRequest) -> Sequence[Panel]:
         view = QueueView.connect()
         now = view.overview()
         may_see_settings = request.user.has_perm("outreach.view_inbox")
+        may_see_touches = request.user.has_perm("outreach.view_touch")
         return [
             _inboxes(view, now.now_ms, partial(self.button, request), may_see_settings),
-            _for_a_person(),
+            _states(may_see_touches),
             _workers(now),
             _in_flight(view, now.now_ms),
             _queue(now, view.lane_count()),
-            _over_time(),
         ]
 
 
@@ -110,16 +105,6 @@ def _queue(now: Overview, lanes: int) -> Panel:
         ),
     ]
     return Panel("Queue", ("", "now"), rows)
-
-
-def _over_time() -> Panel:
-    samples = DepthHistory.connect().samples()
-    deepest = dict(sorted(samples[-1].inboxes.items(), key=lambda pair: -pair[1])[:_LINES]) if samples else {}
-    names = dict(Inbox.objects.filter(pk__in=deepest).values_list("pk", "address"))
-    lines = {"all": [sample.total for sample in samples]}
-    lines |= {names[one]: [sample.inboxes.get(one, 0) for sample in samples] for one in deepest if one in names}
-    chart = depth_chart([sample.minute for sample in samples], lines)
-    return Panel("Depth over time", (), [(mark_safe(chart),)], "Unfinished touches, and the inboxes with most now.")  # noqa: S308 - names are escaped
 
 
 def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: bool) -> Panel:
@@ -168,12 +153,21 @@ def _workers(now: Overview) -> Panel:
     return Panel("Workers", ("Name", "Last heartbeat"), rows, "A heartbeat comes three times a lease.")
 
 
-def _for_a_person() -> Panel:
+def _states(may_see_touches: bool) -> Panel:
     shown = (*RESERVABLE, Touch.Status.SENDING, Touch.Status.UNKNOWN, Touch.Status.DEAD)
     counts = dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
-    rows = [(status.label, counts.get(status, 0)) for status in shown]
+    rows = [(_state_link(status, may_see_touches), counts.get(status, 0)) for status in shown]
     note = "Unknown: it may have left when its worker or server ended. Look it up, then resolve it among the touches."
     return Panel("States in the ledger", ("State", "Touches"), rows, note)
+
+
+def _state_link(status: Touch.Status, may_see_touches: bool) -> object:
+    """The state's name, as a link to its touches and their actions."""
+    if not may_see_touches:
+        return status.label
+    return format_html(
+        '<a href="{}?status__exact={}">{}</a>', reverse("admin:outreach_touch_changelist"), status, status.label
+    )
 
 
 def _utc_time(moment: datetime | None) -> str:

@@ -143,7 +143,12 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
             "cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel, _waiting
         ),
         RowAction(
-            "redrive", "Redrive", "Dead touches are tried again from the start.", "queued again", _redrive, _dead
+            "redrive",
+            "Redrive",
+            "Dead touches get all their attempts again; suppressed recipients are skipped.",
+            "queued again",
+            _redrive,
+            _dead,
         ),
         RowAction(
             "resolve_sent",

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Count, F
+from django.db.models import F
 
 from avo_project.lib.redaction import redacted
 from outreach.domain.reservation import (
@@ -89,11 +89,6 @@ class Ledger:
         waiting = {str(row.pk): row for row in rows if row.status in RESERVABLE}
         lost = {str(row.pk) for row in in_flight}
         return [_recovery(one, waiting.get(one.touch_id), 0 if one.touch_id in lost else None) for one in reservations]
-
-    def unfinished_by_inbox(self) -> dict[int, int]:
-        """How many touches each inbox still has to send."""
-        unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("pk"))
-        return dict(unfinished.order_by())
 
     def _settle(self, results: Sequence[SendResult], now: float) -> list[SettledTouch]:
         with transaction.atomic():

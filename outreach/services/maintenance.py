@@ -1,4 +1,4 @@
-"""Maintenance of the queue by every worker: inbox changes, expired leases, lost data, depth samples."""
+"""Maintenance of the queue by every worker: inbox changes, expired leases, lost data."""
 
 import logging
 from collections.abc import Callable
@@ -10,15 +10,12 @@ from outreach.services.counters import Counters
 from outreach.services.inbox_cache import InboxCache
 from outreach.services.ledger import Ledger
 from outreach.services.reconcile import Reconciler
-from outreach.store.depth_history import DepthHistory, DepthSample
 from outreach.store.lanes import Lanes, Reserved
 
 logger = logging.getLogger(__name__)
 _RECOVER_AT_ONCE = 100
 _YOUNG_SECONDS = 60.0
 _SECONDS_AN_INBOX = 4.0  # two commands each: of 10,000 inboxes it is half a command a second
-_SAMPLE_SECONDS = 60.0
-_DEEPEST = 20
 
 
 class Maintenance:
@@ -35,7 +32,6 @@ class Maintenance:
         ledger: Ledger,
         inbox_cache: InboxCache,
         reconciler: Reconciler,
-        history: DepthHistory,
         monitor: Callable[[float], object] = lambda now: None,
     ) -> None:
         self.counters = Counters()
@@ -45,11 +41,9 @@ class Maintenance:
         self._ledger = ledger
         self._inbox_cache = inbox_cache
         self._reconciler = reconciler
-        self._history = history
         self._monitor = monitor
         self._is_first_step = True
         self._next_inbox_refresh = 0.0
-        self._next_sample = 0.0
         self._next_sweep = 0.0
         self._next_full_sweep = 0.0
         self._swept_until = 0.0
@@ -80,9 +74,6 @@ class Maintenance:
         if now >= self._next_sweep:
             self._next_sweep = now + self._conf.sweep_seconds
             self._sweep(now)
-        if now >= self._next_sample:
-            self._next_sample = now + _SAMPLE_SECONDS
-            self._sample(now)
 
     def _sweep(self, now: float) -> None:
         """All inboxes now and then, in between those that got touches since; the first time even the newest touches."""
@@ -94,11 +85,6 @@ class Maintenance:
         else:
             self._reconciler.sweep_recent(now, young, self._swept_until, self._backlog)
         self._swept_until = now - _YOUNG_SECONDS
-
-    def _sample(self, now: float) -> None:
-        depths = self._ledger.unfinished_by_inbox()
-        deepest = dict(sorted(depths.items(), key=lambda pair: -pair[1])[:_DEEPEST])
-        self._history.record(DepthSample(int(now // 60), sum(depths.values()), deepest))
 
     def _follow_inboxes(self) -> None:
         """A lane is parked for as long as its inbox holds it, so whatever changes an inbox must have it looked at."""

@@ -17,7 +17,6 @@ from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
 from outreach.services.sender_pool import SenderPool
 from outreach.services.worker import Worker
-from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 
@@ -61,8 +60,6 @@ def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
     ledger = Ledger(lease_owner, inbox_cache, policy, random.random)
     monitor = QueueMonitor(view, Sampler.of(ROLE).step)
     reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
-    maintenance = Maintenance(
-        lease_owner, conf, lanes, ledger, inbox_cache, reconciler, DepthHistory.connect(), monitor
-    )
+    maintenance = Maintenance(lease_owner, conf, lanes, ledger, inbox_cache, reconciler, monitor)
     pool = SenderPool.of(concurrency, conf, time.time)
     return Worker(lease_owner, conf, lanes, ledger, inbox_cache, pool, maintenance, time.time)

@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from avo_project.lib.redaction import redacted
 from outreach.domain.forecast import Forecast, earliest_send, forecast
 from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_allowed, utc_from_ms
 from outreach.models import RESERVABLE, Inbox, Touch
-from outreach.services.inboxes import InboxNames
 from outreach.store.inspection import LaneSummary, QueueView
 
 _MAX_AHEAD = 2000  # further back the moment is a lower bound
@@ -41,21 +39,6 @@ class Waiting:
             return ""
         because = f"{TEXTS[self.reason]}: {self.detail}" if self.detail else TEXTS[self.reason]
         return f"Waits because {because}."
-
-
-class UnknownTargetError(LookupError):
-    """Neither a touch nor an inbox."""
-
-
-def waiting_of(target: str, view: QueueView) -> Waiting:
-    """What holds the touch of that id, or the next touch of the inbox of that address. Raises UnknownTargetError."""
-    inbox = InboxNames()[target]
-    if inbox is not None:
-        return inbox_waiting(inbox, view, view.now_ms())
-    touch = Touch.objects.select_related("inbox").filter(pk=target).first() if _is_uuid(target) else None
-    if touch is None:
-        raise UnknownTargetError(f"there is neither a touch nor an inbox {target!r}")
-    return touch_waiting(touch, view, view.now_ms())
 
 
 def inbox_waiting(inbox: Inbox, view: QueueView, now_ms: int) -> Waiting:
@@ -94,14 +77,6 @@ def _queued_behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> W
         return Waiting(Touch.Status.QUEUED)
     until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
     return Waiting(Touch.Status.WAITING, decision.reason, until, f"{ahead} others of it go first")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:

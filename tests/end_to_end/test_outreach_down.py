@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.system import ROOT, data_folder, environment_for, free_port
 
 TOUCH = '{"inbox": "a@example.com", "recipient": "b@example.com", "body": "Hello"}'
-READERS = ("reconcile_outreach", "why_waiting a@example.com", "outreach_forecast")
+READERS = ("reconcile_outreach", "outreach_forecast")
 WRITERS = ("set_inbox a@example.com", "enqueue_touches -", "redrive_touches", "forget_recipient x@example.com")
 
 

@@ -18,7 +18,6 @@ from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
 from outreach.services.sender_pool import SenderPool
 from outreach.services.worker import StepResult, Worker
-from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -113,9 +112,7 @@ def make_harness(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any
         sender = RecordingSender()
         ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 1.0)
         reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
-        maintenance = Maintenance(
-            lease_owner, settings, lanes, ledger, inbox_cache, reconciler, DepthHistory(redis_of("outreach"))
-        )
+        maintenance = Maintenance(lease_owner, settings, lanes, ledger, inbox_cache, reconciler)
         pool = SenderPool(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
         worker = Worker(lease_owner, settings, lanes, ledger, inbox_cache, pool, maintenance, clock)
         return WorkerHarness(worker, sender, pool, ledger, maintenance, reconciler, lease_owner)

@@ -127,21 +127,22 @@ def test_presets_and_warm_up(redis_of: Any) -> None:
         run("set_inbox", "anna@example.com", "--warm-up", "lots")
 
 
-def test_why_waiting_and_forecast(redis_of: Any, tmp_path: Path) -> None:
+def test_explain_and_forecast(redis_of: Any, tmp_path: Path) -> None:
     assert run("outreach_forecast") == "No touches are queued."
     assert run("outreach_forecast", "--json") == ""
     run("set_inbox", "anna@example.com", "--pause")
     source = tmp_path / "touches.ndjson"
     source.write_text("\n".join(json.dumps(touch_data(number)) for number in range(3)))
     run("enqueue_touches", str(source))
-    assert run("why_waiting", "anna@example.com") == "waiting. Waits because its inbox is paused."
     touch = Touch.objects.first()
+    assert "Waits because its inbox is paused." in run("explain", "Anna@Example.com")
     assert touch is not None
-    assert json.loads(run("why_waiting", str(touch.pk), "--json"))["reason"] == "paused"
+    [answer] = json.loads(run("explain", str(touch.pk), "--json"))["answers"]
+    assert answer["because"] == ["Waits because its inbox is paused."]
     assert "3 left; held by paused" in run("outreach_forecast", "--days", "2")
     assert json.loads(run("outreach_forecast", "--json"))["left"] == 3
-    with pytest.raises(CommandError, match="neither"):
-        run("why_waiting", "nobody")
+    with pytest.raises(CommandError, match="'nobody'"):
+        run("explain", "nobody")
 
 
 @pytest.mark.parametrize(

@@ -156,26 +156,43 @@ def test_a_failing_row_action_says_so_and_is_written_down(
     [
         ("cancel", "queued", "cancelled"),
         ("redrive", "dead", "queued"),
-        ("resolve-sent", "unknown", "sent"),
-        ("send-again", "unknown", "queued"),
+        ("resolve_sent", "unknown", "sent"),
+        ("send_again", "unknown", "queued"),
     ],
 )
-def test_touches_of_an_inbox_are_dealt_with_from_the_queue_page(
+def test_all_touches_of_an_inbox_are_changed_from_the_list_of_touches(
     operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], action: str, before: str, after: str
 ) -> None:
     change_inbox("bert@example.com", {})
-    queue_up(2)
+    [first, _] = queue_up(2)
     queue_up(1, inbox="bert@example.com")
     Touch.objects.update(status=before)
-    url, form = f"{QUEUE_URL}do/{action}/", {"inbox": "Anna@example.com", "reason": "checked by hand"}
-    assert "2" in operator_client.post(url, form).content.decode()
+    url = f"/admin/outreach/touch/?q=anna%40example.com&status__exact={before}"
+    form = {"action": action, "_selected_action": [str(first.pk)], "select_across": "1"}
+    assert "Affected: 2." in operator_client.post(url, form).content.decode()
     assert set(Touch.objects.values_list("status", flat=True)) == {before}
-    operator_client.post(url, {**form, "confirmed": "yes"})
+    operator_client.post(url, {**form, **CONFIRMED})
     assert sorted(Touch.objects.values_list("inbox__address", "status")) == [
         ("anna@example.com", after), ("anna@example.com", after), ("bert@example.com", before)
     ]  # fmt: skip
-    unknown = operator_client.post(url, {**form, "inbox": "nobody@example.com", "confirmed": "yes"}, follow=True)
-    assert "there is no inbox" in unknown.content.decode()
-    assert Touch.objects.filter(status=before).count() == 1
-    operator_client.post(url, {**form, "inbox": "all", "confirmed": "yes"})
+    assert OperatorAction.objects.get().how_many == 2
+    operator_client.post("/admin/outreach/touch/", {**form, **CONFIRMED})
     assert set(Touch.objects.values_list("status", flat=True)) == {after}
+
+
+def test_an_action_on_an_unknown_inbox_is_refused(operator_client: Any, inbox: Inbox) -> None:
+    form = {"inbox": "nobody@example.com", **CONFIRMED}
+    page = operator_client.post(f"{QUEUE_URL}do/pause/", form, follow=True)
+    assert "there is no inbox" in page.content.decode()
+
+
+def test_the_queue_page_links_each_state_to_its_touches(
+    client: Any, django_user_model: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    queue_up(1)
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_outreachqueue"))
+    client.force_login(staff)
+    assert "status__exact" not in client.get(QUEUE_URL).content.decode()
+    staff.user_permissions.add(Permission.objects.get(codename="view_touch"))
+    assert '<a href="/admin/outreach/touch/?status__exact=dead">' in client.get(QUEUE_URL).content.decode()

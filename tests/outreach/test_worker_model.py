@@ -29,7 +29,6 @@ from outreach.services.reconcile import Reconciler
 from outreach.services.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
 from outreach.services.touch_operations import TouchOperations
 from outreach.services.worker import Worker
-from outreach.store.depth_history import DepthHistory
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -137,8 +136,7 @@ class TouchMachine(RuleBasedStateMachine):
         conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
         lease_owner, inbox_cache, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), ManualPool(self.on_submit)
         ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES), random=lambda: 1.0)
-        history = DepthHistory(self.client)
-        maintenance = Maintenance(lease_owner, conf, self.lanes, ledger, inbox_cache, self.reconciler, history)
+        maintenance = Maintenance(lease_owner, conf, self.lanes, ledger, inbox_cache, self.reconciler)
         worker = Worker(lease_owner, conf, self.lanes, ledger, inbox_cache, pool, maintenance, self.clock)  # type: ignore[arg-type]
         return Process(worker, pool, ledger, inbox_cache, lease_owner)
 
