@@ -7,20 +7,21 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-_SENDERS = {
-    "email": "outreach.services.senders.email.EmailSender",
-    "dm": "outreach.services.senders.http.HttpSender",
-    "retarget": "outreach.services.senders.http.HttpSender",
-}
+from outreach.domain.channels import CHANNELS
+
+
+def _senders() -> dict[str, str]:
+    return {name: channel.sender for name, channel in CHANNELS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class OutreachConf:
-    """``senders``: channel to the dotted path of its sender; ``public_url``: where ``/u/<token>`` is reached."""
+    """``senders``: dotted path of each channel's sender (default: those of CHANNELS). ``public_url``: base URL of the
+    unsubscribe links ``/u/<token>``."""
 
     allow_private_hosts: bool = False
     public_url: str = "http://localhost:8000"
-    senders: Mapping[str, str] = field(default_factory=lambda: _SENDERS)
+    senders: Mapping[str, str] = field(default_factory=_senders)
     retries: int = 5
     retry_base_seconds: float = 15.0
     retry_factor: float = 4.0

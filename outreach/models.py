@@ -11,10 +11,13 @@ from django.db import connections, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Lower
 
+from outreach.domain.channels import CHANNELS, EMAIL
 from outreach.domain.inbox_rules import InboxRules, WarmUp
 from outreach.domain.inbox_settings import InboxError, check_inbox
 from outreach.domain.sending_window import SendingWindow
 from outreach.domain.touch import mailbox
+
+_CHANNEL_CHOICES = [(name, channel.label) for name, channel in CHANNELS.items()]
 
 
 class Inbox(models.Model):
@@ -23,14 +26,11 @@ class Inbox(models.Model):
     ``shares_mailbox``: an older inbox has the same mailbox in another spelling, from the time when that was possible.
     """
 
-    class Channel(models.TextChoices):
-        EMAIL = "email"
-        DM = "dm"
-        RETARGET = "retarget"
-
     address = models.CharField(max_length=254, unique=True)
-    channel = models.CharField(max_length=10, choices=Channel, default=Channel.EMAIL)
-    url = models.CharField(max_length=500, blank=True, help_text="Where direct messages and retargeting are posted to.")
+    channel = models.CharField(max_length=10, choices=_CHANNEL_CHOICES, default=EMAIL)
+    url = models.CharField(
+        max_length=500, blank=True, help_text="URL that touches are posted to, on channels that need one."
+    )
     per_minute = models.PositiveIntegerField(null=True, blank=True)
     per_day = models.PositiveIntegerField(null=True, blank=True)
     min_gap_seconds = models.FloatField(null=True, blank=True)
@@ -53,7 +53,7 @@ class Inbox(models.Model):
         constraints = [
             models.UniqueConstraint(
                 Lower("address"),
-                condition=models.Q(channel="email", shares_mailbox=False),
+                condition=models.Q(channel=EMAIL, shares_mailbox=False),
                 name="outreach_inbox_mailbox",
             )
         ]
@@ -67,7 +67,7 @@ class Inbox(models.Model):
         except InboxError as error:
             raise ValidationError(str(error)) from None
         twin = None if self.shares_mailbox else inboxes_of([mailbox(self.address)]).exclude(pk=self.pk).first()
-        if twin is not None and self.channel == self.Channel.EMAIL:
+        if twin is not None and self.channel == EMAIL:
             raise ValidationError({"address": f"this is the mailbox of {twin}; change that inbox"})
 
     @classmethod
@@ -104,7 +104,7 @@ def _twins(alias: str) -> list[CheckMessage]:
 def inboxes_of(mailboxes: Iterable[str]) -> models.QuerySet[Inbox]:
     """The inboxes that have these mailboxes (``touch.mailbox``), at most one each."""
     folded = Inbox.objects.alias(mailbox=Lower("address"))
-    return folded.filter(channel=Inbox.Channel.EMAIL, shares_mailbox=False, mailbox__in=set(mailboxes))
+    return folded.filter(channel=EMAIL, shares_mailbox=False, mailbox__in=set(mailboxes))
 
 
 def _warm_up(inbox: Inbox) -> WarmUp | None:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
+from outreach.domain.channels import CHANNELS
 from outreach.domain.inbox_rules import MOST_SENDS
-from outreach.domain.touch import TouchError, email_address, header_text
+from outreach.domain.touch import TouchError, header_text
 
 PRESETS: dict[str, dict[str, Any]] = {
     "gmail": {"per_day": 500, "per_minute": 20, "min_gap_seconds": 2.0},
@@ -64,11 +65,13 @@ class InboxSettings(Protocol):
 
 def check_inbox(inbox: InboxSettings) -> None:
     """Checks every setting and brings the address into its wire form. Raises InboxError."""
+    channel = CHANNELS.get(inbox.channel)
+    if channel is None:
+        raise InboxError(f"channel: must be one of {', '.join(CHANNELS)}")
     try:
         inbox.address = header_text({"address": inbox.address}, "address", 254)
-        if inbox.channel == "email":
-            inbox.address = email_address("address", inbox.address)
-        else:
+        inbox.address = channel.wire_address("address", inbox.address)
+        if channel.needs_url:
             check_url(inbox.url)
     except TouchError as error:
         raise InboxError(str(error)) from None

@@ -62,8 +62,8 @@ class Draft:
 
 
 def parse_draft(data: object) -> Draft:
-    """The touch in one decoded JSON object. The recipient's form is checked by ``check_recipient``, which needs the
-    inbox's channel. Raises TouchError."""
+    """The touch in one decoded JSON object. The recipient's form depends on the inbox's channel and is checked by
+    ``channels.check_recipient``. Raises TouchError."""
     if not isinstance(data, Mapping):
         raise TouchError("touch", "must be a JSON object")
     if unknown := sorted(str(name) for name in data.keys() - set(FIELDS)):
@@ -99,12 +99,6 @@ def header_text(data: Mapping[str, Any], name: str, longest: int, default: str |
     if len(text) > longest:
         raise TouchError(name, f"has {len(text)} characters; at most {longest} are allowed")
     return text
-
-
-def check_recipient(recipient: str, channel: str) -> str:
-    """The recipient as it goes on the wire: an e-mail domain in its ASCII form (RFC 5891), other handles as they
-    are. Raises TouchError."""
-    return email_address("recipient", recipient) if channel == "email" else recipient
 
 
 def email_address(name: str, address: str) -> str:

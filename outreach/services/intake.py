@@ -15,13 +15,13 @@ from django.db.models import Q
 
 from avo_project.lib.ndjson import numbered_lines
 from avo_project.redis_client.errors import REDIS_FAILURES
+from outreach.domain.channels import check_recipient
 from outreach.domain.reservation import EnqueueBatch
 from outreach.domain.touch import (
     Draft,
     KeyReusedError,
     TouchError,
     UnknownInboxError,
-    check_recipient,
     draft_digest,
     new_touch_id,
     parse_draft,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from outreach.conf import OutreachConf
+from outreach.domain.channels import CHANNELS
 from outreach.domain.reservation import SENT, LeaseOwner, Outcome, Outgoing
 from outreach.domain.retry import RetryPolicy
 from outreach.models import Inbox, Touch
@@ -113,7 +114,7 @@ def make_harness(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any
         ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 1.0)
         reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
         maintenance = Maintenance(lease_owner, settings, lanes, ledger, inbox_cache, reconciler)
-        pool = SenderPool(size, dict.fromkeys(Inbox.Channel.values, lambda: sender), clock)
+        pool = SenderPool(size, dict.fromkeys(CHANNELS, lambda: sender), clock)
         worker = Worker(lease_owner, settings, lanes, ledger, inbox_cache, pool, maintenance, clock)
         return WorkerHarness(worker, sender, pool, ledger, maintenance, reconciler, lease_owner)
 

@@ -44,6 +44,7 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
         (["a@example.com", "--min-gap", "-1"], "min_gap"),
         (["a@example.com", "--min-gap", "nan"], "min_gap"),
         (["a@example.com", "--warm-up", "20,-10,200"], "warm_up_step"),
+        (["@avo", "--channel", "pigeon"], "channel"),
         (["@avo", "--channel", "dm"], "url"),
         (["@avo", "--channel", "dm", "--url", "ftp://x/"], "url"),
         (["a@example.com\r\nBcc: x"], "address"),

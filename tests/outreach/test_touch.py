@@ -3,14 +3,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.utils.module_loading import import_string
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outreach.domain.channels import CHANNELS, Channel, check_recipient
 from outreach.domain.touch import (
     MAX_BODY_BYTES,
     MAX_METADATA_DEPTH,
     TouchError,
-    check_recipient,
     email_address,
     new_touch_id,
     parse_draft,
@@ -127,6 +128,18 @@ def test_what_is_no_email_address_is_refused(written: str) -> None:
 
 def test_other_channels_take_any_handle() -> None:
     assert check_recipient("@someone", "dm") == "@someone"
+
+
+def test_a_channel_that_was_removed_is_refused() -> None:
+    with pytest.raises(TouchError, match="'pigeon', which is no longer supported"):
+        check_recipient("@someone", "pigeon")
+
+
+@pytest.mark.parametrize("channel", CHANNELS.values(), ids=list(CHANNELS))
+def test_every_channel_names_a_sender(channel: Channel) -> None:
+    sender = import_string(channel.sender)
+    assert callable(sender.send)
+    assert callable(sender.close)
 
 
 def test_every_spelling_of_a_recipient_has_the_same_key() -> None:

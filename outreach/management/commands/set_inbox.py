@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from avo_project.redis_client.errors import store_errors_as_command_error
+from outreach.domain.channels import CHANNELS
 from outreach.domain.inbox_settings import PRESETS, InboxError, parse_warm_up, parse_window
 from outreach.keys import REDIS_ALIAS
-from outreach.models import Inbox
 from outreach.services.inboxes import change_inbox, describe
 
 _PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "url", "paused")
@@ -19,8 +19,8 @@ class Command(BaseCommand):
     help = "Creates or changes an inbox. What is not named stays as it is. Workers follow within 5 seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", help="the e-mail address, or the handle of a dm or retarget inbox")
-        parser.add_argument("--channel", choices=Inbox.Channel.values)
+        parser.add_argument("address", help="the e-mail address, or the handle on another channel")
+        parser.add_argument("--channel", choices=list(CHANNELS))
         parser.add_argument("--per-minute", type=int, help="most touches in any 60 seconds")
         parser.add_argument("--per-day", type=int, help="most touches in any 24 hours")
         parser.add_argument(
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             "--window", metavar="08:00-18:00", help="hours of the day in which it sends, in its time zone"
         )
         parser.add_argument("--timezone", help="IANA time zone of the window, such as Europe/Madrid")
-        parser.add_argument("--url", help="where a dm or retarget inbox posts its touches")
+        parser.add_argument("--url", help="URL that touches are posted to, on channels that need one")
         parser.add_argument("--preset", choices=sorted(PRESETS), help="a provider's limits, under what else is named")
         parser.add_argument(
             "--warm-up",

@@ -1,4 +1,4 @@
-"""What a sender is. Another channel needs one class with these two methods and a line in ``OUTREACH["SENDERS"]``."""
+"""The interface of a sender. ``domain.channels.CHANNELS`` names the sender of each channel."""
 
 from typing import Protocol
 
