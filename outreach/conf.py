@@ -1,4 +1,4 @@
-"""Outreach's part of the settings: ``settings.OUTREACH`` over these defaults, read late."""
+"""The settings of outreach: ``settings.OUTREACH`` over the defaults below, read on demand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -38,12 +38,12 @@ class OutreachConf:
 
     @classmethod
     def load(cls) -> Self:
-        """Raises ImproperlyConfigured for a name that is no setting."""
+        """Raises ImproperlyConfigured for an unknown setting."""
         names = {spec.name.upper(): spec.name for spec in fields(cls)}
         given: Mapping[str, object] = settings.OUTREACH
         if unknown := given.keys() - names.keys():
             raise ImproperlyConfigured(
-                f"OUTREACH: {', '.join(sorted(unknown))} is no setting; these are: {', '.join(names)}"
+                f"OUTREACH: unknown setting {', '.join(sorted(unknown))}; known settings are {', '.join(names)}"
             )
         values: dict[str, Any] = {names[name]: value for name, value in given.items()}
         return cls(**values)

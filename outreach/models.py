@@ -1,4 +1,4 @@
-"""The ledger: inboxes, touches with their states, every try, and who wants no more."""
+"""The ledger in the database: inboxes, touches and their states, attempts, and suppressed recipients."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -21,9 +21,9 @@ _CHANNEL_CHOICES = [(name, channel.label) for name, channel in CHANNELS.items()]
 
 
 class Inbox(models.Model):
-    """A sending address with the limits its owner set; an empty limit is none.
+    """A sending address and its limits; an empty limit means no limit.
 
-    ``shares_mailbox``: an older inbox has the same mailbox in another spelling, from the time when that was possible.
+    ``shares_mailbox``: an older inbox has the same mailbox in another spelling, created before that was prevented.
     """
 
     address = models.CharField(max_length=254, unique=True)
@@ -72,7 +72,7 @@ class Inbox(models.Model):
 
     @classmethod
     def check(cls, **kwargs: Any) -> list[CheckMessage]:
-        """With ``--database`` it warns of inboxes that share a mailbox."""
+        """Warns of inboxes that share a mailbox, with ``check --database``."""
         found: list[CheckMessage] = super().check(**kwargs)
         return found + [warning for alias in kwargs["databases"] or () for warning in _twins(alias)]
 
@@ -93,8 +93,8 @@ def _twins(alias: str) -> list[CheckMessage]:
     twins = Inbox.objects.using(alias).filter(shares_mailbox=True, paused=False)
     return [
         Warning(
-            f"the inbox {twin} is the mailbox of another inbox too, and each may send up to its own limits",
-            hint=f"Pause it (set_inbox {twin} --pause), or give both limits that add up to what the mailbox may send.",
+            f"the inbox {twin} has the same mailbox as another inbox, and each may send up to its own limits",
+            hint=f"Pause it (set_inbox {twin} --pause), or set limits that add up to the mailbox's limit.",
             id="avo.W010",
         )
         for twin in twins
@@ -102,7 +102,7 @@ def _twins(alias: str) -> list[CheckMessage]:
 
 
 def inboxes_of(mailboxes: Iterable[str]) -> models.QuerySet[Inbox]:
-    """The inboxes that have these mailboxes (``touch.mailbox``), at most one each."""
+    """The inboxes with these mailboxes (``touch.mailbox``), at most one each."""
     folded = Inbox.objects.alias(mailbox=Lower("address"))
     return folded.filter(channel=EMAIL, shares_mailbox=False, mailbox__in=set(mailboxes))
 
@@ -115,10 +115,10 @@ def _warm_up(inbox: Inbox) -> WarmUp | None:
 
 
 class Touch(models.Model):
-    """One message to one recipient. ``token`` is the fence: only who shows it, or a higher one, may write the state.
+    """One message to one recipient. ``token`` is the fence token: only its holder, or that of a higher one, may write.
 
-    ``owner`` is the account that queued it, ``user:<id>``, empty for the command line and null from the time when that
-    was not kept. Its idempotency key belongs to it; ``draft_digest`` tells whether the same touch came again.
+    ``owner`` is the account that queued it: ``user:<id>``, empty for the command line, null for touches from before
+    owners were recorded. The idempotency key is unique per owner; ``draft_digest`` detects a different touch.
     """
 
     class Status(models.TextChoices):
@@ -170,7 +170,7 @@ UNFINISHED = (*RESERVABLE, Touch.Status.SENDING)
 
 
 class Attempt(models.Model):
-    """One try and its outcome (``outcome.Kind``); never changed."""
+    """One attempt and its outcome (``reservation.Kind``); never changed."""
 
     touch = models.ForeignKey(Touch, on_delete=models.CASCADE, related_name="attempts")
     inbox = models.ForeignKey(Inbox, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -189,7 +189,7 @@ class Attempt(models.Model):
 
 
 class Suppression(models.Model):
-    """A recipient who gets nothing more. The digest stays when the address itself is erased."""
+    """A recipient who receives nothing more. The digest stays when the address is erased."""
 
     recipient_key = models.CharField(max_length=64, unique=True)
     recipient = models.CharField(max_length=254, blank=True)
@@ -197,11 +197,11 @@ class Suppression(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return str(self.pk)  # its reason may quote a refusal that names the recipient
+        return str(self.pk)  # the reason may quote a reply that names the recipient
 
 
 class OutreachQueue(models.Model):
-    """The live queue in Redis, for the admin; there is no table."""
+    """The live queue in Redis, for the admin; it has no table."""
 
     class Meta:
         managed = False

@@ -1,4 +1,4 @@
-"""What an operator may do from the page over the live queue."""
+"""The admin page of the live outreach queue and its actions."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from avo_project.lib.formatting import duration
 from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.services.inboxes import inbox_named, set_paused
 from outreach.services.reconcile import Reconciler
+from outreach.services.samples import touch_counts
 from outreach.services.waiting import inbox_forecasts
 from outreach.store.inspection import Overview, QueueView
 from outreach.store.lanes import Lanes
@@ -25,25 +26,25 @@ _PERMISSION = "operate_outreachqueue"
 
 
 def _posted_inbox(request: HttpRequest) -> QuerySet[Inbox]:
-    """Raises LookupError for an inbox that is not there."""
+    """The inbox named in the form, as a query set. Raises LookupError."""
     return Inbox.objects.filter(pk=inbox_named(request.POST["inbox"].strip()).pk)
 
 
 def _preview_pause(request: HttpRequest) -> ActionResult:
     held = Touch.objects.filter(inbox__in=_posted_inbox(request), status__in=UNFINISHED).count()
     return ActionResult(
-        "Nothing leaves this inbox until it is resumed. So many touches of it are not finished yet.", held
+        "Nothing is sent from this inbox until it is resumed. The count is its unfinished touches.", held
     )
 
 
 def _preview_resume(request: HttpRequest) -> ActionResult:
     held = Touch.objects.filter(inbox__in=_posted_inbox(request), status__in=UNFINISHED).count()
-    return ActionResult("What waits in this inbox leaves as its limits allow.", held)
+    return ActionResult("Touches waiting in this inbox are sent as its limits allow.", held)
 
 
 def _pause(request: HttpRequest) -> ActionResult:
     changed = set_paused(_posted_inbox(request), paused=True)
-    return ActionResult("The inbox is paused." if changed else "The inbox was paused already.", changed)
+    return ActionResult("The inbox is paused." if changed else "The inbox was already paused.", changed)
 
 
 def _resume(request: HttpRequest) -> ActionResult:
@@ -53,7 +54,7 @@ def _resume(request: HttpRequest) -> ActionResult:
 
 def _preview_reconcile(request: HttpRequest) -> ActionResult:
     unfinished = Touch.objects.filter(status__in=UNFINISHED).count()
-    return ActionResult("Compares every unfinished touch with the queue and puts back what Redis lost.", unfinished)
+    return ActionResult("Compares every unfinished touch with the queue and requeues what Redis lost.", unfinished)
 
 
 def _reconcile(request: HttpRequest) -> ActionResult:
@@ -66,7 +67,7 @@ def _reconcile(request: HttpRequest) -> ActionResult:
 ACTIONS = (
     LiveAction("pause", "Pause an inbox", _PERMISSION, _preview_pause, _pause, ("inbox",)),
     LiveAction("resume", "Resume an inbox", _PERMISSION, _preview_resume, _resume, ("inbox",)),
-    LiveAction("reconcile", "Put back what Redis lost", _PERMISSION, _preview_reconcile, _reconcile),
+    LiveAction("reconcile", "Reconcile the queue", _PERMISSION, _preview_reconcile, _reconcile),
 )
 
 
@@ -74,7 +75,7 @@ _ROWS = 50
 
 
 class OutreachQueueAdmin(LiveStateAdmin):
-    """Depth by inbox with what holds it, touches in workers' hands, workers, and what waits for a person."""
+    """Inboxes and why they wait, touches by state, workers, touches in flight, and figures of the queue."""
 
     console_role = "outreach"
     live_actions = ACTIONS
@@ -97,11 +98,11 @@ def _queue(now: Overview, lanes: int) -> Panel:
     rows = [
         ("Inboxes with touches in the queue", lanes),
         ("Inboxes that may send now", now.lanes_due),
-        ("Touches in workers' hands", now.in_flight),
-        ("Touches whose worker is gone", now.leases_ended),
+        ("Touches in flight", now.in_flight),
+        ("Touches with an expired lease", now.leases_ended),
         (
             "Queue is complete",
-            "yes" if now.is_initialised else "no: it was lost, a worker or reconcile_outreach puts it back",
+            "yes" if now.is_initialised else "no: data was lost; a worker or reconcile_outreach restores it",
         ),
     ]
     return Panel("Queue", ("", "now"), rows)
@@ -120,7 +121,7 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
             counts[one.inbox.pk],
             one.in_flight,
             retries.get(one.inbox.pk, 0),
-            one.text or "nothing holds it",
+            one.text or "Sends now.",
             _utc_time(one.until),
             begin("resume", "Resume…", inbox=one.inbox.address)
             if one.inbox.paused
@@ -128,9 +129,9 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
         )
         for one in forecasts
     ]
-    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "The next one", "Until (UTC)", "Actions")
-    note = f"Paused ones first, then those with most to send; at most {_ROWS}. The link leads to the inbox's limits."
-    return Panel("Inboxes with touches to send", columns, rows, note)
+    columns = ("Inbox", "Unfinished", "In flight", "Retrying", "Next touch", "Until (UTC)", "Actions")
+    note = f"Paused inboxes first, then by unfinished touches; at most {_ROWS}. The links open the inboxes' settings."
+    return Panel("Inboxes with unfinished touches", columns, rows, note)
 
 
 def _settings_link(inbox: Inbox, may_see: bool) -> object:
@@ -141,24 +142,24 @@ def _settings_link(inbox: Inbox, may_see: bool) -> object:
 
 def _in_flight(view: QueueView, now_ms: int) -> Panel:
     rows = [(held.touch_id, held.worker, _lease(held.lease_ends_ms - now_ms)) for held in view.leased_touches(_ROWS)]
-    return Panel("In workers' hands", ("Touch", "Worker", "Lease"), rows, "What has ended is recovered by any worker.")
+    return Panel("Touches in flight", ("Touch", "Worker", "Lease"), rows, "Any worker recovers expired leases.")
 
 
 def _lease(left_ms: int) -> str:
-    return duration(left_ms / 1000) if left_ms > 0 else "has ended"
+    return duration(left_ms / 1000) if left_ms > 0 else "expired"
 
 
 def _workers(now: Overview) -> Panel:
     rows = [(name, f"{duration((now.now_ms - seen_ms) / 1000)} ago") for name, seen_ms in now.workers]
-    return Panel("Workers", ("Name", "Last heartbeat"), rows, "A heartbeat comes three times a lease.")
+    return Panel("Workers", ("Name", "Last heartbeat"), rows, "Workers send three heartbeats per lease.")
 
 
 def _states(may_see_touches: bool) -> Panel:
     shown = (*RESERVABLE, Touch.Status.SENDING, Touch.Status.UNKNOWN, Touch.Status.DEAD)
-    counts = dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
+    counts = touch_counts(shown)
     rows = [(_state_link(status, may_see_touches), counts.get(status, 0)) for status in shown]
-    note = "Unknown: it may have left when its worker or server ended. Look it up, then resolve it among the touches."
-    return Panel("States in the ledger", ("State", "Touches"), rows, note)
+    note = "Unknown: may have been delivered before the worker or server failed. Check, then resolve it in the list."
+    return Panel("Touches by state", ("State", "Touches"), rows, note)
 
 
 def _state_link(status: Touch.Status, may_see_touches: bool) -> object:

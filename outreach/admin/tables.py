@@ -1,4 +1,4 @@
-"""The admin of the outreach tables; the page over the live queue is in ``queue_page``."""
+"""The admin of outreach's tables and their row actions."""
 
 import time
 from typing import Any
@@ -64,7 +64,7 @@ def _unknown(chosen: QuerySet[Any]) -> QuerySet[Any]:
 
 @admin.register(Inbox)
 class InboxAdmin(AuditedModelAdmin):
-    """Limits can be edited in the list; workers follow within 5 seconds."""
+    """Limits are editable in the list; workers apply changes within 5 seconds."""
 
     list_display = (
         "address",
@@ -83,14 +83,16 @@ class InboxAdmin(AuditedModelAdmin):
     readonly_fields = ("shown_pause_reason", "created_at", "changed_at")
     exclude = ("pause_reason",)
     row_actions = (
-        RowAction("pause", "Pause", "Nothing leaves them until they are resumed.", "paused", _pause, _running),
-        RowAction("resume", "Resume", "What waits in them leaves as their limits allow.", "resumed", _resume, _paused),
+        RowAction("pause", "Pause", "Nothing is sent from them until they are resumed.", "paused", _pause, _running),
+        RowAction(
+            "resume", "Resume", "Their waiting touches are sent as the limits allow.", "resumed", _resume, _paused
+        ),
         DELETE,
     )
 
     @admin.display(description="pause reason")
     def shown_pause_reason(self, inbox: Inbox) -> str:
-        """Without addresses: it may quote a server that names a recipient."""
+        """Redacted, because it may quote a reply that names a recipient."""
         return redacted(inbox.pause_reason)
 
 
@@ -103,7 +105,7 @@ def _may_see_payload(request: HttpRequest) -> bool:
 
 
 class _HidesPayload:
-    """A filter in the address tells of a field by what it finds, so nobody may filter by what they may not see."""
+    """Refuses filters on hidden fields, because the number of results would reveal their values."""
 
     hidden: tuple[str, ...] = (*_PAYLOAD, "reason")
 
@@ -115,7 +117,7 @@ class _HidesPayload:
 
 
 class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What a server said may name the recipient, so that is hidden from who may not see payloads."""
+    """Attempts of a touch; replies are redacted without the permission for payloads."""
 
     model = Attempt
     readonly_fields = ("said",)
@@ -131,17 +133,17 @@ class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Touch)
 class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
-    """Search and timeline. States change through actions only. Who may not see payloads finds no recipient here."""
+    """Touches and their attempts. States change only through actions. Recipients require a permission of their own."""
 
     list_filter = ("status",)
     list_select_related = ("inbox",)
-    search_help_text = "Whole id or inbox, and with the permission for payloads recipient or idempotency key"
+    search_help_text = (
+        "Complete id or inbox address; with the permission for payloads also recipient or idempotency key"
+    )
     show_full_result_count = False
     inlines = (AttemptInline,)
     row_actions = (
-        RowAction(
-            "cancel", "Cancel", "What has not been handed to a server never leaves.", "cancelled", _cancel, _waiting
-        ),
+        RowAction("cancel", "Cancel", "Touches that are not in flight are never sent.", "cancelled", _cancel, _waiting),
         RowAction(
             "redrive",
             "Redrive",
@@ -153,7 +155,7 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
         RowAction(
             "resolve_sent",
             "Resolve as sent",
-            "Only for unknown touches that you found to have arrived.",
+            "Only for unknown touches that you found to be delivered.",
             "resolved",
             _as_sent,
             _unknown,
@@ -161,7 +163,7 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
         RowAction(
             "send_again",
             "Send again",
-            "Only for unknown touches that did not arrive: they go out anew.",
+            "Only for unknown touches that you found to be undelivered: they are sent again.",
             "queued again",
             _again,
             _unknown,
@@ -190,7 +192,7 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
 
 @admin.register(Suppression)
 class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
-    """They come from refusals, links and ``forget_recipient``; a person may only lift one."""
+    """Suppressions from rejections, unsubscribe links and ``forget_recipient``; operators can only delete them."""
 
     hidden = ("recipient", "recipient_key", "reason")
     readonly_fields = ("recipient_key", "created_at")
@@ -219,5 +221,5 @@ class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
 
     @admin.display(description="reason")
     def shown_reason(self, suppression: Suppression) -> str:
-        """Without addresses: it may quote the server that refused the recipient."""
+        """Redacted, because it may quote a reply that names the recipient."""
         return redacted(suppression.reason)

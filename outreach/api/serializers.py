@@ -1,4 +1,4 @@
-"""What the API shows of a touch."""
+"""Requests and responses of the touches API."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _PAYLOAD = ("recipient", "subject", "idempotency_key")
 
 
 class TouchRequest(serializers.Serializer[Any]):
-    """Documents the body of a POST; ``touch.parse_draft`` checks it, for every way in alike."""
+    """A touch to queue."""
 
     inbox = serializers.CharField()
     recipient = serializers.CharField()
@@ -35,9 +35,9 @@ class AttemptShown(serializers.ModelSerializer[Attempt]):
 
 
 class TouchShown(serializers.Serializer[Any]):
-    """A touch and why it waits; ``waiting_*`` are null when nothing holds it.
+    """A touch, its attempts and why it waits; ``waiting_*`` are null when nothing delays it.
 
-    Who neither queued it nor may see payloads gets null for what names the recipient.
+    ``recipient``, ``subject`` and ``idempotency_key`` are null without permission to see the payload.
     """
 
     id = serializers.UUIDField()
@@ -57,7 +57,7 @@ class TouchShown(serializers.Serializer[Any]):
 
 
 def shown(touch: Touch, waiting: Waiting, *, with_payload: bool) -> dict[str, Any]:
-    """The body of a GET. Without payload no recipient is named, nor what a server said of one."""
+    """The body of a GET; without payload, the recipient is left out and replies are redacted."""
     history = AttemptShown(touch.attempts.order_by("pk"), many=True).data
     body = {
         "id": str(touch.pk),

@@ -1,4 +1,4 @@
-"""The API of touches, and the page behind the unsubscribe link of every mail."""
+"""The touches API, and the unsubscribe page linked in every mail."""
 
 import time
 from typing import Any
@@ -23,15 +23,15 @@ from outreach.services.waiting import touch_waiting
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 
-# A body may be written with six characters for each byte.
+# JSON may encode each byte of a body in six characters.
 _MAX_REQUEST_BYTES = 6 * MAX_BODY_BYTES + 100_000
 
 
-_KEY_REUSED = OpenApiResponse({"type": "object"}, "The account used this idempotency_key for another touch.")
+_KEY_REUSED = OpenApiResponse({"type": "object"}, "The account has used this idempotency_key for another touch.")
 
 
 class TouchPermission(BasePermission):
-    """Queueing needs ``outreach.add_touch``; that, or ``outreach.view_touch``, lets one ask how any touch goes."""
+    """POST requires ``outreach.add_touch``; GET requires ``outreach.add_touch`` or ``outreach.view_touch``."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         enough = {"outreach.add_touch"} | ({"outreach.view_touch"} if request.method == "GET" else set())
@@ -39,8 +39,8 @@ class TouchPermission(BasePermission):
 
 
 def may_see_payload(user: Any, touch: Touch) -> bool:
-    """Whether ``user`` may see whom a touch goes to and what it says: as the account that queued it, or by the
-    permission that the admin asks for too."""
+    """Whether ``user`` may see the recipient and contents: the account that queued the touch, or with the permission
+    ``view_touch_payload``."""
     return bool(touch.owner == _owner(user) or user.has_perm("outreach.view_touch_payload"))
 
 
@@ -53,13 +53,13 @@ class TouchesView(APIView):
 
     @extend_schema(request=TouchRequest, responses={202: TouchAccepted, (422, MEDIA_TYPE): _KEY_REUSED})
     def post(self, request: Request) -> Response:
-        """Queues one touch. The same ``idempotency_key`` with the same touch is answered with the one that holds it."""
+        """Queue a touch. Repeating a request with the same ``idempotency_key`` returns the existing touch."""
         if int(request.META.get("CONTENT_LENGTH") or 0) > _MAX_REQUEST_BYTES:
             raise Problem(413, "too-large", f"body: at most {MAX_BODY_BYTES} bytes are allowed.")
         try:
             accepted = Intake.connect(time.time).accept(request.data, _owner(request.user))
         except UnknownInboxError as error:
-            advice = f"{error.message}; check its spelling, or ask the operator of this service to create it"
+            advice = f"{error.message}; check the spelling, or ask the operator of this service to create it"
             raise exceptions.ValidationError({error.field: [advice]}) from None
         except KeyReusedError as error:
             raise Problem(422, "idempotency-key-reused", str(error)) from None
@@ -73,7 +73,7 @@ class TouchView(APIView):
 
     @extend_schema(parameters=[OpenApiParameter("touch_id", UUID, OpenApiParameter.PATH)], responses=TouchShown)
     def get(self, request: Request, touch_id: str) -> Response:
-        """A touch: its state, its tries, why it waits and until when."""
+        """Get a touch: its state, its attempts, why it waits and until when."""
         touch = get_object_or_404(Touch.objects.select_related("inbox"), pk=_uuid(touch_id))
         view = QueueView.connect()
         with_payload = may_see_payload(request.user, touch)
@@ -81,7 +81,7 @@ class TouchView(APIView):
 
 
 def _uuid(text: str) -> UUID:
-    """In any letter case, as RFC 9562, 4 wants it read; Django's converter takes small letters only. Raises Http404."""
+    """Accepts any letter case, as RFC 9562, 4 requires; Django's converter accepts lower case only. Raises Http404."""
     try:
         return UUID(text)
     except ValueError:
@@ -90,7 +90,7 @@ def _uuid(text: str) -> UUID:
 
 @only_methods("GET", "HEAD", "POST")
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """``POST`` suppresses the recipient at once (RFC 8058); ``GET`` only asks, because mail scanners follow links."""
+    """``POST`` suppresses the recipient (RFC 8058); ``GET`` only shows the form, because mail scanners follow links."""
     touch = touch_of_token(token)
     if touch is None:
         raise Http404

@@ -1,4 +1,4 @@
-"""When what is queued will go out: the rules of the queue on a simulated clock."""
+"""Forecasts of queued touches: an inbox's rules applied on a simulated clock."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,8 @@ from outreach.domain.inbox_rules import DAY_MS, MINUTE_MS, Decision, History, In
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``per_day``: sends by the inbox's own date. ``left``: still queued at the end. ``binds``: minutes that each rule
-    of the inbox holds it, the largest first; empty when nothing does."""
+    """``per_day``: sends by date in the inbox's time zone. ``left``: touches still queued at the end. ``binds``: the
+    minutes that each rule delays the inbox, longest first."""
 
     per_day: dict[date, int]
     left: int
@@ -23,7 +23,7 @@ class Forecast:
 
 
 def forecast(rules: InboxRules, history: History, due_ms: Iterable[int], now_ms: int, days: int) -> Forecast:
-    """Sends one touch after another, each as soon as it is due (``due_ms``, in any order) and the rules allow it."""
+    """Simulates sending each touch as soon as it is due (``due_ms``, in any order) and the rules allow it."""
     waiting = sorted(due_ms)
     per_day: Counter[date] = Counter()
     binds: Counter[str] = Counter()
@@ -34,8 +34,8 @@ def forecast(rules: InboxRules, history: History, due_ms: Iterable[int], now_ms:
 
 
 def earliest_send(rules: InboxRules, history: History, ahead: int, now_ms: int) -> Decision:
-    """When a touch with ``ahead`` others before it goes out at the earliest, and which rule holds it longest. No
-    ``until_ms``: not within a year, or not before somebody does something."""
+    """The earliest send of a touch behind ``ahead`` others, and the rule that delays it longest. ``until_ms`` is None
+    when it is over a year away or needs an operator's action."""
     binds: Counter[str] = Counter()
     moments = list(_moments(rules, history, [0] * (ahead + 1), now_ms, now_ms + 366 * DAY_MS, binds))
     reason = next((reason for reason, _ in binds.most_common()), None)

@@ -1,4 +1,4 @@
-"""When an inbox may send, and if not now: why, and until when. reserve.lua decides by the same numbers."""
+"""The rules of an inbox: whether it may send now, and if not, why and until when. reserve.lua mirrors ``decide``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from outreach.domain.sending_window import SendingWindow
 
 _UTC = ZoneInfo("UTC")
 MOST_SENDS = 1_000_000
-"""The largest limit, and how many sends of the last day an inbox's log holds at most."""
+"""The largest limit, and the maximum length of an inbox's log of sends."""
 
 NEVER_MS = 9_000_000_000_000_000
 MINUTE_MS = 60_000
@@ -30,7 +30,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A young inbox's daily limit: ``start`` on the day it ``began``, ``step`` more each day, up to ``target``."""
+    """The daily limit of a new inbox: ``start`` on the day it ``began``, ``step`` more each day, up to ``target``."""
 
     began: date
     start: int
@@ -52,13 +52,13 @@ class EffectiveLimits:
 
     @property
     def stamps_needed(self) -> int:
-        """How many of the last sends must be remembered to judge every limit."""
+        """How many of the last sends are needed to evaluate every limit."""
         return max((limit.count for limit in self.limits), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an inbox did lately: server times in ms of its sends, oldest first; touches in workers' hands; breaker."""
+    """An inbox's recent sends (server times in ms, oldest first), touches in flight, and end of its cooldown."""
 
     stamps_ms: Sequence[int] = ()
     in_flight: int = 0
@@ -67,7 +67,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``reason`` None: may send now. ``until_ms`` None: until a person or a worker does something."""
+    """``reason`` is None when sending is allowed now; ``until_ms`` is None when the end of the wait is unknown."""
 
     reason: str | None
     until_ms: int | None
@@ -75,7 +75,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class InboxRules:
-    """An inbox's limits as its owner set them."""
+    """The sending rules of an inbox, as configured."""
 
     per_minute: int | None = None
     per_day: int | None = None
@@ -112,7 +112,7 @@ class InboxRules:
 
 
 def decide(effective_limits: EffectiveLimits, history: History, now_ms: int) -> Decision:
-    """Whether one more touch may go at ``now_ms``; of several reasons the one that holds longest."""
+    """Whether one more touch may be sent at ``now_ms``; of several reasons, the one that lasts longest."""
     held = [_limit_ends_ms(limit, history) for limit in effective_limits.limits]
     if effective_limits.open_from_ms >= NEVER_MS:
         return Decision(PAUSED, None)
@@ -126,7 +126,7 @@ def decide(effective_limits: EffectiveLimits, history: History, now_ms: int) -> 
 
 
 def next_allowed(rules: InboxRules, history: History, now_ms: int) -> Decision:
-    """As ``judge``, but followed to the end: a limit that lifts at night waits for the window to open."""
+    """As ``decide``, but a limit that ends outside the sending window lasts until the window opens."""
     decision = decide(rules.effective_limits(now_ms / 1000), history, now_ms)
     if decision.until_ms is None or rules.window is None:
         return decision
@@ -135,7 +135,7 @@ def next_allowed(rules: InboxRules, history: History, now_ms: int) -> Decision:
 
 
 def _limit_ends_ms(limit: Limit, history: History) -> tuple[str, int | None]:
-    """Until when ``limit`` holds; what is in flight counts as sent now, so its end is not known yet (None)."""
+    """When ``limit`` allows a send again. Touches in flight count as sent, so the end may be unknown (None)."""
     room = limit.count - history.in_flight
     if room <= 0:
         return limit.reason, None

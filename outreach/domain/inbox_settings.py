@@ -1,8 +1,8 @@
-"""Settings of an inbox: what is valid, and presets with the limits of well-known providers.
+"""Validation of inbox settings, and presets with the limits of well-known providers.
 
 gmail: 500 messages a day for a personal account, 2,000 for Workspace (support.google.com/a/answer/166852, "Gmail
 sending limits in Google Workspace"). exchange: 30 messages a minute and 10,000 recipients a day (learn.microsoft.com,
-"Exchange Online limits", section Sending limits). The gaps are ours: what a person could have typed.
+"Exchange Online limits", section Sending limits). The gaps are ours: about what a person could type.
 """
 
 from datetime import date, time
@@ -22,11 +22,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class ForbiddenUrlError(ValueError):
-    """A URL that workers must not call; the message says why."""
+    """A URL that workers must not request; the message gives the reason."""
 
 
 def check_url(url: str) -> SplitResult:
-    """The parts of an http or https URL with a host and no credentials. Raises ForbiddenUrlError."""
+    """Parses an http or https URL with a host and no credentials. Raises ForbiddenUrlError."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -43,11 +43,11 @@ _LONGEST_GAP_SECONDS = 86_400
 
 
 class InboxError(ValueError):
-    """A setting that cannot be; the message names it and says what to write."""
+    """An invalid setting; the message names it and what is allowed."""
 
 
 class InboxSettings(Protocol):
-    """The settings of an inbox, wherever they are kept; ``models.Inbox`` is one."""
+    """The settings of an inbox; ``models.Inbox`` implements it."""
 
     address: str
     channel: str
@@ -64,7 +64,7 @@ class InboxSettings(Protocol):
 
 
 def check_inbox(inbox: InboxSettings) -> None:
-    """Checks every setting and brings the address into its wire form. Raises InboxError."""
+    """Validates every setting and converts the address to wire form. Raises InboxError."""
     channel = CHANNELS.get(inbox.channel)
     if channel is None:
         raise InboxError(f"channel: must be one of {', '.join(CHANNELS)}")
@@ -82,7 +82,7 @@ def check_inbox(inbox: InboxSettings) -> None:
 
 
 def parse_window(text: str) -> tuple[time, time]:
-    """``08:00-18:00`` as two times. Raises InboxError."""
+    """Parses ``08:00-18:00``. Raises InboxError."""
     opens, _, closes = text.partition("-")
     try:
         found = time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip())
@@ -94,14 +94,14 @@ def parse_window(text: str) -> tuple[time, time]:
 
 
 def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:
-    """``20,10,500`` as the fields of a warm-up that begins ``today``; ``off`` ends one. Raises InboxError."""
+    """Parses ``20,10,500`` into the fields of a warm-up from ``today`` on; ``off`` clears them. Raises InboxError."""
     names = ("warm_up_start", "warm_up_step", "warm_up_target")
     if text == "off":
         return {"warm_up_began": None, **dict.fromkeys(names)}
     try:
         start, step, target = (int(part) for part in text.split(","))
     except ValueError:
-        raise InboxError(f"warm_up: {text!r} is not of the form 20,10,500 (start, step, target), nor off") from None
+        raise InboxError(f"warm_up: {text!r} must be START,STEP,TARGET, such as 20,10,500, or off") from None
     return {"warm_up_began": today, **dict(zip(names, (start, step, target), strict=True))}
 
 
@@ -122,4 +122,4 @@ def _check_window(inbox: InboxSettings) -> None:
     if inbox.window_opens is not None and inbox.window_opens == inbox.window_closes:
         raise InboxError("window: opens and closes at the same time, so it would never be open")
     if inbox.timezone not in available_timezones():
-        raise InboxError(f"timezone: {inbox.timezone!r} is no IANA time zone such as Europe/Madrid")
+        raise InboxError(f"timezone: {inbox.timezone!r} is not an IANA time zone such as Europe/Madrid")

@@ -1,4 +1,4 @@
-"""Records of a reservation: who leases what, what arrives, and the outcome of one attempt."""
+"""Records of the delivery of a touch: enqueued, reserved, claimed, attempted, settled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,12 @@ Kind = Literal["sent", "retry", "suppress", "pause", "give_up", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One answer.
+    """The outcome of one attempt.
 
-    ``sent``: the server took it. ``retry``: not now. ``suppress``: this recipient never. ``pause``: nothing more
-    from this inbox until a person looks. ``give_up``: not this touch. ``unknown``: it may have left.
-    ``code`` is the server's three digits (SMTP or HTTP), 0 when it gave none; ``is_inbox_failure`` counts for the
-    circuit breaker. Whatever a server says, ``code`` and ``detail`` can be written down: what no database takes is
-    replaced.
+    ``sent``: the server accepted it. ``retry``: a temporary failure. ``suppress``: the recipient is rejected for good.
+    ``pause``: the inbox is rejected and pauses. ``give_up``: this touch is rejected. ``unknown``: it may have been
+    delivered. ``code`` is the server's reply code (SMTP or HTTP) or 0; ``is_inbox_failure`` counts towards the inbox's
+    cooldown. ``code`` and ``detail`` are cleaned so that every database can store them.
     """
 
     kind: Kind
@@ -36,7 +35,7 @@ SENT = Outcome("sent")
 
 @dataclass(frozen=True, slots=True)
 class LeaseOwner:
-    """Who works, and for how long the touches in his hands are his alone unless he renews the lease."""
+    """A worker, and how long its leases last unless renewed."""
 
     worker: str
     lease_seconds: float
@@ -48,7 +47,7 @@ class LeaseOwner:
 
 @dataclass(frozen=True, slots=True)
 class EnqueueBatch:
-    """Touches of one inbox: ``touch_ids`` may go at once, those of ``delayed`` (id, due_ms) when they are due."""
+    """Touches of one inbox to enqueue: ``touch_ids`` are due now, those of ``delayed`` (id, due_ms) later."""
 
     inbox_id: int
     touch_ids: Sequence[str] = ()
@@ -61,7 +60,7 @@ class EnqueueBatch:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A touch in a worker's hands. Whoever writes about it shows ``token``; a later reservation has a higher one."""
+    """A touch leased to a worker. ``token`` fences writes about it: each later reservation has a higher one."""
 
     touch_id: str
     inbox_id: int
@@ -72,8 +71,8 @@ class Reservation:
 class Settlement:
     """How a reservation ends in the queue.
 
-    ``due_ms`` None: the touch leaves the queue; else it waits until then (0: first in its lane).
-    ``sent_ago_ms`` None: nothing was handed to a server, so it costs the inbox nothing; else how long ago that was.
+    ``due_ms``: when the touch is due again (0: now, ahead of its lane); None removes it from the queue.
+    ``sent_ago_ms``: how long ago it was handed to a server; None if it was not, and then no limit counts it.
     """
 
     reservation: Reservation
@@ -83,7 +82,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A touch ready to be handed to a sender. ``sender_address`` and ``url`` are its inbox's."""
+    """A touch for a sender. ``sender_address`` and ``url`` are those of its inbox."""
 
     reservation: Reservation
     channel: str
@@ -103,7 +102,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """A touch with what became of it, at ``finished_at`` (Unix seconds)."""
+    """The outcome of a touch's attempt, at ``finished_at`` (Unix seconds)."""
 
     outgoing: Outgoing
     outcome: Outcome
@@ -112,7 +111,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What a worker may send now, how the rest of its reservations ends, and how many of those were suppressed."""
+    """The touches a worker may send, how its other reservations end, and how many of those were suppressed."""
 
     outgoing: tuple[Outgoing, ...]
     refused: tuple[Settlement, ...]
@@ -121,7 +120,7 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True)
 class SettledTouch:
-    """A result in the ledger: the touch's new state and how its reservation ends."""
+    """The new state of a touch in the ledger, and how its reservation ends."""
 
     status: str
     settlement: Settlement

@@ -1,4 +1,4 @@
-"""Plans the next reservation: which lanes, how many touches of each, and when nothing is due."""
+"""Plans the next reservation: which lanes to name, how many touches of each, and when none is needed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ _SPARE = 8  # another worker may have emptied a lane, or used its capacity
 
 @dataclass(frozen=True, slots=True)
 class ReservationPlan:
-    """One call of ``Lanes.reserve``: the inbox ids it names, and at most how many touches it takes of one."""
+    """One call of ``Lanes.reserve``: the inboxes it names, and the maximum number of touches per lane."""
 
     inbox_ids: tuple[int, ...]
     max_per_lane: int
 
 
 def next_plan(due: Sequence[int], wanted: int, max_per_lane: int = 1) -> ReservationPlan:
-    """Names hardly more of the ``due`` lanes than ``wanted`` touches need, because one that is named costs nearly as
-    much as one that is used; when there are few, more is taken of each."""
+    """Names few more of the ``due`` lanes than ``wanted`` touches need, because an unused lane costs nearly as much as
+    a used one. With few lanes, more touches are taken of each."""
     named = tuple(due[: lanes_for(wanted, max_per_lane)])
     return ReservationPlan(named, max(max_per_lane, -(-wanted // max(1, len(named)))))
 
 
 def lanes_for(wanted: int, max_per_lane: int = 1) -> int:
-    """How many lanes are worth naming to get ``wanted`` touches."""
+    """How many lanes to name for ``wanted`` touches."""
     return _SPARE - (-wanted // max_per_lane)
 
 

@@ -1,4 +1,4 @@
-"""The hours of the day in which an inbox sends, by the clock on its own wall."""
+"""The daily sending window of an inbox, in its local time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class SendingWindow:
-    """Open from ``opens`` up to, not including, ``closes``, local time of ``zone``; may run past midnight.
+    """Open from ``opens`` until ``closes`` (exclusive), local time of ``zone``; may cross midnight.
 
-    The wall clock decides, so a day on which the clock jumps has an hour less or more and nothing opens early.
+    Local time decides, so a window is an hour shorter or longer on days when the clock changes.
     """
 
     opens: time
@@ -18,25 +18,25 @@ class SendingWindow:
     zone: ZoneInfo
 
     def is_open(self, now: float) -> bool:
-        """Whether the wall clock at ``now`` (Unix seconds) reads a time inside the window."""
+        """Whether the local time at ``now`` (Unix seconds) is inside the window."""
         wall = datetime.fromtimestamp(now, self.zone).time()
         if self.opens < self.closes:
             return self.opens <= wall < self.closes
         return wall >= self.opens or wall < self.closes
 
     def next_open(self, now: float) -> float:
-        """``now`` when open, else the next moment (Unix seconds) at which the window opens."""
+        """``now`` when open, else when the window next opens (Unix seconds)."""
         if self.is_open(now):
             return now
         return min(at for at in self._moments(now, self.opens) if at > now and self.is_open(at))
 
     def open_span(self, now: float) -> tuple[float, float]:
-        """From when to when (Unix seconds) the current window, or else the next, is open."""
+        """Start and end (Unix seconds) of the current window, or else of the next."""
         start = self.next_open(now)
         return start, min(at for at in self._moments(start, self.closes) if at > start)
 
     def _moments(self, now: float, wall: time) -> Iterator[float]:
-        """When the wall clock shows ``wall`` on the days around ``now``; twice on the day the clock is set back."""
+        """When the local time is ``wall`` on the days around ``now``; twice on a day when the clock is set back."""
         today = datetime.fromtimestamp(now, self.zone).date()
         for offset in range(-1, 4):
             yield from self._on_day(today + timedelta(days=offset), wall)

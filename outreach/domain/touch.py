@@ -1,4 +1,4 @@
-"""What a touch must look like before it is queued: every rule about its fields, with an error that names the field."""
+"""Validation of the fields of a touch before it is queued; each error names the field."""
 
 import hashlib
 import json
@@ -17,16 +17,16 @@ MAX_METADATA_DEPTH = 64
 MAX_SUBJECT_CHARACTERS = 998  # RFC 5322, 2.1.1: the longest line
 MAX_RECIPIENT_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 MAX_KEY_CHARACTERS = 200
-LATEST_NOT_BEFORE = 4_102_444_800  # the year 2100: anything later is milliseconds taken for seconds
+LATEST_NOT_BEFORE = 4_102_444_800  # the year 2100: anything later is milliseconds mistaken for seconds
 
-# RFC 20 control characters and whatever else some mail software takes for the end of a line.
+# RFC 20 control characters, and other characters that some mail software treats as a line end.
 _LINE_BREAKERS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 class TouchError(ValueError):
-    """A touch that cannot be queued; ``field`` says which part and the message what to do."""
+    """A touch that cannot be queued; ``field`` names the invalid field."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -35,17 +35,17 @@ class TouchError(ValueError):
 
 
 class UnknownInboxError(TouchError):
-    """The touch names an inbox that is not there."""
+    """The touch names an unknown inbox."""
 
     def __init__(self) -> None:
         super().__init__("inbox", "no inbox has this address")
 
 
 class KeyReusedError(TouchError):
-    """The account's idempotency key came before, with another touch."""
+    """The account has used the idempotency key for another touch."""
 
     def __init__(self) -> None:
-        super().__init__("idempotency_key", "was used for another touch; give this one a key of its own")
+        super().__init__("idempotency_key", "was already used for a different touch; use another key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def parse_draft(data: object) -> Draft:
     if not isinstance(data, Mapping):
         raise TouchError("touch", "must be a JSON object")
     if unknown := sorted(str(name) for name in data.keys() - set(FIELDS)):
-        raise TouchError(unknown[0], f"is not a field of a touch; these are: {', '.join(FIELDS)}")
+        raise TouchError(unknown[0], f"is not a field of a touch; the fields are {', '.join(FIELDS)}")
     return Draft(
         inbox=header_text(data, "inbox", MAX_RECIPIENT_CHARACTERS),
         recipient=header_text(data, "recipient", MAX_RECIPIENT_CHARACTERS),
@@ -80,14 +80,14 @@ def parse_draft(data: object) -> Draft:
 
 
 def draft_digest(draft: Draft, inbox_id: int) -> str:
-    """What tells one touch from another under the same idempotency key: a digest (64 hex digits) of all that was asked
-    for, however it was spelled. ``draft`` has its recipient in wire form."""
+    """A digest (64 hex digits) of the requested touch, normalised, to detect another touch under the same idempotency
+    key. ``draft`` has its recipient in wire form."""
     asked = [inbox_id, draft.recipient, draft.subject, draft.body, draft.metadata, draft.not_before]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def header_text(data: Mapping[str, Any], name: str, longest: int, default: str | None = None) -> str:
-    """One line of text, fit for a header field. Without ``default`` it must be there. Raises TouchError."""
+    """One line of text that is safe in a header field; required without ``default``. Raises TouchError."""
     value = data.get(name)
     if value is None and default is not None:
         return default
@@ -102,12 +102,12 @@ def header_text(data: Mapping[str, Any], name: str, longest: int, default: str |
 
 
 def email_address(name: str, address: str) -> str:
-    """``address`` with its domain in lower-case ASCII. Raises TouchError that names the field ``name``."""
+    """``address`` with its domain in lower-case ASCII (RFC 5891). Raises TouchError for the field ``name``."""
     local, at, domain = address.rpartition("@")
     if not at:
         raise TouchError(name, "is not an e-mail address: it has no @")
     if not local.isascii():
-        raise TouchError(name, "has letters before the @ that few mail servers accept; only ASCII is supported there")
+        raise TouchError(name, "has non-ASCII characters before the @, which few mail servers accept")
     if len(local) > 64 or not _LOCAL_PART.fullmatch(local):
         raise TouchError(name, "is not an e-mail address: the part before the @ is malformed")
     wire = f"{local}@{_ascii_domain(name, domain)}"
@@ -119,9 +119,9 @@ def email_address(name: str, address: str) -> str:
 
 
 def mailbox(address: str) -> str:
-    """What tells mailboxes apart: an e-mail address in wire form and small letters, any other handle as it is.
+    """The identity of a mailbox: an e-mail address in wire form and lower case, any other handle unchanged.
 
-    RFC 5321, 2.4 lets a server tell ``A@x`` from ``a@x``; no big provider does, and counts both to one limit.
+    RFC 5321, 2.4 allows a server to distinguish ``A@x`` from ``a@x``; no large provider does.
     """
     try:
         return email_address("address", address).lower()
@@ -130,8 +130,8 @@ def mailbox(address: str) -> str:
 
 
 def recipient_key(recipient: str) -> str:
-    """What suppression remembers of a recipient: a digest (64 hex digits) that is the same for every spelling, also of
-    an international domain."""
+    """The digest (64 hex digits) by which suppression knows a recipient; the same for every spelling, including
+    international domains."""
     return hashlib.sha256(mailbox(recipient.strip()).casefold().encode()).hexdigest()
 
 
@@ -160,12 +160,12 @@ def _text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise TouchError(name, "holds half of a surrogate pair, which is no text") from None
+        raise TouchError(name, "must not contain a lone surrogate") from None
     return value
 
 
 def _json_type(value: object) -> str:
-    """What JSON calls it."""
+    """The JSON name of the value's type."""
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, int | float):
@@ -178,7 +178,7 @@ def _body(data: Mapping[str, Any]) -> str:
     if not body.strip():
         raise TouchError("body", "must not be empty")
     if "\0" in body:
-        raise TouchError("body", "must not hold the character U+0000")
+        raise TouchError("body", "must not contain the character U+0000")
     if (size := len(body.encode())) > MAX_BODY_BYTES:
         raise TouchError("body", f"has {size} bytes; at most {MAX_BODY_BYTES} are allowed")
     return body
@@ -190,17 +190,17 @@ def _metadata(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TouchError("metadata", "must be a JSON object")
     if _is_deeper_than(MAX_METADATA_DEPTH, value):
-        raise TouchError("metadata", f"is nested too deep; at most {MAX_METADATA_DEPTH} levels are allowed")
+        raise TouchError("metadata", f"is nested too deeply; at most {MAX_METADATA_DEPTH} levels are allowed")
     shown = repr(value)
     if len(shown) > MAX_METADATA_CHARACTERS:
         raise TouchError("metadata", f"is too large; at most {MAX_METADATA_CHARACTERS} characters are allowed")
     if "\\x00" in shown or re.search(r"\\ud[89a-f]", shown):
-        raise TouchError("metadata", "must not hold U+0000 or half of a surrogate pair")
+        raise TouchError("metadata", "must not contain U+0000 or a lone surrogate")
     return value
 
 
 def _is_deeper_than(most: int, value: object) -> bool:
-    """Whether objects and lists lie in each other at more than ``most`` levels; ``{}`` is one."""
+    """Whether objects and lists are nested more than ``most`` levels deep; ``{}`` is one level."""
     level = [value]
     for _ in range(most):
         holders = [one for one in level if isinstance(one, dict | list)]
@@ -215,7 +215,7 @@ def _moment(value: object) -> float | None:
         raise TouchError("not_before", "must be an ISO 8601 time or Unix seconds")
     seconds = _iso_seconds(value) if isinstance(value, str) else float(value)
     if not math.isfinite(seconds) or not 0 <= seconds < LATEST_NOT_BEFORE:
-        raise TouchError("not_before", "must lie between 1970 and 2100; a number counts seconds, not milliseconds")
+        raise TouchError("not_before", "must be between 1970 and 2100; numbers are seconds, not milliseconds")
     return seconds
 
 

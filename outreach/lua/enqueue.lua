@@ -1,4 +1,4 @@
--- Adds touches to lanes, or to the delayed set beside a lane until they are due, and wakes one idle worker.
+-- Adds touches to lanes, or to a lane's delayed set until they are due, and wakes one idle worker.
 -- KEYS  1 ready ZSET, 2 wake LIST, then for each lane: LIST, delayed ZSET
 -- ARGV  1 now_ms in tests, or "" for the server's clock,
 --       then for each lane: inbox id, number to send at once, number delayed, their ids, their due_ms and ids

@@ -1,4 +1,4 @@
-"""How long a worker waits while the queue's Redis or the ledger's database is away."""
+"""The back-off of a worker while Redis or the database is unavailable."""
 
 import logging
 from collections.abc import Callable
@@ -17,9 +17,9 @@ _LONGEST_SECONDS = 2.0
 
 
 class Backoff:
-    """How long to rest after failures in a row; after ``limit_seconds`` of nothing else it ends. None: never.
+    """The delay after consecutive store failures. After ``limit_seconds`` of failures (None: never) it raises.
 
-    ``clock`` gives seconds.
+    ``clock`` returns seconds.
     """
 
     def __init__(self, clock: Callable[[], float], limit_seconds: float | None) -> None:
@@ -29,7 +29,7 @@ class Backoff:
         self._since = 0.0
 
     def delay_seconds(self, failure: Exception) -> float:
-        """0.2 s, 0.4 s … up to 2 s: short enough to be at work soon after a restart. Past the limit: raises it."""
+        """0.2 s, doubling up to 2 s, so that work resumes soon after an outage. Raises ``failure`` past the limit."""
         now = self._clock()
         self._since = self._since if self._failures else now
         self._failures += 1
@@ -42,5 +42,5 @@ class Backoff:
         return seconds
 
     def reset(self) -> None:
-        """Something went well."""
+        """Starts over, after a success."""
         self._failures = 0

@@ -1,4 +1,4 @@
-"""What one worker did, counted for its summary line and for /metrics."""
+"""Counters of a worker's results, for its summary line and ``/metrics``."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Counters:
         _METRICS[result].inc(touches)
 
     def count_states(self, states: Iterable[str]) -> None:
-        """The states that the ledger gave to touches after a try."""
+        """Counts the states that the ledger gave touches after an attempt."""
         for state, touches in Counter(states).items():
             self.count(_RESULTS[Touch.Status(state)], touches)
 

@@ -1,4 +1,4 @@
-"""The worker's copy of the inboxes, kept fresh by asking the database only for what changed."""
+"""The worker's cache of inboxes; a refresh reads only changed rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from outreach.domain.inbox_rules import NEVER_MS, EffectiveLimits, InboxRules
 from outreach.models import Inbox
 
-# A row may become visible this long after the time it carries, and clocks of hosts differ; read again, it does no harm.
+# A row may become visible this long after its changed_at, and host clocks differ. Reading a row twice is harmless.
 _OVERLAP = timedelta(seconds=60)
 _MANY = 1000
 _PARKED = EffectiveLimits(NEVER_MS, NEVER_MS, ())
@@ -15,7 +15,7 @@ _PARKED = EffectiveLimits(NEVER_MS, NEVER_MS, ())
 
 @dataclass(frozen=True, slots=True)
 class CachedInbox:
-    """What the worker needs of an inbox."""
+    """The part of an inbox that the worker needs."""
 
     address: str
     channel: str
@@ -25,7 +25,7 @@ class CachedInbox:
 
 
 class InboxCache:
-    """Rules and addresses by inbox id. ``changed``: inboxes whose lanes are to be looked at again, until taken out."""
+    """Rules and addresses by inbox id. ``changed``: inboxes whose lanes must be rechecked; the caller removes them."""
 
     def __init__(self) -> None:
         self.changed: set[int] = set()
@@ -33,7 +33,7 @@ class InboxCache:
         self._newest: datetime | None = None
 
     def refresh(self) -> None:
-        """Reads what changed since the last call and adds it to ``changed``."""
+        """Reads the inboxes changed since the last call and adds them to ``changed``."""
         self.changed.update(row.pk for row in self._changed_rows() if self._store(row))
 
     def _changed_rows(self) -> Iterable[Inbox]:

@@ -1,4 +1,4 @@
-"""Inboxes by address in any spelling, and changes to their settings."""
+"""Looks up inboxes by address in any spelling, and changes their settings."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +11,15 @@ from outreach.models import Inbox, inboxes_of
 
 
 class InboxNames(dict[str, Inbox | None]):
-    """Inboxes by the addresses that people write; each is looked up once. The exact spelling goes first, so that each
-    of two inboxes that share a mailbox can be named."""
+    """Inboxes by address, each looked up once. The exact spelling takes precedence, so that both of two inboxes that
+    share a mailbox can be named."""
 
     def __missing__(self, address: str) -> Inbox | None:
         self.look_up([address])
         return self[address]
 
     def look_up(self, addresses: Iterable[str]) -> None:
-        """Reads all of them at once."""
+        """Looks up all of them in one query, or two."""
         wanted = {address for address in addresses if address not in self}
         self.update((inbox.address, inbox) for inbox in Inbox.objects.filter(address__in=wanted))
         if others := {address: mailbox(address) for address in wanted - self.keys()}:
@@ -28,7 +28,7 @@ class InboxNames(dict[str, Inbox | None]):
 
 
 def inbox_named(address: str) -> Inbox:
-    """Raises LookupError."""
+    """The inbox of this address. Raises LookupError."""
     inbox = InboxNames()[address]
     if inbox is None:
         raise LookupError(f"there is no inbox {address!r}")
@@ -36,8 +36,8 @@ def inbox_named(address: str) -> Inbox:
 
 
 def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
-    """Creates or changes the inbox and saves it; only what ``changes`` names is touched. An inbox keeps the spelling
-    it was made with. Raises InboxError."""
+    """Creates or updates the inbox; only the fields in ``changes`` are set. An inbox keeps the spelling of its address.
+    Raises InboxError."""
     inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
     for name, value in changes.items():
         setattr(inbox, name, value)
@@ -49,10 +49,10 @@ def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
 
 
 def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
-    """Pauses or resumes those that are not so yet; returns how many."""
+    """Pauses or resumes the inboxes that are not yet; returns how many changed."""
     changed = list(inboxes.exclude(paused=paused))
     for inbox in changed:
-        inbox.paused, inbox.pause_reason = paused, "paused by a person" if paused else ""
+        inbox.paused, inbox.pause_reason = paused, "paused by an operator" if paused else ""
         inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
     return len(changed)
 

@@ -1,4 +1,4 @@
-"""How touches come in: checked, written to the ledger, pushed to their lanes once that is committed."""
+"""The intake of touches: validates them, writes them to the ledger, and enqueues them after the commit."""
 
 import itertools
 import logging
@@ -40,8 +40,8 @@ _COMPARED_FIELDS = ("id", "status", "idempotency_key", "owner", "draft_digest")
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A touch that the ledger holds. ``is_repeat``: it was there before, under the same idempotency key of the same
-    account; ``is_conflict``: and is another one than what came now, which is not queued."""
+    """A touch in the ledger. ``is_repeat``: it existed under the account's idempotency key; ``is_conflict``: with
+    different contents, and the new one was not queued."""
 
     touch_id: str
     status: str
@@ -50,7 +50,7 @@ class Accepted:
 
 
 class Intake:
-    """Takes drafts in for an ``owner`` (see ``Touch``); ``now`` gives Unix seconds."""
+    """Accepts drafts for an ``owner`` (see ``Touch``); ``now`` returns Unix seconds."""
 
     def __init__(self, lanes: Lanes, now: Callable[[], float]) -> None:
         self._lanes = lanes
@@ -61,14 +61,14 @@ class Intake:
         return cls(Lanes.connect(), now)
 
     def accept(self, data: object, owner: str = COMMAND_LINE) -> Accepted:
-        """One touch from decoded JSON. Raises TouchError, KeyReusedError."""
+        """Accepts one touch from decoded JSON. Raises TouchError, KeyReusedError."""
         [accepted] = self.accept_drafts([resolve_inbox(parse_draft(data), InboxNames())], owner)
         if accepted.is_conflict:
             raise KeyReusedError
         return accepted
 
     def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]], owner: str = COMMAND_LINE) -> list[Accepted]:
-        """Writes checked drafts in one transaction, pushes them once it is committed; an answer for each, in order."""
+        """Writes checked drafts in one transaction and enqueues them after the commit; one answer each, in order."""
         with transaction.atomic():
             suppressed = suppressed_keys(recipient_key(draft.recipient) for draft, _ in drafts)
             rows = [self._row(draft, inbox, owner, suppressed) for draft, inbox in drafts]
@@ -99,7 +99,7 @@ class Intake:
         )
 
     def _push(self, rows: Sequence[Touch]) -> None:
-        """Redis may be down: the touches are safe in the ledger, and a worker's sweep or a reconcile pushes them."""
+        """Enqueues the touches. If Redis is unavailable, a worker's sweep or reconcile_outreach does so later."""
         try:
             push(self._lanes, rows)
         except REDIS_FAILURES as failure:
@@ -107,7 +107,7 @@ class Intake:
 
 
 def resolve_inbox(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
-    """The draft with its recipient in wire form, and its inbox. Raises TouchError."""
+    """Looks up the inbox and converts the recipient to wire form. Raises TouchError."""
     inbox = inboxes[draft.inbox]
     if inbox is None:
         raise UnknownInboxError
@@ -115,7 +115,7 @@ def resolve_inbox(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
 
 
 def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
-    """Puts ledger rows into their lanes; what is due later waits beside its lane until then."""
+    """Enqueues rows of the ledger in their lanes."""
     waiting = (row for row in rows if row.status != Touch.Status.SUPPRESSED)
     in_order = sorted(waiting, key=lambda row: (row.inbox_id, row.pk))
     groups = itertools.groupby(in_order, lambda row: row.inbox_id)
@@ -128,7 +128,7 @@ def _enqueue_batch(inbox_id: int, rows: Sequence[Touch]) -> EnqueueBatch:
 
 
 def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
-    """Inserts rows whose idempotency key is new. Maps each row's id to the row that holds its place in the ledger."""
+    """Inserts rows whose idempotency key is new. Maps each row's id to the row in the ledger under its key."""
     first: dict[str, Touch] = {}
     for row in rows:
         if row.idempotency_key is not None:
@@ -140,13 +140,13 @@ def _insert(rows: Sequence[Touch]) -> dict[Any, Touch]:
         if row.idempotency_key is None or (row.idempotency_key not in stored and first[row.idempotency_key] is row)
     ]
     Touch.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=bool(first))
-    if first:  # of two who bring the same new key at once, the database lets one in
+    if first:  # of two concurrent inserts of a key, the database accepts one
         stored |= {key: row for key, row in _stored(first).items() if row.pk != first[key].pk}
     return {row.pk: stored.get(row.idempotency_key or "", first.get(row.idempotency_key or "", row)) for row in rows}
 
 
 def _stored(wanted: Mapping[str, Touch]) -> dict[str, Touch]:
-    """The owner's rows under the keys of the ``wanted`` ones. From the time before owners were kept, the same touch."""
+    """The owner's rows under the keys of ``wanted``, and identical rows from before owners were recorded."""
     owners = Q(owner__in={row.owner for row in wanted.values()}) | Q(owner=None)
     rows = Touch.objects.filter(owners, idempotency_key__in=list(wanted))
     named = [(row.idempotency_key or "", row) for row in rows.only(*_COMPARED_FIELDS)]
@@ -160,7 +160,7 @@ def _says_the_same(row: Touch, wanted: Touch) -> bool:
 
 
 def _answer(row: Touch, holder: Touch) -> Accepted:
-    """Without a digest a touch is from before, and was found the same, or was forgotten since: nobody can tell."""
+    """A row without a digest is older than digests, and then identical, or was erased: never a conflict."""
     is_repeat = holder is not row
     is_conflict = is_repeat and holder.draft_digest not in ("", row.draft_digest)
     return Accepted(str(holder.pk), holder.status, is_repeat, is_conflict)
@@ -168,14 +168,14 @@ def _answer(row: Touch, holder: Touch) -> Accepted:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that was skipped, and why."""
+    """A skipped line and its error."""
 
     number: int
     error: TouchError
 
 
 def accept_lines(intake: Intake, lines: Iterable[bytes], report: Callable[[BadLine], None]) -> Counter[str]:
-    """Takes NDJSON in, ``BATCH`` lines a transaction; counts ``queued``, ``repeated``, ``suppressed``, ``rejected``."""
+    """Accepts NDJSON, ``BATCH`` lines a transaction. Counts ``queued``, ``repeated``, ``suppressed``, ``rejected``."""
     counts: Counter[str] = Counter()
     numbered = numbered_lines(lines)
     while chunk := list(itertools.islice(numbered, BATCH)):

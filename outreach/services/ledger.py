@@ -1,4 +1,4 @@
-"""The states of touches in the database. Every write shows the fence token, so a state only ever moves forward."""
+"""Transitions of touches in the database. Every write checks the fence token, so that states only move forward."""
 
 import itertools
 import logging
@@ -28,17 +28,17 @@ from outreach.services.inbox_cache import InboxCache
 from outreach.services.suppression import suppressed_keys
 
 logger = logging.getLogger(__name__)
-_ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # of one result; any other failure is the database's own
+_ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # caused by one result; other errors are the database's
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata")
 _FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_PAYLOAD)
 Status = Touch.Status
 _PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused
-# A result that comes after another worker gave the touch up for unknown is still the truth, if nobody sent it again.
+# A late result of a touch that another worker marked unknown is still valid, unless it was sent again.
 _IN_FLIGHT = (Status.SENDING, Status.UNKNOWN)
 
 
 class Ledger:
-    """``book`` knows the inboxes; ``random`` gives 0..1 for the jitter."""
+    """Claims, settles and recovers touches for one worker; ``random`` returns 0..1 for the jitter."""
 
     def __init__(
         self, lease_owner: LeaseOwner, inbox_cache: InboxCache, policy: RetryPolicy, random: Callable[[], float]
@@ -49,7 +49,7 @@ class Ledger:
         self._random = random
 
     def claim(self, reservations: Sequence[Reservation], now: float) -> ClaimResult:
-        """Writes that these touches are about to be handed to a server, before they are; refuses what must not go."""
+        """Marks touches as ``sending`` before they are handed to a server; refuses those that must not be sent."""
         if not reservations:
             return ClaimResult((), (), 0)
         by_id = {one.touch_id: one for one in reservations}
@@ -71,7 +71,7 @@ class Ledger:
         )
 
     def settle(self, results: Sequence[SendResult], now: float) -> list[SettledTouch]:
-        """Writes results, all in one transaction; when the database refuses one of them, each in its own."""
+        """Writes results in one transaction; if the database rejects one of them, each in its own transaction."""
         try:
             return self._settle(results, now)
         except _ROW_ERRORS as refusal:
@@ -80,7 +80,7 @@ class Ledger:
             return [written for result in results for written in self.settle([result], now)]
 
     def recover(self, reservations: Sequence[Reservation], now: float) -> list[Settlement]:
-        """Decides on touches whose worker is gone: what may have left becomes ``unknown``, the rest goes back first."""
+        """Settles touches of expired workers: ``sending`` becomes ``unknown``, others are requeued first."""
         by_id = {one.touch_id: one for one in reservations}
         with transaction.atomic():
             rows = list(Touch.objects.select_for_update().filter(pk__in=by_id))
@@ -97,13 +97,13 @@ class Ledger:
             return [self._settled_result(result, now) for result in results]
 
     def _settle_refused(self, result: SendResult, refusal: Exception, now: float) -> SettledTouch:
-        """Unknown, with nothing in it that could be refused; a touch that the ledger lost only leaves the queue."""
-        _log_refused_result(result, refusal, "it is unknown")
-        why = Outcome("unknown", detail=f"the database refused the result {result.outcome.kind}")
+        """Marks the touch ``unknown``, without the rejected data; if that fails too, it only leaves the queue."""
+        _log_refused_result(result, refusal, "marked unknown")
+        why = Outcome("unknown", detail=f"the database rejected the result {result.outcome.kind}")
         try:
             return self._settle([replace(result, outcome=why)], now)[0]
         except _ROW_ERRORS as again:
-            _log_refused_result(result, again, "it leaves the queue")
+            _log_refused_result(result, again, "removed from the queue")
             return SettledTouch(Status.UNKNOWN, _settlement(result, None, now))
 
     def _outgoing(self, reservation: Reservation, row: Touch, now: float) -> Outgoing:
@@ -181,7 +181,7 @@ class Ledger:
         return status, due_at
 
     def _failed_state(self, result: SendResult) -> tuple[Status, float | None]:
-        """The state after a failure and in how many seconds the touch is due again, None: never."""
+        """The state after a failure, and the seconds until the touch is due again (None: never)."""
         outcome = result.outcome
         if outcome.kind == "retry":
             delay = retry_delay_seconds(self._policy, result.outgoing.tries, self._random, outcome.retry_after_seconds)
@@ -203,7 +203,7 @@ class Ledger:
         inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
 
     def _mark_unknown(self, rows: Sequence[Touch], now: float) -> None:
-        why = "the worker ended while handing it over: it may have left"
+        why = "the worker died during the send: it may have been delivered"
         Attempt.objects.bulk_create(
             Attempt(
                 touch=row, inbox_id=row.inbox_id, outcome="unknown", detail=why, worker=row.worker,
@@ -223,7 +223,7 @@ def _is_sendable(row: Touch | None, token: int, suppressed: set[str]) -> bool:
 
 
 def _refused_settlement(one: Reservation, row: Touch | None, later_ms: int, suppressed: set[str]) -> Settlement:
-    """Finished, suppressed or not in the ledger: leaves the queue. In other hands by the ledger: looked at later."""
+    """Removes finished, suppressed and unknown rows from the queue; rechecks later what another worker is sending."""
     if row is None or row.status not in UNFINISHED or row.recipient_key in suppressed:
         return Settlement(one)
     return Settlement(one, due_ms=later_ms)
@@ -243,8 +243,8 @@ def _settlement(result: SendResult, due_at: datetime | None, now: float) -> Sett
 
 def _log_refused_result(result: SendResult, refusal: Exception, so: str) -> None:
     touch_id, kind = result.outgoing.touch_id, result.outcome.kind
-    why = redacted(str(refusal)).partition("\n")[0]  # what PostgreSQL says in further lines quotes the row
-    logger.error("touch %s: the ledger refuses the result %s, so %s: %s", touch_id, kind, so, why)
+    why = redacted(str(refusal)).partition("\n")[0]  # further lines of PostgreSQL's message quote the row
+    logger.error("touch %s: the database rejected the result %s, %s: %s", touch_id, kind, so, why)
 
 
 def _token(result: SendResult) -> int:

@@ -15,7 +15,7 @@ from outreach.store.lanes import Lanes, Reserved
 logger = logging.getLogger(__name__)
 _RECOVER_AT_ONCE = 100
 _YOUNG_SECONDS = 60.0
-_SECONDS_AN_INBOX = 4.0  # two commands each: of 10,000 inboxes it is half a command a second
+_SECONDS_AN_INBOX = 4.0  # a full sweep sends two commands per inbox: half a command a second
 
 
 class Maintenance:
@@ -64,7 +64,7 @@ class Maintenance:
         """Runs the tasks that are due at ``now`` (Unix seconds)."""
         self._monitor(now)
         if self._queue_lost:
-            logger.info("a new or lost queue: %s", self._reconciler.restore_if_lost(now))
+            logger.info("the queue is new or lost its data: %s", self._reconciler.restore_if_lost(now))
             self._queue_lost = False
         if self.leases_ended:
             self._recover(now)
@@ -76,7 +76,7 @@ class Maintenance:
             self._sweep(now)
 
     def _sweep(self, now: float) -> None:
-        """All inboxes now and then, in between those that got touches since; the first time even the newest touches."""
+        """Compares all inboxes from time to time, and otherwise those with new touches; first without a minimum age."""
         young = _YOUNG_SECONDS if self._swept_until else 0.0
         if now >= self._next_full_sweep:
             compared = self._reconciler.sweep(now, young)
@@ -87,14 +87,14 @@ class Maintenance:
         self._swept_until = now - _YOUNG_SECONDS
 
     def _follow_inboxes(self) -> None:
-        """A lane is parked for as long as its inbox holds it, so whatever changes an inbox must have it looked at."""
+        """Rechecks the lanes of changed inboxes: a lane is not due while its inbox is paused or outside its window."""
         self._inbox_cache.refresh()
         changed = self._inbox_cache.changed
-        if self._is_first_step:  # nobody may have been at work when an inbox was resumed
+        if self._is_first_step:  # an inbox may have been resumed while no worker ran
             self._lanes.recheck_all()
             self._is_first_step = False
             changed.clear()
-        while changed:  # taken out only after the call, which may fail
+        while changed:  # removed only after the call, which may fail
             self._lanes.recheck(inbox_id := min(changed))
             changed.discard(inbox_id)
 

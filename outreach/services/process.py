@@ -1,4 +1,4 @@
-"""Puts a worker together from the settings."""
+"""Assembles a worker from the settings."""
 
 import logging
 import os
@@ -42,13 +42,13 @@ class QueueMonitor:
             self._policy_checked = True
             if policy not in {"", "noeviction"}:
                 logger.warning(
-                    "the queue's Redis evicts keys (%s): touches may be lost from it; set noeviction", policy
+                    "the queue's Redis evicts keys (%s), so the queue may lose touches; set noeviction", policy
                 )
         self._sample(now)
 
 
 def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
-    """A worker with the senders of the settings, ``concurrency`` touches at a time. Talks to no server yet."""
+    """A worker with the configured senders that sends ``concurrency`` touches at a time. Opens no connection yet."""
     view = QueueView.connect()
     conf, lanes, inbox_cache, lease_owner = (
         OutreachConf.load(),

@@ -1,5 +1,5 @@
-"""Compares the ledger with the queue and puts back what Redis lost. Running it twice, or while workers send, does no
-harm: a touch that comes up a second time is refused by the ledger."""
+"""Compares the ledger with the queue and requeues what Redis lost. Safe to run twice and while workers send: the ledger
+refuses a touch that is queued a second time."""
 
 import itertools
 from collections import deque
@@ -25,7 +25,7 @@ _MOST_TOGETHER = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """``unfinished`` touches in the ledger; how many of them were put ``back`` or had their lease ``adopted``."""
+    """Unfinished touches in the ledger, and how many of them were requeued (``back``) or got a lease (``adopted``)."""
 
     unfinished: int
     back: int
@@ -33,7 +33,7 @@ class Reconciled:
 
 
 class Reconciler:
-    """``lease_ms`` is what a touch gets that was in a worker's hands, so that the worker can still report."""
+    """``lease_ms``: the lease restored to touches in flight, within which their workers can still settle them."""
 
     def __init__(self, lanes: Lanes, view: inspection.QueueView, lease_ms: int) -> None:
         self._lanes = lanes
@@ -41,12 +41,12 @@ class Reconciler:
         self._lease_ms = lease_ms
 
     def restore_if_lost(self, now: float) -> Reconciled:
-        """As ``everything``, unless another worker has done it meanwhile."""
+        """As ``reconcile_all``, unless another worker has done it."""
         return Reconciled(0, 0, 0) if self._view.is_initialised() else self.reconcile_all(now)
 
     def reconcile_all(self, now: float) -> Reconciled:
-        """Every inbox. After a loss the logs of sends come first, so that limits hold, then touches in workers' hands,
-        then the rest; nothing is handed out before all are back."""
+        """Reconciles every inbox. After data loss it restores the logs of sends first, so that limits hold, then the
+        leases of touches in flight, then the lanes; nothing is reserved before all are restored."""
         adopted = 0 if self._view.is_initialised() else self._restore_after_loss(now)
         held = self._view.reserved_ids()
         done = [self._requeue_missing(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
@@ -64,15 +64,15 @@ class Reconciler:
         return self._adopt(in_flight, is_lost=True)
 
     def sweep(self, now: float, older_than_seconds: float) -> int:
-        """The cheap form for a running worker: only inboxes of which the queue holds fewer touches than the ledger.
-
-        Touches younger than ``older_than_seconds`` may still be on their way. Returns how many inboxes it compared.
+        """The cheap form for a running worker: requeues only for inboxes with fewer touches in the queue than in the
+        ledger. Ignores touches younger than ``older_than_seconds``, which intake may still be enqueueing. Returns the
+        number of inboxes compared.
         """
         return self._compare(_older(now - older_than_seconds))
 
     def sweep_recent(self, now: float, older_than_seconds: float, since: float, backlog: SweepBacklog) -> int:
-        """As ``sweep``, of inboxes that got a touch after ``since`` (Unix seconds): those that have no lane at all, and
-        of the others as many as the ``backlog`` lets through; the rest waits there."""
+        """As ``sweep``, for inboxes with touches created after ``since`` (Unix seconds): at once for those without a
+        lane, and through the ``backlog`` for the others."""
         before = now - older_than_seconds
         arrived = list(_created_between(since, before).values_list("inbox_id", flat=True).distinct().order_by())
         without_lane = self._view.without_lane(arrived)
@@ -105,8 +105,8 @@ class Reconciler:
         return Reconciled(unfinished, back, adopted)
 
     def _adopt(self, rows: Sequence[Touch], *, is_lost: bool) -> int:
-        """Leases for touches in workers' hands. One that was settled while we looked would stay for ever in flight, so
-        the ledger is asked once more; after a loss its send is in no log yet."""
+        """Restores the leases of touches in flight. One that was settled meanwhile would stay in flight for ever, so
+        the ledger is read again afterwards; after data loss its send is not in a log yet."""
         by_inbox = itertools.groupby(sorted(rows, key=lambda row: row.inbox_id), key=lambda row: row.inbox_id)
         return sum(self._adopt_for_inbox(inbox_id, list(its), is_lost=is_lost) for inbox_id, its in by_inbox)
 
@@ -128,7 +128,7 @@ class Reconciler:
 
 
 def _counts(touches: QuerySet[Touch]) -> dict[int, int]:
-    """How many of them each inbox still has to send."""
+    """The number of unfinished touches per inbox."""
     counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("id"))
     return dict(counted.order_by("inbox_id"))
 
@@ -138,13 +138,13 @@ def _older(before: float) -> QuerySet[Touch]:
 
 
 def _created_between(start: float, end: float) -> QuerySet[Touch]:
-    """By the time in their ids, which are indexed."""
+    """Selects by the time in their ids, which are indexed."""
     first, last = (new_touch_id(round(at * 1000), 0) for at in (start, end))
     return Touch.objects.filter(pk__gte=first, pk__lt=last, status__in=UNFINISHED)
 
 
 def _groups(counts: Mapping[int, int]) -> Iterator[list[int]]:
-    """Inboxes to be compared together: a thousand, or fewer with many touches."""
+    """Groups of inboxes to compare together: a thousand, or fewer with many touches."""
     group: list[int] = []
     touches = 0
     for inbox_id, count in counts.items():

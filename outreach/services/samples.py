@@ -1,6 +1,6 @@
 """Figures of the outreach queue that are sampled for the charts of the admin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count
@@ -16,8 +16,8 @@ Status = Touch.Status
 
 
 def sample() -> Mapping[str, float]:
-    """The queue's figures, the ledger's states, and how many touches left in the last minute."""
-    queue, counts = QueueView.connect().overview(), _counts()
+    """Figures of the queue, counts of the ledger's states, and sends in the last minute."""
+    queue, counts = QueueView.connect().overview(), touch_counts((*UNFINISHED, Status.DEAD, Status.UNKNOWN))
     return {
         "depth": sum(counts.get(status, 0) for status in UNFINISHED),
         "in_flight": queue.in_flight,
@@ -30,9 +30,10 @@ def sample() -> Mapping[str, float]:
     }
 
 
-def _counts() -> dict[str, int]:
-    shown = (*UNFINISHED, Status.DEAD, Status.UNKNOWN)
-    return dict(Touch.objects.filter(status__in=shown).values_list("status").annotate(Count("pk")).order_by())
+def touch_counts(statuses: Iterable[str]) -> dict[str, int]:
+    """The number of touches in each of these states; states without touches are missing."""
+    touches = Touch.objects.filter(status__in=statuses).values_list("status").annotate(Count("pk"))
+    return dict(touches.order_by())
 
 
 def _sent_a_minute(now_ms: int) -> float:
@@ -48,7 +49,7 @@ def _sent_a_minute(now_ms: int) -> float:
 
 
 def active_workers(queue: Overview) -> int:
-    """How many workers have sent a heartbeat in the last two minutes."""
+    """The number of workers with a heartbeat in the last two minutes."""
     return sum(seen_ms > queue.now_ms - _ACTIVE_MS for _, seen_ms in queue.workers)
 
 

@@ -84,9 +84,7 @@ class SenderPool:
                 senders[touch.channel] = self._senders[touch.channel]()
             return senders[touch.channel].send(touch)
         except Exception as bug:
-            logger.exception(
-                "touch %s: the %s sender failed in a way it does not foresee", touch.touch_id, touch.channel
-            )
+            logger.exception("touch %s: the %s sender raised an unexpected error", touch.touch_id, touch.channel)
             return Outcome("unknown", detail=f"the sender failed: {type(bug).__name__}")
 
     def _next_touch(self, senders: dict[str, Sender]) -> Outgoing | None:
@@ -102,7 +100,7 @@ def _close(senders: Mapping[str, Sender]) -> None:
         try:
             sender.close()
         except Exception:
-            logger.exception("the %s sender could not close; its thread goes on", channel)
+            logger.exception("the %s sender failed to close; its thread continues", channel)
 
 
 def _maker(path: str, conf: OutreachConf) -> Callable[[], Sender]:

@@ -1,4 +1,4 @@
-"""Who wants no more, and what that does to touches that are already queued."""
+"""Suppressed recipients, their queued touches, and unsubscribe tokens."""
 
 import itertools
 import re
@@ -17,14 +17,14 @@ _HEX_ID = re.compile("[0-9a-f]{32}")
 
 
 def suppressed_keys(recipient_keys: Iterable[str]) -> set[str]:
-    """Those of the keys (``touch.recipient_key``) that are suppressed."""
+    """The suppressed ones of these keys (``touch.recipient_key``)."""
     return set(
         Suppression.objects.filter(recipient_key__in=set(recipient_keys)).values_list("recipient_key", flat=True)
     )
 
 
 def suppress(key: str, recipient: str, reason: str, lanes: Lanes) -> int:
-    """Nothing more goes to this recipient, not even what is queued; returns how many touches that stopped."""
+    """Suppresses a recipient and their queued touches; returns the number of touches stopped."""
     with transaction.atomic():
         Suppression.objects.get_or_create(recipient_key=key, defaults={"recipient": recipient, "reason": reason[:300]})
         waiting = (
@@ -37,17 +37,17 @@ def suppress(key: str, recipient: str, reason: str, lanes: Lanes) -> int:
 
 
 def suppress_recipient(recipient: str, reason: str, lanes: Lanes) -> int:
-    """As ``suppress``, for an address as a person writes it."""
+    """As ``suppress``, for an address in any spelling."""
     return suppress(recipient_key(recipient), recipient, reason, lanes)
 
 
 def unsubscribe_token(touch_id: str) -> str:
-    """What stands for a recipient in an unsubscribe link: the touch's id, signed, so nobody can guess another's."""
+    """The token of an unsubscribe link: the touch's id, signed, so that it cannot be forged."""
     return _signer().sign(UUID(touch_id).hex)
 
 
 def touch_of_token(token: str) -> Touch | None:
-    """The touch that the link was sent with, or None for a token that we did not make."""
+    """The touch of an unsubscribe token, or None for an invalid token."""
     try:
         hex_id = _signer().unsign(token)
     except BadSignature:

@@ -1,4 +1,4 @@
-"""What a person may do about touches: cancel, redrive, resolve what is unknown, forget a recipient."""
+"""Operator actions on touches: cancel, redrive, resolve unknown ones, erase a recipient."""
 
 import itertools
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _FORGOTTEN = "asked to be forgotten"
 
 
 def dead_touches(inbox: str | None, reason: str | None, since: datetime | None) -> QuerySet[Touch]:
-    """Those of this inbox, whose reason holds this text, that died at or after this time; None is any. Raises
-    LookupError when there is no such inbox."""
+    """The dead touches of this inbox, whose reason contains this text, that died at or after this time; None matches
+    all. Raises LookupError for an unknown inbox."""
     found = Touch.objects.filter(status=Status.DEAD)
     if inbox is not None:
         found = found.filter(inbox=inbox_named(inbox))
@@ -31,8 +31,8 @@ def dead_touches(inbox: str | None, reason: str | None, since: datetime | None) 
 
 
 class TouchOperations:
-    """Each verb takes the touches it is meant for out of ``touches``, leaves the others alone and says how many it
-    changed; ``now`` gives Unix seconds."""
+    """Each method changes those of the ``touches`` that have the state it applies to, and returns how many; ``now``
+    returns Unix seconds."""
 
     def __init__(self, lanes: Lanes, now: Callable[[], float]) -> None:
         self._lanes = lanes
@@ -43,29 +43,31 @@ class TouchOperations:
         return cls(Lanes.connect(), now)
 
     def cancel(self, touches: QuerySet[Touch]) -> int:
-        """Touches that have not been handed to anybody leave the queue for good."""
+        """Cancels touches that are not in flight."""
         with transaction.atomic():
             rows = list(touches.select_for_update().filter(status__in=RESERVABLE).order_by("inbox_id"))
             cancelled = Touch.objects.filter(pk__in=[row.pk for row in rows])
-            cancelled.update(status=Status.CANCELLED, reason="cancelled by a person")
+            cancelled.update(status=Status.CANCELLED, reason="cancelled by an operator")
             transaction.on_commit(lambda: self._withdraw(rows))
         return len(rows)
 
     def redrive(self, touches: QuerySet[Touch], per_minute: int | None = None) -> int:
-        """Dead touches get all their tries again, at most ``per_minute`` a minute; suppressed recipients stay."""
+        """Requeues dead touches with all their attempts, up to ``per_minute`` a minute; skips suppressed recipients."""
         return self._queue_again(touches, Status.DEAD, per_minute)
 
     def send_again(self, touches: QuerySet[Touch]) -> int:
-        """A person has found out that unknown touches did not leave."""
+        """Requeues unknown touches that an operator found to be undelivered."""
         return self._queue_again(touches, Status.UNKNOWN, None)
 
     def resolve_as_sent(self, touches: QuerySet[Touch]) -> int:
-        """A person has found out that unknown touches did leave."""
-        return touches.filter(status=Status.UNKNOWN).update(status=Status.SENT, reason="found to be sent by a person")
+        """Marks unknown touches as sent that an operator found to be delivered."""
+        return touches.filter(status=Status.UNKNOWN).update(
+            status=Status.SENT, reason="resolved as sent by an operator"
+        )
 
     def forget(self, recipient: str) -> int:
-        """Erases who the recipient is and what was written to them; only the digest stays, so that they get nothing
-        more. Returns how many touches were erased; one in a worker's hands at this moment is not, so call it again."""
+        """Erases the recipient's address and all contents; only a digest stays, which keeps them suppressed. Returns
+        the number of touches erased. A touch in flight is not erased; call it again."""
         key = recipient_key(recipient)
         with transaction.atomic():
             suppress(key, "", _FORGOTTEN, self._lanes)
@@ -81,7 +83,12 @@ class TouchOperations:
             rows = [row for row in rows if row.recipient_key not in suppressed]
             start = datetime.fromtimestamp(self._now(), UTC)
             for number, row in enumerate(rows):
-                row.status, row.tries, row.finished_at, row.reason = Status.QUEUED, 0, None, "queued again by a person"
+                row.status, row.tries, row.finished_at, row.reason = (
+                    Status.QUEUED,
+                    0,
+                    None,
+                    "queued again by an operator",
+                )
                 row.due_at = start + timedelta(minutes=number / per_minute) if per_minute else None
             Touch.objects.bulk_update(rows, ["status", "tries", "finished_at", "reason", "due_at"], batch_size=200)
             transaction.on_commit(lambda: push(self._lanes, rows))

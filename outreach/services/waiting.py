@@ -1,4 +1,4 @@
-"""Forecasts: why a touch, an inbox or all inboxes wait, and until when."""
+"""Explains why a touch or an inbox waits and until when, and forecasts when queued touches are sent."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_allowed,
 from outreach.models import RESERVABLE, Inbox, Touch
 from outreach.store.inspection import LaneSummary, QueueView
 
-_MAX_AHEAD = 2000  # further back the moment is a lower bound
+_MAX_AHEAD = 2000  # beyond this, the time is a lower bound
 TEXTS = {
-    "delay": "it was asked not to leave before its time",
-    "retry": "the last try failed for now",
+    "delay": "its not_before time has not come",
+    "retry": "the last attempt failed temporarily",
     "paused": "its inbox is paused",
-    "window": "its inbox sends only in its hours of the day",
-    "per_minute": "its inbox has sent all it may in a minute",
-    "per_day": "its inbox has sent all it may in a day",
-    "min_gap": "its inbox keeps a gap between two touches",
-    "in_flight": "its inbox has as many touches in flight as its limit allows",
-    "breaker": "its inbox failed several times in a row and rests",
+    "window": "its inbox is outside its sending window",
+    "per_minute": "its inbox has reached its limit per minute",
+    "per_day": "its inbox has reached its limit per day",
+    "min_gap": "its inbox keeps a minimum gap between touches",
+    "in_flight": "its inbox has as many touches in flight as its limits allow",
+    "breaker": "its inbox is held after repeated failures",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """``status`` as the outside sees it; ``reason`` (a word of the rules) and ``until``: None when nothing holds it."""
+    """``status`` as shown by the API; ``reason`` (of ``inbox_rules``) and ``until`` are None when nothing delays it."""
 
     status: str
     reason: str | None = None
@@ -42,19 +42,19 @@ class Waiting:
 
 
 def inbox_waiting(inbox: Inbox, view: QueueView, now_ms: int) -> Waiting:
-    """What holds the inbox's next touch."""
+    """Why the inbox's next touch waits."""
     return inboxes_waiting([inbox], view, now_ms)[inbox.pk]
 
 
 def inboxes_waiting(inboxes: Sequence[Inbox], view: QueueView, now_ms: int) -> dict[int, Waiting]:
-    """The same for several, in one round trip."""
+    """Why the next touch of each inbox waits, in one round trip."""
     sends = max((inbox.rules.effective_limits(now_ms / 1000).stamps_needed for inbox in inboxes), default=0)
     lanes = view.lanes([inbox.pk for inbox in inboxes], sends)
     return {inbox.pk: _of_inbox(inbox, lanes[inbox.pk].history, now_ms) for inbox in inboxes}
 
 
 def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
-    """What holds this touch; a touch that is due and whose inbox may send is plainly ``queued``."""
+    """Why this touch waits; ``queued`` if it is due and its inbox may send."""
     if touch.status not in RESERVABLE:
         return Waiting(touch.status)
     lane = view.lanes([touch.inbox_id], touch.inbox.rules.effective_limits(now_ms / 1000).stamps_needed)[touch.inbox_id]
@@ -71,12 +71,12 @@ def touch_waiting(touch: Touch, view: QueueView, now_ms: int) -> Waiting:
 
 
 def _queued_behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> Waiting:
-    """What holds a touch that others of its lane go before."""
+    """Why a touch with others ahead of it in its lane waits."""
     decision = earliest_send(inbox.rules, history, ahead, now_ms)
     if decision.reason is None:
         return Waiting(Touch.Status.QUEUED)
     until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
-    return Waiting(Touch.Status.WAITING, decision.reason, until, f"{ahead} others of it go first")
+    return Waiting(Touch.Status.WAITING, decision.reason, until, f"{ahead} others are ahead of it")
 
 
 def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:
@@ -94,7 +94,7 @@ _MAX_LOGS = 6
 
 @dataclass(frozen=True, slots=True)
 class InboxForecast:
-    """``text`` is empty when nothing holds the inbox; ``until`` None when that has no known end."""
+    """``text`` is empty when nothing delays the inbox; ``until`` is None when the end of the wait is unknown."""
 
     inbox: Inbox
     in_flight: int
@@ -103,8 +103,8 @@ class InboxForecast:
 
 
 def inbox_forecasts(inboxes: Sequence[Inbox], view: QueueView, now_ms: int) -> list[InboxForecast]:
-    """In the order of ``inboxes``. Three commands, and one more for each of the first few whose limits hold them; of
-    the others it says no more than that their limits or their touches' own times do."""
+    """Forecasts in the order of ``inboxes``, for three commands and one for each of the first few that are at a limit;
+    for further ones the text does not distinguish limits from touches that are due later."""
     summaries = view.summaries([inbox.pk for inbox in inboxes])
     by_limits = [inbox for inbox in inboxes if _is_held_by_limits(inbox, summaries[inbox.pk], now_ms)][:_MAX_LOGS]
     sends = {inbox.pk: inbox.rules.effective_limits(now_ms / 1000).stamps_needed for inbox in by_limits}
@@ -130,10 +130,12 @@ def _inbox_forecast(inbox: Inbox, summary: LaneSummary, stamps: Sequence[int] | 
     elif not is_later:
         return InboxForecast(inbox, summary.in_flight, "", None)
     elif summary.next_ms is not None and summary.next_ms >= NEVER_MS:
-        text, until_ms = "Waits for a worker to notice that it may send again: within seconds.", None
+        text, until_ms = "Waits for a worker to notice that it may send again, within seconds.", None
     else:
         text = (
-            "Waits for its touches' own times." if stamps is not None else "Waits for its limits or its touches' times."
+            "Waits until its touches are due."
+            if stamps is not None
+            else "Waits for its limits or until touches are due."
         )
         until_ms = summary.next_ms
     return InboxForecast(inbox, summary.in_flight, text, None if until_ms is None else utc_from_ms(until_ms))
@@ -147,7 +149,7 @@ class WaitForecast:
 
 
 def wait_forecasts(view: QueueView, days: int) -> Iterator[WaitForecast]:
-    """One for each inbox with touches that are not handed out yet, the fullest first."""
+    """A forecast for each inbox with queued touches, the fullest first."""
     now_ms = view.now_ms()
     waiting: dict[int, list[int]] = {}
     for inbox_id, due_at in Touch.objects.filter(status__in=RESERVABLE).values_list("inbox_id", "due_at").iterator():

@@ -8,9 +8,9 @@ from avo_project.redis_client.errors import STORE_FAILURES, describe_store_error
 from avo_project.runtime.heartbeat import Heartbeat
 from avo_project.runtime.stop_flag import StopFlag
 from outreach.conf import OutreachConf
-from outreach.domain.cooldown import InboxCooldown
 from outreach.domain.reservation import LeaseOwner, Outcome, Reservation, SendResult, Settlement
 from outreach.domain.reservation_plan import IdleHint, lanes_for, next_plan
+from outreach.domain.retry import InboxCooldown
 from outreach.keys import REDIS_ALIAS
 from outreach.services.backoff import Backoff
 from outreach.services.inbox_cache import InboxCache
@@ -81,7 +81,7 @@ class Worker:
         with Heartbeat(self._send_heartbeat_if_reachable, self._lease_owner.lease_seconds / 3):
             try:
                 while not stop and not self._step_or_back_off(stop, backoff, stop_when_idle):
-                    self._was_woken |= stop_when_idle  # it must see at once that no lease is left
+                    self._was_woken |= stop_when_idle  # with stop_when_idle, read the leases on every step
             finally:
                 self._finish()
 
@@ -215,7 +215,7 @@ class Worker:
         deadline = self._clock() + _GRACE_SECONDS
         while self._pool.in_flight and self._clock() < deadline:
             self._results += self._pool.poll(_POLL_SECONDS)
-        why = Outcome("unknown", detail="the worker was stopped while the server did not answer")
+        why = Outcome("unknown", detail="the worker stopped before the server answered")
         self._results += [SendResult(touch, why, self._clock()) for touch in self._pool.in_flight]
         self._settlements += [Settlement(one, due_ms=0) for one in self._reservations]
         self._pool.shutdown()

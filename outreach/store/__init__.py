@@ -1,1 +1,1 @@
-"""Floor 2: the only code that talks to Redis."""
+"""The queue in Redis. Only this package talks to Redis."""

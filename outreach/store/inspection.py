@@ -1,4 +1,4 @@
-"""The read-only view of the live queue. Cheap reads say so; the others walk whole lanes."""
+"""The read-only view of the live queue. Reads not marked as cheap traverse whole lanes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LOOKUP_BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Figures of the whole queue, each O(log n) or better. Times in ms of the server."""
+    """Figures of the whole queue, each O(log n) or better. Times are server ms."""
 
     now_ms: int
     lanes_due: int
@@ -28,7 +28,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One inbox's lane: touches that may go, touches that wait for their own moment, and what its limits go by."""
+    """One inbox's lane: touches due now, touches due later, and the history that its limits apply to."""
 
     inbox_id: int
     waiting: int
@@ -39,7 +39,7 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class LaneSummary:
-    """The least there is to know of an inbox's lane; ``next_ms`` is when it is worth a look, None: nothing queued."""
+    """The state of an inbox's lane without its log. ``next_ms``: when the lane is due; None: nothing is queued."""
 
     in_flight: int
     held_until_ms: int
@@ -48,7 +48,7 @@ class LaneSummary:
 
 @dataclass(frozen=True, slots=True)
 class LeasedTouch:
-    """A touch in a worker's hands."""
+    """A touch in flight, and the worker that leases it."""
 
     touch_id: str
     inbox_id: int
@@ -57,7 +57,7 @@ class LeasedTouch:
 
 
 class QueueView:
-    """Reads the queue and never writes."""
+    """Reads the queue; never writes."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -83,7 +83,7 @@ class QueueView:
         return int(self._client.zcard(keys.READY))
 
     def lanes(self, inbox_ids: Iterable[int], sends: int = 0) -> dict[int, LaneView]:
-        """One round trip for all; ``sends`` is how many of each inbox's last sends the history shall hold."""
+        """The lanes of these inboxes with their last ``sends`` sends, in one round trip."""
         wanted = list(inbox_ids)
         pipeline = self._client.pipeline(transaction=False)
         for inbox_id in wanted:
@@ -95,7 +95,7 @@ class QueueView:
         return {inbox_id: _lane_view(inbox_id, *replies[at * 6 : at * 6 + 6]) for at, inbox_id in enumerate(wanted)}
 
     def summaries(self, inbox_ids: Sequence[int]) -> dict[int, LaneSummary]:
-        """Cheap: three commands, however many inboxes."""
+        """Cheap: three commands for any number of inboxes."""
         if not inbox_ids:
             return {}
         pipeline = self._client.pipeline(transaction=False)
@@ -107,7 +107,7 @@ class QueueView:
         }
 
     def without_lane(self, inbox_ids: Sequence[int]) -> list[int]:
-        """Those of which nothing is queued and nothing is in a worker's hands: two commands for a thousand."""
+        """The inboxes with nothing queued or in flight: two commands for each thousand."""
         found: list[int] = []
         for start in range(0, len(inbox_ids), _LOOKUP_BATCH):
             piece = inbox_ids[start : start + _LOOKUP_BATCH]
@@ -117,7 +117,7 @@ class QueueView:
         return found
 
     def stamps(self, sends: Mapping[int, int]) -> dict[int, list[int]]:
-        """The server times in ms of the last so many sends of each inbox, oldest first: one command an inbox."""
+        """The server times in ms of the given number of last sends, oldest first: one command per inbox."""
         pipeline = self._client.pipeline(transaction=False)
         for inbox_id, count in sends.items():
             pipeline.lrange(keys.log(inbox_id), -count or 1, -1 if count else 0)
@@ -126,7 +126,7 @@ class QueueView:
         }
 
     def depths(self, inbox_ids: Iterable[int]) -> dict[int, int]:
-        """How many touches each inbox has in the queue, those in workers' hands included. Two commands an inbox."""
+        """The number of touches of each inbox in the queue, including those in flight. Two commands per inbox."""
         wanted = list(inbox_ids)
         if not wanted:
             return {}
@@ -138,18 +138,18 @@ class QueueView:
         return {one: count + int(held or 0) for one, count, held in zip(wanted, sums, in_flight, strict=True)}
 
     def leased_touches(self, most: int) -> list[LeasedTouch]:
-        """The touches in workers' hands whose leases end first."""
+        """The touches in flight whose leases end first."""
         leases = self._client.zrange(keys.LEASES, 0, most - 1, withscores=True)
         owners = self._client.hmget(keys.RESERVATIONS, [touch for touch, _ in leases]) if leases else []
         return [_leased_touch(touch, ends, owner) for (touch, ends), owner in zip(leases, owners, strict=True) if owner]
 
     def position(self, inbox_id: int, touch_id: str) -> int | None:
-        """How many touches of the lane go before this one; None when it is not in the lane. Walks the lane."""
+        """The number of touches ahead of this one in its lane; None when it is not in the lane. Traverses the lane."""
         position: int | None = self._client.lpos(keys.lane(inbox_id), touch_id)
         return position
 
     def queued_ids(self, inbox_ids: Iterable[int]) -> set[str]:
-        """Every touch in these lanes or beside them: a round trip for all short lanes, long ones in pieces."""
+        """Every touch in these lanes, due now or later: one round trip for all short lanes, long ones in chunks."""
         wanted = list(inbox_ids)
         pipeline = self._client.pipeline(transaction=False)
         for inbox_id in wanted:
@@ -165,19 +165,19 @@ class QueueView:
         return found
 
     def reserved_ids(self) -> set[str]:
-        """Every touch in a worker's hands."""
+        """Every touch in flight."""
         return {one.decode() for one in self._client.hkeys(keys.RESERVATIONS)}
 
     def eviction_policy(self) -> str:
-        """The server's ``maxmemory-policy``; empty when it does not tell."""
+        """The server's ``maxmemory-policy``; empty when it is not readable."""
         try:
             policy = self._client.config_get("maxmemory-policy")
-        except ResponseError:  # a managed server keeps its configuration to itself
+        except ResponseError:  # managed servers may not allow CONFIG
             return ""
         return str(policy.get("maxmemory-policy", ""))
 
     def is_initialised(self) -> bool:
-        """Whether the queue holds everything since it was last compared with the ledger."""
+        """Whether the queue has lost no data since it was last compared with the ledger."""
         return bool(self._client.exists(keys.INITIALISED))
 
     def now_ms(self) -> int:

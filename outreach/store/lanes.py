@@ -1,4 +1,4 @@
-"""The queue in Redis: a lane an inbox, one ready ZSET over all lanes, leases and fence tokens."""
+"""The queue in Redis: one lane per inbox, one ready ZSET over all lanes, leases and fence tokens."""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What one call of ``reserve`` brought. Times are the server's, in ms.
+    """The result of one ``reserve``. Times are server ms.
 
-    ``upcoming`` are the first lanes of the ready ZSET as (inbox id, ms); ``is_initialised`` False: Redis lost its data;
-    ``first_lease_ms``: when the first lease of anybody ends.
+    ``upcoming``: the first lanes of the ready ZSET as (inbox id, ms). ``is_initialised``: False after Redis lost its
+    data. ``first_lease_ms``: when the first lease of any worker ends.
     """
 
     now_ms: int
@@ -41,19 +41,19 @@ class Reserved:
 
     @property
     def next_ms(self) -> int | None:
-        """When the first lane is worth a look."""
+        """When the first lane is due."""
         return self.upcoming[0][1] if self.upcoming else None
 
     def idle_hint(self, since: float) -> IdleHint:
-        """What is known from now on, ``since`` this moment of the caller's clock (Unix seconds)."""
+        """The idle hint as of ``since`` (Unix seconds by the caller's clock)."""
         seconds = [None if at is None else (at - self.now_ms) / 1000 for at in (self.next_ms, self.first_lease_ms)]
         return IdleHint(since, self.upcoming[0] if self.upcoming else None, *seconds)
 
 
 class Lanes:
-    """Every verb on the queue is one script and one round trip.
+    """The queue's operations; each is one script and one round trip.
 
-    ``now_ms`` gives the time in tests; without it the server's own clock decides.
+    ``now_ms`` returns the time in tests; by default the server's clock is used.
     """
 
     def __init__(self, client: Any, now_ms: Callable[[], int] | None = None) -> None:
@@ -66,11 +66,11 @@ class Lanes:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def enqueue(self, inbox_id: int, touch_ids: Sequence[str], delayed: Sequence[tuple[str, int]] = ()) -> None:
-        """Puts touches at the end of the inbox's lane; those of ``delayed`` (id, due_ms) come in when they are due."""
+        """Appends touches to the inbox's lane; those of ``delayed`` (id, due_ms) are sent once they are due."""
         self.enqueue_many([EnqueueBatch(inbox_id, touch_ids, delayed)])
 
     def enqueue_many(self, batches: Iterable[EnqueueBatch]) -> None:
-        """The same for many inboxes, a thousand touches a round trip."""
+        """Enqueues touches of many inboxes, a thousand touches per round trip."""
         for group in _grouped(_pieces(batches)):
             lane_keys = [keys.READY, keys.WAKE]
             arguments: list[str | int] = [self._now()]
@@ -113,12 +113,12 @@ class Lanes:
         )
 
     def first(self) -> tuple[int, int] | None:
-        """The first lane of the ready ZSET and the server ms at which it is worth a look: one cheap command."""
+        """The first lane of the ready ZSET and the server ms at which it is due: one cheap command."""
         head = self._client.zrange(keys.READY, 0, 0, withscores=True)
         return (int(head[0][0]), int(head[0][1])) if head else None
 
     def settle(self, settlements: Sequence[Settlement]) -> int:
-        """Ends reservations; returns how many were still held under their token."""
+        """Ends reservations; returns how many were still held under their tokens."""
         return sum(self._settle(batch) for batch in _batches(settlements))
 
     def _settle(self, settlements: Sequence[Settlement]) -> int:
@@ -135,13 +135,13 @@ class Lanes:
         return int(self._scripts["settle"](lane_keys, arguments))
 
     def renew(self, lease_owner: LeaseOwner, held: Iterable[Reservation]) -> int:
-        """Says that the worker lives and still holds these; returns how many it does hold."""
+        """Records the worker's heartbeat and renews its leases; returns how many it still holds."""
         pairs = itertools.chain.from_iterable((one.touch_id, one.token) for one in held)
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.WORKERS]
         return int(self._scripts["renew"](lane_keys, [self._now(), lease_owner.worker, lease_owner.lease_ms, *pairs]))
 
     def recover(self, lease_owner: LeaseOwner, most: int) -> tuple[Reservation, ...]:
-        """Takes over up to ``most`` reservations whose lease has ended, whoever held them."""
+        """Takes over up to ``most`` reservations whose leases have expired, of any worker."""
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.TOKEN]
         token, leased = self._scripts["recover"](
             lane_keys, [self._now(), lease_owner.worker, lease_owner.lease_ms, most]
@@ -149,30 +149,30 @@ class Lanes:
         return _reservations(int(token), leased)
 
     def adopt(self, inbox_id: int, lease_ms: int, held: Iterable[Reservation]) -> int:
-        """Leases that Redis forgot are put back under their old tokens; returns how many were missing."""
+        """Restores leases that Redis lost, under their old tokens; returns how many were missing."""
         pairs = itertools.chain.from_iterable((one.touch_id, one.token) for one in held)
         lane_keys = [keys.LEASES, keys.RESERVATIONS, keys.IN_FLIGHT]
         return int(self._scripts["adopt"](lane_keys, [self._now(), inbox_id, lease_ms, *pairs]))
 
     def recheck(self, inbox_id: int, held_until_ms: int | None = None) -> None:
-        """Has the lane looked at now, because its inbox changed; with ``held_until_ms`` nothing leaves before then."""
+        """Makes the lane due for a check now, after a change of its inbox; ``held_until_ms`` holds it until then."""
         lane_keys = [keys.READY, keys.WAKE, keys.lane(inbox_id), keys.delayed(inbox_id), keys.HELD]
         self._scripts["recheck"](lane_keys, [self._now(), inbox_id, _blank(held_until_ms)])
 
     def recheck_all(self) -> None:
-        """Has every lane looked at now, because it is not known which inboxes changed."""
+        """Makes every lane due for a check now, when it is unknown which inboxes changed."""
         now_ms = self._now() or _ms(self._client.time())
         waiting = self._client.zrange(keys.READY, 0, -1)
         for inbox_ids in _batches(waiting):
             self._client.zadd(keys.READY, dict.fromkeys(inbox_ids, now_ms), xx=True, lt=True)
 
     def restore_log(self, inbox_id: int, stamps_ms: Sequence[int]) -> None:
-        """Gives the inbox's log its sends back (``stamps_ms``, oldest first), unless it has a log."""
+        """Restores the inbox's log of sends (``stamps_ms``, oldest first), unless it has a log."""
         if stamps_ms:
             self._scripts["restore_log"]([keys.log(inbox_id)], stamps_ms)
 
     def withdraw(self, inbox_id: int, touch_ids: Sequence[str]) -> None:
-        """Takes touches out of their lane before their turn; one in a worker's hands stays there."""
+        """Removes touches from their lane; touches in flight are not affected."""
         pipeline = self._client.pipeline(transaction=False)
         for touch_id in touch_ids:
             pipeline.lrem(keys.lane(inbox_id), 0, touch_id)
@@ -185,7 +185,7 @@ class Lanes:
         return int(woken[1]) if woken else None
 
     def mark_initialised(self, newest_token: int) -> None:
-        """Says that the queue holds what the ledger holds; no token up to ``newest_token`` is given out again."""
+        """Marks the queue as complete. No token up to ``newest_token`` is issued again."""
         self._client.set(keys.TOKEN, newest_token, nx=True)
         self._client.set(keys.INITIALISED, 1)
 
@@ -214,14 +214,14 @@ def _batches(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
 
 
 def _pieces(batches: Iterable[EnqueueBatch]) -> Iterable[EnqueueBatch]:
-    """None larger than a batch."""
+    """Splits batches that are larger than one call takes."""
     for one in batches:
         yield from (EnqueueBatch(one.inbox_id, ids) for ids in _batches(one.touch_ids))
         yield from (EnqueueBatch(one.inbox_id, (), pairs) for pairs in _batches(one.delayed))
 
 
 def _grouped(pieces: Iterable[EnqueueBatch]) -> Iterable[list[EnqueueBatch]]:
-    """As many together as fit into a batch."""
+    """Groups batches that fit into one call."""
     group: list[EnqueueBatch] = []
     size = 0
     for piece in pieces:

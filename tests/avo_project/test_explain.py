@@ -58,7 +58,7 @@ def explained(of: str, *options: str, capsys: Any) -> dict[str, Any]:
 
 def test_a_touch_waits_for_what_the_rules_say(touch: Touch, capsys: Any) -> None:
     [answer] = explained(str(touch.pk), capsys=capsys)["answers"]
-    assert (answer["kind"], answer["headline"]) == ("touch", "waits until somebody does something")
+    assert (answer["kind"], answer["headline"]) == ("touch", "waits for an operator's action")
     assert answer["because"][0] == "Waits because its inbox is paused: paused by a person."
     assert RECIPIENT not in json.dumps(answer)
     assert "450 [address] greylisted" in json.dumps(answer).replace("<", "").replace(">", "")
@@ -69,7 +69,7 @@ def test_a_touch_waits_for_what_the_rules_say(touch: Touch, capsys: Any) -> None
 def test_an_inbox_says_what_holds_its_next_touch(touch: Touch, capsys: Any) -> None:
     call_command("explain", "anna@example.com")
     shown = capsys.readouterr().out
-    assert "inbox anna@example.com: waits until somebody does something" in shown
+    assert "inbox anna@example.com: waits for an operator's action" in shown
     assert "touches to send: 1" in shown
 
 

@@ -162,7 +162,7 @@ class TestOutreach:
         redis_of("outreach").set("{outreach}:intact", 1)
         status = health_of("outreach")
         assert (status.level, status.figure) == (Level.RED, "1 to send, 0 in flight, 0 workers")
-        assert "no worker lives" in status.message
+        assert "no worker is active" in status.message
 
     def test_red_when_the_queue_was_lost(self, queued: Touch, redis_of: Any) -> None:
         redis_of("outreach").flushall()
@@ -171,7 +171,7 @@ class TestOutreach:
     @pytest.mark.parametrize(
         ("change", "why"),
         [
-            (lambda: Touch.objects.update(status="unknown"), "1 touches may have left"),
+            (lambda: Touch.objects.update(status="unknown"), "1 touches may have been delivered"),
             (lambda: Inbox.objects.update(paused=True), "Paused with touches to send: anna@example.com."),
         ],
     )

@@ -66,7 +66,7 @@ def test_set_inbox_on_a_disk_that_takes_no_writes_is_one_line() -> None:
         run("set_inbox", "a@example.com")
     assert str(raised.value) == (
         "the database failed: attempt to write a readonly database. "
-        "The inbox stays as it was; run it again once the database can be written."
+        "The inbox is unchanged; run it again once the database is writable."
     )
 
 

@@ -70,7 +70,7 @@ def test_a_repeated_key_with_another_touch_is_a_bad_line(inbox: Inbox, take: Any
     second, worse = take(touch_data(4), touch_data(5, idempotency_key="k"))
     assert (first, second) == ({"queued": 2, "rejected": 1}, {"queued": 1, "rejected": 1})
     assert [(one.number, one.error.field) for one in (*bad, *worse)] == [(2, "idempotency_key")] * 2
-    assert str(bad[0].error) == "idempotency_key: was used for another touch; give this one a key of its own"
+    assert str(bad[0].error) == "idempotency_key: was already used for a different touch; use another key"
     assert view.depths([inbox.pk]) == {inbox.pk: 3}
 
 

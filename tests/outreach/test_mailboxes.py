@@ -81,9 +81,9 @@ def test_each_of_a_pair_is_named_by_its_own_spelling(twins: tuple[Inbox, Inbox],
     newer.clean()
 
 
-def test_a_check_warns_of_a_pair_until_one_rests(twins: tuple[Inbox, Inbox]) -> None:
+def test_a_check_warns_of_a_pair_until_one_is_paused(twins: tuple[Inbox, Inbox]) -> None:
     [warning] = warnings()
-    assert "anna@example.com is the mailbox of another inbox too" in warning
+    assert "anna@example.com has the same mailbox as another inbox" in warning
     change_inbox("anna@example.com", {"paused": True})
     assert warnings() == []
 

@@ -44,7 +44,7 @@ def test_a_result_that_is_refused_is_unknown_and_stops_no_other(
     assert states() == {f"r{n}@example.com": "unknown" if n == 2 else "sent" for n in range(1, 5)}
     assert [one.outcome for one in Attempt.objects.filter(touch__recipient="r2@example.com")] == ["unknown"]
     assert view.depths([inbox.pk]) == {inbox.pk: 0}
-    assert "the ledger refuses the result retry, so it is unknown" in caplog.text
+    assert "the database rejected the result retry, marked unknown" in caplog.text
     assert "example.com" not in caplog.text
 
 

@@ -13,7 +13,7 @@ import pytest
 from outreach.conf import OutreachConf
 from outreach.domain.inbox_settings import ForbiddenUrlError, check_url
 from outreach.domain.reservation import Outgoing, Reservation
-from outreach.services.senders import addresses
+from outreach.services.senders import http
 from outreach.services.senders.http import HttpSender, classify, retry_after_seconds
 from tests.avo_project.slow_server import PIECES, slow_server
 
@@ -160,7 +160,7 @@ def test_our_own_network_is_not_called(url: str) -> None:
      ("2002:7f00:1::", False), ("224.0.0.1", False), ("255.255.255.255", False), ("::", False), ("fd00::1", False)],
 )  # fmt: skip
 def test_what_is_public(address: str, public: bool) -> None:
-    assert addresses.is_public(address) is public
+    assert http.is_public(address) is public
 
 
 def test_the_checked_address_is_the_one_connected_to(server: Any, monkeypatch: Any) -> None:
@@ -171,8 +171,8 @@ def test_the_checked_address_is_the_one_connected_to(server: Any, monkeypatch: A
         lookups.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", lookup)
-    monkeypatch.setattr(addresses, "is_public", lambda address: True)
+    monkeypatch.setattr(http.socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(http, "is_public", lambda address: True)
     sender = HttpSender(OutreachConf(http_timeout_seconds=2))
     assert sender.send(touch(f"http://hook.example:{server.server_port}/in")).kind == "sent"
     assert server.requests[0][1]["Host"] == f"hook.example:{server.server_port}"

@@ -26,7 +26,7 @@ def test_the_queue_page_says_what_waits_and_why(
     make_harness("w7", size=1).worker.step()
     change_inbox("anna@example.com", {"paused": True})
     page = operator_client.get(QUEUE_URL).content.decode()
-    for text in ("anna@example.com", "Waits because its inbox is paused.", "w7", "In workers&#x27; hands"):
+    for text in ("anna@example.com", "Waits because its inbox is paused.", "w7", "Touches in flight"):
         assert text in page
 
 
@@ -62,7 +62,7 @@ def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: 
         "change_reason": "new desk",
     }
     page = operator_client.post("/admin/outreach/inbox/add/", form)
-    assert b"no IANA time zone" in page.content
+    assert b"not an IANA time zone" in page.content
     assert operator_client.post("/admin/outreach/inbox/add/", {**form, "timezone": "UTC"}).status_code == 302
 
 

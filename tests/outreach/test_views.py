@@ -121,7 +121,7 @@ def test_a_touch_behind_others_tells_when_its_turn_comes(
     assert [one["status"] for one in shown] == ["queued", "queued", *["waiting"] * 4]
     minutes = [(datetime.fromisoformat(one["waiting_until"]).timestamp() - clock.now) / 60 for one in shown[2:]]
     assert minutes == pytest.approx([1, 1, 2, 2], abs=0.1)
-    assert shown[5]["waiting_text"].endswith("a minute: 5 others of it go first.")
+    assert shown[5]["waiting_text"].endswith("per minute: 5 others are ahead of it.")
 
 
 def test_an_unknown_touch_is_a_404(api: Any) -> None:

@@ -45,7 +45,7 @@ def test_it_says_what_the_rules_say(inbox: Inbox, redis_of: Any) -> None:
     [found] = inbox_forecasts([inbox], view, now_ms)
     one = inboxes_waiting([inbox], view, now_ms)[inbox.pk]
     assert (found.text, found.until) == (one.text, one.until)
-    assert "all it may in a minute" in found.text
+    assert "limit per minute" in found.text
 
 
 def test_touches_that_wait_for_their_own_time(
@@ -53,7 +53,7 @@ def test_touches_that_wait_for_their_own_time(
 ) -> None:
     queue_up(1, not_before=time.time() + 3600)
     harness.work()
-    assert wait_text(inbox) == "Waits for its touches' own times."
+    assert wait_text(inbox) == "Waits until its touches are due."
 
 
 def test_no_inbox_needs_no_command(redis_of: Any) -> None:

@@ -337,4 +337,4 @@ def test_a_sender_that_cannot_close_or_be_made_stops_no_thread(caplog: Any, cloc
     assert [result.outcome.kind for result in results] == ["sent", "unknown"]
     pool.shutdown()
     pool._threads[0].join(5)
-    assert "could not close" in caplog.text
+    assert "failed to close" in caplog.text

@@ -1,4 +1,4 @@
-"""Queues touches from NDJSON."""
+"""Queue touches from NDJSON."""
 
 import sys
 import time
@@ -13,16 +13,17 @@ from outreach.domain.touch import UnknownInboxError
 from outreach.keys import REDIS_ALIAS
 from outreach.services.intake import BadLine, Intake, accept_lines
 
-_ADVICE = "What came before is queued; run it again with all lines: those with an idempotency_key are not queued twice."
+_ADVICE = "Earlier lines are queued. Run it again with all lines: those with an idempotency_key are not queued twice."
 
 
 class Command(BaseCommand):
     help = (
-        "Queues touches from NDJSON, one object a line. A bad line is reported and skipped; the exit status is then 1."
+        "Queue touches from NDJSON, one object per line. Invalid lines are reported and skipped; the exit status is "
+        "then 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", help="path, or - for standard input")
+        parser.add_argument("file", help="path of the NDJSON file, or - for standard input")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

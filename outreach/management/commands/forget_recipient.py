@@ -1,4 +1,4 @@
-"""Erases a person from the ledger."""
+"""Erase a recipient from the ledger."""
 
 import time
 from argparse import ArgumentParser
@@ -13,16 +13,16 @@ from outreach.services.touch_operations import TouchOperations
 
 class Command(BaseCommand):
     help = (
-        "Erases a recipient's address and everything written to it, and suppresses it for good. Only a digest stays. "
-        "A touch that is being sent at this moment is left; run it again."
+        "Erase a recipient's address and all contents sent to it, and suppress the recipient. Only a digest is kept. "
+        "A touch in flight is not erased; run the command again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("recipient", help="the address or handle")
+        parser.add_argument("recipient", help="address or handle of the recipient")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with store_errors_as_command_error(
-            REDIS_ALIAS, "Run it again once it answers, until it says how many it erased."
+            REDIS_ALIAS, "Run it again once it answers, until it prints how many touches it erased."
         ):
             erased = TouchOperations.connect(time.time).forget(options["recipient"])
         self.stdout.write(f"erased={erased}")

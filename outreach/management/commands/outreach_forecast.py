@@ -1,4 +1,4 @@
-"""Says when what is queued will go out."""
+"""Forecast when queued touches are sent."""
 
 import json
 from argparse import ArgumentParser
@@ -13,11 +13,11 @@ from outreach.store.inspection import QueueView
 
 
 class Command(LightCommand):
-    help = "Says when what is queued will go out, by the rules of each inbox, and which of them binds."
+    help = "Forecast when queued touches are sent under each inbox's rules, and which rule delays them most."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=at_least(1, 366), default=7)
-        parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+        parser.add_argument("--days", type=at_least(1, 366), default=7, help="days to forecast (default 7)")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it answers."):
@@ -42,6 +42,6 @@ def as_json(wait_forecast: WaitForecast) -> dict[str, Any]:
 
 def as_line(wait_forecast: WaitForecast) -> str:
     found = wait_forecast.forecast
-    days = ", ".join(f"{day:%a %d %b} {count}" for day, count in found.per_day.items()) or "nothing goes out"
+    days = ", ".join(f"{day:%a %d %b} {count}" for day, count in found.per_day.items()) or "nothing is sent"
     binding = f"; held by {found.binding}" if found.binding else ""
     return f"{wait_forecast.address}: {wait_forecast.queued} queued: {days}; {found.left} left{binding}"

@@ -1,4 +1,4 @@
-"""Puts back into the queue what Redis lost."""
+"""Requeue what Redis lost."""
 
 import json
 import time
@@ -15,9 +15,7 @@ from outreach.store.lanes import Lanes
 
 
 class Command(LightCommand):
-    help = (
-        "Compares the ledger in the database with the queue in Redis and puts back what Redis lost. Safe at any time."
-    )
+    help = "Compare the ledger in the database with the queue in Redis and requeue what Redis lost. Safe at any time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -1,4 +1,4 @@
-"""Queues dead touches again."""
+"""Requeue dead touches."""
 
 import time
 from argparse import ArgumentParser
@@ -14,19 +14,25 @@ from outreach.services.touch_operations import TouchOperations, dead_touches
 
 
 class Command(BaseCommand):
-    help = "Queues dead touches again, with all their tries. Suppressed recipients stay out."
+    help = "Requeue dead touches with all their attempts. Suppressed recipients are skipped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--inbox", help="only those of this inbox")
-        parser.add_argument("--reason", help="only those whose reason holds this text")
-        parser.add_argument("--since", type=moment, help="only those that died at or after this ISO time")
-        parser.add_argument("--per-minute", type=at_least(1, MOST_SENDS), help="spread them: at most so many a minute")
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument("--inbox", help="only touches of this inbox")
+        parser.add_argument("--reason", help="only touches whose reason contains this text")
+        parser.add_argument("--since", type=moment, help="only touches that died at or after this ISO time")
+        parser.add_argument(
+            "--per-minute",
+            type=at_least(1, MOST_SENDS),
+            help="maximum number of touches per minute (default: all at once)",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print the number of dead touches without changing them"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with store_errors_as_command_error(
             REDIS_ALIAS,
-            "Run reconcile_outreach once it answers: what was redriven stands in the ledger; then run it again.",
+            "Run reconcile_outreach once it answers, because redriven touches are in the ledger; then run it again.",
         ):
             try:
                 dead = dead_touches(options["inbox"], options["reason"], options["since"])

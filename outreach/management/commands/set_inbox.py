@@ -1,4 +1,4 @@
-"""Creates or changes an inbox; workers follow within 5 seconds."""
+"""Create or change an inbox."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from avo_project.redis_client.errors import store_errors_as_command_error
-from outreach.domain.channels import CHANNELS
+from outreach.domain.channels import CHANNELS, EMAIL
 from outreach.domain.inbox_settings import PRESETS, InboxError, parse_warm_up, parse_window
 from outreach.keys import REDIS_ALIAS
 from outreach.services.inboxes import change_inbox, describe
@@ -16,32 +16,36 @@ _PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "ur
 
 
 class Command(BaseCommand):
-    help = "Creates or changes an inbox. What is not named stays as it is. Workers follow within 5 seconds."
+    help = "Create or change an inbox. Only the given settings are changed. Workers apply changes within 5 seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", help="the e-mail address, or the handle on another channel")
-        parser.add_argument("--channel", choices=list(CHANNELS))
-        parser.add_argument("--per-minute", type=int, help="most touches in any 60 seconds")
-        parser.add_argument("--per-day", type=int, help="most touches in any 24 hours")
+        parser.add_argument("address", help="e-mail address, or handle on another channel")
         parser.add_argument(
-            "--min-gap", type=float, dest="min_gap_seconds", metavar="SECONDS", help="between two touches"
+            "--channel", choices=list(CHANNELS), help=f"channel of the inbox (default for a new inbox: {EMAIL})"
         )
+        parser.add_argument("--per-minute", type=int, help="maximum number of touches in any 60 seconds")
+        parser.add_argument("--per-day", type=int, help="maximum number of touches in any 24 hours")
         parser.add_argument(
-            "--window", metavar="08:00-18:00", help="hours of the day in which it sends, in its time zone"
+            "--min-gap", type=float, dest="min_gap_seconds", metavar="SECONDS", help="minimum time between two touches"
         )
-        parser.add_argument("--timezone", help="IANA time zone of the window, such as Europe/Madrid")
+        parser.add_argument("--window", metavar="08:00-18:00", help="daily sending window, in the inbox's time zone")
+        parser.add_argument(
+            "--timezone", help="IANA time zone of the inbox, such as Europe/Madrid (default for a new inbox: UTC)"
+        )
         parser.add_argument("--url", help="URL that touches are posted to, on channels that need one")
-        parser.add_argument("--preset", choices=sorted(PRESETS), help="a provider's limits, under what else is named")
+        parser.add_argument(
+            "--preset", choices=sorted(PRESETS), help="limits of a provider; other options override them"
+        )
         parser.add_argument(
             "--warm-up",
             metavar="START,STEP,TARGET",
-            help="from today: START a day, STEP more each day, up to TARGET; or off",
+            help="daily limit that grows from today: START, STEP more each day, up to TARGET; off ends the warm-up",
         )
         pause = parser.add_mutually_exclusive_group()
         pause.add_argument(
-            "--pause", action="store_const", const=True, dest="paused", help="send nothing until --resume"
+            "--pause", action="store_const", const=True, dest="paused", help="stop sending until --resume"
         )
-        pause.add_argument("--resume", action="store_const", const=False, dest="paused")
+        pause.add_argument("--resume", action="store_const", const=False, dest="paused", help="resume sending")
 
     def handle(self, *args: Any, **options: Any) -> None:
         named = {name: options[name] for name in _PLAIN if options[name] is not None}
@@ -52,7 +56,7 @@ class Command(BaseCommand):
             if options["window"] is not None:
                 changes["window_opens"], changes["window_closes"] = parse_window(options["window"])
             with store_errors_as_command_error(
-                REDIS_ALIAS, "The inbox stays as it was; run it again once the database can be written."
+                REDIS_ALIAS, "The inbox is unchanged; run it again once the database is writable."
             ):
                 inbox = change_inbox(options["address"], changes)
         except InboxError as error:

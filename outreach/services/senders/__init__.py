@@ -7,10 +7,10 @@ from outreach.domain.reservation import Outcome, Outgoing
 
 
 class Sender(Protocol):
-    """Hands touches to a server. Each sending thread has its own instance, made with the conf as only argument.
+    """Sends touches to a server. Each sender thread has its own instance, created with the conf as its only argument.
 
-    ``send`` answers with what became of the touch and raises nothing that it foresees: an exception counts as
-    ``unknown``, because the touch may have left. It gives up by itself after a time that is short beside a minute.
+    ``send`` returns the outcome. An exception counts as ``unknown``, because the touch may have been delivered. It must
+    time out by itself, well within a minute.
     """
 
     def __init__(self, conf: OutreachConf) -> None: ...
@@ -18,4 +18,4 @@ class Sender(Protocol):
     def send(self, touch: Outgoing) -> Outcome: ...
 
     def close(self) -> None:
-        """Gives up connections that are kept for the next touch; ``send`` may be called again."""
+        """Closes connections kept for the next touch; ``send`` may be called again."""

@@ -1,4 +1,4 @@
-"""Delivery errors classified: SMTP replies (RFC 5321 section 4.2, RFC 3463) and the errors of mail providers' APIs."""
+"""Classifies delivery errors: SMTP replies (RFC 5321, 4.2; RFC 3463) and errors of mail providers' APIs."""
 
 import re
 import smtplib
@@ -8,13 +8,13 @@ from typing import Any
 
 from outreach.domain.reservation import Kind, Outcome
 
-# RFC 2034, 4: the enhanced code begins the text of a reply's line; anywhere else it is but words.
+# RFC 2034, 4: an enhanced code starts the text of a reply line; elsewhere it is ordinary text.
 _ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}\b", re.MULTILINE)
 _POLICY = "5.7."  # RFC 3463, 3.8: security or policy
 
 
 def classify(error: Exception, *, content_sent: bool) -> Outcome:
-    """The outcome of ``error``; ``content_sent`` says whether the mail may have reached the server."""
+    """The outcome of ``error``; ``content_sent``: whether the mail may have reached the server."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, reply), *_] = error.recipients.values()
         return _answered(code, _text(reply), "suppress", content_sent=content_sent)
@@ -29,12 +29,12 @@ def classify(error: Exception, *, content_sent: bool) -> Outcome:
 
 
 def _answered(code: int, reply: str, refusal: Kind, *, content_sent: bool) -> Outcome:
-    """``refusal``: what a 5xx means here, if it is not one of policy. Neither 4xx nor 5xx (-1: no number) is none."""
+    """``refusal``: the outcome of a 5xx that is not about policy. Other codes (-1: none) do not count as a reply."""
     detail = f"{code} {reply}"
     if 400 <= code < 500:
         return Outcome("retry", code, detail, is_inbox_failure=code == 421)
     if not 500 <= code < 600:
-        return _no_answer(f"{detail!r} is no reply of SMTP", content_sent=content_sent)
+        return _no_answer(f"{detail!r} is not an SMTP reply", content_sent=content_sent)
     enhanced = _ENHANCED.search(reply)
     is_policy = enhanced is not None and enhanced[0].startswith(_POLICY)
     return Outcome("pause" if is_policy else refusal, code, detail)
@@ -52,7 +52,7 @@ def _text(reply: bytes | str) -> str:
 
 _NOT_NOW = frozenset({408, 425, 429})
 _INBOX_IS_WRONG = frozenset({401, 402, 403})
-# Nothing was written to the connection yet, by the names that requests and urllib3 give it.
+# Errors of requests and urllib3 that occur before anything is sent.
 _BEFORE_SENDING = ("ConnectTimeout", "NewConnectionError", "NameResolutionError", "SSLError", "ProxyError")
 
 
@@ -63,8 +63,8 @@ def is_esp_error(error: Exception) -> bool:
 
 
 def classify_esp(error: Any) -> Outcome:
-    """The outcome of an ``error`` for which ``is_esp_error`` holds. Its text may hold the mail, so only names and
-    numbers are kept."""
+    """The outcome of an ``error`` for which ``is_esp_error`` is true. Its text may contain the mail, so only names and
+    codes are kept."""
     name = type(error).__name__
     if name == "AnymailRecipientsRefused":
         return Outcome("suppress", detail="the mail service refuses the recipient")
@@ -73,8 +73,8 @@ def classify_esp(error: Any) -> Outcome:
     code = getattr(error, "status_code", None)
     if code is not None:
         return _by_code(code, getattr(error, "response", None))
-    if isinstance(error, ValueError):  # an address or a feature that the service does not take: nothing was sent
-        return Outcome("give_up", detail=f"the mail service cannot take it: {name}")
+    if isinstance(error, ValueError):  # an address or feature that the service does not support: nothing was sent
+        return Outcome("give_up", detail=f"the mail service does not support it: {name}")
     if _cannot_connect(error):
         return Outcome("retry", detail="cannot connect to the mail service", is_inbox_failure=True)
     return Outcome("unknown", detail=f"no answer after the mail was handed over: {name}")
@@ -82,7 +82,7 @@ def classify_esp(error: Any) -> Outcome:
 
 def _by_code(code: int, response: Any) -> Outcome:
     detail = f"the mail service answers {code}"
-    if 200 <= code < 300:  # taken, but in words that were not understood
+    if 200 <= code < 300:  # accepted, but the answer could not be parsed
         return Outcome("unknown", code, detail)
     if code in _NOT_NOW or code >= 500:
         wait = str(getattr(response, "headers", {}).get("Retry-After", ""))
@@ -92,6 +92,6 @@ def _by_code(code: int, response: Any) -> Outcome:
 
 
 def _cannot_connect(error: BaseException) -> bool:
-    """``requests`` names the reason in the error's cause, urllib3 in the text of that one."""
+    """Whether the cause of the error, or its text, names a failure to connect."""
     cause = error.__cause__
     return cause is not None and any(name in f"{type(cause).__name__} {cause!r}" for name in _BEFORE_SENDING)

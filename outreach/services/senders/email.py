@@ -1,26 +1,29 @@
 """E-mail through the backend that Django's EMAIL_* settings name."""
 
+import io
+import math
 import smtplib
+import socket
 import time
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.smtp import EmailBackend
 
 from outreach.conf import OutreachConf
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 from outreach.services.senders.delivery_errors import classify, classify_esp, is_esp_error
-from outreach.services.senders.smtp import WatchedEmailBackend
 from outreach.services.suppression import unsubscribe_token
 
 _DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
-_WATCHED_SMTP = "outreach.services.senders.smtp.WatchedEmailBackend"
+_WATCHED_SMTP = "outreach.services.senders.email.WatchedEmailBackend"
 _LINE_CHARACTERS = 900  # RFC 5322, 2.1.1 allows 998
 _KEEP_SECONDS = 20.0  # well under the 5 minutes that RFC 5321, 4.5.3.2.7 has a server wait for a command
 
 
 class EmailSender:
-    """Keeps its connection for the mails that follow shortly."""
+    """Sends e-mail; keeps its connection open for a few seconds for the next mail."""
 
     def __init__(self, conf: OutreachConf) -> None:
         self._conf = conf
@@ -32,13 +35,13 @@ class EmailSender:
         if not reused:
             self.close()
         outcome = self._try(touch)
-        if reused and outcome.is_inbox_failure and outcome.code == 0:  # the server hung up on a connection kept open
+        if reused and outcome.is_inbox_failure and outcome.code == 0:  # the server closed the idle connection
             outcome = self._try(touch)
         self._used_at = time.monotonic()
         return outcome
 
     def close(self) -> None:
-        """Says goodbye to the server; what it answers does not matter any more."""
+        """Closes the connection and ignores errors."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.fail_silently = True
@@ -59,8 +62,8 @@ class EmailSender:
                 return classify_esp(error)
             if not isinstance(error, ValueError):
                 raise
-            # a mail that cannot be written down, such as a bad header: nothing was sent
-            return Outcome("give_up", detail=f"cannot be made a mail: {type(error).__name__}")
+            # a mail that cannot be built, for example for a bad header: nothing was sent
+            return Outcome("give_up", detail=f"the mail cannot be built: {type(error).__name__}")
         return SENT
 
     def _outcome_of(self, error: Exception) -> Outcome:
@@ -75,7 +78,7 @@ class EmailSender:
 
 
 def message(touch: Outgoing, public_url: str, connection: Any = None) -> EmailMessage:
-    """The mail of a touch. The same touch always has the same Message-ID, so a mailbox can tell a second copy."""
+    """The mail of a touch. Its Message-ID is derived from the touch, so that a mailbox can detect a duplicate."""
     unsubscribe = f"{public_url.rstrip('/')}/u/{unsubscribe_token(touch.touch_id)}"
     headers = {
         "Message-ID": f"<{touch.touch_id}@{touch.sender_address.rpartition('@')[2]}>",
@@ -88,7 +91,7 @@ def message(touch: Outgoing, public_url: str, connection: Any = None) -> EmailMe
 
 
 class _UnfoldedMail(EmailMessage):
-    """Keeps the unsubscribe link on the line of its header: simple readers of RFC 2369 fields look only there."""
+    """Does not fold the unsubscribe header: simple parsers of RFC 2369 fields read only its first line."""
 
     def message(self, **options: Any) -> Any:
         made: Any = super().message(**options)
@@ -100,3 +103,82 @@ def _connection(timeout_seconds: float) -> Any:
     if settings.EMAIL_BACKEND != _DJANGO_SMTP:
         return get_connection()
     return get_connection(_WATCHED_SMTP, timeout=settings.EMAIL_TIMEOUT or timeout_seconds)
+
+
+class _Reply(io.RawIOBase):
+    """Reads a reply until ``ends_at``. A per-read timeout alone would let a slow server block without end."""
+
+    ends_at = 0.0
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._raw = sock, sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the reply is too slow")
+        limit = self._sock.gettimeout()
+        self._sock.settimeout(None if limit is None else min(left, limit))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            self._sock.settimeout(limit)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Watched:
+    """A mixin of smtplib's classes that notes when content is sent (only content is sent as bytes) and limits the time
+    of a whole reply."""
+
+    content_sent = False
+    sock: Any
+    file: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(_Reply(self.sock))
+        if self.file is not None:
+            self.file.raw.ends_at = time.monotonic() + (self.sock.gettimeout() or math.inf)
+        return super().getreply()  # type: ignore[misc,no-any-return]
+
+    def send(self, data: Any) -> None:
+        if isinstance(data, bytes):
+            self.content_sent = True
+        super().send(data)  # type: ignore[misc]
+
+
+class _WatchedSMTP(_Watched, smtplib.SMTP):
+    pass
+
+
+class _WatchedSMTPSSL(_Watched, smtplib.SMTP_SSL):
+    pass
+
+
+class WatchedEmailBackend(EmailBackend):
+    """Django's SMTP backend with ``content_sent``: whether any content of the current mail was sent."""
+
+    @property
+    def connection_class(self) -> Any:
+        return _WatchedSMTPSSL if self.use_ssl else _WatchedSMTP
+
+    @property
+    def content_sent(self) -> bool:
+        return isinstance(self.connection, _Watched) and self.connection.content_sent
+
+    def start_mail(self) -> None:
+        """Resets ``content_sent``."""
+        if isinstance(self.connection, _Watched):
+            self.connection.content_sent = False
+
+    def drop(self) -> None:
+        """Closes the connection without QUIT, which could block."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

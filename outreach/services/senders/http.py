@@ -1,6 +1,8 @@
-"""Direct messages and retargeting: one POST of JSON to the inbox's URL, under an idempotency key."""
+"""Direct messages and retargeting: a POST of JSON to the inbox's URL with an idempotency key."""
 
 import email.utils
+import ipaddress
+import socket
 import time
 from typing import Any
 
@@ -10,20 +12,20 @@ from avo_project.http.fetch import BoundedClient
 from outreach.conf import OutreachConf
 from outreach.domain.inbox_settings import ForbiddenUrlError, check_url
 from outreach.domain.reservation import SENT, Outcome, Outgoing
-from outreach.services.senders.addresses import public_address
 
-# Nothing was written to the connection yet, or it was refused.
+# Errors that occur before anything is sent.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NOT_NOW = frozenset({408, 425, 429})
 _INBOX_IS_WRONG = frozenset({401, 403})
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class HttpSender:
-    """Follows no redirect, trusts no proxy variable, connects only to the address that it checked and ends in time."""
+    """Posts touches without redirects or proxies, only to the address it has checked, within a total time limit."""
 
     def __init__(self, conf: OutreachConf) -> None:
         self._allow_private_hosts = conf.allow_private_hosts
-        self._client = BoundedClient(conf.http_timeout_seconds, max_bytes=0, trust_env=False)  # the status says it all
+        self._client = BoundedClient(conf.http_timeout_seconds, max_bytes=0, trust_env=False)  # only the status is used
 
     def send(self, touch: Outgoing) -> Outcome:
         try:
@@ -55,7 +57,7 @@ class HttpSender:
 
 
 def classify(response: httpx.Response, now: float) -> Outcome:
-    """What the answer means; ``now`` (Unix seconds) is for a Retry-After that names a date."""
+    """The outcome of a response; ``now`` (Unix seconds) resolves a Retry-After date."""
     code = response.status_code
     detail = f"HTTP {code}"
     if response.is_success:
@@ -64,14 +66,14 @@ def classify(response: httpx.Response, now: float) -> Outcome:
         wait = retry_after_seconds(response.headers.get("Retry-After", ""), now)
         return Outcome("retry", code, detail, retry_after_seconds=wait, is_inbox_failure=code >= 500)
     if code in _INBOX_IS_WRONG:
-        return Outcome("pause", code, f"{detail}: the receiver refuses this inbox")
+        return Outcome("pause", code, f"{detail}: the receiver rejects this inbox")
     if code == 410:
         return Outcome("suppress", code, f"{detail}: the recipient is gone")
     return Outcome("give_up", code, detail)
 
 
 def retry_after_seconds(value: str, now: float) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110, 10.2.3: a number or a date); None when it says nothing usable."""
+    """Seconds from a Retry-After header (RFC 9110, 10.2.3: a number or a date); None when it is invalid."""
     if value.isascii() and value.isdigit():
         return float(value)
     try:
@@ -90,3 +92,27 @@ def _body(touch: Outgoing) -> dict[str, Any]:
         "body": touch.body,
         "metadata": touch.metadata,
     }
+
+
+def public_address(host: str, port: int) -> str:
+    """The address to connect to. Raises ForbiddenUrlError if any address of ``host`` is not public, OSError without an
+    address."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except UnicodeError:
+        raise ForbiddenUrlError("the URL's host is malformed") from None
+    for address in found:
+        if not is_public(address):
+            raise ForbiddenUrlError("the URL resolves to a loopback, private or link-local address: not allowed")
+    return min(found, key=lambda address: (":" in address, address))
+
+
+def is_public(address: str) -> bool:
+    """Whether ``address`` is public, including IPv4 addresses embedded in IPv6."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped or parsed.sixtofour:
+            parsed = parsed.ipv4_mapped or parsed.sixtofour or parsed
+        elif parsed in _NAT64:
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+    return parsed.is_global and not parsed.is_multicast

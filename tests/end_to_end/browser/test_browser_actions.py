@@ -63,9 +63,9 @@ ACTS = [
         {"group": "again-group", "from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"},
     ),
     Act("signals", "Forget a group", "gets neither", "is forgotten", {"group": "old-group"}),
-    Act("outreach", "Pause an inbox", "Nothing leaves", "The inbox is paused", {"inbox": "pause@example.com"}),
-    Act("outreach", "Resume an inbox", "leaves as its limits", "The inbox is resumed", {"inbox": "resume@example.com"}),
-    Act("outreach", "Put back what Redis lost", "Compares every", r": \d+"),
+    Act("outreach", "Pause an inbox", "Nothing is sent", "The inbox is paused", {"inbox": "pause@example.com"}),
+    Act("outreach", "Resume an inbox", "sent as its limits", "The inbox is resumed", {"inbox": "resume@example.com"}),
+    Act("outreach", "Reconcile the queue", "Compares every", r": \d+"),
 ]
 
 
