@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 @dataclass
 class FixedClock:
-    """A clock that moves when told to; called, it gives Unix seconds."""
+    """A clock that only the test moves; called, it gives Unix seconds."""
 
     now: float = 1_790_000_000.0
 

@@ -1,4 +1,4 @@
-"""Real processes that use the embedded server and do what they are told, and a look at who serves a folder."""
+"""Real processes that use the embedded server on request, and which processes serve a folder."""
 
 import json
 import os

@@ -59,7 +59,7 @@ def load(url: str, seconds: int, connections: int = 2) -> Iterator[Outcome]:
         finally:
             process.kill()
             process.wait()
-    told = json.loads(re.findall(r"^\{.*\}$", output, re.MULTILINE)[-1])
-    result.p99_ms, result.lost = told["p99_ms"], told["lost"]
-    for status, count in told["statuses"]:
+    report = json.loads(re.findall(r"^\{.*\}$", output, re.MULTILINE)[-1])
+    result.p99_ms, result.lost = report["p99_ms"], report["lost"]
+    for status, count in report["statuses"]:
         result.statuses[status] = result.statuses.get(status, 0) + count

@@ -1,4 +1,4 @@
-"""What a worker leaves behind when it is told to stop, and what it costs while it has nothing to do."""
+"""A worker's stop by signal: what it leaves behind; and the cost of an idle worker."""
 
 import time
 

@@ -41,12 +41,12 @@ def test_a_killed_consumer_is_named_and_a_new_one_takes_over() -> None:
                 assert "No entries." in panel(browser, "Consumers that died")
                 os.kill(victim, signal.SIGKILL)
                 assert system.get("/livez").status_code == 200
-                told = eventually(
+                page = eventually(
                     lambda: panel(browser, "Consumers that died").partition(f"<td>{name}</td>")[2],
                     STARTS_WITHIN_SECONDS,
                 )
                 assert "<td>apex-group</td>" in panel(browser, "Consumers that died")
-                assert " ago</td>" in told
+                assert " ago</td>" in page
                 heir = eventually(lambda: process_of(folder, "consume_signals"), STARTS_WITHIN_SECONDS)
                 assert heir != victim
                 eventually(
@@ -60,7 +60,7 @@ def test_a_killed_consumer_is_named_and_a_new_one_takes_over() -> None:
             assert system.process.poll() is None
         finally:
             status, output = system.stop()
-            print(output)  # told when something failed
+            print(output)  # shown when something failed
         assert status == 0, output
         assert "consume_signals was killed by signal 9" in output
         assert "starts again in 5 s" in output

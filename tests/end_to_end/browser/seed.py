@@ -1,4 +1,4 @@
-"""What the browser finds: something to mend of every kind, and for each action an object of its own."""
+"""Fixtures for the browser: a problem of every kind, and for each action an object of its own."""
 
 import time
 

@@ -17,7 +17,7 @@ AUDIT = "/admin/avo_project/operatoraction/"
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """``fields`` are asked for after the button; ``preview`` and ``done`` are patterns of what is told."""
+    """``fields`` are asked for after the button; ``preview`` and ``done`` are patterns of the messages."""
 
     page: str
     label: str
