@@ -34,7 +34,7 @@ def tracked() -> tuple[str, ...]:
 
 @cache
 def text_of(name: str) -> str:
-    return "" if name.endswith(".gz") else (ROOT / name).read_text()
+    return "" if name.endswith((".gz", ".png")) else (ROOT / name).read_text()
 
 
 def documents() -> list[str]:
