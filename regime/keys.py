@@ -11,7 +11,7 @@ ACL = {
     REDIS_ALIAS: (
         "argus:regime:* avo:{regime}:*",
         "dbsize del eval evalsha exec exists expire get hdel hget hgetall hkeys hlen hmget hset multi pexpire "
-        "pexpireat pexpiretime pttl randomkey scan script|exists script|load set time type unlink watch",
+        "pexpireat pexpiretime pttl randomkey scan script|exists script|load set time type unlink",
     ),
     ANSWERS_ALIAS: ("avo:{macro}:*", "eval evalsha get incrby script|exists script|load set"),
 }

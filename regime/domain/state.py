@@ -25,6 +25,7 @@ _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
 AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
 DATA_THROUGH = b"data_through"  # comes last, where it is known
 _LAST_NAME = [DATA_THROUGH]
+_WITH_THROUGH = [*AS_WE_WRITE, DATA_THROUGH]
 _SCORES = slice(3, 2 * len(AS_WE_WRITE), 2)
 _PLAIN = b"0123456789.,"
 
@@ -101,6 +102,13 @@ def encode_stamp(unix_seconds: float) -> bytes:
     return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else repr(unix_seconds).encode()
 
 
+def encode_fields(state: RegimeState) -> bytes:
+    """The fields of its hash as a JSON array of strings, field, value, …; scores that are None are left out."""
+    values = (encode_stamp(state.computed_at), *encode_scores(state.scores).split(b","), state.data_through)
+    parts = [part for pair in zip(_WITH_THROUGH, values, strict=True) if pair[1] for part in pair]
+    return b'["' + b'","'.join(parts) + b'"]'
+
+
 def decode_stamp(text: bytes | None) -> float | None:
     """Unix seconds as a hash holds them: None without that field, NaN when it is no number."""
     if text is None:
@@ -142,9 +150,6 @@ def _all_plain(texts: Sequence[bytes]) -> Scores | None:
 def _score(text: bytes | None) -> float | None:
     score = None if text is None else decimal_of(text)
     return score if score is not None and 0.0 <= score <= 1.0 else None
-
-
-_WITH_THROUGH = [*AS_WE_WRITE, DATA_THROUGH]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 from django_redis import get_redis_connection
-from redis import Redis, RedisCluster
+from redis import Redis
 from redis.exceptions import ResponseError
 
 from avo_project.redis_client.persistent_connection import execute_packed, pack
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
 from regime.domain.state import RegimeState, StoredState, decode_state
-from regime.store.state_writer import Put, PutScript, ScriptedWriter, Shards
-from regime.store.watched_writer import WatchedWriter
+from regime.store.state_writer import Put, Shards, StateWriter
 
 
 class StateCache:
@@ -21,7 +20,7 @@ class StateCache:
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
         self._shards = Shards(client)
-        self._writer = _writer(client, self._shards, conf)
+        self._writer = StateWriter(client, conf)
 
     @classmethod
     def connect(cls) -> Self:
@@ -54,19 +53,12 @@ class StateCache:
         return decode_state(symbol, flat, expiry_ms / 1000 if expiry_ms >= 0 else None) if flat else None
 
     def put_many(self, states: Iterable[RegimeState], now: float | None = None) -> Iterator[Put]:
-        """Writes ``states`` as they come, in constant memory, and tells of each what became of it, soon after.
+        """Writes ``states`` as they come, in constant memory, and yields the outcome of each soon after.
 
-        ``now`` (Unix seconds) takes the place of the server's clock in tests. While the server writes some states the
-        next are taken from ``states``.
+        ``now`` (Unix seconds) replaces the server's clock in tests. While the server writes some states the next are
+        taken from ``states``.
         """
         return self._writer.put_many(states, now)
-
-
-def _writer(client: Any, shards: Shards, conf: RegimeConf) -> WatchedWriter | ScriptedWriter:
-    script = PutScript(client)
-    if isinstance(client, RedisCluster):
-        return ScriptedWriter(shards, script, conf.write_calls_in_flight)
-    return WatchedWriter(client, script, conf.write_batch, conf.write_calls_in_flight)
 
 
 def _question(key: str) -> bytes:

@@ -1,4 +1,7 @@
-"""Writes states with their expiry by one script; the newer state wins. Serves one server and clusters."""
+"""The writer of states, on one server and on clusters: put_states.lua sets fields and expiry, and the newer state wins.
+
+The script alone decides; nothing here compares stamps. So a call whose reply was lost may be sent again.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +14,12 @@ from redis import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from avo_project.redis_client.persistent_connection import Pipeline, pack, server_of
+from avo_project.redis_client.persistent_connection import Argument, Pipeline, pack, server_of
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
+from regime.conf import RegimeConf
 from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
-from regime.domain.state import FIELDS, RegimeState, encode_scores, encode_stamp
+from regime.domain.state import RegimeState, encode_fields
 
 
 class Shards:
@@ -40,9 +44,8 @@ class Shards:
         return 1 if self._is_cluster else wanted
 
 
-LIFE_MS = LIFE_SECONDS * 1000
-FUTURE_MS = FUTURE_TOLERANCE_SECONDS * 1000
-_NAMES = ",".join(FIELDS)
+_LIFE_MS = LIFE_SECONDS * 1000
+_FUTURE_MS = FUTURE_TOLERANCE_SECONDS * 1000
 
 
 class PutOutcome(IntEnum):
@@ -56,77 +59,39 @@ class PutOutcome(IntEnum):
 Put = tuple[RegimeState, PutOutcome]
 
 
-class PutScript:
-    """The script on the servers of ``client``. ``now`` (Unix seconds) takes the place of the server's clock."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._script = client.register_script(read_lua("regime", "put_states"))
-
-    def load(self) -> None:
-        """Sends the script to all servers, for those who send calls by ``packed``."""
-        self._client.script_load(self._script.script)
-
-    def packed(self, states: Sequence[RegimeState], now: float | None) -> bytes:
-        names = _names(states)
-        return pack("EVALSHA", self._script.sha, len(names), *names, *_arguments(states, now))
-
-    def call(self, states: Sequence[RegimeState], now: float | None) -> list[PutOutcome]:
-        """Puts ``states`` the way of redis-py, which loads the script, follows MOVED, or raises RedisError."""
-        return [PutOutcome(code) for code in self._script(keys=_names(states), args=_arguments(states, now))]
-
-
-def _names(states: Sequence[RegimeState]) -> list[str]:
-    return [keys.state_key(state.symbol) for state in states]
-
-
-def _arguments(states: Sequence[RegimeState], now: float | None) -> list[bytes | str | int]:
-    arguments: list[bytes | str | int] = ["" if now is None else int(now * 1000), LIFE_MS, FUTURE_MS, _NAMES]
-    for state in states:
-        arguments += encode_stamp(state.computed_at), encode_scores(state.scores), state.data_through
-    return arguments
-
-
 @dataclass(slots=True)
-class _Lane:  # one server: the calls sent and not yet answered
-    window: Pipeline
+class _Lane:  # one server: the batch being filled, and the calls sent and not yet answered
+    pipeline: Pipeline
+    batch: list[RegimeState] = field(default_factory=list)
     sent: deque[list[RegimeState]] = field(default_factory=deque)
 
 
-class ScriptedWriter:
-    """Puts states one a call, with ``calls_in_flight`` on their way to each server."""
+class StateWriter:
+    """Puts states by ``conf.write_batch`` a call, one a call on a cluster, with ``conf.write_calls_in_flight`` calls on
+    their way to each server. ``client`` is the Redis or RedisCluster of the role ``regime``."""
 
-    def __init__(self, shards: Shards, script: PutScript, calls_in_flight: int) -> None:
-        self._shards = shards
-        self._script = script
-        self._calls_in_flight = calls_in_flight
+    def __init__(self, client: Any, conf: RegimeConf) -> None:
+        self._client = client
+        self._shards = Shards(client)
+        self._script = client.register_script(read_lua("regime", "put_states"))
+        self._batch_size = self._shards.keys_per_script(conf.write_batch)
+        self._calls_in_flight = conf.write_calls_in_flight
 
     def put_many(self, states: Iterable[RegimeState], now: float | None) -> Iterator[Put]:
-        self._script.load()
+        """The outcome of each state, in order for each server. ``now`` (Unix seconds) replaces the server's clock."""
+        self._client.script_load(self._script.script)
         with ExitStack() as stack:
             lanes: dict[Redis, _Lane] = {}
             for state in states:
                 lane = self._lane_of(state, lanes, stack)
-                yield from self._send(lane, state, now)
-                if len(lane.sent) >= self._calls_in_flight:
-                    yield from self._outcomes(lane, now)
+                lane.batch.append(state)
+                if len(lane.batch) >= self._batch_size:
+                    yield from self._send(lane, now)
             for lane in lanes.values():
+                if lane.batch:
+                    yield from self._send(lane, now)
                 while lane.sent:
-                    yield from self._outcomes(lane, now)
-
-    def _send(self, lane: _Lane, state: RegimeState, now: float | None) -> Iterable[Put]:
-        lane.sent.append([state])
-        try:
-            lane.window.post(self._script.packed([state], now), 1)
-        except RedisConnectionError:
-            return self._start_over(lane, now)
-        return ()
-
-    def _start_over(self, lane: _Lane, now: float | None) -> Iterable[Put]:
-        """What was on its way over a connection that is lost is put again, which does no harm."""
-        lost, lane.sent = lane.sent, deque()
-        lane.window.restart()
-        return [put for states in lost for put in zip(states, self._script.call(states, now), strict=True)]
+                    yield from self._receive(lane, now)
 
     def _lane_of(self, state: RegimeState, lanes: "dict[Redis, _Lane]", stack: ExitStack) -> _Lane:
         server = self._shards.of(keys.state_key(state.symbol))
@@ -134,12 +99,44 @@ class ScriptedWriter:
             lanes[server] = _Lane(stack.enter_context(Pipeline(server)))
         return lanes[server]
 
-    def _outcomes(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+    def _send(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        """Sends the batch; returns the outcomes of an earlier call once enough are on their way."""
+        puts = self._receive(lane, now) if len(lane.sent) >= self._calls_in_flight else ()
+        batch, lane.batch = lane.batch, []
+        lane.sent.append(batch)
         try:
-            [codes] = lane.window.receive()
+            names, arguments = _call(batch, now)
+            lane.pipeline.post(pack("EVALSHA", self._script.sha, len(names), *names, *arguments), 1)
         except RedisConnectionError:
-            return self._start_over(lane, now)
+            return [*puts, *self._resend(lane, now)]
+        return puts
+
+    def _receive(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        """The outcomes of the oldest call on its way."""
+        try:
+            [codes] = lane.pipeline.receive()
+        except RedisConnectionError:
+            return self._resend(lane, now)
         states = lane.sent.popleft()
-        if isinstance(codes, ResponseError):  # NOSCRIPT after a restart, MOVED
-            codes = self._script.call(states, now)
-        return zip(states, map(PutOutcome, codes), strict=True)
+        if isinstance(codes, ResponseError):  # NOSCRIPT after a restart, MOVED, READONLY
+            return self._put(states, now)
+        return [(state, PutOutcome(code)) for state, code in zip(states, codes, strict=True)]
+
+    def _resend(self, lane: _Lane, now: float | None) -> list[Put]:
+        """Puts again what was on its way over a connection that is lost."""
+        lost, lane.sent = lane.sent, deque()
+        lane.pipeline.restart()
+        return [put for states in lost for put in self._put(states, now)]
+
+    def _put(self, states: list[RegimeState], now: float | None) -> list[Put]:
+        """By redis-py, which loads the script, follows MOVED, or raises RedisError."""
+        names, arguments = _call(states, now)
+        codes = self._script(keys=names, args=arguments)
+        return [(state, PutOutcome(code)) for state, code in zip(states, codes, strict=True)]
+
+
+def _call(states: Sequence[RegimeState], now: float | None) -> tuple[list[str], list[Argument]]:
+    """KEYS and ARGV of put_states.lua."""
+    now_ms: Argument = "" if now is None else int(now * 1000)
+    names = [keys.state_key(state.symbol) for state in states]
+    return names, [now_ms, _LIFE_MS, _FUTURE_MS, *map(encode_fields, states)]

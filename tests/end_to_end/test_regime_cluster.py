@@ -80,8 +80,8 @@ from django_redis import get_redis_connection
 from regime.services.inspection import RegimeInspection
 from regime.services.transitions import changes_of_dominant_regime
 inspection = RegimeInspection.connect()
-sighting = inspection.look_up("O7")
-print("O7", "bear" if sighting.state.scores[11] == 0.7 else "?", sighting.verdict.is_current)
+lookup = inspection.look_up("O7")
+print("O7", "bear" if lookup.state.scores[11] == 0.7 else "?", lookup.judgement.is_current)
 print("changed", len(changes_of_dominant_regime("1mo")[1]))
 assert inspection.overview().sample.without_ttl == 0
 """

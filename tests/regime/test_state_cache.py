@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from regime.conf import regime_conf
 from regime.domain.freshness import LIFE_SECONDS, judge
 from regime.domain.state import FIELDS, RegimeState
 from regime.store.state_cache import StateCache
-from regime.store.state_writer import PutOutcome, PutScript
+from regime.store.state_writer import PutOutcome
 from regime.store.ttl_backfill import TtlSetter
 from tests.regime.states import NOW, a_state, only, plain_hset
 
@@ -30,7 +30,7 @@ def test_what_is_put_is_got_with_its_expiry(states: StateCache, redis: Any, serv
     assert held.scores == a_state().scores
     assert held.computed_at == now - 3600
     assert held.expires_at == now - 3600 + LIFE_SECONDS
-    assert redis.hlen(KEY) == 41
+    assert redis.hlen(KEY) == 1 + len(FIELDS)
     assert 0 < redis.ttl(KEY) <= LIFE_SECONDS - 3599
 
 
@@ -51,29 +51,29 @@ def test_an_older_state_never_replaces_a_newer_one(states: StateCache, redis: An
     assert held.scores == a_state(seed=1).scores
 
 
-def test_a_state_that_another_writer_puts_in_between_is_not_replaced(
+def test_a_state_that_another_writer_puts_meanwhile_is_not_replaced(
     states: StateCache, redis: Any, server_now: float
 ) -> None:
     def written() -> Iterator[RegimeState]:
         yield from (a_state(f"S{n}", server_now - 20, n) for n in range(4))
-        plain_hset(redis, "S1", {"computed_at": server_now - 10, "bull:1mo": "0.125"})  # after its stamp was asked for
+        plain_hset(redis, "S4", {"computed_at": server_now - 10, "bull:1mo": "0.125"})  # S3 waits for a full batch
         yield from (a_state(f"S{n}", server_now - 20, n) for n in range(4, 12))
 
     outcomes = {state.symbol: outcome for state, outcome in states.put_many(written())}
-    assert outcomes.pop("S1") is PutOutcome.NEWER_IS_THERE
+    assert outcomes.pop("S4") is PutOutcome.NEWER_IS_THERE
     assert set(outcomes.values()) == {PutOutcome.WRITTEN}
-    assert redis.hget("argus:regime:S1", "bull:1mo") == b"0.125"
-    assert all(redis.hlen(f"argus:regime:{symbol}") == 41 for symbol in outcomes)
+    assert redis.hget("argus:regime:S4", "bull:1mo") == b"0.125"
+    assert all(redis.hlen(f"argus:regime:{symbol}") == 1 + len(FIELDS) for symbol in outcomes)
 
 
 @pytest.mark.real_server
-def test_a_fence_is_not_lost_with_the_connection_of_a_server_that_was_demoted(redis: Any, server_now: float) -> None:
+def test_a_newer_state_stays_when_the_server_was_demoted_on_the_way(redis: Any, server_now: float) -> None:
     states = StateCache(redis, replace(regime_conf(), write_batch=1, write_calls_in_flight=1))
 
     def written() -> Iterator[RegimeState]:
         yield a_state("A", server_now - 20)
         redis.ping()
-        redis.replicaof("127.0.0.1", "1")  # A is refused, while B is watched over the same connection
+        redis.replicaof("127.0.0.1", "1")  # B is refused, and its connection closed
         yield a_state("B", server_now - 20)
         redis.ping()
         redis.replicaof("no", "one")
@@ -87,7 +87,7 @@ def test_a_fence_is_not_lost_with_the_connection_of_a_server_that_was_demoted(re
     assert outcomes.pop("B") is PutOutcome.NEWER_IS_THERE
     assert redis.hget("argus:regime:B", "bull:1mo") == b"0.125"
     assert outcomes == dict.fromkeys("ACD", PutOutcome.WRITTEN)
-    assert all(redis.hlen(f"argus:regime:{symbol}") == 41 for symbol in "ACD")
+    assert all(redis.hlen(f"argus:regime:{symbol}") == 1 + len(FIELDS) for symbol in "ACD")
 
 
 @pytest.mark.real_server
@@ -104,7 +104,7 @@ def test_a_writer_whose_connections_are_closed_again_and_again_puts_every_state_
     outcomes = list(states.put_many(written()))
     assert [state.symbol for state, _ in outcomes] == [f"S{number}" for number in range(40)]
     assert {outcome for _, outcome in outcomes} == {PutOutcome.WRITTEN}
-    assert all(redis.hlen(f"argus:regime:S{number}") == 41 for number in range(40))
+    assert all(redis.hlen(f"argus:regime:S{number}") == 1 + len(FIELDS) for number in range(40))
 
 
 def test_the_newer_of_two_states_of_a_symbol_stays_in_any_order(
@@ -116,13 +116,13 @@ def test_the_newer_of_two_states_of_a_symbol_stays_in_any_order(
     assert held.scores == a_state(seed=1).scores
 
 
-def test_no_connection_goes_back_watching(states: StateCache, redis: Any, server_now: float) -> None:
-    put(states, a_state("A", server_now), a_state("B", server_now - LIFE_SECONDS - 1))
-    put(states, a_state("A", server_now - 1))
-    for symbol in ("A", "B"):
-        redis.delete(f"argus:regime:{symbol}")
-    for _ in range(4):
-        redis.pipeline(transaction=True).exists("argus:regime:A").execute()  # raises WatchError
+def test_a_writer_that_stops_early_gives_no_connection_back_with_replies_on_their_way(
+    states: StateCache, redis: Any, server_now: float
+) -> None:
+    puts = states.put_many(a_state(f"S{number}", server_now) for number in range(100))
+    assert next(puts)[1] is PutOutcome.WRITTEN  # type: ignore[call-overload]
+    puts.close()  # type: ignore[attr-defined]
+    assert [redis.echo(text) for text in ("one", "two")] == [b"one", b"two"]
 
 
 def test_the_same_stamp_may_be_written_again(states: StateCache, redis: Any, server_now: float) -> None:
@@ -148,36 +148,30 @@ def test_a_senseless_stamp_protects_nothing(states: StateCache, redis: Any, serv
     assert put(states, a_state(computed_at=server_now)) == [PutOutcome.WRITTEN]
 
 
-PutOne = Callable[[RegimeState, float | None], PutOutcome]
+def put_one(states: StateCache, state: RegimeState, now: float | None = None) -> PutOutcome:
+    [outcome] = put(states, state, now=now)
+    return outcome
 
 
-@pytest.fixture(params=["transactions", "script"])
-def put_one(request: Any, states: StateCache, redis: Any) -> PutOne:
-    """The two ways in which a state comes in: what one takes for newer the other must too."""
-    if request.param == "transactions":
-        return lambda state, now: put(states, state, now=now)[0]
-    return lambda state, now: PutScript(redis).call([state], now)[0]
-
-
-def test_a_state_without_stamp_is_as_old_as_its_expiry_says(put_one: PutOne, redis: Any, server_now: float) -> None:
+def test_a_state_without_stamp_is_as_old_as_its_expiry_says(states: StateCache, redis: Any, server_now: float) -> None:
     plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"}, LIFE_SECONDS - 3600)
-    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.NEWER_IS_THERE
+    assert put_one(states, a_state(computed_at=server_now - 5 * 3600)) is PutOutcome.NEWER_IS_THERE
     assert redis.hgetall(KEY) == {b"bull:1mo": b"0.9"}
-    assert put_one(a_state(computed_at=server_now - 1800), None) is PutOutcome.WRITTEN
+    assert put_one(states, a_state(computed_at=server_now - 1800)) is PutOutcome.WRITTEN
 
 
 @pytest.mark.parametrize("life_seconds", [None, LIFE_SECONDS + 3600])
 def test_a_state_of_unknown_age_or_from_the_future_gives_way(
-    put_one: PutOne, redis: Any, server_now: float, life_seconds: float | None
+    states: StateCache, redis: Any, server_now: float, life_seconds: float | None
 ) -> None:
     plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"}, life_seconds)
-    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.WRITTEN
+    assert put_one(states, a_state(computed_at=server_now - 5 * 3600)) is PutOutcome.WRITTEN
 
 
-def test_the_expiry_of_a_backfill_makes_no_state_newer(put_one: PutOne, redis: Any, server_now: float) -> None:
+def test_the_expiry_of_a_backfill_makes_no_state_newer(states: StateCache, redis: Any, server_now: float) -> None:
     plain_hset(redis, "EURUSD=X", {"bull:1mo": "0.9"})
     assert sum(counts.fixed for _, counts in TtlSetter(redis, False, None).batches(10)) == 1
-    assert put_one(a_state(computed_at=server_now - 5 * 3600), None) is PutOutcome.WRITTEN
+    assert put_one(states, a_state(computed_at=server_now - 5 * 3600)) is PutOutcome.WRITTEN
 
 
 moments = st.sampled_from([-LIFE_SECONDS, -7200, -3600, -1, 0, 300, 301])
@@ -187,7 +181,7 @@ stamps = st.none() | moments | st.sampled_from(["", "soon", "nan", "1e999", "0x7
 @given(stamp=stamps, mark=stamps, made=st.none() | moments, ours=st.integers(1 - LIFE_SECONDS, 0) | moments)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 def test_writers_take_for_newer_what_readers_do(
-    put_one: PutOne, states: StateCache, redis: Any, server_now: float, stamp: Any, mark: Any, made: Any, ours: int
+    states: StateCache, redis: Any, server_now: float, stamp: Any, mark: Any, made: Any, ours: int
 ) -> None:
     now = math.ceil(server_now) + 60
     given_stamps = {"computed_at": stamp, "backfilled_at": mark}
@@ -200,18 +194,16 @@ def test_writers_take_for_newer_what_readers_do(
     judgement = judge(held, now) if held else None
     is_newer = judgement and judgement.is_current and judgement.computed_at and judgement.computed_at > now + ours
     expected = PutOutcome.NEWER_IS_THERE if is_newer else PutOutcome.WRITTEN
-    assert put_one(a_state(computed_at=now + ours), now) is (
+    assert put_one(states, a_state(computed_at=now + ours), now) is (
         PutOutcome.PAST_ITS_LIFE if ours == -LIFE_SECONDS else expected
     )
 
 
-def test_until_when_the_data_reaches_goes_with_the_state(
-    put_one: PutOne, states: StateCache, redis: Any, server_now: float
-) -> None:
+def test_until_when_the_data_reaches_goes_with_the_state(states: StateCache, redis: Any, server_now: float) -> None:
     full, some = a_state(computed_at=server_now - 20), only("EURUSD=X", server_now - 10, bull_1mo=0.5)
     for state in (full, some):
         for through in (b"2026-10-30", b"1790000000.5", b""):
-            put_one(replace(state, data_through=through), None)
+            put_one(states, replace(state, data_through=through))
             held = states.get("EURUSD=X")
             assert held is not None
             assert (held.data_through, held.scores, held.bad_fields) == (through, state.scores, 0)
