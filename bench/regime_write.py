@@ -1,4 +1,4 @@
-"""A full write of 209,033 x 40 beside redis-cli --pipe of ready-made RESP, and readers beside the write."""
+"""A full write of 209,033 states beside redis-cli --pipe of ready-made RESP, and readers beside the write."""
 
 import io
 import statistics

@@ -13,6 +13,7 @@ from regime.services.inspection import KeyspaceStatus, RegimeInspection, StateLo
 from regime.store.ttl_backfill import BackfillRecord
 
 CLOCK = time.time
+_DARKEST = 5  # as many shades as console.css has
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A state as rows of cells; a cell is its text and how dark it is, 0 to 5."""
+    """A state as rows of cells; a cell is its text and how dark it is, 0 to _DARKEST."""
 
     symbol: str
     freshness: str
@@ -108,7 +109,7 @@ def histogram(counts: Sequence[int]) -> list[Bar]:
 
 
 def heat_map(lookup: StateLookup | None) -> HeatMap | None:
-    """The 5 x 8 scores of a state."""
+    """The scores of a state, a row for each regime and a column for each timeframe."""
     if lookup is None:
         return None
     state, judgement = lookup.state, lookup.judgement
@@ -127,7 +128,7 @@ def heat_map(lookup: StateLookup | None) -> HeatMap | None:
 
 
 def _cell(score: float | None) -> tuple[str, int]:
-    return ("-", 0) if score is None else (f"{score:.2f}", round(5 * score))
+    return ("-", 0) if score is None else (f"{score:.2f}", round(_DARKEST * score))
 
 
 def _moment(unix_seconds: float | None) -> str:

@@ -21,9 +21,9 @@ class Columns:
     """States sorted by symbol, each symbol once.
 
     ``symbols`` is (n,) of ASCII bytes; ``stamps`` (n,) float64, when each was computed in Unix seconds; ``scores``
-    (40, n) uint16 in the order of FIELDS, score x SCORE_SCALE or NO_SCORE; ``dominants`` (8, n) uint8, for each
-    timeframe the index of the dominant regime or NO_REGIME, taken from the unrounded scores; ``through`` (n,) of ASCII
-    bytes, until when the data reaches, as ``known_data_through`` gives it.
+    uint16, a row for each of FIELDS, score x SCORE_SCALE or NO_SCORE; ``dominants`` uint8, a row for each of
+    TIMEFRAMES, the index of the dominant regime or NO_REGIME, taken from the unrounded scores; ``through`` (n,) of
+    ASCII bytes, until when the data reaches, as ``known_data_through`` gives it.
     """
 
     symbols: NDArray[np.bytes_]
@@ -52,7 +52,7 @@ def empty_columns() -> Columns:
 def columns_of(
     symbols: Sequence[bytes], stamps: NDArray[np.float64], scores: NDArray[np.float64], through: Sequence[bytes]
 ) -> Columns:
-    """Columns of states in any order; ``scores`` is (n, 40), NaN for none. Of a repeated symbol the newest stays."""
+    """Columns of states in any order; ``scores`` is (n, len(FIELDS)), NaN for none. Keeps the newest of each symbol."""
     return _newest_of_each(part_of(symbols, stamps, scores, through))
 
 
@@ -70,7 +70,7 @@ def part_of(
 
 
 def score_matrix(scores: Sequence[Scores]) -> NDArray[np.float64]:
-    """(n, 40) float64 of the given scores, NaN for None."""
+    """(n, len(FIELDS)) float64 of the given scores, NaN for None."""
     return np.array(scores, dtype=np.float64).reshape(-1, len(FIELDS))
 
 

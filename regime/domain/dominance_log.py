@@ -14,8 +14,8 @@ from regime.domain.state import TIMEFRAMES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DominanceLog:
-    """Rows sorted by symbol. ``newest`` and ``before`` are (8, n) uint8 as Columns.dominants; ``before`` is NO_REGIME
-    where no earlier cycle wrote the symbol; ``cycles`` (n,) uint32 is the number of the last cycle that wrote it."""
+    """Rows sorted by symbol. ``newest`` and ``before`` are shaped as Columns.dominants; ``before`` is NO_REGIME where
+    no earlier cycle wrote the symbol; ``cycles`` (n,) uint32 is the number of the last cycle that wrote it."""
 
     symbols: NDArray[np.bytes_]
     newest: NDArray[np.uint8]

@@ -21,7 +21,7 @@ _COLLECTION_FORMAT = 2
 _DOMINANCE_LOG_FORMAT = 1
 _UNNUMBERED = b"1"  # as all were before they had a number
 
-# The kind of element of each array. All are (n,) but for those by timeframe, which are (8, n).
+# The kind of element of each array. All are (n,) but for those by timeframe, which are (len(TIMEFRAMES), n).
 _COLUMN_KINDS = {"symbols": "S", "stamps": "f8", "dominants": "u1", "through": "S"}
 _DOMINANCE_LOG_KINDS = {"symbols": "S", "newest": "u1", "before": "u1", "cycles": "u4"}
 _BY_TIMEFRAME = {"dominants", "newest", "before"}
@@ -93,8 +93,8 @@ def unpack_columns(packed: Mapping[bytes, bytes]) -> Columns:
     whole = _checked(arrays, _COLUMN_KINDS)
     try:
         scores = np.empty((len(FIELDS), len(whole["symbols"])), dtype=np.uint16)
-        for index, timeframe in enumerate(TIMEFRAMES):
-            scores[index * 5 : index * 5 + 5] = arrays[f"scores:{timeframe}"]
+        for part, timeframe in zip(np.split(scores, len(TIMEFRAMES)), TIMEFRAMES, strict=True):
+            part[:] = arrays[f"scores:{timeframe}"]
     except (KeyError, ValueError) as error:
         raise PackingError(f"scores are missing or broken: {error!r}") from error
     return Columns(scores=scores, **whole)

@@ -1,4 +1,4 @@
-"""From daily closes to scores: five regimes for each of eight timeframes. Pure numpy, all symbols at once.
+"""Scores of every regime in every timeframe from daily closes. Pure numpy, all symbols at once.
 
 A timeframe is a window of daily log returns r that ends at the last close.
 
@@ -19,11 +19,10 @@ windows, and a symbol without a close in the last MAX_SILENT_ROWS rows of the ta
 import numpy as np
 from numpy.typing import NDArray
 
-from regime.domain.state import FIELDS, REGIMES
+from regime.domain.state import FIELDS, WINDOW_DAYS
 
 Floats = NDArray[np.float64]
 
-WINDOWS = (5, 10, 21, 42, 63, 126, 252, 504)
 MIN_HISTORY = 252
 MAX_SILENT_ROWS = 5
 
@@ -32,8 +31,8 @@ _NOISE = 1e-13  # of the sum of all squares: what rounding leaves of a window wi
 
 
 def scores_of_closes(closes: Floats) -> Floats:
-    """(days, symbols) closes, oldest first, NaN where there is none, to (symbols, 40) scores in the order of FIELDS,
-    NaN for no score. Closes of zero or less count as none."""
+    """(days, symbols) closes, oldest first, NaN where there is none, to (symbols, len(FIELDS)) scores in the order of
+    FIELDS, NaN for no score. Closes of zero or less count as none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.log(np.where(closes > 0.0, closes, np.nan))
     logs = np.where(_silent(logs), np.nan, logs)
@@ -41,12 +40,12 @@ def scores_of_closes(closes: Floats) -> Floats:
 
 
 def scores_of_returns(returns: Floats) -> Floats:
-    """(days, symbols) log returns, oldest first, NaN only ahead of a symbol's first one, to (symbols, 40) scores."""
+    """(days, symbols) log returns, oldest first, NaN only ahead of a symbol's first one, to (symbols, len(FIELDS))
+    scores."""
     scores = np.full((returns.shape[1], len(FIELDS)), np.nan)
-    for index, window in enumerate(WINDOWS):
-        start = index * len(REGIMES)
-        scores[:, start : start + 3] = _trend(returns, window)
-        scores[:, start + 3 : start + 5] = _volatility(returns, window)
+    for timeframe, window in WINDOW_DAYS.items():
+        for regime, column in {**_trend(returns, window), **_volatility(returns, window)}.items():
+            scores[:, FIELDS.index(f"{regime}:{timeframe}")] = column
     return scores
 
 
@@ -67,21 +66,25 @@ def trend_strength(t: Floats, degrees: int) -> Floats:
     return clipped
 
 
-def _trend(returns: Floats, window: int) -> Floats:  # (symbols, 3): bull, bear, sideways
+def _trend(returns: Floats, window: int) -> dict[str, Floats]:  # by regime (symbols,), nothing for no score
     if len(returns) < window:
-        return np.full((returns.shape[1], 3), np.nan)
+        return {}
     recent = returns[-window:]
     mean, deviation = recent.mean(axis=0), recent.std(axis=0, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.where(mean == 0.0, np.where(np.isnan(deviation), np.nan, 0.0), mean * np.sqrt(window) / deviation)
     strength = trend_strength(t, window - 1)
     zero = np.zeros_like(strength)
-    return np.column_stack((np.where(t < 0.0, zero, strength), np.where(t > 0.0, zero, strength), 1.0 - strength))
+    return {
+        "bull": np.where(t < 0.0, zero, strength),
+        "bear": np.where(t > 0.0, zero, strength),
+        "sideways": 1.0 - strength,
+    }
 
 
-def _volatility(returns: Floats, window: int) -> Floats:  # (symbols, 2): volatile, calm
+def _volatility(returns: Floats, window: int) -> dict[str, Floats]:  # by regime (symbols,), nothing for no score
     if len(returns) < window + MIN_HISTORY:
-        return np.full((returns.shape[1], 2), np.nan)
+        return {}
     volatility = _rolling_volatility(returns, window)
     earlier, present = volatility[:-1], volatility[-1]
     low, high = present * (1.0 - _TIE), present * (1.0 + _TIE)
@@ -90,7 +93,7 @@ def _volatility(returns: Floats, window: int) -> Floats:  # (symbols, 2): volati
     with np.errstate(invalid="ignore", divide="ignore"):
         rank = (below + not_above) / (2.0 * known)
     rank = np.where((known >= MIN_HISTORY) & ~np.isnan(present), rank, np.nan)
-    return np.column_stack((np.maximum(0.0, 2.0 * rank - 1.0), np.maximum(0.0, 1.0 - 2.0 * rank)))
+    return {"volatile": np.maximum(0.0, 2.0 * rank - 1.0), "calm": np.maximum(0.0, 1.0 - 2.0 * rank)}
 
 
 def _rolling_volatility(returns: Floats, window: int) -> Floats:  # (days - window + 1, symbols)

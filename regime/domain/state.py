@@ -1,4 +1,4 @@
-"""The state of one symbol: 8 timeframes x 5 regimes of scores, and the parsers of its fields in Redis."""
+"""The state of one symbol, a score for each regime in each timeframe, and the parsers of its fields in Redis."""
 
 import math
 import re
@@ -14,7 +14,9 @@ from avo_project.lib.decimals import decimal_of
 from regime.domain.data_through import known_data_through
 
 REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
-TIMEFRAMES = ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
+WINDOW_DAYS = {"1w": 5, "2w": 10, "1mo": 21, "2mo": 42, "3mo": 63, "6mo": 126, "1y": 252, "2y": 504}
+"""By timeframe how many trading days it covers."""
+TIMEFRAMES = tuple(WINDOW_DAYS)
 FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in REGIMES)
 
 Scores = tuple[float | None, ...]
@@ -171,8 +173,8 @@ class RawStates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Full, well-formed states as arrays, ``scores`` (n, 40), ``through`` as ``known_data_through`` gives it, and the
-    symbols of odd ones, which need a closer look."""
+    """Full, well-formed states as arrays, ``scores`` (n, len(FIELDS)), ``through`` as ``known_data_through`` gives it.
+    ``irregular`` holds the symbols of the others, which ``decode_state`` must read one by one."""
 
     symbols: list[bytes]
     stamps: NDArray[np.float64]

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _NAMED = 5
 _BATCHES_A_PART = 16  # columns cost numpy 40 µs, however short
 
-# symbols, stamps, (n, 40) scores and data_through
+# symbols, stamps, (n, len(FIELDS)) scores and data_through
 _Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64], list[bytes]]
 
 

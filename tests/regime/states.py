@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def some_scores(seed: int = 0) -> Scores:
-    """A full set of 40 scores of four decimals."""
+    """A full set of scores of four decimals."""
     dice = random.Random(seed)
     return tuple(round(dice.random(), 4) for _ in FIELDS)
 

@@ -21,7 +21,7 @@ from regime.domain.columns import (
 )
 from regime.domain.dominance_log import after_cycle, changed_symbols, empty_dominance_log
 from regime.domain.packing import PackingError, pack_columns, pack_dominance_log, unpack_columns, unpack_dominance_log
-from regime.domain.state import RegimeState, dominant_regimes
+from regime.domain.state import TIMEFRAMES, RegimeState, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 
 
@@ -70,7 +70,8 @@ def test_packed_columns_come_back() -> None:
         assert same_states(unpack_columns({k.encode(): v for k, v in pack_columns(packed).items()}), packed)
 
 
-SHAPES = orjson.dumps({"symbols": ["|S1", 2], "stamps": ["<f8", 1], "dominants": ["|u1", 8, 1], "through": ["|S1", 1]})
+DOMINANTS = ["|u1", len(TIMEFRAMES), 1]
+SHAPES = orjson.dumps({"symbols": ["|S1", 2], "stamps": ["<f8", 1], "dominants": DOMINANTS, "through": ["|S1", 1]})
 HARMS: list[dict[bytes, bytes | None]] = [
     {b"shapes": b"{"},
     {b"shapes": b"{}"},

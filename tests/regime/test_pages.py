@@ -10,6 +10,7 @@ from django.utils.html import escape
 
 from avo_project.console.registry import Level
 from regime.admin.console import health
+from regime.domain.state import FIELDS
 from regime.metrics import live_metrics
 from regime.services.cycle import Cycle
 from regime.services.inspection import RegimeInspection
@@ -42,7 +43,7 @@ def test_a_symbol_is_shown_as_a_heat_map(operator_client: Client, cycle: Cycle, 
     cycle.write([a_state("BTC/USDT", server_now)])
     page = operator_client.get(PAGE, {"symbol": "btc/usdt"}).content.decode()
     assert "<strong>BTC/USDT</strong>: current" in page
-    assert page.count("avo-heat-") == 40
+    assert page.count("avo-heat-") == len(FIELDS)
     plain_hset(redis, "X", {"bull:1mo": "bad"})
     assert "unknown age" in operator_client.get(PAGE, {"symbol": "X"}).content.decode()
     assert "No state is kept" in operator_client.get(PAGE, {"symbol": "NOBODY"}).content.decode()
@@ -53,7 +54,7 @@ def test_any_symbol_is_found(operator_client: Client, cycle: Cycle, redis: Any, 
     cycle.write([a_state(symbol, server_now)])
     page = operator_client.get(PAGE, {"symbol": symbol.lower()}).content.decode()
     assert f"<strong>{escape(symbol.upper())}</strong>: current" in page
-    assert page.count("avo-heat-") == 40
+    assert page.count("avo-heat-") == len(FIELDS)
 
 
 @pytest.mark.parametrize(

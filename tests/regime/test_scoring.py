@@ -7,20 +7,20 @@ from hypothesis.extra.numpy import arrays
 from regime.domain.scoring import (
     MAX_SILENT_ROWS,
     MIN_HISTORY,
-    WINDOWS,
     scores_of_closes,
     scores_of_returns,
     trend_strength,
 )
-from regime.domain.state import FIELDS, REGIMES
+from regime.domain.state import FIELDS, REGIMES, TIMEFRAMES, WINDOW_DAYS
 
-BULL, BEAR, SIDEWAYS, VOLATILE, CALM = range(5)
+BULL, BEAR, SIDEWAYS, VOLATILE, CALM = map(REGIMES.index, ("bull", "bear", "sideways", "volatile", "calm"))
+TREND, VOLATILITY = [BULL, BEAR, SIDEWAYS], [VOLATILE, CALM]
 days = MIN_HISTORY + 30
 some_returns = arrays(np.float64, (days, 2), elements=st.integers(-50, 50).map(lambda n: n / 1000))
 
 
 def cube(scores: np.ndarray) -> np.ndarray:  # (symbols, timeframes, regimes)
-    return scores.reshape(len(scores), len(WINDOWS), len(REGIMES))
+    return scores.reshape(len(scores), len(TIMEFRAMES), len(REGIMES))
 
 
 def noise(rows: int, columns: int = 3, seed: int = 0) -> np.ndarray:
@@ -41,7 +41,7 @@ def test_scores_stay_in_bounds_and_a_trend_and_its_lack_make_one(returns: np.nda
     scores = cube(scores_of_returns(returns))
     known = scores[~np.isnan(scores)]
     assert ((known >= 0) & (known <= 1)).all()
-    trend = scores[:, :, :3].sum(axis=2)
+    trend = scores[:, :, TREND].sum(axis=2)
     assert trend[~np.isnan(trend)] == pytest.approx(1.0)
     assert not (scores[:, :, VOLATILE] * scores[:, :, CALM] > 0).any()
 
@@ -92,20 +92,17 @@ def test_a_storm_is_volatile_and_silence_calm() -> None:
 
 def test_constant_volatility_is_neither_volatile_nor_calm() -> None:
     returns = np.tile([[0.01], [-0.01]], (300, 1))
-    even = [index for index, window in enumerate(WINDOWS) if window % 2 == 0]
-    assert (
-        cube(scores_of_returns(returns))[0, even, 3:][~np.isnan(cube(scores_of_returns(returns))[0, even, 3:])].max()
-        == 0
-    )
+    even = [index for index, window in enumerate(WINDOW_DAYS.values()) if window % 2 == 0]
+    scores = cube(scores_of_returns(returns))[0, even][:, VOLATILITY]
+    assert scores[~np.isnan(scores)].max() == 0
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_too_little_history_gives_no_score(window: int) -> None:
-    index = WINDOWS.index(window)
+@pytest.mark.parametrize(("index", "window"), list(enumerate(WINDOW_DAYS.values())))
+def test_too_little_history_gives_no_score(index: int, window: int) -> None:
     assert np.isnan(cube(scores_of_returns(noise(window - 1)))[:, index]).all()
     just_enough = cube(scores_of_returns(noise(window)))[:, index]
-    assert not np.isnan(just_enough[:, :3]).any()
-    assert np.isnan(just_enough[:, 3:]).all()
+    assert not np.isnan(just_enough[:, TREND]).any()
+    assert np.isnan(just_enough[:, VOLATILITY]).all()
     assert not np.isnan(cube(scores_of_returns(noise(window + MIN_HISTORY)))[:, index]).any()
 
 
