@@ -1,4 +1,4 @@
-"""Numbers that come in as text."""
+"""Parsing of decimal numbers."""
 
 import math
 import re
@@ -7,6 +7,6 @@ _DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def decimal_of(text: bytes) -> float | None:
-    """The finite number in ``text``, None when it is none: float() alone takes ``1_000``, ``nan`` and spaces too."""
+    """The finite number in ``text``, else None: float() alone also accepts ``1_000``, ``nan`` and spaces."""
     number = float(text) if _DECIMAL.fullmatch(text) else math.nan
     return number if math.isfinite(number) else None

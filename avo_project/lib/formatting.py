@@ -1,10 +1,10 @@
-"""How long something takes, as people say it."""
+"""Durations as text."""
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def duration(seconds: float) -> str:
-    """``14 s``, ``5 min 12 s``, ``2 h 5 min``, ``3 d 4 h``: two units at most, the smaller not when it is 0."""
+    """``14 s``, ``5 min 12 s``, ``2 h 5 min``, ``3 d 4 h``: at most two units, without a second one of 0."""
     whole = max(0, round(seconds))
     if whole < _MINUTE:
         return f"{whole} s"

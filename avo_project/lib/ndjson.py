@@ -1,4 +1,4 @@
-"""Reads NDJSON, one JSON object a line, from a file or standard input."""
+"""Reading of NDJSON, one JSON object per line, from a file or standard input."""
 
 import sys
 from codecs import BOM_UTF8
@@ -14,7 +14,7 @@ class UnreadableError(ValueError):
 
 @contextmanager
 def open_source(name: str) -> Iterator[BinaryIO]:
-    """The file's bytes; ``-`` is standard input. Raises UnreadableError."""
+    """Opens a file of bytes; ``-`` is standard input. Raises UnreadableError."""
     if name == "-":
         if sys.stdin is None:
             raise UnreadableError(
@@ -31,7 +31,7 @@ def open_source(name: str) -> Iterator[BinaryIO]:
 
 
 def numbered_lines(lines: Iterable[bytes], start: int = 1) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, each with its number. A byte order mark is no part of line 1."""
+    """The lines that are not blank, with their numbers. A byte order mark is removed from line 1."""
     for number, line in enumerate(lines, start):
         text = line.removeprefix(BOM_UTF8) if number == 1 else line
         if text.strip():

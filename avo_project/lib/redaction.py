@@ -1,4 +1,4 @@
-"""Takes out of a text what no log may hold: credentials, mail addresses, unsubscribe tokens."""
+"""Redaction of credentials, mail addresses and unsubscribe tokens from texts for logs and the audit."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ _SCHEME = re.compile(r"\w://")
 
 
 def redacted(text: str) -> str:
-    """``text`` without secrets and addresses. It rather hides a word too many; doing it twice changes nothing.
+    """``text`` without secrets and addresses. It may hide a harmless word; it is idempotent.
 
     Of a line only the words within its first ``MAX_LINE`` characters are kept, of a text the lines within ``MAX_TEXT``.
     """
@@ -50,7 +50,7 @@ def redacted(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """``text`` without what is too long to look through. It ends between words: half a secret is not known for one."""
+    """``text`` within the maximum lengths, cut between words, because half a secret would not be recognised."""
     if len(text) <= MAX_LINE:
         return text
     *lines, last = text[:MAX_TEXT].split("\n")
@@ -67,7 +67,7 @@ def _cut_line(line: str) -> str:
 
 
 def _without_password(match: re.Match[str]) -> str:
-    """user:password@ of a URL; a password may hold any sign but a space or what ends a quoted URL."""
+    """user:password@ of a URL; a password may contain any character except spaces and the end of a quoted URL."""
     word = match[0]
     scheme, end = _SCHEME.search(word), word.rfind("@")
     if scheme is None or end < scheme.end():
@@ -76,7 +76,7 @@ def _without_password(match: re.Match[str]) -> str:
 
 
 def redacted_values(value: Any) -> Any:
-    """The same for every text in a JSON-like value. What is neither text nor number is written as text first."""
+    """``redacted`` applied to every text in a JSON-like value. Other types are converted to text first."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Keeps the figures of roles for the charts; runs beside the loops of the workers, or by itself."""
+"""The sampler: records the figures of roles for the charts, inside the loops of the workers or on its own."""
 
 import logging
 import random
@@ -15,27 +15,26 @@ _LATE_SECONDS = (0.05, 4.0)
 
 
 class Sampler:
-    """Any number may run: the first one of a step wins it, and the others notice before they read anything."""
+    """Samples each source once per step. Any number may run: the first one wins a step, the others read nothing."""
 
     def __init__(self, sources: Iterable[SampleSource], late_seconds: float | None = None) -> None:
-        """``late_seconds`` is when in a step it looks; by default each sampler at a moment of its own, so that they do
-        not all find the step open."""
+        """``late_seconds`` is the offset within a step; random by default, to spread the samplers."""
         self._sources = list(sources)
         self._late_seconds = random.uniform(*_LATE_SECONDS) if late_seconds is None else late_seconds  # noqa: S311
         self._due = float("-inf")
-        self._gathered_at: dict[str, int] = {}
+        self._downsampled_at: dict[str, int] = {}
         self._failing: set[str] = set()
 
     @classmethod
     def of(cls, *roles: str) -> Self:
-        """Of the named roles, of all when none is named. Raises KeyError."""
+        """A sampler of ``roles``, of all when none is named. Raises KeyError for an unknown role."""
         return cls(sample_sources(roles))
 
     def step(self, now: float) -> int:
-        """Samples what is due by ``now`` (seconds of any clock); returns how many roles it won a step of.
+        """Samples what is due at ``now`` (seconds of any clock); returns the number of recorded samples.
 
-        A comparison while nothing is due, so a loop may call it at every turn, and never the end of that loop: whatever
-        a sample fails by is logged once and tried again at the next step.
+        Costs one comparison while nothing is due, and never raises, so a loop may call it in every iteration: a failure
+        is logged once and retried in the next step.
         """
         if now < self._due:
             return 0
@@ -43,7 +42,7 @@ class Sampler:
         return sum(self._try_sample(source, now) for source in self._sources)
 
     def run(self, stop: StopFlag, clock: Callable[[], float]) -> None:
-        """Samples until ``stop``; ``clock`` gives seconds."""
+        """Samples until ``stop``; ``clock`` returns seconds."""
         while not stop:
             self.step(clock())
             stop.wait(max(0.0, self._due - clock()))
@@ -51,9 +50,9 @@ class Sampler:
     def _try_sample(self, source: SampleSource, now: float) -> bool:
         try:
             won = self._sample(source, now)
-        except Exception as failure:  # noqa: BLE001 - a chart's figure is not worth the work of the loop beside it
+        except Exception as failure:  # noqa: BLE001 - a failed sample must not end the worker's loop
             if source.role not in self._failing:
-                logger.warning("no figures of %s for now: %s: %s", source.role, type(failure).__name__, failure)
+                logger.warning("sampling %s failed: %s: %s", source.role, type(failure).__name__, failure)
             self._failing.add(source.role)
             return False
         self._failing.discard(source.role)
@@ -67,7 +66,7 @@ class Sampler:
         if not history.is_due(moment):
             return False
         won = history.record(source.sample(), moment)
-        if self._gathered_at.get(source.role) != COARSE.step_of(moment):
-            history.gather(moment)
-            self._gathered_at[source.role] = COARSE.step_of(moment)
+        if self._downsampled_at.get(source.role) != COARSE.step_of(moment):
+            history.downsample(moment)
+            self._downsampled_at[source.role] = COARSE.step_of(moment)
         return won

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from avo_project import keys
 
 TOTAL = "_total"
-"""A name with this in it counts up for ever; what is shown of it is its rate."""
+"""Part of the name of a counter, which is shown as its rate."""
 
 _LARGEST_GAP_STEPS = 6
 
@@ -26,7 +26,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Steps of so many seconds, of which the newest ``kept`` are kept."""
+    """The length of a step and the number of steps that are kept."""
 
     step_seconds: int
     kept: int
@@ -40,14 +40,14 @@ COARSE = Resolution(600, 30 * 144)
 
 
 def downsampled(samples: Iterable[Sample], step_seconds: int) -> list[Sample]:
-    """The samples in wider steps: means of figures, last values of totals."""
+    """The samples in wider steps: means of gauges, last values of counters."""
     steps: dict[int, list[Sample]] = {}
     for sample in samples:
         steps.setdefault(sample.at // step_seconds * step_seconds, []).append(sample)
-    return [Sample(at, _gathered_values(held)) for at, held in steps.items()]
+    return [Sample(at, _aggregated(held)) for at, held in steps.items()]
 
 
-def _gathered_values(samples: Sequence[Sample]) -> dict[str, float]:
+def _aggregated(samples: Sequence[Sample]) -> dict[str, float]:
     series: dict[str, list[float]] = {}
     for sample in samples:
         for name, value in sample.values.items():
@@ -56,8 +56,8 @@ def _gathered_values(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def line(samples: Sequence[Sample], name: str, times: Sequence[int]) -> list[float | None]:
-    """The figure ``name`` at each of ``times``, a regular row; None where there is no sample. Of a total its rate a
-    second since the sample before, None after a gap or when it began anew."""
+    """The figure ``name`` at each of the evenly spaced ``times``; None without a sample. Of a counter its rate per
+    second since the previous sample, None after a gap or a reset."""
     held = {sample.at: sample.values[name] for sample in samples if name in sample.values}
     if TOTAL in name:
         held = _rates(held, (times[1] - times[0] if len(times) > 1 else 1) * _LARGEST_GAP_STEPS)
@@ -74,7 +74,7 @@ def _rates(totals: Mapping[int, float], largest_gap: int) -> dict[int, float]:
 
 
 class History:
-    """Of several samplers in one step the first wins, because a stream takes no entry with an id it has seen."""
+    """The stored samples of one role. The first sampler of a step wins, because a stream refuses an id twice."""
 
     def __init__(self, client: Any, role: str) -> None:
         self._client = client
@@ -85,21 +85,21 @@ class History:
         return cls(get_redis_connection(alias), role)
 
     def now(self) -> float:
-        """The server's time in Unix seconds: samplers on hosts with other clocks must agree on the step."""
+        """The server's time in Unix seconds, so that samplers on all hosts agree on the step."""
         seconds, microseconds = self._client.time()
         return int(seconds) + int(microseconds) / 1_000_000
 
     def is_due(self, now: float) -> bool:
-        """Whether nobody has sampled the step of ``now`` yet."""
+        """Whether the step of ``now`` has no sample yet."""
         newest = self.newest(1)
         return not newest or newest[-1].at < FINE.step_of(now)
 
     def record(self, values: Mapping[str, float], now: float) -> bool:
-        """Keeps ``values`` as the sample of this step; False when another sampler was first."""
+        """Stores ``values`` as the sample of this step; False when another sampler was first."""
         return self._add(FINE, Sample(FINE.step_of(now), values))
 
-    def gather(self, now: float) -> int:
-        """Makes the coarse samples of all steps that have ended since the last one; returns how many."""
+    def downsample(self, now: float) -> int:
+        """Adds the coarse samples of all steps that have ended since the last one; returns their number."""
         newest = self._read(COARSE, "+", "-", 1)
         since = newest[0].at + COARSE.step_seconds if newest else 0
         ended = self.between(FINE, since, COARSE.step_of(now) - 1)

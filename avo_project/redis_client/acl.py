@@ -12,16 +12,16 @@ from avo_project import keys
 from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.urls import RedisTarget
 
-# Of every connection: its own name and the like (some commands of it are younger than Redis 7.0, so the category), how
-# the server is, and where keys live on a cluster.
+# For every connection: the connection category (some of its commands are newer than Redis 7.0), INFO, and the slots of
+# a cluster.
 _CONNECTION = ("+@connection", "-@admin", "-@dangerous")
 _BASE = ("cluster|shards", "cluster|slots", "info")
 
 
 @dataclass(slots=True)
 class RedisUser:
-    """``patterns`` are globs of key names, ``commands`` such as ``xgroup|create``; ``password_digests`` are SHA-256:
-    with none nobody can log in."""
+    """One Redis user. ``patterns`` are globs of key names, ``commands`` are like ``xgroup|create``. Without
+    ``password_digests`` (SHA-256) the user cannot log in."""
 
     name: str
     commands: set[str] = field(default_factory=lambda: {*_BASE, *keys.ACL[1].split()})
@@ -44,9 +44,9 @@ class RedisUser:
 
 
 def acl_file(targets: Mapping[str, RedisTarget]) -> str:
-    """The file for all roles. ``targets``: alias to where its URL leads; its user name and password are taken over.
+    """The ACL file for all roles. ``targets`` maps each alias to its URL's target, with user name and password.
 
-    Two roles of one user name share what they may. Without a name in its URL a role's user is called as the role.
+    Roles with the same user name share their permissions. Without a name in its URL a role's user has the role's name.
     """
     users: dict[str, RedisUser] = {}
     tables = _tables()

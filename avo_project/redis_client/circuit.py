@@ -1,4 +1,4 @@
-"""The circuit breaker of one Redis server as one role uses it: what it refuses, counts and logs."""
+"""The circuit breaker of one Redis server for one role: rejections, metrics and logs."""
 
 import logging
 import threading
@@ -19,16 +19,14 @@ OPEN = Gauge(
     multiprocess_mode="livesum",
 )
 OPENED = Counter("avo_redis_circuit_opened", "Times a circuit breaker of a Redis server opened", ["role"])
-REJECTED = Counter(
-    "avo_redis_calls_rejected", "Calls that were refused before anything was sent to Redis", ["role", "reason"]
-)
+REJECTED = Counter("avo_redis_calls_rejected", "Calls rejected before anything was sent to Redis", ["role", "reason"])
 
 
 REJECTIONS = ("circuit-open", "pool-exhausted")
 
 
 def count_from_zero(role: str) -> None:
-    """Shows the counters of a role before their first event, which a rate would miss otherwise."""
+    """Initialises the counters of a role, so that a rate includes their first event."""
     OPEN.labels(role)
     OPENED.labels(role)
     for reason in REJECTIONS:
@@ -36,15 +34,15 @@ def count_from_zero(role: str) -> None:
 
 
 class CallRejectedError(MaxConnectionsError):
-    """Nothing was sent. To a cluster's client this class is no fault of the node, after which it would read the map."""
+    """The call was rejected and nothing was sent. A cluster client does not reload its slots after this class."""
 
 
 class CircuitOpenError(CallRejectedError):
-    """The server did not answer a moment ago, so it is not asked."""
+    """The circuit is open: the server has recently not answered."""
 
 
 class Circuit:
-    """One for each role and server, shared by all its connections. ``monotonic`` gives seconds."""
+    """The circuit of one role and server, shared by all connections. ``monotonic`` returns seconds."""
 
     def __init__(self, role: str, breaker: CircuitBreaker, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.breaker = breaker
@@ -52,16 +50,16 @@ class Circuit:
         self._failure = ""
 
     def admit(self) -> bool:
-        """Whether the caller is the probe. Raises CircuitOpenError when it may not call."""
+        """Returns whether the call is the probe. Raises CircuitOpenError while the circuit rejects calls."""
         if not self.breaker.is_open:
             return False
         if not self.breaker.allows(self._monotonic()):
             REJECTED.labels(self._role, "circuit-open").inc()
-            raise CircuitOpenError(f"The Redis of the role {self._role} is not asked for now: {self._failure}")
+            raise CircuitOpenError(f"The circuit of the Redis of the role {self._role} is open: {self._failure}")
         return True
 
     def failed(self, failure: Exception) -> None:
-        """No answer came in time, or no connection."""
+        """Records a timeout or a failed connection."""
         self._failure = str(failure) or type(failure).__name__
         if self.breaker.trip(self._monotonic()):
             OPEN.labels(self._role).inc()
@@ -79,7 +77,7 @@ _lock = threading.Lock()
 
 
 def circuit_of(role: str, server: str, probe_seconds: float) -> Circuit:
-    """The same one whenever a role's client comes back to a server, as a cluster's does after a look at its map."""
+    """The circuit of a role and server; a cluster client gets the same one after it has reloaded its slots."""
     with _lock:
         if (role, server) not in _circuits:
             _circuits[role, server] = Circuit(role, CircuitBreaker(probe_seconds=probe_seconds))

@@ -25,8 +25,8 @@ from avo_project.redis_client.urls import RedisTarget, RedisUrlError, parse_redi
 
 @dataclass(frozen=True, slots=True)
 class RedisRole:
-    """What one alias is for, where its URL is read from, and how long a reply may take, in seconds; a blocking read may
-    take its own time on top."""
+    """One django-redis alias: the variable of its URL and its timeouts in seconds. The time of a blocking read is added
+    to the socket timeout."""
 
     alias: str
     variable: str
@@ -34,8 +34,8 @@ class RedisRole:
     connect_timeout_seconds: float = 2.0
 
     def for_requests(self) -> "RedisRole":
-        """In a process that answers requests: a caller gets its 503 within 2 s, though a request may wait for two roles
-        (and for throttling, which is shorter by itself)."""
+        """The role with the timeouts of a web process: a caller gets its 503 within 2 s, although a request may wait
+        for two roles (and for throttling, whose timeouts are shorter anyway)."""
         return replace(
             self,
             socket_timeout_seconds=min(_REQUEST_SECONDS, self.socket_timeout_seconds),
@@ -62,9 +62,9 @@ def cache_settings(
     serves_requests: bool = False,
     max_connections: int = DEFAULT_MAX_CONNECTIONS,
 ) -> dict[str, dict[str, Any]]:
-    """Django's CACHES: an alias per role, from its own variable, else REDIS_URL, else the embedded server.
+    """Django's CACHES: one alias per role, from its own variable, else REDIS_URL, else the embedded server.
 
-    Raises RedisUrlError that names the variable and hides the password.
+    Raises RedisUrlError, which names the variable and hides the password.
     """
     roles = [role.for_requests() if serves_requests else role for role in ROLES]
     return {role.alias: _alias(role, environment, data_dir, max_connections) for role in roles}
@@ -98,7 +98,7 @@ _Builder = Callable[[RedisTarget, _Pool, dict[str, Any]], Any]
 class RoleConnectionFactory:
     """django-redis connection factory that keeps one client per role and URL for the whole process.
 
-    RESP2 with redis-py's classic reply shapes is pinned here and nowhere else. No client retries by itself:
+    RESP2 with redis-py's classic reply shapes is pinned here and nowhere else. No client retries automatically:
     a command whose reply was lost may have run, and XADD or a list move must not run twice.
     """
 
@@ -153,7 +153,7 @@ class _TlsConnection(GuardedConnection, SSLConnection):
 
 
 class _UnixConnection(GuardedConnection, UnixDomainSocketConnection):
-    host = "unix socket"  # redis-py 8.1 names it when connecting times out, and has none
+    host = "unix socket"  # redis-py 8.1 needs it for the message of a connection timeout
 
 
 class _EmbeddedConnection(GuardedConnection, EmbeddedServerConnection):
@@ -191,10 +191,10 @@ def _sentinel(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redi
 
 
 class _Cluster(RedisCluster):
-    """Like the other clients it connects when it is first used, and a cluster that is away raises RedisError.
+    """A cluster client that connects on first use, like the other clients, and raises RedisError when unavailable.
 
-    redis-py asks the cluster for its nodes while it makes a client, and what it raises when none answers, or when
-    nobody has a slot, is no RedisError.
+    redis-py reads the nodes of the cluster in its constructor, and what it raises when no node answers, or when a slot
+    is not covered, is not a RedisError.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -203,11 +203,11 @@ class _Cluster(RedisCluster):
         self._connecting = threading.RLock()
 
     def __getattr__(self, name: str) -> Any:
-        """Called for what redis-py's ``__init__`` sets and nobody has set yet."""
+        """Called for an attribute that redis-py's ``__init__`` has not set yet, which runs now."""
         with self._connecting:
             if "nodes_manager" not in vars(self):
                 host, port = self.options["startup_nodes"][0].host, self.options["startup_nodes"][0].port
-                with _as_redis_error():  # only of a client with a URL the nodes have the pool that is asked for
+                with _as_redis_error():  # with a URL, because only then the nodes use the given pool
                     super().__init__(url=f"redis://{_bracketed(host)}:{port}", **self.options)
                 nodes = self.nodes_manager
                 nodes.initialize = _as_redis_error()(nodes.initialize)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Which failures are a store's, and what a command says of them: one line that tells whose it is and what to do."""
+"""Failures of Redis and of the database, and the one-line message of a command that meets one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from avo_project.lib.redaction import redacted
 
-REDIS_FAILURES = (RedisError, RedisClusterException)  # the second is none of the first
+REDIS_FAILURES = (RedisError, RedisClusterException)  # RedisClusterException is not a RedisError
 STORE_FAILURES = (*REDIS_FAILURES, DatabaseFailure)
 _OF_THE_DATABASE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
 
 
 def is_of_the_database(error: BaseException | None) -> bool:
-    """Whether the database is at fault (gone, full, locked, broken, not migrated) and not what it was asked.
+    """Whether the database failed (down, full, locked, corrupt, not migrated), as opposed to the query.
 
-    A missing table is a programming error to PostgreSQL and an operational one to SQLite, which calls a broken
-    file by the plain base class. Django's own errors of these classes are the caller's.
+    A missing table is a programming error in PostgreSQL and an operational one in SQLite, which raises the plain base
+    class for a corrupt file. Django's own errors of these classes are the caller's.
     """
     if isinstance(error, TransactionManagementError):
         return False
@@ -28,7 +28,7 @@ def is_of_the_database(error: BaseException | None) -> bool:
 
 
 def describe_store_error(failure: Exception, role: str) -> str:
-    """The failure in one line without secrets, and whose it is: the database's, or the Redis of the role's."""
+    """The failure in one line without secrets, with the store that failed: the database or the Redis of the role."""
     lines = redacted(str(failure)).strip().splitlines() or [type(failure).__name__]
     whose = "the database" if isinstance(failure, DatabaseFailure) else f"the Redis of the role {role}"
     return f"{whose} failed: {lines[0].rstrip('.')}."
@@ -36,7 +36,7 @@ def describe_store_error(failure: Exception, role: str) -> str:
 
 @contextmanager
 def store_errors_as_command_error(role: str, advice: str) -> Iterator[None]:
-    """Raises CommandError, with ``advice`` at its end, when Redis or the database fails within the block."""
+    """Raises CommandError, which ends in ``advice``, when Redis or the database fails within the block."""
     try:
         yield
     except STORE_FAILURES as failure:

@@ -17,58 +17,58 @@ from avo_project.redis_client.urls import parse_redis_url
 
 
 @dataclass(slots=True)
-class _Asked:
-    """One question on its way. ``failure`` is what went wrong, empty for nothing."""
+class _Ping:
+    """One ping in flight. ``failure`` is its error, empty for none."""
 
     done: threading.Event = field(default_factory=threading.Event)
     failure: str = ""
 
 
 class Pinger:
-    """A server that hangs is asked by one thread at a time, however often somebody wants to know, and one that serves
-    several aliases is asked once for all of them."""
+    """Pings servers in parallel with a deadline. A hanging server is pinged by one thread at a time, and a server of
+    several aliases once for all of them."""
 
     def __init__(
         self, ping: Callable[[str], object], server_of: Callable[[str], Hashable] = lambda alias: alias
     ) -> None:
         self._ping = ping
         self._server_of = server_of
-        self._asked: dict[Hashable, _Asked] = {}
+        self._pings: dict[Hashable, _Ping] = {}
         self._lock = threading.Lock()
 
     def failures(self, aliases: Iterable[str], within_seconds: float) -> dict[str, str]:
-        """For each of ``aliases`` why it does not answer; empty for one that does."""
+        """The error of each alias's server; empty for one that answers."""
         servers = {alias: self._server_of(alias) for alias in aliases}
-        asked = {server: self._ask(alias, server) for server, alias in {servers[one]: one for one in servers}.items()}
+        pings = {server: self._start(alias, server) for server, alias in {servers[one]: one for one in servers}.items()}
         until = time.monotonic() + within_seconds
         failures = {
             server: one.failure
             if one.done.wait(max(0.0, until - time.monotonic()))
             else f"no answer within {within_seconds:g} s"
-            for server, one in asked.items()
+            for server, one in pings.items()
         }
         return {alias: failures[server] for alias, server in servers.items()}
 
-    def _ask(self, alias: str, server: Hashable) -> _Asked:
+    def _start(self, alias: str, server: Hashable) -> _Ping:
         with self._lock:
-            running = self._asked.get(server)
+            running = self._pings.get(server)
             if running is not None and not running.done.is_set():
                 return running
-            asked = self._asked[server] = _Asked()
-        threading.Thread(target=self._run, args=(alias, asked), name=f"ping-{alias}", daemon=True).start()
-        return asked
+            ping = self._pings[server] = _Ping()
+        threading.Thread(target=self._run, args=(alias, ping), name=f"ping-{alias}", daemon=True).start()
+        return ping
 
-    def _run(self, alias: str, asked: _Asked) -> None:
+    def _run(self, alias: str, ping: _Ping) -> None:
         try:
             self._ping(alias)
-        except Exception as failure:  # noqa: BLE001 - kept for whoever asked
-            asked.failure = str(failure) or type(failure).__name__
+        except Exception as failure:  # noqa: BLE001 - returned by ``failures``
+            ping.failure = str(failure) or type(failure).__name__
         finally:
-            asked.done.set()
+            ping.done.set()
 
 
 def server_of(alias: str) -> Hashable:
-    """Equal for aliases on one server, cluster or Sentinel's service, whatever their users and databases."""
+    """A value that is equal for aliases on the same server, cluster or Sentinel service, whatever their users."""
     target = parse_redis_url(settings.CACHES[alias]["LOCATION"][0])
     return target.kind, target.hosts, target.path, target.service
 
@@ -79,12 +79,12 @@ def _ping(alias: str) -> None:
 
 SERVER_PINGER = Pinger(_ping, server_of)
 ROLE_PINGER = Pinger(_ping)
-"""Each role by itself, with its own user."""
+"""Pings each role separately, with its own user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """Of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 is no limit."""
+    """Figures of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 is no limit."""
 
     used_bytes: int
     maxmemory_bytes: int
@@ -95,7 +95,7 @@ class ServerFacts:
 
 
 def facts_of(alias: str) -> ServerFacts:
-    """Asks the servers of a role. Raises RedisError."""
+    """Reads INFO of the servers of a role. Raises RedisError."""
     return summed([server.info() for server in _servers(get_redis_connection(alias))])
 
 
@@ -106,7 +106,7 @@ def _servers(client: Any) -> Sequence[Any]:
 
 
 def summed(infos: Sequence[Mapping[str, Any]]) -> ServerFacts:
-    """One record of the replies of INFO. What a server does not tell counts as harmless."""
+    """The replies of INFO as one record. A missing field counts as healthy."""
     return ServerFacts(
         used_bytes=sum(int(info.get("used_memory", 0)) for info in infos),
         maxmemory_bytes=sum(int(info.get("maxmemory", 0)) for info in infos),
@@ -128,10 +128,10 @@ def live_metrics() -> Iterator[Metric]:
     limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 is no limit", "gauge")
     evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
     writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
-    silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
+    failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
     for role in ROLES:
         labels = {"role": role.alias}
-        facts = None if silent[role.alias] else _facts_if_up(role.alias)
+        facts = None if failures[role.alias] else _facts_if_up(role.alias)
         up.add_sample("avo_redis_up", labels, float(facts is not None))
         if facts is None:
             continue

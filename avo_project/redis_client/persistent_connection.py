@@ -1,8 +1,8 @@
-"""Commands packed by hand: redis-py's own share of a round trip is a half.
+"""Hand-packed commands for hot paths, because redis-py takes half of the time of a round trip.
 
-The connections come from a client's pool and go back to it, so TLS, Sentinel and the embedded server stay redis-py's
-business. Any thread may call. A command whose reply was lost is not sent again: the caller knows whether that would do
-harm. After any failure the next call connects anew.
+The connections belong to the client's pool, so redis-py still handles TLS, Sentinel and the embedded server.
+Thread-safe. A command whose reply was lost is not sent again: only the caller knows whether that is safe. After a
+failure the next call opens a new connection.
 """
 
 import os
@@ -28,18 +28,18 @@ from avo_project.redis_client.pool import GuardedConnection, GuardedPool
 Argument = bytes | str | int | float
 Reply = Any  # bytes, int, None, a list of replies, or the ResponseError that the server sent
 
-_give_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # macOS has no such call
+_yield_cpu: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # macOS has no sched_yield
 
 _NOT_RUN = (NoScriptError, AskError, TryAgainError, ClusterDownError)  # MOVED is an AskError
 
 
 def pack(*command: Argument) -> bytes:
-    """One command as the bytes that go to the server."""
+    """One command in the wire protocol."""
     return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]
 
 
 def server_of(client: Any, key: str) -> "Redis":
-    """The server that holds ``key``. On a cluster its answer may still be MOVED, when slots are on their way."""
+    """The server that holds ``key``. On a cluster it may still reply MOVED while slots migrate."""
     if not isinstance(client, RedisCluster):
         server: Redis = client
         return server
@@ -50,23 +50,23 @@ def execute_packed(server: "Redis", packed: bytes, replies: int, wait_seconds: f
     """Sends ``packed`` and reads its ``replies`` in one round trip. An error reply is returned, not raised.
 
     ``wait_seconds`` is how long a blocking command among them waits on the server. Raises ConnectionError or
-    TimeoutError when a reply does not come: its command may have run.
+    TimeoutError when a reply is missing: its command may have run.
     """
     pool = server.connection_pool
-    connection = _taken_from(pool)
+    connection = _acquire(pool)
     try:
         connection.send_packed_command([packed], check_health=False)
         return _read_all(connection, replies, wait_seconds)
     except BaseException:
-        connection.disconnect()  # it may be owed a reply
+        connection.disconnect()  # a reply may be outstanding
         raise
     finally:
         pool.release(connection)
 
 
 def execute(client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds: float = 0.0) -> list[Reply]:
-    """The replies of commands about ``key``, sent in one go. Raises the first error among them, TryAgainError when a
-    cluster's key has moved, and what ``execute_packed`` raises."""
+    """The replies of commands about ``key``, sent in one request. Raises the first error among them, TryAgainError when
+    a cluster's key has moved, and what ``execute_packed`` raises."""
     packed = b"".join([pack(*command) for command in commands])
     replies = execute_packed(server_of(client, key), packed, len(commands), wait_seconds)
     for reply in replies:
@@ -82,7 +82,7 @@ def run_script(client: Any, script: Any, keys: Sequence[str], arguments: Sequenc
     """The reply of a script registered with ``client``. Raises RedisError."""
     packed = pack("EVALSHA", script.sha, len(keys), *keys, *arguments)
     [reply] = execute_packed(server_of(client, keys[0]), packed, 1)
-    if isinstance(reply, _NOT_RUN):  # redis-py loads the script, or finds who has its keys by now
+    if isinstance(reply, _NOT_RUN):  # redis-py loads the script, or follows the moved keys
         return script(keys=keys, args=arguments, client=client)
     if isinstance(reply, ResponseError):
         raise reply
@@ -90,79 +90,78 @@ def run_script(client: Any, script: Any, keys: Sequence[str], arguments: Sequenc
 
 
 class ConnectionLostError(RedisConnectionError):
-    """The connection of a window is closed, and with it went what was prepared on it."""
+    """The connection of a pipeline was closed; everything prepared on it is lost."""
 
 
 class Pipeline:
-    """One connection to ``server`` with several requests on their way at once.
+    """One connection to ``server`` with several requests in flight.
 
-    While the server works on one request the caller makes the next, so neither sleeps. Whoever else wants a processor
-    is let in after each request; they would wait for the end of a time slice, 3 ms, for want of a third processor.
-    Left early, the connection is closed, for it may still hold replies. ``len()`` is how many requests are not
-    received yet.
+    The caller builds the next request while the server executes the previous one. The CPU is yielded after each
+    request, because other processes would wait for the end of a time slice of 3 ms. ``len()`` is the number of requests
+    in flight; when the context is left before their replies are received, the connection is closed.
 
-    Once the connection was closed, by an error or because the server is no primary any more, ``post`` and ``receive``
-    raise ConnectionLostError until its owner calls ``restart``: a WATCH, and replies on their way, went with it.
+    After the connection was closed, by an error or because the server is no longer a primary, ``post`` and ``receive``
+    raise ConnectionLostError until the owner calls ``restart``: a WATCH and outstanding replies are lost.
     """
 
     def __init__(self, server: "Redis") -> None:
         self._pool: Any = server.connection_pool
-        self._awaited: deque[int] = deque()
+        self._pending: deque[int] = deque()
 
     def __enter__(self) -> Self:
-        self._connection = _taken_from(self._pool)
+        self._connection = _acquire(self._pool)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None or self._awaited:
+        if error is not None or self._pending:
             self._connection.disconnect()
         self._pool.release(self._connection)
 
     def __len__(self) -> int:
-        return len(self._awaited)
+        return len(self._pending)
 
     def restart(self) -> None:
-        """Goes on over a connection that is open and owed nothing, as far as is known."""
-        if self._awaited:
+        """Continues on an open connection without outstanding replies."""
+        if self._pending:
             self._connection.disconnect()
-        self._awaited.clear()
+        self._pending.clear()
         self._pool.release(self._connection)
         self._connection = self._pool.get_connection()
 
     def post(self, packed: bytes, replies: int) -> None:
-        """Sends a request that will have so many replies."""
-        self._insist_on_connection()
+        """Sends a request with ``replies`` replies."""
+        self._require_connection()
         self._connection.send_packed_command([packed], check_health=False)
-        self._awaited.append(replies)
+        self._pending.append(replies)
 
     def receive(self) -> list[Reply]:
-        """The replies of the oldest request on its way."""
-        _give_way()
-        self._insist_on_connection()
+        """The replies of the oldest request in flight."""
+        _yield_cpu()
+        self._require_connection()
         try:
-            return _read_all(self._connection, self._awaited.popleft())
+            return _read_all(self._connection, self._pending.popleft())
         except BaseException:
             self._connection.disconnect()
             raise
 
-    def _insist_on_connection(self) -> None:
+    def _require_connection(self) -> None:
         if not self._connection.is_connected:
-            raise ConnectionLostError("The connection was closed, and nothing of what was prepared on it was done.")
+            raise ConnectionLostError("The connection was closed, and what was prepared on it was not executed.")
 
 
-def _taken_from(pool: Any) -> Any:
+def _acquire(pool: Any) -> Any:
     return pool.get_trusted_connection() if isinstance(pool, GuardedPool) else pool.get_connection()
 
 
 def _read_all(connection: Any, count: int, wait_seconds: float = 0.0) -> list[Reply]:
     if isinstance(connection, GuardedConnection):
         replies = connection.read_replies(count, wait_seconds)
-    else:  # of a client that no role made
+    else:  # the client was not made by a role
         replies = [_reply(connection) for _ in range(count)]
     if ReadOnlyError in map(type, replies):
-        connection.disconnect()  # its address may lead to another server by now
+        connection.disconnect()  # its address may belong to another server by now
     return replies
 
 

@@ -1,6 +1,6 @@
-"""Connections to Redis that stay open between calls, at most so many, behind the circuit breaker of their server.
+"""Connection pools with a maximum size, behind the circuit breaker of their server.
 
-Every call goes through here, packed by hand or by redis-py, to one server, a Sentinel's primary or a node of a cluster.
+Every call to Redis uses them, hand-packed or by redis-py, to one server, a Sentinel's primary or a node of a cluster.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ from redis.sentinel import SentinelConnectionPool
 
 from avo_project.redis_client.circuit import REJECTED, CallRejectedError, Circuit, circuit_of
 
-_ANSWERS = (AuthenticationError, BusyLoadingError)  # redis-py calls them errors of the connection
-_TRUSTED_SECONDS = 0.1  # no server calls a connection idle that soon
+_ANSWERS = (AuthenticationError, BusyLoadingError)  # redis-py raises them as connection errors
+_TRUSTED_SECONDS = 0.1  # no server closes an idle connection that soon
 
 
 class PoolExhaustedError(CallRejectedError):
-    """All connections of the pool are in use, and none came back in time."""
+    """All connections of the pool are in use, and none was released in time."""
 
 
 class GuardedConnection(AbstractConnection):
-    """Mixed into a class of connections of redis-py: it asks the circuit before it sends anything, and tells it what
-    came of that. An error that the server sends is an answer."""
+    """Mixin of redis-py's connection classes: checks the circuit before it sends, and reports successes and timeouts to
+    it. An error reply is a success."""
 
-    rested_since = 0.0
+    idle_since = 0.0
 
     def __init__(self, *, circuit: Circuit, **options: Any) -> None:
         self._circuit = circuit
@@ -81,15 +81,15 @@ class GuardedConnection(AbstractConnection):
         except ResponseError as error:
             self._answered()
             if isinstance(error, ReadOnlyError):
-                self.disconnect()  # type: ignore[no-untyped-call] # its address may lead to another server by now
+                self.disconnect()  # type: ignore[no-untyped-call] # its address may belong to another server by now
             raise
         if self._breaker.is_open:
             self._answered()
         return reply
 
     def read_replies(self, count: int, wait_seconds: float = 0.0) -> list[Any]:
-        """The next ``count`` replies, error replies among them; the server may take ``wait_seconds`` longer than usual.
-        Raises ConnectionError or TimeoutError, and leaves it to the caller to disconnect then.
+        """The next ``count`` replies, including error replies; ``wait_seconds`` are added to the socket timeout. Raises
+        ConnectionError or TimeoutError, after which the caller must disconnect.
 
         redis-py's ``read_response`` takes 0.7 µs a reply, of which its parser takes 0.5.
         """
@@ -103,7 +103,7 @@ class GuardedConnection(AbstractConnection):
             self._failed(failure)
             raise
         except OSError as error:
-            raise RedisConnectionError(f"The answer of Redis cannot be read: {error}") from error
+            raise RedisConnectionError(f"The reply of Redis cannot be read: {error}") from error
         if self._breaker.is_open:
             self._answered()
         return replies
@@ -113,16 +113,16 @@ class GuardedConnection(AbstractConnection):
         self._circuit.failed(failure)
 
     def _answered(self) -> None:
-        """A server that greets but does nothing has not answered."""
+        """A completed handshake alone does not count as an answer."""
         if not self._is_connecting:
             self._is_probe = False
             self._circuit.answered()
 
 
 class GuardedPool(ConnectionPool):
-    """At most ``max_connections`` of one role to one server; who finds none waits for one up to ``wait_seconds``.
+    """A pool of at most ``max_connections`` to one server. A caller waits up to ``wait_seconds`` for a free connection.
 
-    A connection is looked at before it is given out, for servers close idle ones.
+    A connection is checked before it is handed out, because servers close idle ones.
     """
 
     def __init__(self, *arguments: Any, role: str, wait_seconds: float, **options: Any) -> None:
@@ -141,8 +141,8 @@ class GuardedPool(ConnectionPool):
         return self._take(trusted_seconds=0.0)
 
     def get_trusted_connection(self) -> Any:
-        """As ``get_connection``, but one that was used a moment ago is not looked at: that costs a fourteenth of a
-        round trip, and a server that went away in that moment is an error like one that goes away during the call."""
+        """As ``get_connection``, but without the check of a recently used connection, which costs a fourteenth of a
+        round trip; a server that stopped since then fails the call like one that stops during it."""
         return self._take(_TRUSTED_SECONDS)
 
     def _take(self, trusted_seconds: float) -> Any:
@@ -150,7 +150,7 @@ class GuardedPool(ConnectionPool):
         try:
             connection = self._available_connections.pop()
         except IndexError:
-            connection = self._make_or_await()
+            connection = self._make_or_wait()
         self._in_use_connections.add(connection)
         try:
             _make_ready(connection, trusted_seconds)
@@ -159,7 +159,7 @@ class GuardedPool(ConnectionPool):
             raise
         return connection
 
-    def _make_or_await(self) -> Any:
+    def _make_or_wait(self) -> Any:
         until = monotonic() + self._wait_seconds
         with self._returned:
             self._waiting += 1
@@ -182,10 +182,10 @@ class GuardedPool(ConnectionPool):
         self._checkpid()
         try:
             self._in_use_connections.remove(connection)
-        except KeyError:  # of another pool, or of the process that forked this one
+        except KeyError:  # from another pool, or from the parent process
             return
         if self.owns_connection(connection):
-            connection.rested_since = monotonic()
+            connection.idle_since = monotonic()
             self._available_connections.append(connection)
         else:
             connection.disconnect()
@@ -197,13 +197,13 @@ class GuardedPool(ConnectionPool):
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         self._checkpid()
-        others = list(self._in_use_connections) if inuse_connections else []  # in one step, for nobody holds a lock
+        others = list(self._in_use_connections) if inuse_connections else []  # copied at once: no lock is held
         for connection in [*self._available_connections, *others]:
             connection.disconnect()
 
 
 class GuardedSentinelPool(GuardedPool, SentinelConnectionPool):
-    """To whichever server the Sentinels call the primary."""
+    """A pool to the current primary of a Sentinel service."""
 
     @staticmethod
     def _server(*arguments: Any, **options: Any) -> str:
@@ -212,10 +212,10 @@ class GuardedSentinelPool(GuardedPool, SentinelConnectionPool):
 
 def _make_ready(connection: Any, trusted_seconds: float) -> None:
     if connection.is_connected:
-        if monotonic() - connection.rested_since < trusted_seconds:
+        if monotonic() - connection.idle_since < trusted_seconds:
             return
         with contextlib.suppress(RedisError):  # closed by the server
             if not connection.can_read():
                 return
-        connection.disconnect()  # or it is owed a reply
+        connection.disconnect()  # or a reply is outstanding
     connection.connect()

@@ -1,4 +1,4 @@
-"""Reads the Lua scripts that lie beside the code that owns them."""
+"""Loads the Lua scripts of an app."""
 
 from functools import cache
 from importlib import resources
@@ -6,7 +6,7 @@ from importlib import resources
 
 @cache
 def read_lua(package: str, verb: str) -> str:
-    """The text of ``<package>/lua/<verb>.lua``.
+    """The source of ``<package>/lua/<verb>.lua``.
 
     Raises FileNotFoundError when the package has no such script.
     """

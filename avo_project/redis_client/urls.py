@@ -1,4 +1,4 @@
-"""Redis URLs: every scheme the contract names, parsed into one record, with errors that never show a password."""
+"""Redis URLs parsed into one record, with errors that never contain a password."""
 
 import os
 import re
@@ -26,7 +26,7 @@ class RedisUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RedisTarget:
-    """Where one role's Redis is. ``hosts`` are (name, port) pairs, empty for a unix socket."""
+    """The address of one role's Redis. ``hosts`` are (name, port) pairs, empty for a unix socket."""
 
     kind: Kind
     hosts: tuple[tuple[str, int], ...] = ()
@@ -39,7 +39,7 @@ class RedisTarget:
 
 
 def mask_password(url: str) -> str:
-    """``url`` with everything between ``//`` and the last ``@`` replaced by ``***``; all of it if it is no URL."""
+    """``url`` with everything between ``//`` and the last ``@`` replaced by ``***``; all of it if it is not a URL."""
     return _CREDENTIALS.sub("//***@", url) if "://" in url else "***"
 
 
@@ -91,7 +91,7 @@ def _host(url: str, address: str, default_port: int) -> tuple[str, int]:
 
 
 def _place(url: str, kind: Kind, parts: SplitResult) -> tuple[str, str, int]:
-    """Socket path, Sentinel service and database, of which each kind has some."""
+    """Socket path, Sentinel service and database; each kind has some of them."""
     steps = parts.path.strip("/").split("/")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     database = options.get("db", "0")
@@ -119,5 +119,5 @@ def _database(url: str, text: str) -> int:
     return int(text)
 
 
-def _unusable(url: str, why: str) -> RedisUrlError:
-    return RedisUrlError(f"cannot use {mask_password(url)!r}: {why}")
+def _unusable(url: str, reason: str) -> RedisUrlError:
+    return RedisUrlError(f"cannot use {mask_password(url)!r}: {reason}")

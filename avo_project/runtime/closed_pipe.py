@@ -1,5 +1,4 @@
-"""What a command does when nothing takes its output: the reader has gone, such as ``head`` that has seen enough, the
-disk is full, or it was closed from the start."""
+"""Clean exit of a command whose output cannot be written: a closed pipe (``| head``), a full disk, a closed stdout."""
 
 import errno
 import os
@@ -10,18 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-EXIT_STATUS = 128 + signal.SIGPIPE  # what a shell says of a program that the signal ended
+EXIT_STATUS = 128 + signal.SIGPIPE  # the status that a shell reports for SIGPIPE
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _STDOUT, _STDERR = 1, 2
 
 
 @contextmanager
 def exit_on_closed_pipe() -> Iterator[None]:
-    """Ends the process quietly, with exit status 141, when standard output or error is a pipe that nobody reads.
+    """Exits without a traceback, with status 141, when standard output or error is a pipe without a reader.
 
-    Output that was closed from the start goes nowhere. Output that cannot be written ends the process in one line, with
-    exit status 1. An OSError of any other file, pipe or socket is raised on. The signal SIGPIPE stays off, since it
-    would end the process for those too.
+    Output that was closed from the start is discarded. Output that cannot be written ends the process with one line and
+    status 1. An OSError of any other file, pipe or socket is re-raised. SIGPIPE stays ignored, because it would end the
+    process for those too.
     """
     _open_closed_outputs()
     try:
@@ -44,21 +43,21 @@ def exit_on_closed_pipe() -> Iterator[None]:
 
 
 def _open_closed_outputs() -> None:
-    """Else print() is silent, but ``sys.stdout.write`` and Django's commands fail."""
+    """Replaces missing streams, on which ``sys.stdout.write`` and Django's commands fail."""
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as above
 
 
 def _has_no_reader(descriptor: int) -> bool:
     poll = select.poll()
-    poll.register(descriptor, 0)  # errors are reported unasked
+    poll.register(descriptor, 0)  # errors are always reported
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def _write_failure(descriptor: int) -> int | None:
-    """Why not even the end of a line can be written: an ``errno``."""
+    """The ``errno`` of writing a newline, or None."""
     try:
         os.write(descriptor, b"\n")
     except OSError as failure:
@@ -67,7 +66,7 @@ def _write_failure(descriptor: int) -> int | None:
 
 
 def _discard_output(descriptor: int) -> None:
-    """What is left in the buffers is flushed at exit once more."""
+    """Redirects to /dev/null, because the buffers are flushed again at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)
     os.close(null)

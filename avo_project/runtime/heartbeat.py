@@ -1,4 +1,4 @@
-"""A thread that says "still alive" at a fixed interval while its owner is busy with something long."""
+"""A thread that sends a heartbeat at a fixed interval while its owner works."""
 
 import logging
 import threading
@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 class Heartbeat:
     """Calls ``beat`` at once and then every ``interval_seconds`` until the context is left.
 
-    A Redis failure is logged and the next beat tries again: the one who watches sees the gap. Any other
-    exception of ``beat`` is a bug and is raised when the context is left.
+    A Redis failure is logged, and the next beat tries again. Any other exception of ``beat`` is a bug and is raised
+    when the context is left.
     """
 
     def __init__(self, beat: Callable[[], object], interval_seconds: float) -> None:
@@ -44,6 +44,6 @@ class Heartbeat:
                 self._beat()
             except RedisError as failure:
                 logger.warning("heartbeat missed: %s", failure)
-            except Exception as bug:  # noqa: BLE001 - kept for the owner, who raises it
+            except Exception as bug:  # noqa: BLE001 - raised in the owner when the context is left
                 self._bug = bug
                 return

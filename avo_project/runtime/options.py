@@ -1,4 +1,4 @@
-"""Types of command options that argparse refuses with the option's name and what is wanted."""
+"""argparse types of command options, with errors that name the accepted values."""
 
 import math
 from argparse import ArgumentTypeError
@@ -36,7 +36,7 @@ def name_of_at_most(characters: int) -> Callable[[str], str]:
 
 
 def moment(text: str) -> datetime:
-    """An ISO 8601 time, in UTC; without an offset it is meant so."""
+    """An ISO 8601 time, converted to UTC; without an offset it is UTC."""
     given = datetime.fromisoformat(text)
     try:
         return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)

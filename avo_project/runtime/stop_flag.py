@@ -1,4 +1,4 @@
-"""A polite end for long-running loops: the first SIGTERM or SIGINT asks, the second one kills."""
+"""Graceful shutdown of long-running loops: the first SIGTERM or SIGINT sets a flag, the second one kills."""
 
 import os
 import select
@@ -10,10 +10,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopFlag:
-    """Set by a signal while it is entered as a context manager, or by ``set()``.
+    """A flag that is set by a signal while it is used as a context manager, or by ``set()``.
 
-    A pipe carries the news instead of a threading.Event, whose lock a signal handler could find taken by
-    the very thread it interrupts. Signals can only be caught in the main thread; elsewhere use ``set()``.
+    It uses a pipe instead of a threading.Event, whose lock may be held by the very thread that the signal handler
+    interrupts. Signals can only be caught in the main thread; elsewhere use ``set()``.
     """
 
     def __init__(self) -> None:

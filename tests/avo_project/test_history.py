@@ -57,16 +57,16 @@ def test_no_more_is_kept_than_was_said(history: History, redis_of: Any, monkeypa
     assert [sample.values["lag"] for sample in history.newest(9)] == [4, 5, 6]
 
 
-def test_ended_steps_are_gathered_once_each(history: History) -> None:
+def test_ended_steps_are_downsampled_once_each(history: History) -> None:
     for n in range(130):  # two coarse steps and a part of the third
         history.record({"lag": n, "published_total": 10 * n}, NOON + 10 * n)
     now = NOON + 1299
-    assert history.gather(now) == 2
-    assert history.gather(now) == 0
+    assert history.downsample(now) == 2
+    assert history.downsample(now) == 0
     first, second = history.between(COARSE, NOON, NOON + 3600)
     assert first == Sample(NOON, {"lag": 29.5, "published_total": 590.0})
     assert second.at == NOON + 600
-    assert history.gather(NOON + 1800) == 1
+    assert history.downsample(NOON + 1800) == 1
 
 
 def test_a_range_is_closed_at_both_ends_and_may_be_empty(history: History) -> None:
@@ -77,7 +77,7 @@ def test_a_range_is_closed_at_both_ends_and_may_be_empty(history: History) -> No
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.floats(-1e6, 1e6)), unique_by=lambda pair: pair[0]))
-def test_gathering_loses_no_step_and_stays_within_what_it_saw(pairs: list[tuple[int, float]]) -> None:
+def test_downsampling_loses_no_step_and_stays_within_what_it_saw(pairs: list[tuple[int, float]]) -> None:
     samples = [Sample(at * 10, {"lag": value}) for at, value in sorted(pairs)]
     wide = downsampled(samples, 600)
     assert {sample.at for sample in wide} == {sample.at // 600 * 600 for sample in samples}
@@ -116,7 +116,7 @@ class TestSampler:
         sampler = Sampler([broken, a_source({"lag": 1})])
         assert sampler.step(0.0) == 1
         sampler.step(100.0)
-        assert caplog.text.count("no figures of outreach") == 1
+        assert caplog.text.count("sampling outreach failed") == 1
 
     @pytest.mark.parametrize("failure", [RedisClusterException("no node"), ValueError("odd"), KeyError("gone")])
     def test_no_failure_of_a_sample_ends_the_loop_beside_it(
@@ -128,7 +128,7 @@ class TestSampler:
         broken = SampleSource("signals", "signals", fails)
         sampler = Sampler([broken])
         assert [sampler.step(now) for now in (0.0, 100.0, 200.0)] == [0, 0, 0]
-        assert caplog.text.count(f"no figures of signals for now: {type(failure).__name__}") == 1
+        assert caplog.text.count(f"sampling signals failed: {type(failure).__name__}") == 1
 
     @pytest.mark.real_server
     def test_what_is_not_due_asks_redis_nothing_and_a_step_that_is_taken_two_things(

@@ -46,7 +46,7 @@ def circuit_of(client: Any) -> Circuit:
 
 def end_the_rest(client: Any) -> None:
     """As if the second after the failure had passed."""
-    circuit_of(client).breaker._closed_to_all_until = 0.0
+    circuit_of(client).breaker._next_probe_at = 0.0
 
 
 def value_of(name: str, **labels: str) -> float:
@@ -71,7 +71,7 @@ def test_after_one_time_out_nobody_asks_until_a_probe_succeeds(
         call(client)
     asked = len(server.asked)
     for other in CALLS.values():
-        with pytest.raises(CircuitOpenError, match="role regime is not asked for now: Timeout"):
+        with pytest.raises(CircuitOpenError, match="the Redis of the role regime is open: Timeout"):
             other(client)
     assert len(server.asked) == asked
     server.go_on()
