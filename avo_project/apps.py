@@ -10,8 +10,8 @@ from django.core import checks as system_checks
 
 
 class ConsoleAdminConfig(SimpleAdminConfig):
-    """The admin modules of the apps load whatever their pages need. Django's own config imports them at every start;
-    here those who serve or check the admin do, so that a command for cron costs no more than its own work.
+    """Loads the admin modules of the apps only in processes that serve or check the admin. Django's own config imports
+    them at every start, which would slow down commands for cron.
     """
 
     default_site = "avo_project.console.site.ConsoleSite"
@@ -40,6 +40,7 @@ class AvoProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.db.backends.signals import connection_created
 
+        from avo_project import checks  # noqa: F401 - registers the system checks
         from avo_project.embedded_database import limit_lock_waits, migrate_on_first_connection
         from avo_project.environment import command_name
         from avo_project.observability.sources import register_live_source

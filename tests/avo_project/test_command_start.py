@@ -60,4 +60,6 @@ def test_check_still_looks_at_every_route_and_admin_page(tmp_path: Path) -> None
     environment = {**os.environ, "AVO_DATA_DIR": str(tmp_path), "REDIS_URL": f"unix://{tmp_path}/none.sock"}
     run = [sys.executable, "-c", PROGRAM, "check"]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
-    assert {"avo_project.urls", "signals_app.admin.pages"} <= set(done.stdout.splitlines()[-1].split())
+    assert {"avo_project.checks", "avo_project.urls", "signals_app.admin.pages"} <= set(
+        done.stdout.splitlines()[-1].split()
+    )
