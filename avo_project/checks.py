@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from redis.exceptions import RedisError
 
-from avo_project.environment import is_kept_secret_key
+from avo_project.environment import is_stored_secret_key
 from avo_project.redis_client.clients import ROLES, RedisRole
 from avo_project.redis_client.monitoring import ServerFacts, facts_of
 from avo_project.redis_client.urls import RedisTarget, parse_redis_url
@@ -169,7 +169,7 @@ def debug_is_off(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def secret_key_is_given(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Two hosts with keys of their own do not take each other's sessions and unsubscribe links."""
-    if not is_kept_secret_key(settings.SECRET_KEY, settings.DATA_DIR):
+    if not is_stored_secret_key(settings.SECRET_KEY, settings.DATA_DIR):
         return []
     hint = "Set DJANGO_SECRET_KEY to the same 50 random characters on every host."
     return [Caution("The secret key is the one kept in the data folder.", hint=hint, id="avo.W002")]

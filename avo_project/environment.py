@@ -1,4 +1,4 @@
-"""Reads the environment for settings.py; whatever is unusable ends the process with one line."""
+"""Environment variables for settings.py; an unusable value ends the process with one line."""
 
 import contextlib
 import ipaddress
@@ -16,14 +16,14 @@ _TRUE = {"1", "true", "yes", "on", "y", "t", "ok"}
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
-_MOST = 10**12  # more than any of our numbers can want, and safely a number to Redis and Lua
+_MOST = 10**12  # above any sensible setting, and exact in Redis and Lua
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
-_BEARER_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")  # other bytes reach us as other characters, or not at all
+_BEARER_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")  # other bytes do not survive in a header field
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """django-environ's reader; an empty variable is an unset one, and one that cannot be read ends the process."""
+    """django-environ's reader: an empty variable counts as unset, and an unusable value ends the process."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         """``DATABASE_URL`` as Django's settings of one database; the SQLite file ``default`` when it is unset."""
         usage = "cannot be used. Write postgres://user:password@host:port/name or sqlite:////path/to/file."
         if "DATABASE_URL" not in self.ENVIRON:
-            _keep_private(default)
+            _make_private(default)
             return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
         settings: dict[str, Any] = self._settings("DATABASE_URL", self.db_url, _DATABASES, usage)
         settings["NAME"] = self._file_path("DATABASE_URL", "sqlite") or settings["NAME"]
@@ -59,7 +59,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         """``EMAIL_URL`` as Django's settings of outgoing mail; files in the folder ``default`` when it is unset."""
         usage = "cannot be used. Write smtp://user:password@host:port or smtp+tls://user:password@host:port."
         if "EMAIL_URL" not in self.ENVIRON:
-            with contextlib.suppress(OSError):  # told by the first mail
+            with contextlib.suppress(OSError):  # the first mail reports it
                 default.mkdir(mode=0o700, exist_ok=True)  # mails hold addresses and unsubscribe tokens
             return {
                 "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
@@ -73,15 +73,15 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def _settings(self, name: str, read: Any, schemes: set[str], usage: str) -> Any:
         url = self.ENVIRON[name]
-        if "#" in url:  # what follows would be dropped without a word
+        if "#" in url:  # what follows would be ignored silently
             stop(name, "contains a #. Write %23 in its place.")
-        with contextlib.suppress(environ.ImproperlyConfigured, ValueError):  # their words may hold a password
+        with contextlib.suppress(environ.ImproperlyConfigured, ValueError):  # their messages may contain a password
             if urlsplit(url).scheme in schemes:
                 return read(name)
         return stop(name, usage)
 
     def _file_path(self, name: str, scheme: str) -> str:
-        """The path in a URL of ``scheme``, where django-environ takes a plus sign for a space; else an empty text."""
+        """The path in a URL of ``scheme``, unquoted (django-environ turns a plus sign into a space); else empty."""
         parts = urlsplit(self.ENVIRON[name])
         if parts.scheme != scheme:
             return ""
@@ -101,7 +101,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return hosts
 
     def bearer_token(self, name: str) -> str:
-        """A secret that callers send in a header field; empty when it is unset."""
+        """A secret that callers send in a header field; empty when unset."""
         token: str = self.str(name, default="")
         if token and not _BEARER_TOKEN.fullmatch(token):
             stop(
@@ -147,35 +147,35 @@ def _is_ip(text: str) -> bool:
 
 
 def command_name(arguments: list[str]) -> str:
-    """What this process runs: the management command, or the program."""
+    """The management command or the program that this process runs."""
     program = Path(arguments[0]).name.removesuffix(".py") if arguments and arguments[0] else "python"
     return arguments[1] if program in {"manage", "django-admin"} and len(arguments) > 1 else program
 
 
 def serves_requests() -> bool:
-    """Whether this process answers requests, whichever server runs it: such a one cannot wait long for a store."""
+    """Whether this process serves requests, under any server, and therefore needs short store timeouts."""
     applications = {"avo_project.wsgi", "avo_project.asgi"}  # they load the settings
     return not applications.isdisjoint(sys.modules) or command_name(sys.argv) == "runserver"
 
 
 def data_dir(default: Path) -> Path:
-    """The data folder, made if it is missing."""
+    """The data folder, created if missing."""
     try:
         folder = Path(os.environ.get("AVO_DATA_DIR") or default).expanduser().resolve()
     except RuntimeError:
-        stop("AVO_DATA_DIR", "starts with ~ and the name of no user. Write the whole path.")
+        stop("AVO_DATA_DIR", "starts with ~ and an unknown user name. Write the full path.")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         stop(
             "AVO_DATA_DIR",
-            f"cannot make {folder}: {error.strerror}. Name a folder that this user may write to.",
+            f"cannot create {folder}: {error.strerror}. Choose a folder that this user may write to.",
         )
     return folder
 
 
-def kept_secret_key(folder: Path) -> str:
-    """The key kept in ``folder``; the first process makes it, and of two that start at once both get the same."""
+def stored_secret_key(folder: Path) -> str:
+    """The secret key stored in ``folder``; the first process creates it, concurrent ones get the same key."""
     kept = folder / "secret_key"
     if not kept.exists():
         made = folder / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
@@ -186,15 +186,15 @@ def kept_secret_key(folder: Path) -> str:
         except OSError as error:
             stop(
                 "AVO_DATA_DIR",
-                f"cannot write to {folder}: {error.strerror}. Name a folder that this user may write to.",
+                f"cannot write to {folder}: {error.strerror}. Choose a folder that this user may write to.",
             )
     return kept.read_text(encoding="ascii")
 
 
-def _keep_private(database: Path) -> None:
-    """Makes the SQLite file before SQLite does, which lets every user read it; its journals take its mode.
+def _make_private(database: Path) -> None:
+    """Creates the SQLite file before SQLite would create it readable by every user; its journals inherit the mode.
 
-    A file that cannot be made or changed is told by the first connection to it.
+    A failure is reported by the first connection.
     """
     with contextlib.suppress(OSError):
         os.close(os.open(database, os.O_CREAT | os.O_RDONLY, 0o600))
@@ -203,8 +203,8 @@ def _keep_private(database: Path) -> None:
                 file.chmod(0o600)
 
 
-def is_kept_secret_key(key: str, folder: Path) -> bool:
-    """Whether ``key`` is the one kept in ``folder``."""
+def is_stored_secret_key(key: str, folder: Path) -> bool:
+    """Whether ``key`` is the one stored in ``folder``."""
     kept = folder / "secret_key"
     return kept.exists() and kept.read_text(encoding="ascii") == key
 
@@ -218,6 +218,6 @@ def _link_once(made: Path, kept: Path) -> None:
         made.unlink()
 
 
-def stop(variable: str, why: str) -> NoReturn:
+def stop(variable: str, reason: str) -> NoReturn:
     """Ends the process with one line on stderr and status 1."""
-    raise SystemExit(f"{variable}: {why}")
+    raise SystemExit(f"{variable}: {reason}")

@@ -1,4 +1,4 @@
-"""Liveness and readiness: is this process up, and is what it needs up."""
+"""Liveness and readiness endpoints."""
 
 import logging
 from functools import cache
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 @only_safe_methods
 def livez(request: HttpRequest) -> HttpResponse:
-    """``GET /livez``: 200 as long as this process answers at all."""
+    """``GET /livez``: 200 while this process responds."""
     return JsonResponse({"status": "ok"})
 
 
 @only_safe_methods
 def readyz(request: HttpRequest) -> HttpResponse:
-    """``GET /readyz``: every dependency by name, ``ok`` or ``down``; 503 when one is down or hangs."""
+    """``GET /readyz``: every dependency by name, ``ok`` or ``down``; 503 when one is down or does not respond."""
     redis = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
     failures = {"database": _database_failure(), **{f"redis:{alias}": failure for alias, failure in redis.items()}}
     checks = {name: "down" if failure else "ok" for name, failure in failures.items()}
@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _database_failure() -> str:
-    """Why the database cannot be used; empty when it can."""
+    """The failure of the database; empty when it is ready."""
     try:
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -45,10 +45,10 @@ def _database_failure() -> str:
     except DatabaseError as failure:
         return str(failure) or type(failure).__name__
     is_behind = _known_migrations() - applied.keys()
-    return "its tables are not up to date; run: python manage.py migrate" if is_behind else ""
+    return "migrations are missing; run: python manage.py migrate" if is_behind else ""
 
 
 @cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    """App and name of every migration on the disk."""
+    """App and name of every migration on disk."""
     return frozenset(MigrationLoader(None).disk_migrations)

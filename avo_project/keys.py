@@ -1,4 +1,4 @@
-"""The Redis keys that no role owns, each in the Redis of the role it tells of."""
+"""Redis keys of the project itself, each in the Redis of the role that it belongs to."""
 
 
 def history(role: str, step_seconds: int) -> str:

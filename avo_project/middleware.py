@@ -1,4 +1,4 @@
-"""Response headers of every answer: cache rule, content policy, and Content-Length where RFC 9110, 8.6 allows one."""
+"""Response headers: Cache-Control, Content-Security-Policy, and Content-Length by RFC 9110, section 8.6."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,12 +12,12 @@ _WITHOUT_CONTENT = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class ContentLengthMiddleware(CommonMiddleware):
-    """Django gives every response the length of its own body: in a 304 that is 0, while the field would have to tell
-    the length of the answer that is confirmed, and in a 204 it must not stand at all.
+    """Removes Content-Length from 204 and 304. Django sets the length of the empty body, but in a 304 the field must be
+    the length of the confirmed response, and a 204 must not have it.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
-        """Prometheus finds replicas by DNS and asks each by its address, which DJANGO_ALLOWED_HOSTS cannot name."""
+        """Skips the host check of /metrics: Prometheus scrapes replicas by address, not by an allowed host name."""
         if request.path_info == "/metrics" and has_metrics_token(request):
             return None
         return super().process_request(request)
@@ -34,8 +34,8 @@ _PAGE_POLICY = f"{_OWN_CODE_ONLY}; style-src 'self' 'unsafe-inline'"  # Swagger 
 
 
 class ResponseHeadersMiddleware:
-    """Adds what a response does not set itself: ``Cache-Control: private, no-store``, and to pages a
-    Content-Security-Policy. It stands outside of whatever may answer, so error pages and refusals have them too."""
+    """Default response headers: ``Cache-Control: private, no-store``, and a Content-Security-Policy for pages. It wraps
+    the other middleware, so that error responses have them too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

@@ -13,7 +13,7 @@ env = environment.Environment()
 
 DATA_DIR = environment.data_dir(BASE_DIR / "var")
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
-SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or environment.kept_secret_key(DATA_DIR)
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or environment.stored_secret_key(DATA_DIR)
 ALLOWED_HOSTS = env.hosts("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
@@ -33,14 +33,14 @@ INSTALLED_APPS = [
     "signals_app.apps.SignalsConfig",
     "outreach.apps.OutreachConfig",
     "throttling.apps.ThrottlingConfig",
-    "rest_framework.authtoken",  # behind throttling, whose drf_create_token takes its command's place
+    "rest_framework.authtoken",  # after throttling, whose drf_create_token replaces its command
 ]
 MIDDLEWARE = [
     "avo_project.observability.middleware.RequestIdMiddleware",
     "avo_project.middleware.ResponseHeadersMiddleware",
     "avo_project.observability.middleware.RequestMetricsMiddleware",
     "avo_project.http.request_limits.RequestLimitsMiddleware",
-    "corsheaders.middleware.CorsMiddleware",  # answers a preflight before it is charged
+    "corsheaders.middleware.CorsMiddleware",  # answers a preflight request before it counts against a limit
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "throttling.middleware.RateLimitMiddleware",
@@ -70,7 +70,7 @@ TEMPLATES = [
 ]
 
 SERVES_REQUESTS = environment.serves_requests()
-LOCK_WAIT_SECONDS = 1.5  # how long a request waits for another writer; a command waits longer
+LOCK_WAIT_SECONDS = 1.5  # how long a request waits for a lock; a command waits longer
 DATABASES: dict[str, Any] = {"default": env.database(default=DATA_DIR / "db.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -96,7 +96,7 @@ except RedisUrlError as error:
 
 vars().update(env.mail(default=DATA_DIR / "mail"))
 
-# HTTPS ends at a proxy. Its word is believed only if THROTTLE_NUM_PROXIES counts it.
+# TLS ends at a proxy, whose header is trusted only if THROTTLE_NUM_PROXIES counts it.
 HTTPS = env.bool("DJANGO_HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -105,11 +105,11 @@ SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
 CSRF_TRUSTED_ORIGINS = [
     f"https://{'*' if host.startswith('.') else ''}{host.lower()}" for host in ALLOWED_HOSTS if HTTPS and host != "*"
 ]
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other subdomains is not ours to decide
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS of other subdomains is their owners' decision
 
-# Which pages of other origins may read the API's answers. Callers show a token, so no cookie is taken from them.
+# Origins whose pages may read the API's responses. They authenticate with tokens, never with cookies.
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
-CORS_URLS_REGEX = r"^/api/" if CORS_ALLOWED_ORIGINS else r"(?!)"  # for nobody, no answer varies by origin
+CORS_URLS_REGEX = r"^/api/" if CORS_ALLOWED_ORIGINS else r"(?!)"  # without an origin no response varies by origin
 CORS_ALLOW_HEADERS = (
     "accept",
     "authorization",
@@ -141,7 +141,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["avo_project.http.rendering.JSONBytesRenderer"],
     "DEFAULT_PARSER_CLASSES": ["avo_project.http.rendering.JSONBytesParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "avo_project.http.rendering.CredentialsFirstNegotiation",
-    "URL_FORMAT_OVERRIDE": None,  # a route's parameters are its own: ?format= is one of the schema's alone
+    "URL_FORMAT_OVERRIDE": None,  # ?format= is a parameter of the schema route only
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "avo_project.http.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -156,19 +156,17 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "throttling.openapi.document_limits"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {
-        "deepLinking": False
-    },  # its links lie inside buttons, where nobody can reach them by keyboard
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False},  # its links inside buttons cannot be reached by keyboard
 }
 CONSOLE: dict[str, Any] = {
-    "PING_SECONDS": 0.25,  # how long the admin's first page waits for a Redis that hangs
+    "PING_SECONDS": 0.25,  # timeout of a Redis ping for the admin index
     "PASSWORD_GUARD": "throttling.login_guard.guarded",
 }
-HEALTH = {"PING_SECONDS": 2.0}  # how long /readyz and /metrics do
+HEALTH = {"PING_SECONDS": 2.0}  # the same for /readyz and /metrics
 METRICS_TOKEN = env.bearer_token("METRICS_TOKEN")
 METRICS_LISTEN = env.listen_address("METRICS_LISTEN")
 
-# What the apps read through their conf.py. Dotted paths are how they meet without importing each other.
+# Settings that the apps read through their conf.py. Dotted paths connect apps that never import each other.
 REGIME: dict[str, Any] = {}
 _hard_cap = env.whole_number("SIGNALS_HARD_CAP", default=1_000_000)
 SIGNALS: dict[str, Any] = {
@@ -204,7 +202,7 @@ THROTTLING: dict[str, Any] = {
     "CLERK_ACCEPTED_TOKENS": env.list("CLERK_ACCEPTED_TOKENS", default=["session_token"]),
     "CLERK_PLAN_TIERS": env.str("CLERK_PLAN_TIERS", default="free_user=free,pro=pro,institutional=institutional"),
     "CLERK_WEBHOOK_SECRET": env.str("CLERK_WEBHOOK_SECRET", default=""),
-    # What a token with scopes may use: each scope's routes, and under * what every token may.
+    # Routes of each scope of a token; those under * are open to every token.
     "SCOPES": {
         "*": ("GET /api/limits",),
         "regime:read": ("GET /api/intelligence/regime",),

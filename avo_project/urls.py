@@ -1,4 +1,4 @@
-"""Every route of the project, role by role."""
+"""All routes of the project."""
 
 from django.contrib import admin
 from django.urls import include, path

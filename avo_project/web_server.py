@@ -1,8 +1,8 @@
-"""``python -m avo_project.web_server``: Granian over the application, with the sockets, limits and figures we want.
+"""``python -m avo_project.web_server``: Granian with a shared socket, request limits and metrics of all workers.
 
-The listening socket is made here, or handed over by systemd, and shared by the workers. So a taken port is told at
-once, and no connection is lost when a worker ends: the next one takes it from the same queue. This process loads no
-code of the application, so that a reload (HUP) starts workers on what is on the disk by then.
+The listening socket is created here, or inherited from systemd, and shared by the workers. A port in use is therefore
+reported at once, and no connection is lost when a worker ends: the next one accepts it from the same queue. This
+process loads no application code, so that a reload (HUP) starts workers with the code on disk.
 """
 
 import argparse
@@ -25,17 +25,17 @@ from avo_project.environment import Environment
 from avo_project.observability import counter_files
 from avo_project.observability.logging import chosen_format, chosen_level, logging_settings
 
-HEADER_SECONDS = 10  # for a head to be sent, and for a kept connection to be used again
-STOP_SECONDS = 5  # for requests in hand when a worker ends
-UNSENT_SECONDS = 30  # for a client to take what it asked for
+HEADER_SECONDS = 10  # for the request head, and idle time of a kept-alive connection
+STOP_SECONDS = 5  # for requests in flight when a worker stops
+UNSENT_SECONDS = 30  # for a client to read its response
 BACKLOG = 1024
 _FIRST_INHERITED = 3  # systemd's first socket (sd_listen_fds(3))
 _ACCESS_FORMAT = '%(addr)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).0f ms'
 
 
 class SharedSocketServer(Server):  # type: ignore[misc, valid-type]
-    """Granian whose workers share one listening socket. By itself it gives each its own (SO_REUSEPORT), and the
-    connections that wait at one are reset when its worker ends."""
+    """Granian whose workers share one listening socket. By default each has its own (SO_REUSEPORT), whose queued
+    connections are reset when its worker ends."""
 
     def __init__(self, listener: socket.socket, max_memory_mb: int, **options: Any) -> None:
         super().__init__("avo_project.asgi:application", **options)
@@ -52,7 +52,7 @@ class SharedSocketServer(Server):  # type: ignore[misc, valid-type]
         return address_of(self._listener)
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        # Not given to the constructor, which then warns of the sockets that are not shared.
+        # Set here, because the constructor would warn about unshared sockets.
         self.workers_rss = self._max_memory_mb * 1024 * 1024
         super().startup(spawn_target, target_loader)
 
@@ -63,7 +63,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def load_application() -> Any:
-    """Runs first in each worker."""
+    """Loads the application; the entry point of each worker."""
     threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
     counter_files.claim()
     from avo_project.asgi import application
@@ -72,7 +72,7 @@ def load_application() -> Any:
 
 
 def _end_with_the_parent(parent: int) -> None:
-    """A server that was killed leaves no workers behind."""
+    """Ends the worker when its server was killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -81,7 +81,7 @@ def _end_with_the_parent(parent: int) -> None:
 
 
 def inherited_socket() -> socket.socket | None:
-    """The socket that systemd listens on for us (avo-web.socket), if it does."""
+    """The socket inherited from systemd (avo-web.socket), or None."""
     handed = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "0")
     os.environ.pop("LISTEN_FDNAMES", None)
     if handed[0] != str(os.getpid()) or handed[1] in {"", "0"}:
@@ -90,7 +90,7 @@ def inherited_socket() -> socket.socket | None:
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A listening socket. Ends the process with one line when the address cannot be had."""
+    """A listening socket. Ends the process with one line when the address is unavailable."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -98,15 +98,17 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as failure:
         listener.close()
-        why = failure.strerror or failure
-        raise SystemExit(f"PORT: {host}:{port} cannot be used: {why}. Choose another, or stop what uses it.") from None
+        reason = failure.strerror or failure
+        raise SystemExit(
+            f"PORT: {host}:{port} cannot be used: {reason}. Choose another port, or stop the program that uses it."
+        ) from None
     return listener
 
 
 def port_from(text: str) -> int:
-    """A TCP port. Ends the process with one line when it is none."""
+    """A TCP port. Ends the process with one line when it is invalid."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:
-        raise SystemExit(f"PORT: {text!r} is no port. Write a number from 1 to 65535.")
+        raise SystemExit(f"PORT: {text!r} is not a port. Write a number from 1 to 65535.")
     return int(text)
 
 
@@ -117,7 +119,7 @@ def serve(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536), hard))
-    multiprocessing.set_start_method("spawn")  # a worker of a fork would keep this process's modules
+    multiprocessing.set_start_method("spawn")  # a forked worker would keep the modules of this process
     level = chosen_level(os.environ)
     env = Environment()
     workers = env.whole_number("WEB_CONCURRENCY", default=2)
@@ -147,13 +149,17 @@ def serve(listener: socket.socket) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m avo_project.web_server", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; not used when systemd listens")
-    parser.add_argument("--workers", type=int, help="worker processes (default: WEB_CONCURRENCY, else 2)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="Address to listen on (default: 127.0.0.1). Ignored with a socket from systemd.",
+    )
+    parser.add_argument("--workers", type=int, help="Number of worker processes (default: WEB_CONCURRENCY, else 2).")
     parser.add_argument(
         "--check-ports",
         nargs="+",
         metavar="PORT",
-        help="only say whether these ports are free; +N is the first one's Nth",
+        help="Only check that these ports are free; +N adds N to the first port.",
     )
     options = parser.parse_args()
     if options.check_ports:
@@ -168,6 +174,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from avo_project.web_server import main as imported_main  # so that workers find these classes by the module's name
+    from avo_project.web_server import main as imported_main  # so that workers import the classes by module name
 
     imported_main()

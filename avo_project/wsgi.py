@@ -1,4 +1,4 @@
-"""The API and the admin under a WSGI server."""
+"""WSGI application: the API and the admin."""
 
 import os
 
@@ -7,4 +7,4 @@ from django.urls import resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avo_project.settings")
 application = get_wsgi_application()
-resolve("/livez")  # loads every route and page here, so that no first request waits for it
+resolve("/livez")  # loads all routes and pages before the first request

@@ -1,4 +1,4 @@
-"""Requests to servers of other people: each ends in time whatever they do, and no answer fills the memory."""
+"""HTTP requests to third-party servers with a total timeout and a maximum response size."""
 
 import threading
 from concurrent.futures import Future
@@ -14,19 +14,19 @@ _SENT = ".send_request_headers.started"
 
 
 class TooLargeError(httpx.TransportError):
-    """The answer has more bytes than it may."""
+    """The response is larger than ``max_bytes``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``response`` is closed: its status and headers are what counts. ``body`` is as it came, and not decoded."""
+    """A closed ``response`` with its status and headers, and the undecoded ``body``."""
 
     response: httpx.Response
     body: bytes
 
 
 def fetch(method: str, url: str, *, seconds: float, max_bytes: int, **options: Any) -> Answer:
-    """One request by a client of its own. Raises httpx.HTTPError, also for a status that is no success."""
+    """Sends one request with a new client. Raises httpx.HTTPError, also for an error status."""
     with BoundedClient(seconds, max_bytes) as client:
         answer = client.send(client.build_request(method, url, **options))
     answer.response.raise_for_status()
@@ -34,11 +34,11 @@ def fetch(method: str, url: str, *, seconds: float, max_bytes: int, **options: A
 
 
 class BoundedClient:
-    """Sends one request at a time, each of which has ``seconds`` for everything: names, connection, answer.
+    """Sends one request at a time, each with a total timeout of ``seconds``: name resolution, connection, response.
 
-    httpx limits the time of each read, so a server that drips would hold it for ever, as would a slow name server. The
-    request therefore runs in a thread that is left behind in time; its sockets are shut down, which ends it. Of an
-    answer ``max_bytes`` are read (0: no body at all). Redirects are not followed and nothing is decompressed.
+    httpx limits the time of each read only, so a slow server or name server could block it without end. The request
+    therefore runs in a thread, which is abandoned after the timeout; shutting down its sockets ends it. At most
+    ``max_bytes`` of a response are read (0: no body). Redirects are not followed and nothing is decompressed.
     """
 
     def __init__(self, seconds: float, max_bytes: int, *, trust_env: bool = True) -> None:
@@ -57,7 +57,7 @@ class BoundedClient:
         return self._open().build_request(method, url, headers=headers, **options)
 
     def send(self, request: httpx.Request) -> Answer:
-        """Raises httpx.HTTPError: ConnectTimeout when the time was up before anything was sent, else ReadTimeout."""
+        """Raises httpx.HTTPError: ConnectTimeout when the timeout came before anything was sent, else ReadTimeout."""
         exchange = _Exchange(self._open(), request, self._max_bytes, self._sockets)
         threading.Thread(target=exchange.run, name="fetch", daemon=True).start()
         try:
@@ -67,7 +67,7 @@ class BoundedClient:
                 return exchange.outcome.result()
         self._client, self._sockets = None, []
         exchange.abandon()
-        late = f"no whole answer within {self._seconds:g} s"
+        late = f"no complete response within {self._seconds:g} s"
         raise (
             httpx.ReadTimeout(late, request=request)
             if exchange.is_sent
@@ -86,7 +86,7 @@ class BoundedClient:
 
 
 class _Exchange:
-    """One request in a thread of its own; ``sockets`` are those of its client, of which it uses one."""
+    """One request in its own thread; ``sockets`` are those of its client."""
 
     def __init__(self, client: httpx.Client, request: httpx.Request, max_bytes: int, sockets: list[socket]) -> None:
         self.outcome: Future[Answer] = Future()
@@ -98,13 +98,13 @@ class _Exchange:
     def run(self) -> None:
         try:
             self.outcome.set_result(self._answer())
-        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is waited for
+        except Exception as error:  # noqa: BLE001 - raised by ``outcome.result``
             self.outcome.set_exception(error)
         if self._is_abandoned.is_set():
             self._client.close()
 
     def abandon(self) -> None:
-        """Nobody waits any more: whatever it is reading or writing ends now, and its client with it."""
+        """Ends the request and closes its client after a timeout."""
         self._is_abandoned.set()
         for one in self._sockets:
             _shut_down(one)
@@ -130,16 +130,16 @@ class _Exchange:
 
     def _body(self, response: httpx.Response) -> bytes:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise httpx.DecodingError("the answer is compressed, which was not asked for", request=self._request)
+            raise httpx.DecodingError("the response is compressed despite Accept-Encoding", request=self._request)
         body = bytearray()
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > self._max_bytes:
-                raise TooLargeError(f"the answer has more than {self._max_bytes} bytes", request=self._request)
+                raise TooLargeError(f"the response is larger than {self._max_bytes} bytes", request=self._request)
         return bytes(body)
 
 
 def _shut_down(connected: socket) -> None:
-    """Unlike closing, this wakes a thread that reads from the connection."""
+    """Shuts the socket down, which, unlike closing it, wakes a thread that reads from it."""
     with suppress(OSError):
         connected.shutdown(SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""JSON as bytes by orjson."""
+"""JSON serialisation to bytes with orjson."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC
 
 
 def dump_json(value: object) -> bytes:
-    """UTF-8 JSON of ``value``; NaN and infinities become null. Raises TypeError on what JSON cannot hold."""
+    """UTF-8 JSON of ``value``; NaN and infinities become null. Raises TypeError for other types."""
     return orjson.dumps(value, default=_plain, option=_OPTIONS)
 
 
@@ -18,4 +18,4 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, Decimal):
         return float(value)
-    raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+    raise TypeError(f"Cannot serialise to JSON: {type(value).__name__}")

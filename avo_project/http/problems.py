@@ -1,4 +1,4 @@
-"""RFC 9457 problem details: the one shape of every error body outside the admin."""
+"""RFC 9457 problem details: the format of every error response outside the admin."""
 
 import logging
 import sys
@@ -22,14 +22,14 @@ from avo_project.redis_client.errors import REDIS_FAILURES, is_of_the_database
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:avo:problem:"
-_LONGEST_SHOWN = 200  # characters of a path that an answer repeats
+_MAX_SHOWN = 200  # characters of a path in a response
 
 
 class Problem(exceptions.APIException):
-    """An error with a type of its own, raised anywhere below a DRF view.
+    """An API error with its own problem type, raised anywhere below a DRF view.
 
     ``problem_type`` is the last part of the type URN (RFC 9457, section 3.1.1); ``members`` are extension
-    members of the body; ``headers`` go into the answer.
+    members of the body; ``headers`` are added to the response.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Problem(exceptions.APIException):
 
 
 def problem_body(status: int, detail: str, problem_type: str | None = None, **members: Any) -> dict[str, Any]:
-    """The members of one problem document; without a type of its own it is ``about:blank``."""
+    """The members of a problem document; its type is ``about:blank`` by default."""
     return {
         "type": f"{_TYPE_PREFIX}{problem_type}" if problem_type else "about:blank",
         "title": (problem_type or HTTPStatus(status).phrase).replace("-", " ").capitalize(),
@@ -62,20 +62,22 @@ def problem_body(status: int, detail: str, problem_type: str | None = None, **me
 def problem_response(
     status: int, detail: str, problem_type: str | None = None, headers: Mapping[str, str] | None = None, **members: Any
 ) -> HttpResponse:
-    """A ready answer for code outside DRF: middleware, plain views, Django's error handlers."""
+    """A problem response for code outside DRF: middleware, plain views, Django's error handlers."""
     body = problem_body(status, detail, problem_type, **members)
     return HttpResponse(dump_json(body), status=status, content_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's EXCEPTION_HANDLER. Returns None for a bug, which Django then logs and answers with 500."""
-    from rest_framework.views import set_rollback  # it loads the authentication classes, which import this module
+    """DRF's EXCEPTION_HANDLER. Returns None for an unexpected exception, which Django logs and answers with 500."""
+    from rest_framework.views import (
+        set_rollback,  # deferred: it loads the authentication classes, which import this module
+    )
 
     error = _as_api_exception(error)
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()
-    if (request := context.get("request")) is not None:  # a route that answers in YAML or HTML still fails in JSON
+    if (request := context.get("request")) is not None:  # errors are JSON, also on routes that serve YAML or HTML
         request.accepted_renderer, request.accepted_media_type = JSONBytesRenderer(), MEDIA_TYPE
     response = Response(_body(error), status=error.status_code, headers=_headers(error), content_type=MEDIA_TYPE)
     response.exception = True
@@ -91,13 +93,13 @@ def _as_api_exception(error: Exception) -> Exception:
 
 
 def _store_problem(error: BaseException | None) -> Problem | None:
-    """503 for what a store cannot do now, on its own account: it is away, busy, full, locked, broken or read-only."""
+    """A 503 for a failure of a store itself: unavailable, busy, full, locked, corrupt or read-only."""
     if isinstance(error, REDIS_FAILURES):
         logger.error("answered with 503: %s", error, exc_info=error if isinstance(error, ResponseError) else None)
-        problem_type, detail = "redis-unavailable", "The data store cannot do this now. Try again."
+        problem_type, detail = "redis-unavailable", "The data store is unavailable. Try again."
     elif is_of_the_database(error):
         logger.error("answered with 503: the database failed: %s", error, exc_info=error)
-        problem_type, detail = "database-unavailable", "The database cannot do this now. Try again."
+        problem_type, detail = "database-unavailable", "The database is unavailable. Try again."
     else:
         return None
     return Problem(503, problem_type, detail, headers={"Retry-After": "5"})
@@ -130,24 +132,24 @@ def _headers(error: exceptions.APIException) -> dict[str, str]:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return defaults.bad_request(request, exception)
-    return problem_response(400, "The request cannot be understood.")
+    return problem_response(400, "The request is malformed.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return defaults.permission_denied(request, exception)
-    return problem_response(403, "You may not do this.")
+    return problem_response(403, "You do not have permission to do this.")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """Django's CSRF_FAILURE_VIEW."""
     if _wants_page(request):
         return csrf.csrf_failure(request, reason)
-    return problem_response(403, "This form was not sent from our own page. Open the page again and resend it.")
+    return problem_response(403, "CSRF verification failed. Reload the page and submit the form again.")
 
 
 def only_methods(*methods: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
-    """Decorates a view that no form of ours leads to: it answers ``methods`` alone, any other with a 405 problem."""
+    """Decorates a view without forms: it allows ``methods`` and answers any other with a 405 problem."""
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
@@ -168,18 +170,16 @@ only_safe_methods = only_methods("GET", "HEAD")
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _wants_page(request):
         return defaults.page_not_found(request, exception)
-    return problem_response(
-        404, f"There is nothing at {request.path[:_LONGEST_SHOWN]}. The routes are listed at /api/docs."
-    )
+    return problem_response(404, f"No route matches {request.path[:_MAX_SHOWN]}. See /api/docs for the routes.")
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Django calls it where it caught the exception, be it of a view or of a middleware."""
+    """Django's handler500, called for an exception of a view or a middleware."""
     if problem := _store_problem(sys.exc_info()[1]):
         return _page_of(problem) if _wants_page(request) else _response_of(problem)
     if _wants_page(request):
         return defaults.server_error(request)
-    return problem_response(500, "An error on our side. It was logged.")
+    return problem_response(500, "Internal server error. It was logged.")
 
 
 def _response_of(problem: Problem) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""DRF's renderer, parser and content negotiation for JSON by orjson."""
+"""DRF renderer, parser and content negotiation for JSON with orjson."""
 
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
@@ -14,7 +14,7 @@ from avo_project.http.json import dump_json
 
 
 class JSONBytesRenderer(BaseRenderer):
-    """DRF renderer that passes ready-made bytes through and leaves everything else to orjson."""
+    """DRF renderer that passes bytes through and serialises everything else with orjson."""
 
     media_type = "application/json"
     format = "json"
@@ -33,7 +33,7 @@ class JSONBytesRenderer(BaseRenderer):
 
 
 class JSONBytesParser(BaseParser):
-    """DRF parser by orjson: strict JSON in UTF-8, of bounded depth. Raises ParseError on anything else."""
+    """DRF parser with orjson: strict UTF-8 JSON of bounded depth. Raises ParseError for anything else."""
 
     media_type = "application/json"
 
@@ -43,12 +43,12 @@ class JSONBytesParser(BaseParser):
         try:
             return orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:
-            raise ParseError(f"The body is not JSON: {error}.") from None
+            raise ParseError(f"The body is not valid JSON: {error}.") from None
 
 
 class CredentialsFirstNegotiation(DefaultContentNegotiation):
-    """DRF negotiates before it asks who calls. Here a 406 comes last: behind the 401 for a bad credential, and on the
-    account of a good one.
+    """Content negotiation after authentication. DRF negotiates first; here a 406 comes after the 401 for a bad
+    credential, and is charged to the account of a good one.
     """
 
     def select_renderer(
@@ -66,7 +66,7 @@ class CredentialsFirstNegotiation(DefaultContentNegotiation):
 
 
 class FormatInQueryNegotiation(DefaultContentNegotiation):
-    """For the OpenAPI document, which browsers and generators ask for by ``?format=json``."""
+    """Content negotiation of the OpenAPI document, which browsers and generators request with ``?format=json``."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

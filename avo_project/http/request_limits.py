@@ -1,4 +1,4 @@
-"""What a request may be before any view sees it: how large its target, fields and body, and how slow."""
+"""Limits of requests, checked before any view: size of target, header fields and body, and time of the body."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -11,22 +11,22 @@ from avo_project.http.problems import problem_response
 
 MAX_TARGET_BYTES = 40_960  # 500 symbols of 64 characters fit in a query
 MAX_FIELD_BYTES = 16_384
-MAX_CREDENTIAL_BYTES = 131_072  # a token of any likely length gets the 401 that other bad tokens get
+MAX_CREDENTIAL_BYTES = 131_072  # so that an overlong token still gets a 401
 MAX_FIELDS = 64
 MAX_BODY_BYTES = 2_621_440
 BODY_SECONDS = 10.0
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
-REFUSED = Counter("avo_http_refused", "Requests refused before any view saw them", ["status"])
+REFUSED = Counter("avo_http_refused", "Requests rejected before any view", ["status"])
 for _status in ("400", "408", "413", "414", "431", "503"):
-    REFUSED.labels(_status)  # a chart starts at 0
+    REFUSED.labels(_status)  # exported as 0 before the first event
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class RefusedError(Exception):
-    """The request is not served; ``status`` and ``detail`` make the problem document of its answer."""
+    """The request is rejected with a problem document of ``status`` and ``detail``."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -35,7 +35,7 @@ class RefusedError(Exception):
 
 
 def check_head(scope: Mapping[str, Any]) -> int | None:
-    """The length of the body that the head announces: 0 for none, None for a chunked one. Raises RefusedError."""
+    """The length of the body by its header: 0 for none, None for a chunked one. Raises RefusedError."""
     target = len(scope["raw_path"] or b"") + len(scope["query_string"])
     if target > MAX_TARGET_BYTES:
         raise RefusedError(414, f"The request target has {target} bytes; at most {MAX_TARGET_BYTES} are allowed.")
@@ -63,8 +63,8 @@ def _check_long_field(name: bytes, value: bytes | str) -> None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises RefusedError when it is too large, not here in time, or ends before its end: the client
-    left, or sent chunks that nobody can read, which Granian does not tell apart.
+    """The complete body. Raises RefusedError when it is too large, too slow or incomplete: the client disconnected or
+    sent invalid chunks, which Granian does not distinguish.
     """
     parts: list[bytes] = []
     size = 0
@@ -73,7 +73,7 @@ async def read_body(receive: Receive) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise RefusedError(400, "The body broke off, or its chunks cannot be read. Send it again.")
+                    raise RefusedError(400, "The body is incomplete or its chunks are invalid. Send it again.")
                 part = message.get("body", b"")
                 size += len(part)
                 if size > MAX_BODY_BYTES:
@@ -82,11 +82,11 @@ async def read_body(receive: Receive) -> bytes:
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:
-        raise RefusedError(408, f"The body was not here within {BODY_SECONDS:.0f} s.") from None
+        raise RefusedError(408, f"The body was not received within {BODY_SECONDS:.0f} s.") from None
 
 
 class RequestLimitsMiddleware:
-    """Keeps the limit of a header field under every other server too, before anything reads, logs or remembers one."""
+    """Enforces the limit of header fields under other servers too, before anything reads, logs or caches them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

@@ -1,7 +1,7 @@
-"""Serves Django's WSGI handler from an ASGI server: bodies are awaited in the event loop, requests run in threads.
+"""Django's WSGI handler under an ASGI server: bodies are read in the event loop, requests run in threads.
 
-So a caller that is slow to send, or to take its answer, costs a few kilobytes and never a thread. Django's own ASGI
-handler would take every request through the event loop three times; here it serves the streaming routes alone.
+A slow client therefore costs a few kilobytes and never a thread. Django's own ASGI handler would pass every request
+through the event loop three times; here it serves the streaming routes only.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 THREADS = 8
 MAX_WAITING = 1_000
 MAX_WAIT_SECONDS = 10.0
-_PROTOCOLS = {"1": "HTTP/1.0", "1.0": "HTTP/1.0"}  # Granian says 1
-_LIVENESS = "/livez"  # says that the process answers, so it must not wait behind requests that wait for something else
+_PROTOCOLS = {"1": "HTTP/1.0", "1.0": "HTTP/1.0"}  # Granian sends 1
+_LIVENESS = "/livez"  # must not queue behind requests that wait for a store
 
 
 class RequestThreads:
-    """Threads that run a WSGI application. ``run`` is awaited in the event loop that made this."""
+    """A pool of threads that run a WSGI application. ``run`` is awaited in the event loop of the constructor."""
 
     def __init__(self, application: Any, count: int) -> None:
         self._application = application
@@ -48,7 +48,7 @@ class RequestThreads:
             threading.Thread(target=self._work, name="request", daemon=True).start()
 
     async def run(self, environ: Environ) -> Answer:
-        """The answer to one request. Raises RefusedError when too many are waiting already."""
+        """The response of one request. Raises RefusedError when too many are queued."""
         if self._jobs.qsize() >= MAX_WAITING:
             raise RefusedError(503, "Too many requests are waiting. Try again.")
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -65,10 +65,10 @@ class RequestThreads:
             self._finished.append((future, answer))
             if not self._is_due:
                 self._is_due = True
-                self._loop.call_soon_threadsafe(self._hand_over)
+                self._loop.call_soon_threadsafe(self._deliver)
 
-    def _hand_over(self) -> None:
-        """Runs in the event loop, once for whatever was finished by then: each wake-up costs."""
+    def _deliver(self) -> None:
+        """Runs in the event loop, once for all responses finished by then, because each wake-up is expensive."""
         self._is_due = False
         while self._finished:
             future, answer = self._finished.popleft()
@@ -90,7 +90,7 @@ class RequestThreads:
                 response.close()
         except Exception:
             logger.exception("a request failed outside of Django's own error handling")
-            return problem_answer(500, "An error on our side. It was logged.")
+            return problem_answer(500, "Internal server error. It was logged.")
         return (*started[0], body)
 
 
@@ -150,7 +150,7 @@ class WSGIBridge:
         await send({"type": "http.response.body", "body": body})
 
     def _replayed(self, body: bytes, receive: Receive) -> Receive:
-        """``body`` first; then the end of the connection, or of this process: a stream must not hold up its stop."""
+        """``body`` first, then a disconnect when the client leaves or this process stops, which ends a stream."""
         unread = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def leaves() -> None:
@@ -171,7 +171,7 @@ class WSGIBridge:
 
 
 def problem_answer(status: int, detail: str) -> Answer:
-    """An error made here. The connection ends with it, for what the client sent was not read."""
+    """A problem response of the bridge. It closes the connection, because the request may not have been read."""
     body = dump_json(problem_body(status, detail))
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(b"connection", b"close"), (b"cache-control", b"private, no-store")]
@@ -181,7 +181,7 @@ def problem_answer(status: int, detail: str) -> Answer:
 
 
 def environ_of(scope: Scope, body: bytes) -> Environ:
-    """The WSGI environ (PEP 3333) of an ASGI request whose body is here."""
+    """The WSGI environ (PEP 3333) of an ASGI request with its body."""
     host, port = scope.get("server") or ("localhost", 80)
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],

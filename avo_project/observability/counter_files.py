@@ -1,7 +1,7 @@
-"""The files in which the workers of one web server keep their counters, so that /metrics shows their sum.
+"""Counter files of the workers of one web server, whose sum is served at /metrics.
 
-A worker has a numbered file for as long as it lives, held by a lock; the next one takes the file over and counts on. So
-there are never more files than workers at a time, and no counter goes back when a worker ends.
+A worker locks a numbered file while it runs; its successor continues with that file. There are never more files than
+concurrent workers, and no counter decreases when a worker ends.
 """
 
 import fcntl
@@ -20,11 +20,11 @@ _held: list[int] = []  # descriptors whose locks end with this process
 
 @contextmanager
 def folder() -> Iterator[str]:
-    """A fresh folder, gone afterwards; those of servers that were killed go now."""
+    """A new folder, removed afterwards. Also removes the folders of servers that were killed."""
     _remove_abandoned()
     unlocked = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     _held.append(_locked(unlocked / _SERVER_LOCK))
-    made = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix(".")))  # from here on others see it
+    made = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix(".")))  # visible to other servers from here on
     try:
         yield str(made)
     finally:
@@ -32,7 +32,7 @@ def folder() -> Iterator[str]:
 
 
 def claim() -> None:
-    """Takes a file for this worker. Nothing that counts may be imported before."""
+    """Locks a file for this worker. Call it before anything that creates a counter is imported."""
     made = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     for number in count():
         descriptor = _locked(made / f"{number}.lock")
@@ -56,7 +56,7 @@ def _remove_abandoned() -> None:
 
 
 def _locked(path: Path) -> int:
-    """An open file that this process alone has locked; -1 when another one has."""
+    """A descriptor of the file, locked by this process; -1 when another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

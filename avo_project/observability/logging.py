@@ -1,4 +1,4 @@
-"""How a log line is written: as JSON or as text, with the request and the command it belongs to, without secrets."""
+"""Logging configuration: JSON or text lines with request id and command, without secrets."""
 
 import logging
 import sys
@@ -15,12 +15,12 @@ from avo_project.observability.middleware import current_request_id
 from avo_project.observability.tracing import current_trace_id
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_OTHER_LEVELS = ("WARN", "NOTSET")  # taken by logging and Granian alike, and not advised
+_OTHER_LEVELS = ("WARN", "NOTSET")  # accepted by logging and Granian, but not documented
 _NOT_LOGGED = ["request", "server_time", "color_message", "taskName"]  # of Django, the standard library
 
 
 def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
-    """``json`` or ``text``: AVO_LOG_FORMAT; unset, text for people (DEBUG or a terminal) and JSON for machines.
+    """``json`` or ``text``: AVO_LOG_FORMAT; by default text with DEBUG or on a terminal, else JSON.
 
     Another value ends the process with one line.
     """
@@ -31,7 +31,7 @@ def chosen_format(variables: Mapping[str, str], *, debug: bool) -> str:
 
 
 def chosen_level(variables: Mapping[str, str]) -> str:
-    """LOG_LEVEL in capitals, INFO when it is unset. Another word than a level ends the process with one line."""
+    """LOG_LEVEL in upper case, INFO by default. An unknown level ends the process with one line."""
     level = (variables.get("LOG_LEVEL") or "INFO").upper()
     if level not in _LEVELS + _OTHER_LEVELS:
         environment.stop("LOG_LEVEL", f"cannot be used. Write {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}.")
@@ -39,14 +39,14 @@ def chosen_level(variables: Mapping[str, str]) -> str:
 
 
 def logging_settings(line_format: str, level: str) -> dict[str, Any]:
-    """Django's LOGGING: everything, the servers' own lines too, goes through one handler to stderr."""
+    """Django's LOGGING: everything, including the lines of the servers, through one handler to stderr."""
     through_root = {"handlers": [], "propagate": True}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {
             "origin": {"()": "avo_project.observability.logging.Origin"},
-            "callers_fault": {"()": "avo_project.observability.logging.CallersFault"},
+            "client_error": {"()": "avo_project.observability.logging.ClientError"},
         },
         "formatters": {
             "json": {"()": "avo_project.observability.logging.JsonLine"},
@@ -56,7 +56,7 @@ def logging_settings(line_format: str, level: str) -> dict[str, Any]:
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": line_format,
-                "filters": ["callers_fault", "origin"],
+                "filters": ["client_error", "origin"],
             }
         },
         "root": {"handlers": ["stderr"], "level": level},
@@ -81,10 +81,10 @@ class Origin(logging.Filter):
         return True
 
 
-class CallersFault(logging.Filter):
-    """Lowers to INFO what a caller did wrong, so that a warning or an error is always our own.
+class ClientError(logging.Filter):
+    """Lowers client errors to INFO, so that warnings and errors are always those of the server.
 
-    That is a 4xx answer, a 501, and a Host header that is not ours, which Django logs with a traceback.
+    Client errors are 4xx and 501 responses, and unknown Host headers, which Django logs with a traceback.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -96,7 +96,7 @@ class CallersFault(logging.Filter):
 
 
 class TextLine(logging.Formatter):
-    """For people. The traceback is part of what is redacted."""
+    """Text lines for a terminal. The traceback is redacted too."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname} {name}: {message}", style="{")
@@ -107,8 +107,8 @@ class TextLine(logging.Formatter):
 
 
 class JsonLine(JsonFormatter):
-    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, ``process``, ``command``, ``request_id``,
-    and what the call gave as ``extra``."""
+    """One JSON object per line: ``time``, ``level``, ``logger``, ``message``, ``process``, ``command``, ``request_id``,
+    and the ``extra`` of the call."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -120,8 +120,8 @@ class JsonLine(JsonFormatter):
         )
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Called by the library with all fields, the traceback among them."""
+        """Called by the library with all fields, including the traceback."""
         time = log_data.pop("time").isoformat(timespec="milliseconds")
-        ids = {name: log_data.pop(name, "") for name in ("request_id", "trace_id")}  # ours, and of hex digits
+        ids = {name: log_data.pop(name, "") for name in ("request_id", "trace_id")}  # safe: our own ids of hex digits
         fields: dict[str, Any] = redacted_values(log_data)
         return {"time": time} | fields | {name: value for name, value in ids.items() if value}

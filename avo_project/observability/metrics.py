@@ -1,4 +1,4 @@
-"""Prometheus metrics: event counters of this process, gauges read live from Redis, and the page that shows both."""
+"""Prometheus metrics: counters of this process, gauges read live from Redis, and the /metrics page."""
 
 import hmac
 import ipaddress
@@ -49,28 +49,28 @@ _PROXY_FIELDS = frozenset(
 
 
 class LiveCollector(Collector):
-    """The gauges of all roles. A role whose Redis or database is down is left out and shown as ``avo_role_up`` 0."""
+    """The live gauges of all roles. A role whose Redis or database is down has only ``avo_role_up`` 0."""
 
     def collect(self) -> Iterator[Metric]:
         up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
-        silent = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
+        failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
         for role, source in live_sources():
-            gauges, failure = ([], silent[role]) if silent.get(role) else _read(source)
+            gauges, failure = ([], failures[role]) if failures.get(role) else _read(source)
             if failure:
-                logger.warning("metrics of %s left out: %s", role, failure)
+                logger.warning("cannot read the metrics of %s: %s", role, failure)
             up.add_sample("avo_role_up", {"role": role}, float(not failure))
             yield from gauges
         yield up
 
 
 def _read(source: LiveSource) -> tuple[list[Metric], str]:
-    """The gauges, or why there are none."""
+    """The gauges and an empty text, or no gauges and the failure."""
     try:
         return list(source()), ""
     except (RedisError, DatabaseError) as failure:
         return [], str(failure) or type(failure).__name__
     except Exception as bug:
-        logger.exception("a bug in a role's metrics must not hide those of the others")
+        logger.exception("reading the metrics of a role failed")
         return [], str(bug) or type(bug).__name__
 
 
@@ -86,14 +86,14 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 
 
 def serve_process_counters(host: str, port: int) -> None:
-    """Lets Prometheus read the counters of this process, which has no web server.
+    """Serves the counters of a process without a web server.
 
-    A port that is taken costs the figures and not the process.
+    A port in use is logged and does not stop the process.
     """
     try:
         start_http_server(port, host)
     except OSError as failure:
-        logger.warning("METRICS_LISTEN: nobody can read this process's counters at %s:%d: %s", host, port, failure)
+        logger.warning("METRICS_LISTEN: cannot serve the counters of this process at %s:%d: %s", host, port, failure)
 
 
 def _process_registry() -> CollectorRegistry:
@@ -119,12 +119,13 @@ def _may_read(request: HttpRequest) -> bool:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Whether a program on this host asks, and not a proxy on this host for somebody else.
+    """Whether the request comes from a program on this host, and not through a proxy on this host.
 
-    nginx with a plain ``proxy_pass`` (before 1.29.7) adds no field and names itself as the host: its HTTP/1.0 tells.
+    nginx with a plain ``proxy_pass`` (before 1.29.7) adds no header and sends its own name as host; it is recognised by
+    its HTTP/1.0.
     """
     peer = request.META.get("REMOTE_ADDR", "")
-    if peer and not _is_loopback(peer):  # no address: a unix socket, whose permissions decide who calls
+    if peer and not _is_loopback(peer):  # no address: a unix socket, protected by file permissions
         return False
     if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return False

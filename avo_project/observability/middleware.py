@@ -1,4 +1,4 @@
-"""Middleware that gives each request an id and counts it by route, method and status class."""
+"""Middleware that assigns a request id and measures requests by route, method and status class."""
 
 import os
 import re
@@ -12,31 +12,31 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from prometheus_client import Histogram
 
 HEADER = "X-Request-ID"
-_META_NAME = "HTTP_X_REQUEST_ID"  # looked up here, since request.headers is built from all of META
+_META_NAME = "HTTP_X_REQUEST_ID"  # request.headers would be built from all of META
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{7,63}")
 
 _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def current_request_id() -> str:
-    """The id of the request that this thread or task works on; empty outside one."""
+    """The id of the current request; empty outside of one."""
     return _current.get()
 
 
 def request_id_from(header: str | None) -> str:
-    """The id that a proxy or caller gave, if it is 8 to 64 of ``A-Z a-z 0-9 _ . -``, else a new one."""
+    """The id sent by a proxy or client if it is 8 to 64 of ``A-Z a-z 0-9 _ . -``, else a new one."""
     return header if header and _VALID.fullmatch(header) else os.urandom(16).hex()
 
 
 class RequestIdMiddleware:
-    """Comes first of all, so that whatever the others log has the id too."""
+    """Assigns the request id. It is the outermost middleware, so that all log lines have the id."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = request_id_from(request.META.get(_META_NAME))
-        # Django logs refused requests when this middleware is done, and hands its log records the request.
+        # Django logs client errors after this middleware, with the request in the log record.
         request.META["avo.request_id"] = request_id
         token = _current.set(request_id)
         try:
@@ -59,14 +59,14 @@ REQUESTS = Histogram(
 
 
 class RequestMetricsMiddleware:
-    """Labels have few values, whatever callers send: the method, the route's pattern and the status's first digit."""
+    """Measures requests by method, route pattern and status class, labels whose number of values is bounded."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
         self._seen: set[tuple[str, str]] = set()
         for route in routes():
             for status in _FAILURES:
-                REQUESTS.labels("GET", route, status)  # a rate would miss what comes before a counter is shown
+                REQUESTS.labels("GET", route, status)  # exported as 0, so that a rate includes the first event
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begun = time.perf_counter()
@@ -83,17 +83,17 @@ class RequestMetricsMiddleware:
 
 
 def status_class(status: int) -> str:
-    """``2xx`` to ``5xx``. A 501 is ``4xx``: the caller wants what this server does not do, and nothing has failed."""
+    """``2xx`` to ``5xx``. A 501 counts as ``4xx``: the client requested an unsupported method."""
     return "4xx" if status == HTTPStatus.NOT_IMPLEMENTED else f"{status // 100}xx"
 
 
 def route_of(request: HttpRequest) -> str:
-    """The pattern that the request's path matched; all of the admin is one, and so is what matched nothing."""
+    """The route pattern of the request; ``admin`` for the whole admin, ``none`` without a match."""
     return "none" if request.resolver_match is None else _named(request.resolver_match.route)
 
 
 def routes() -> set[str]:
-    """Every route that ``route_of`` may name."""
+    """All values of ``route_of``."""
     return {"none", *_walked(get_resolver().url_patterns)}
 
 

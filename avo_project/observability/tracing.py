@@ -1,4 +1,4 @@
-"""OpenTelemetry traces of requests and Redis calls, for who installed requirements-otel.txt and names a collector."""
+"""OpenTelemetry traces of requests and Redis calls, if requirements-otel.txt is installed and a collector is set."""
 
 import logging
 import sys
@@ -13,16 +13,16 @@ _PATH_ATTRIBUTES = ("http.target", "http.url", "url.path", "url.full", "url.quer
 
 
 def start_tracing(variables: Mapping[str, str], service: str) -> bool:
-    """Sends traces to OTEL_EXPORTER_OTLP_ENDPOINT, if that is set; the other OTEL_* variables hold as usual.
+    """Sends traces to OTEL_EXPORTER_OTLP_ENDPOINT, if set; the other OTEL_* variables apply as usual.
 
-    Returns whether it does. To be called before Django loads its middleware.
+    Returns whether tracing is on. Call it before Django loads its middleware.
     """
     if not variables.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return False
     try:
         _instrument(variables.get("OTEL_SERVICE_NAME") or f"avo-{service}")
     except ImportError as missing:
-        logger.warning("no traces, for %s is not installed: pip install -r requirements-otel.txt", missing.name)
+        logger.warning("tracing is off: %s is not installed; run pip install -r requirements-otel.txt", missing.name)
         return False
     return True
 
@@ -44,14 +44,14 @@ def _instrument(service: str) -> None:
 
 
 def _hide_secrets(span: Any, request: Any) -> None:
-    """An unsubscribe link's path is a secret, and callers put tokens and addresses into queries."""
+    """Redacts paths and queries, which may contain unsubscribe tokens, API tokens and addresses."""
     for name in _PATH_ATTRIBUTES:
         if value := (span.attributes or {}).get(name):
             span.set_attribute(name, redacted(str(value)))
 
 
 def current_trace_id() -> str:
-    """32 hex digits while a trace is being made, else empty."""
+    """The trace id of the current span, 32 hex digits; empty without one."""
     api = sys.modules.get("opentelemetry.trace")
     trace_id = api.get_current_span().get_span_context().trace_id if api else 0
     return f"{trace_id:032x}" if trace_id else ""

@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project import checks
 from avo_project import checks as redis_checks
-from avo_project.environment import kept_secret_key
+from avo_project.environment import stored_secret_key
 from avo_project.redis_client.monitoring import ServerFacts, summed
 
 QUIET = {"used_memory": 1, "maxmemory_policy": "noeviction", "aof_enabled": 1}
@@ -24,9 +24,9 @@ def test_debug(settings: Any, debug: bool, expected: list[str]) -> None:
     assert ids(checks.debug_is_off(None)) == expected
 
 
-def test_the_kept_secret_key_is_found(settings: Any, tmp_path: Any) -> None:
+def test_the_stored_secret_key_is_found(settings: Any, tmp_path: Any) -> None:
     settings.DATA_DIR = tmp_path
-    settings.SECRET_KEY = kept_secret_key(tmp_path)
+    settings.SECRET_KEY = stored_secret_key(tmp_path)
     assert ids(checks.secret_key_is_given(None)) == ["avo.W002"]
     settings.SECRET_KEY = "given-by-the-environment"
     assert ids(checks.secret_key_is_given(None)) == []

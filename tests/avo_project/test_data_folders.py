@@ -27,7 +27,7 @@ def settings_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
     env, chosen = environment.Environment(), environment.data_dir(Path("unused"))
     return {
         "folder": chosen,
-        "key": environment.kept_secret_key(chosen),
+        "key": environment.stored_secret_key(chosen),
         "database": Path(env.database(default=chosen / "db.sqlite3")["NAME"]),
         "mail": Path(env.mail(default=chosen / "mail")["EMAIL_FILE_PATH"]),
         "caches": cache_settings({}, chosen),

@@ -41,4 +41,4 @@ def test_three_commands_at_once_on_an_empty_postgresql_all_find_their_tables(tmp
     started = [start(tmp_path, url) for _ in range(3)]
     ended = [process.communicate(timeout=120) for process in started]
     assert [output for output, _ in ended] == ["0\n"] * 3, ended
-    assert sum("making the tables" in errors for _, errors in ended) == 1, "one of them migrates"
+    assert sum("creating the tables" in errors for _, errors in ended) == 1, "one of them migrates"

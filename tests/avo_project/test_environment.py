@@ -14,7 +14,7 @@ from avo_project.environment import Environment
 
 def test_the_secret_key_is_made_once_even_by_processes_that_start_together(tmp_path: Path) -> None:
     keys: list[str] = []
-    threads = [threading.Thread(target=lambda: keys.append(environment.kept_secret_key(tmp_path))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: keys.append(environment.stored_secret_key(tmp_path))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -28,7 +28,7 @@ def test_the_secret_key_is_made_once_even_by_processes_that_start_together(tmp_p
 def test_a_data_folder_that_cannot_be_made_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("AVO_DATA_DIR", str(tmp_path / "file" / "data"))
-    with pytest.raises(SystemExit, match=r"^AVO_DATA_DIR: cannot make .*: Not a directory\. Name a folder"):
+    with pytest.raises(SystemExit, match=r"^AVO_DATA_DIR: cannot create .*: Not a directory\. Choose a folder"):
         environment.data_dir(tmp_path)
 
 

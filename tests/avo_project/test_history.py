@@ -160,7 +160,7 @@ class TestSampler:
         call_command("sample_history", "regime")
         call_command("sample_history")
         assert capsys.readouterr().out.split() in (["sampled=1", "sampled=3"], ["sampled=1", "sampled=4"])
-        with pytest.raises(CommandError, match="no role 'weather'"):
+        with pytest.raises(CommandError, match="unknown role: 'weather'"):
             call_command("sample_history", "weather")
 
 

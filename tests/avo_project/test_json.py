@@ -14,5 +14,5 @@ def test_a_body_is_read() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 50_000, b"[NaN]", b'"\xff"', b'{"a": 1} x'])
 def test_what_is_not_json_is_refused_however_deep_it_goes(body: bytes) -> None:
-    with pytest.raises(ParseError, match="The body is not JSON"):
+    with pytest.raises(ParseError, match="The body is not valid JSON"):
         JSONBytesParser().parse(io.BytesIO(body))

@@ -106,7 +106,7 @@ def test_a_chunked_body_that_cannot_be_read_is_a_400(system: System, path: str, 
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     status, headers, body = raw_answer(system.port, head + chunks)
     assert (status, headers["content-type"]) == (400, "application/problem+json")
-    assert json.loads(body)["detail"] == "The body broke off, or its chunks cannot be read. Send it again."
+    assert json.loads(body)["detail"] == "The body is incomplete or its chunks are invalid. Send it again."
 
 
 def commands() -> dict[str, list[str]]:
@@ -146,7 +146,7 @@ def test_nobody_chooses_the_address_that_is_counted(arguments: list[str]) -> Non
             server.wait(timeout=20)
 
 
-def test_the_callers_fault_is_no_warning_and_no_failure_of_ours(tmp_path: Path) -> None:
+def test_a_client_error_is_logged_as_info_and_counted_as_4xx(tmp_path: Path) -> None:
     """HEAD on any kind of route, wrong requests, a foreign Host: nothing above INFO is logged, no 5xx is counted."""
     paths = (
         "/livez",

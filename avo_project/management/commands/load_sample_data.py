@@ -1,4 +1,4 @@
-"""Fills an empty system with the bundled sample data, or brings a filled one up to date. Every step may run again."""
+"""Load the bundled sample data. Every step may run again."""
 
 import argparse
 import secrets
@@ -28,12 +28,10 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--port", type=int, help="port of the web server that is about to start: print its addresses"
-        )
+        parser.add_argument("--port", type=int, help="Port of the web server that starts next; its URLs are printed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        Sampler.of().step(time.monotonic())  # charts begin before the first event
+        Sampler.of().step(time.monotonic())  # the first sample precedes the first event
         self._step(
             "US macro series, two vintages",
             lambda: call_command("load_macro", _sample("regime", "us_macro_vintages.csv.gz")),
@@ -41,9 +39,9 @@ class Command(BaseCommand):
         self._step("regime states from the ECB's euro rates", lambda: call_command("compute_regimes"))
         self._step("signals for what changed", lambda: call_command("derive_signals"))
         self._step("inboxes and touches", self._fill_outreach)
-        self._step("the operator's account", _make_operator)
+        self._step("the operator's account", _create_operator)
         if options["port"]:
-            self._say_where(options["port"])
+            self._print_urls(options["port"])
 
     def _step(self, what: str, load: Callable[[], object]) -> None:
         self.stdout.write(f"Loading {what} …")
@@ -56,7 +54,7 @@ class Command(BaseCommand):
             call_command("set_inbox", address, **limits)
         call_command("enqueue_touches", _sample("outreach", "touches.ndjson"))
 
-    def _say_where(self, port: int) -> None:
+    def _print_urls(self, port: int) -> None:
         site = f"http://localhost:{port}"
         self.stdout.write(
             f"\nStarting at {site}\n"
@@ -71,7 +69,7 @@ class Command(BaseCommand):
         )
 
 
-def _make_operator() -> None:
+def _create_operator() -> None:
     user, made = get_user_model().objects.get_or_create(
         username=OPERATOR, defaults={"is_staff": True, "is_superuser": True}
     )

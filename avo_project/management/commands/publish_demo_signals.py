@@ -24,17 +24,17 @@ _DAYS = 250
 
 class Command(BaseCommand):
     help = (
-        "Publishes regime changes of the bundled ECB history as new signals, so that a demo's live feed moves. "
-        "`make run` starts it; never use it on a stream that real consumers trade by."
+        "Publish regime changes of the bundled ECB history as new signals, for a demo of the live feed. "
+        "Started by `make run`; never use it on a stream with real consumers."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--per-minute", type=at_least(1, 600), default=4, help="signals a minute, on average (default: 4)"
+            "--per-minute", type=at_least(1, 600), default=4, help="Average number of signals per minute (default: 4)."
         )
 
     def handle(self, *args: Any, per_minute: int, **options: Any) -> None:
-        with StopFlag() as stop, store_errors_as_command_error(REDIS_ALIAS, "What is published stays."):
+        with StopFlag() as stop, store_errors_as_command_error(REDIS_ALIAS, "Published signals remain."):
             source = DemoSource(
                 Publisher.connect(stop.wait),
                 _changes(),
@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 
 def _changes() -> Iterator[tuple[date, Change]]:
-    """The last year's, over and over."""
+    """The changes of the last year, repeated endlessly."""
     closes = read_euro_pairs()
     while True:
         yield from changes_by_day(closes, _TIMEFRAME, _DAYS)

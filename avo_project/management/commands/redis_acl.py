@@ -17,7 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--sample", action="store_true", help="as if no URL were set")
+        parser.add_argument("--sample", action="store_true", help="Ignore the URLs and print users without passwords.")
 
     def handle(self, *args: Any, sample: bool, **options: Any) -> None:
         nowhere = RedisTarget("unix")
