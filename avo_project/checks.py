@@ -18,11 +18,15 @@ from avo_project.redis_client.urls import RedisTarget, parse_redis_url
 
 Apps = Sequence[AppConfig] | None
 
-_ENCRYPTED_MODES = {"require", "verify-ca", "verify-full"}  # libpq's sslmode; "prefer", its default, settles for less
+_ENCRYPTED_MODES = {
+    "require",
+    "verify-ca",
+    "verify-full",
+}  # libpq's default "prefer" falls back to plain text
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host of a URL, with or without brackets, is this machine."""
+    """Whether a host of a URL, with or without brackets, is a loopback address."""
     name = host.strip("[]").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -32,22 +36,20 @@ def is_loopback(host: str) -> bool:
 
 @register(Tags.security, deploy=True)
 def token_keys_come_by_https(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Whoever can answer for Clerk signs in as anybody."""
+    """CLERK_ISSUER and CLERK_JWKS_URL require https: an attacker who serves the keys can sign in as any user."""
     clerk = settings.THROTTLING
-    # An issuer is never this machine; a key set may come from a mirror on it.
+    # A key set may come from a local mirror; an issuer is never local.
     wrong = {
         "CLERK_ISSUER": urlsplit(clerk["CLERK_ISSUER"]).scheme == "http",
         "CLERK_JWKS_URL": _is_readable(clerk["CLERK_JWKS_URL"]),
     }
-    hint = "Write it with https://, as Clerk's dashboard shows it."
-    return [
-        Error(f"{name} begins with http://.", hint=hint, id="avo.E007") for name, is_wrong in wrong.items() if is_wrong
-    ]
+    hint = "Use the https:// URL shown in Clerk's dashboard."
+    return [Error(f"{name} uses http://.", hint=hint, id="avo.E007") for name, is_wrong in wrong.items() if is_wrong]
 
 
 @register(Tags.security, deploy=True)
 def secrets_are_encrypted_on_their_way(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Passwords and mail, what the database holds, and the tokens in unsubscribe links."""
+    """Mail passwords, database connections and unsubscribe links require TLS."""
     return [*_mail(), *_database(), *_links()]
 
 
@@ -56,16 +58,16 @@ def _mail() -> Iterator[CheckMessage]:
     is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
     if is_smtp and settings.EMAIL_HOST_PASSWORD and not encrypted and not is_loopback(settings.EMAIL_HOST):
         hint = "Write EMAIL_URL with smtp+tls:// (STARTTLS, port 587) or smtp+ssl:// (port 465)."
-        yield Caution("EMAIL_URL sends a password without TLS.", hint=hint, id="avo.W011")
+        yield Caution("EMAIL_URL sends the password without TLS.", hint=hint, id="avo.W011")
 
 
 def _database() -> Iterator[CheckMessage]:
     database = settings.DATABASES["default"]
-    host = unquote(database.get("HOST") or "/")  # a path is that of a unix socket
+    host = unquote(database.get("HOST") or "/")  # a path is a unix socket
     is_remote = "postgresql" in database["ENGINE"] and not host.startswith("/") and not is_loopback(host)
     if is_remote and database.get("OPTIONS", {}).get("sslmode") not in _ENCRYPTED_MODES:
-        hint = "Add ?sslmode=verify-full to DATABASE_URL, or let nobody else onto the network between them."
-        yield Caution("The database may be reached without TLS.", hint=hint, id="avo.W012")
+        hint = "Add ?sslmode=verify-full to DATABASE_URL, or use a private network."
+        yield Caution("The connection to the database may be unencrypted.", hint=hint, id="avo.W012")
 
 
 def _links() -> Iterator[CheckMessage]:
@@ -74,7 +76,7 @@ def _links() -> Iterator[CheckMessage]:
         ("SIGNALS_ALERT_URL", settings.SIGNALS["ALERT_URL"]),
     ):
         if _is_readable(url):
-            yield Caution(f"{name} begins with http://.", hint=f"Write {name} with https://.", id="avo.W013")
+            yield Caution(f"{name} uses http://.", hint=f"Use https:// in {name}.", id="avo.W013")
 
 
 def _is_readable(url: str) -> bool:
@@ -83,22 +85,22 @@ def _is_readable(url: str) -> bool:
 
 
 _QUEUES = frozenset({"signals", "outreach"})
-# What a role survives. A cache may lose anything; the others are told what they would lose.
+# Eviction policies that lose data, and what is lost. The response cache may lose anything.
 _BAD_POLICIES = {
-    "regime": ("allkeys", "the collection and the ledger of the last cycle"),
-    "throttling": ("allkeys", "windows, and a caller whose window went has the whole limit again"),
+    "regime": ("allkeys", "the collection and the dominance log of the last cycle"),
+    "throttling": ("allkeys", "windows, which gives their callers the full limit again"),
 }
 
 
 @register(Tags.caches, deploy=True)
 def servers_are_reached_safely(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """TLS, or a way that no other host can listen on; and a password."""
+    """Redis on another host requires TLS and a password."""
     return [message for role in ROLES for message in _reached(role, _target(role))]
 
 
 @register(Tags.caches, deploy=True)
 def servers_keep_what_must_be_kept(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Eviction and persistence, asked of each role's server."""
+    """Eviction policy and persistence of each role's server."""
     return [message for role in ROLES for message in _kept(role)]
 
 
@@ -110,35 +112,35 @@ def _reached(role: RedisRole, target: RedisTarget) -> Iterator[CheckMessage]:
     if all(is_loopback(host) for host, _ in target.hosts):  # a unix socket has no hosts
         return
     if not target.tls:
-        hint = f"Write {role.variable} with rediss://, or let nobody else onto the network between them."
-        yield Caution(f"The Redis of role {role.alias} is reached without TLS.", hint=hint, id="avo.W008")
+        hint = f"Use rediss:// in {role.variable}, or use a private network."
+        yield Caution(f"The Redis of role {role.alias} is used without TLS.", hint=hint, id="avo.W008")
     if not target.password:
-        hint = f"Give it users (deploy/redis/users.acl) and {role.variable} a name and a password."
-        yield Caution(f"The Redis of role {role.alias} asks for no password.", hint=hint, id="avo.W009")
+        hint = f"Create Redis users (deploy/redis/users.acl) and add a user name and password to {role.variable}."
+        yield Caution(f"The Redis of role {role.alias} requires no password.", hint=hint, id="avo.W009")
 
 
 def _kept(role: RedisRole) -> Iterator[CheckMessage]:
     try:
         facts = facts_of(role.alias)
     except RedisError as failure:
-        hint = f"See {role.variable}, and run this check where the server can be reached."
-        yield Caution(f"The Redis of role {role.alias} cannot be asked: {failure}", hint=hint, id="avo.W007")
+        hint = f"Check {role.variable}, and run this check where the server is reachable."
+        yield Caution(f"The Redis of role {role.alias} is unavailable: {failure}", hint=hint, id="avo.W007")
         return
     yield from _evicts(role, facts)
     if role.alias in _QUEUES and not facts.appends_everything:
-        hint = "Set appendonly yes in its configuration."
-        yield Error(f"The Redis of role {role.alias} keeps no append-only file.", hint=hint, id="avo.E006")
+        hint = "Set 'appendonly yes' in its configuration."
+        yield Error(f"The Redis of role {role.alias} has no append-only file.", hint=hint, id="avo.E006")
 
 
 def _evicts(role: RedisRole, facts: ServerFacts) -> Iterator[CheckMessage]:
     policies = ", ".join(sorted(facts.policies))
     if role.alias in _QUEUES and facts.policies - {"noeviction"}:
-        hint = f"Give {role.variable} a server of its own with maxmemory-policy noeviction."
+        hint = f"Use a separate server with maxmemory-policy noeviction for {role.variable}."
         yield Error(f"The Redis of role {role.alias} evicts keys ({policies}).", hint=hint, id="avo.E005")
     prefix, loss = _BAD_POLICIES.get(role.alias, ("never", ""))
     if any(policy.startswith(prefix) for policy in facts.policies):
         message = f"The Redis of role {role.alias} ({policies}) may evict {loss}."
-        hint = f"Give {role.variable} a server with maxmemory-policy noeviction or volatile-ttl."
+        hint = f"Use a server with maxmemory-policy noeviction or volatile-ttl for {role.variable}."
         yield Caution(message, hint=hint, id="avo.W006")
 
 
@@ -148,11 +150,11 @@ _SHORTEST_TOKEN = 16
 
 @register(Tags.caches)
 def no_alias_unpickles(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Whoever can write to Redis could run code in every process that unpickles from it."""
+    """No alias may unpickle: anyone who can write to Redis could run code in this process."""
     return [
         Error(
-            f"The cache alias {alias!r} reads pickles.",
-            hint="Name a SERIALIZER in its OPTIONS, such as django_redis.serializers.json.JSONSerializer.",
+            f"The cache alias {alias!r} unpickles values.",
+            hint="Set SERIALIZER in its OPTIONS, for example django_redis.serializers.json.JSONSerializer.",
             id="avo.E001",
         )
         for alias, cache in settings.CACHES.items()
@@ -162,49 +164,49 @@ def no_alias_unpickles(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def debug_is_off(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The pages of DEBUG show settings and local variables to everybody."""
+    """DEBUG pages show settings and local variables to every client."""
     return [Error("DEBUG is on.", hint="Unset DJANGO_DEBUG.", id="avo.E002")] if settings.DEBUG else []
 
 
 @register(Tags.security, deploy=True)
 def secret_key_is_given(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Two hosts with keys of their own do not take each other's sessions and unsubscribe links."""
+    """Hosts with different secret keys reject each other's sessions and unsubscribe links."""
     if not is_stored_secret_key(settings.SECRET_KEY, settings.DATA_DIR):
         return []
     hint = "Set DJANGO_SECRET_KEY to the same 50 random characters on every host."
-    return [Caution("The secret key is the one kept in the data folder.", hint=hint, id="avo.W002")]
+    return [Caution("The secret key is the generated one in the data folder.", hint=hint, id="avo.W002")]
 
 
 @register(Tags.security, deploy=True)
 def hosts_are_named(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """With ``*`` a caller chooses the host that links are made with; with local names nobody else is answered."""
-    hint = "Set DJANGO_ALLOWED_HOSTS to the names that callers use."
+    """With ``*`` a client chooses the host of generated links; with local names only, other clients are rejected."""
+    hint = "Set DJANGO_ALLOWED_HOSTS to the public host names."
     if "*" in settings.ALLOWED_HOSTS:
-        return [Error("DJANGO_ALLOWED_HOSTS allows every name.", hint=hint, id="avo.E003")]
+        return [Error("DJANGO_ALLOWED_HOSTS allows every host name.", hint=hint, id="avo.E003")]
     if set(settings.ALLOWED_HOSTS) <= _LOCAL_NAMES:
-        return [Caution("Only local names are allowed as the host.", hint=hint, id="avo.W003")]
+        return [Caution("DJANGO_ALLOWED_HOSTS allows local names only.", hint=hint, id="avo.W003")]
     return []
 
 
 @register(Tags.security, deploy=True)
 def metrics_have_a_token(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Without one nobody but this host reads them; a short one can be guessed."""
+    """Without a token only this host can read /metrics; a short token can be guessed."""
     if len(settings.METRICS_TOKEN) >= _SHORTEST_TOKEN:
         return []
     problem = "METRICS_TOKEN is too short." if settings.METRICS_TOKEN else "METRICS_TOKEN is not set."
-    hint = f"Set it to {_SHORTEST_TOKEN} random characters or more, unless Prometheus runs on this host."
+    hint = f"Set it to at least {_SHORTEST_TOKEN} random characters, unless Prometheus runs on this host."
     return [Caution(problem, hint=hint, id="avo.W004")]
 
 
 @register(Tags.security, deploy=True)
 def proxies_are_counted(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """What a proxy says may be believed only if there is one, and must be if there is one."""
+    """Proxy headers and THROTTLE_NUM_PROXIES must agree."""
     trusts = settings.SECURE_PROXY_SSL_HEADER is not None or settings.USE_X_FORWARDED_HOST
     proxies = settings.THROTTLING["NUM_PROXIES"]
     if trusts and not proxies:
         return [
             Error(
-                "Headers of a proxy are trusted, but THROTTLE_NUM_PROXIES is 0: any caller may send them.",
+                "Proxy headers are trusted, but THROTTLE_NUM_PROXIES is 0: any client can send them.",
                 hint="Set THROTTLE_NUM_PROXIES to the number of proxies in front, or unset SECURE_PROXY_SSL_HEADER.",
                 id="avo.E004",
             )
@@ -212,8 +214,8 @@ def proxies_are_counted(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if proxies and settings.SECURE_PROXY_SSL_HEADER is None:
         return [
             Caution(
-                "THROTTLE_NUM_PROXIES counts a proxy, but whether the caller came by HTTPS is not read from it.",
-                hint="Set DJANGO_HTTPS=on and let the proxy set X-Forwarded-Proto.",
+                "THROTTLE_NUM_PROXIES counts a proxy, but X-Forwarded-Proto is not read.",
+                hint="Set DJANGO_HTTPS=on and make the proxy set X-Forwarded-Proto.",
                 id="avo.W005",
             )
         ]

@@ -43,7 +43,7 @@ def _is_left_out(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[None]:
-    """Starts Debian's redis-server when it was asked for; the embedded one starts by itself."""
+    """Starts Debian's redis-server when it is selected; the embedded one starts automatically."""
     if REDIS_KIND != "debian":
         yield
         return

@@ -46,4 +46,4 @@ class FakeConnectionFactory:
         return fakeredis.FakeRedis(server=self.server, protocol=2)
 
     def disconnect(self, connection: fakeredis.FakeRedis) -> None:
-        """The server lives as long as the test process."""
+        """The server runs as long as the test process."""

@@ -1,4 +1,4 @@
-"""A Redis that answers as long as it may, then keeps its connections open and says nothing, as after SIGSTOP."""
+"""A Redis that stops answering and keeps its connections open, as after SIGSTOP."""
 
 import contextlib
 import socket
@@ -8,10 +8,10 @@ import hiredis
 
 
 class HangingServer:
-    """Answers PING with PONG, GET with a text, anything else with OK. ``asked`` are the commands that it heard."""
+    """Answers PING with PONG, GET with a text, anything else with OK. ``received`` are the commands that it got."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.received: list[str] = []
         self._answers = threading.Event()
         self._answers.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -64,6 +64,6 @@ class HangingServer:
                 reader.feed(heard)
                 while (command := reader.gets()) is not False:
                     name = command[0].decode().upper()
-                    self.asked.append(name)
+                    self.received.append(name)
                     self._answers.wait()
                     connection.sendall({"PING": b"+PONG\r\n", "GET": b"$4\r\ntext\r\n"}.get(name, b"+OK\r\n"))

@@ -1,4 +1,4 @@
-"""A Redis with the users of the roles and nobody else."""
+"""A Redis server with the users of the roles and no others."""
 
 import shutil
 import subprocess

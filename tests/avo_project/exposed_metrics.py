@@ -1,4 +1,4 @@
-"""Every metric that the project can show, by its name on the page, with its type."""
+"""All metrics that the project exposes, with their types."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""docs/keys.md: its tables, its examples, and what our own code makes of what an example wrote."""
+"""The tables and examples of docs/keys.md, and what our code makes of the examples."""
 
 import io
 import os

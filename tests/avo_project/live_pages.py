@@ -1,4 +1,4 @@
-"""A URLconf with one live page over two figures, for the tests of the page itself."""
+"""A URLconf with one live page over two figures, for the tests of live pages."""
 
 from collections.abc import Sequence
 

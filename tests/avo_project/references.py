@@ -1,4 +1,4 @@
-"""What the documents, docstrings and samples name, and what the project has of it."""
+"""References in documents, docstrings and samples, and what exists in the project."""
 
 import ast
 import io

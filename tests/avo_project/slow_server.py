@@ -1,4 +1,4 @@
-"""An HTTP server that answers as badly as the bytes that it is given: it sends them piece by piece, without end."""
+"""An HTTP server that sends given bytes piece by piece, without end."""
 
 import itertools
 import socket

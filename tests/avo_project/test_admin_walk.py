@@ -1,4 +1,4 @@
-"""Every route of the admin, walked by a user who may only look: nothing changes, no recipient or token is seen."""
+"""Every route of the admin, requested by a user with view permissions: no change, no recipient, no token."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""An error of the API is for whoever called it: it names nothing that only the operator of the server can see or do."""
+"""API errors are written for the caller: they name nothing that only the operator can see or do."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What ``make audit`` finds, and that it tells "nothing found" from "could not ask"."""
+"""The findings of ``make audit``; an unreachable index is not "no findings"."""
 
 import importlib.util
 import json

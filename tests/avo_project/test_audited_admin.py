@@ -1,4 +1,4 @@
-"""Django's own forms on the project's tables: each asks why, and leaves who, what, why and from what to what."""
+"""Django's forms on the project's tables: each requires a reason and audits old and new values."""
 
 from typing import Any
 

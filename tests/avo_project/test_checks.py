@@ -1,4 +1,4 @@
-"""``check --deploy``: each finding, red and green."""
+"""``check --deploy``: each finding, present and absent."""
 
 from typing import Any
 

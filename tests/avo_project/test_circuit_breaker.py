@@ -1,4 +1,4 @@
-"""The pure circuit breaker: open after a failure, one probe at a time, closed by an answer."""
+"""The circuit breaker: open after a failure, one probe at a time, closed by a success."""
 
 from avo_project.lib.circuit_breaker import CircuitBreaker
 

@@ -1,4 +1,4 @@
-"""Commands whose output nobody reads, or nothing can take, as real processes."""
+"""Commands whose output is closed or cannot be written, as real processes."""
 
 import os
 import subprocess

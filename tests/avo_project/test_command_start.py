@@ -1,4 +1,4 @@
-"""What a command for cron and probes loads: its own work and nothing else (``bench/command_start.py`` has the cost)."""
+"""The modules that a command for cron and probes imports (``bench/command_start.py`` has the cost)."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Counters of workers: one file each while they live, taken over by the next."""
+"""Counter files of workers: one per running worker, continued by its successor."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_the_folder_of_a_server_that_was_killed_goes_with_the_next_start(tempora
     with counter_files.folder() as first, counter_files.folder() as second:
         assert not left.exists()
         assert foreign.exists(), "what has no lock file is not ours"
-        assert Path(first).exists(), "its server lives"
+        assert Path(first).exists(), "its server runs"
         assert Path(second).exists()
 
 

@@ -1,4 +1,4 @@
-"""Every counter is shown before its first event: the rate of one that appears with that event misses it."""
+"""Every counter is exported as 0 before its first event, so that its rate includes that event."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for metrics that exist, by labels that they have."""
+"""Dashboard and alerts use existing metrics and labels."""
 
 import json
 import re

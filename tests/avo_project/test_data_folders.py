@@ -1,4 +1,4 @@
-"""Folder names that mean something in a URL: each is one folder, with its own database, server and mail."""
+"""Folder names with URL syntax: each is one folder, with its own database, server and mail."""
 
 import json
 import os

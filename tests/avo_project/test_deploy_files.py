@@ -1,4 +1,4 @@
-"""The deployment files name commands, variables, folders and users that exist."""
+"""Commands, variables, folders and users in the deployment files exist."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The documents say what the code does: key names, environment variables, commands."""
+"""Documents agree with the code: key names, environment variables, commands."""
 
 import importlib
 import inspect

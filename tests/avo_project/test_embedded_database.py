@@ -1,4 +1,4 @@
-"""A fresh clone's database: any command finds its tables, also when several start in the same instant."""
+"""The database of a new clone: any command finds its tables, also when several start at once."""
 
 import os
 import subprocess

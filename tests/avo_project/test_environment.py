@@ -1,4 +1,4 @@
-"""The data folder and what is kept in it."""
+"""The data folder and the files stored in it."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""One answer to "why is this so?", in the command, the API and the admin, with recipients only for who may see them."""
+"""Explanations in the command, the API and the admin; recipients require a permission."""
 
 import json
 import time

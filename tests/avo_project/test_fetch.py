@@ -1,4 +1,4 @@
-"""Requests to servers that drip, flood, compress, redirect or say nothing: each ends in time and in bounds."""
+"""Requests to servers that are slow, too large, compressed or silent: each ends within its limits."""
 
 import gzip
 import itertools

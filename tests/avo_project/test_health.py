@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics, schema and docs: open to all, never throttled, honest."""
+"""Liveness, readiness, metrics, schema and docs: public, never throttled, correct."""
 
 import json
 import threading

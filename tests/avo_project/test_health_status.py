@@ -1,4 +1,4 @@
-"""How each role judges itself: the one figure, the level, the reason."""
+"""Health status of each role: level, key figure, message."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The admin's first page: how each role stands, for who may see it, whatever is down."""
+"""The system status on the admin index: health cards by permission, whatever is down."""
 
 import threading
 import time

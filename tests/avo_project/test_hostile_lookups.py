@@ -1,4 +1,4 @@
-"""What nobody could mean, in the place of a filter, an id or a search: an empty list, the usual redirect or a 404."""
+"""Nonsensical filters, ids and searches: an empty list, the usual redirect or a 404."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""docs/keys.md alone is enough to write a state or a signal: its tables are what the validators accept and refuse."""
+"""docs/keys.md is sufficient to write a state or a signal: validators accept and reject what its tables say."""
 
 import os
 import re

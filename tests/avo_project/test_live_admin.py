@@ -1,4 +1,4 @@
-"""The admin page for live state: who may see it, who may act, and that an action asks first and is logged."""
+"""The admin page for live state: permissions, confirmation and audit of actions."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The JSON behind the live pages: strong ETags, permission, Redis down; and what a refresh costs Redis."""
+"""JSON of the live pages: strong ETags, permission, Redis down, and the cost of a refresh."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""The list in docs/operations.md is what /metrics shows; the dashboard and the alerts use nothing else."""
+"""The metrics in docs/operations.md are those of /metrics; dashboard and alerts use no others."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Migrations come first: the version before must run on the tables of this one."""
+"""Migrations run before an upgrade: the previous version must work with the new tables."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""The audit of what operators do: written once, read by those who may, and told nothing secret."""
+"""The audit log: append-only, readable with a permission, without secrets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""No secret and no address gets through, whatever stands around it."""
+"""Secrets and addresses are redacted, whatever surrounds them."""
 
 import json
 import string

@@ -1,4 +1,4 @@
-"""The pool that every role's connections come from: its circuit breaker, its size, and what is given back."""
+"""The connection pool of a role: circuit breaker, size and released connections."""
 
 import logging
 import threading
@@ -69,11 +69,11 @@ def test_after_one_time_out_nobody_asks_until_a_probe_succeeds(
     server.hang()
     with pytest.raises(RedisTimeoutError):
         call(client)
-    asked = len(server.asked)
+    before = len(server.received)
     for other in CALLS.values():
         with pytest.raises(CircuitOpenError, match="the Redis of the role regime is open: Timeout"):
             other(client)
-    assert len(server.asked) == asked
+    assert len(server.received) == before
     server.go_on()
     with pytest.raises(CircuitOpenError):
         call(client)
@@ -115,7 +115,7 @@ def test_of_many_threads_one_probes(server: HangingServer, client: Any) -> None:
     with pytest.raises(RedisTimeoutError):
         client.get("a")
     end_the_rest(client)
-    asked = len(server.asked)
+    before = len(server.received)
     together = threading.Barrier(8)
 
     def call(_: int) -> type[Exception]:
@@ -128,7 +128,7 @@ def test_of_many_threads_one_probes(server: HangingServer, client: Any) -> None:
         failures = list(threads.map(call, range(8)))
     assert failures.count(RedisTimeoutError) == 1
     assert failures.count(CircuitOpenError) == 7
-    assert len(server.asked) == asked + 1
+    assert len(server.received) == before + 1
 
 
 def test_it_is_logged_and_counted_once_when_it_opens_and_when_it_closes(

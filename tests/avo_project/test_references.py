@@ -1,4 +1,4 @@
-"""Whatever a page, a docstring, a comment or a sample names is there: files, modules, commands, variables, routes."""
+"""Files, modules, commands, variables and routes named in pages, docstrings, comments and samples exist."""
 
 import builtins
 import importlib.util

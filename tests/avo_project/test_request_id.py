@@ -1,4 +1,4 @@
-"""Every request has an id: a valid one is kept, any other is made, and the answer tells it."""
+"""Every request has an id: a valid one is kept, otherwise one is generated; the response has it."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What the server lets through to the views, and what it refuses with which status."""
+"""Requests that the server passes to the views, and those that it rejects with which status."""
 
 import asyncio
 import functools

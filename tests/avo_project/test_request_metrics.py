@@ -1,4 +1,4 @@
-"""Requests are counted under few labels, whatever callers send."""
+"""Requests are counted with a bounded number of label values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The requirements files pin every package as it is required: with its extras."""
+"""The requirements files pin every package with its extras."""
 
 import shutil
 import subprocess

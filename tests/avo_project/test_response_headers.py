@@ -1,4 +1,4 @@
-"""Every response says who may keep it; every page says what it may load."""
+"""Every response has a Cache-Control, every page a Content-Security-Policy."""
 
 import json
 import re

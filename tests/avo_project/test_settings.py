@@ -1,4 +1,4 @@
-"""What settings.py takes from the environment, and how it refuses the rest: in one line that says what to write."""
+"""Environment variables of settings.py, and the one-line errors of unusable values."""
 
 import json
 import runpy

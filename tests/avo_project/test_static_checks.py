@@ -1,4 +1,4 @@
-"""The rules that tools can check: lint, format, types, floors. A planted violation must break the build."""
+"""Lint, format, types and import contracts. A planted violation must break the build."""
 
 import shutil
 import subprocess

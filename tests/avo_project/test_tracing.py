@@ -1,4 +1,4 @@
-"""Tracing is off unless it is asked for, and a missing package is no error."""
+"""Tracing is off by default, and a missing package is not an error."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""How the web server finds the socket it listens on, and what it says when it cannot."""
+"""The listening socket of the web server and the errors of an unusable address."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A WSGI application behind an ASGI server: what reaches it, and what comes back whatever it does."""
+"""A WSGI application behind an ASGI server: requests, responses and failures."""
 
 import asyncio
 import io

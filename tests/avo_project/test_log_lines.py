@@ -1,4 +1,4 @@
-"""A log line is one JSON object in production, a line for people elsewhere, and never on standard output."""
+"""Log lines: JSON in production, text elsewhere, never on standard output."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Where the embedded server lives, and the locks that say who uses it."""
+"""The data folder of the embedded server and the locks of its users."""
 
 import os
 import time

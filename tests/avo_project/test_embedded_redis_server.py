@@ -1,4 +1,4 @@
-"""The embedded server as this process uses it; tests/end_to_end has it among many processes."""
+"""The embedded server in one process; tests/end_to_end has it among many processes."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the servers say, and what is shown when one says nothing."""
+"""INFO figures of the Redis servers, also of one that does not answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The supervisor's decisions over a real server in this process, with the tests' clock."""
+"""The supervisor's decisions over a real server, with the tests' clock."""
 
 import socket
 from collections.abc import Iterator

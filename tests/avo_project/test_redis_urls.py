@@ -1,4 +1,4 @@
-"""Redis URLs: each scheme of the contract, and errors that help without showing a password."""
+"""Redis URLs: every documented scheme, and helpful errors without passwords."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Figures over time: one sample a step however many samplers, a bounded number of them, turned into lines."""
+"""Samples over time: one per step however many samplers, bounded in number, drawn as lines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

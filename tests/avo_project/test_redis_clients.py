@@ -1,4 +1,4 @@
-"""Redis roles: an alias each, a variable each, a pool each."""
+"""Redis roles: one alias, variable and pool each."""
 
 import os
 import subprocess
