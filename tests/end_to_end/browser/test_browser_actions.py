@@ -152,7 +152,7 @@ def test_a_button_in_a_row_begins_its_action(desk: Desk) -> None:
     ],
 )
 def test_rows_are_chosen_and_acted_upon(desk: Desk, label: str, inbox: str) -> None:
-    page, reason = desk.page("desk"), f"rows of {inbox}"
+    page, reason = desk.page("desk"), f"batch-{inbox}"
     page.goto(f"/admin/outreach/touch/?q={inbox}@example.com")
     page.check("#action-toggle")
     page.select_option("select[name=action]", label=label)
