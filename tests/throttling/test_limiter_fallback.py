@@ -6,11 +6,10 @@ import pytest
 from tests.doubles import DownRedis, FixedClock
 from throttling import conf
 from throttling.domain.policies import Hit, Outcome, WindowStats, parse_policies
-from throttling.domain.rejections import RejectionMemo
 from throttling.services.answers import limit_field
 from throttling.services.callers import Quotas
 from throttling.services.overrides import Overrides
-from throttling.services.rate_limiter import RateLimiter
+from throttling.services.rate_limiter import RateLimiter, RejectionMemo
 from throttling.services.usage_recorder import UsageRecorder
 from throttling.store.usage_stats import UsageStats
 from throttling.store.window_limiter import WindowLimiter

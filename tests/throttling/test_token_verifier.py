@@ -3,7 +3,6 @@ import pytest
 from tests.doubles import FixedClock
 from tests.throttling.clerk import ISSUER, KEY, OTHER_KEY, SigningKey, claims, token
 from throttling.conf import ClerkConf
-from throttling.domain import rejections
 from throttling.domain.clerk_token import BadSignatureError, BadTokenError
 from throttling.services import token_verifier
 from throttling.services.callers import clerk_user
@@ -141,8 +140,8 @@ def test_a_token_that_may_become_valid_is_checked_again(clock: FixedClock) -> No
 
 
 def test_the_negative_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejections, "_MAX_TOKENS", 2)
-    rejected = rejections.RejectedTokens()
+    monkeypatch.setattr(token_verifier, "_MAX_REJECTED", 2)
+    rejected = token_verifier.RejectedTokens()
     for number in range(3):
         rejected.keep(f"token {number}", BadTokenError("expired", "The token has expired."))
     rejected.check("token 0")

@@ -10,16 +10,19 @@ from typing import Any
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
+from avo_project.lib.bounded_dict import BoundedDict
 from avo_project.lib.circuit_breaker import CircuitBreaker
 from throttling.conf import ThrottlingConf
 from throttling.domain.policies import Hit, Outcome, Policy, conditional_allowance
-from throttling.domain.rejections import RejectionMemo
 from throttling.domain.rolling_windows import RollingWindows
 from throttling.services.callers import Meta, Quota, Quotas
 from throttling.services.usage_recorder import UsageRecorder
 from throttling.store.window_limiter import WindowLimiter
 
 logger = logging.getLogger(__name__)
+
+MEMO_SECONDS = 1.0  # delay until an operator's reset takes effect
+_MAX_SUBJECTS = 10_000
 
 DECISION = "avo.rate_limit"
 """The key in a request's META under which the last ``Decision`` is stored; None when nothing may be charged."""
@@ -47,6 +50,26 @@ class Decision:
 
     quota: Quota
     outcome: Outcome
+
+
+class RejectionMemo:
+    """Caches the latest rejection of each subject. Answers only hits that Redis would also reject."""
+
+    def __init__(self) -> None:
+        self._rejections: BoundedDict[str, tuple[Outcome, float]] = BoundedDict(_MAX_SUBJECTS)
+
+    def recall(self, hit: Hit, now: float) -> Outcome | None:
+        """The rejection of ``hit`` at ``now`` (monotonic seconds), or None if unknown."""
+        kept = self._rejections.get(hit.subject)
+        if kept is None:
+            return None
+        outcome, at = kept
+        if now - at >= MEMO_SECONDS or hit.cost < outcome.hit.cost or hit.policies != outcome.hit.policies:
+            return None
+        return outcome.after(int((now - at) * 1000))
+
+    def keep(self, outcome: Outcome, now: float) -> None:
+        self._rejections[outcome.hit.subject] = (outcome, now)
 
 
 class RateLimiter:

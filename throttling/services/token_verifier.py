@@ -1,5 +1,6 @@
 """Verification of Clerk tokens, cached until they expire."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from avo_project.lib.bounded_dict import BoundedDict
 from throttling.conf import ClerkConf
 from throttling.domain import clerk_token
 from throttling.domain.clerk_token import BadSignatureError, BadTokenError, Identity, UnknownKeyError
-from throttling.domain.rejections import RejectedTokens, digest
 from throttling.domain.token_kinds import jwt_kind
 from throttling.services.callers import ClerkUser
 from throttling.services.jwks import Keys
@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 Claims = dict[str, Any]
 
 MAX_REMEMBERED = 10_000
+_MAX_REJECTED = 10_000
+_FINAL = frozenset(("expired", "issuer", "authorized-party", "pending", "kind", "lifetime"))
+"""Reasons that no newer key and no later time can change."""
 IMPERSONATIONS = Counter("avo_throttle_impersonated_tokens", "Accepted tokens of impersonators")
 
 
@@ -30,6 +33,29 @@ class _Remembered:
     caller: ClerkUser
     kid: str
     key: RSAPublicKey
+
+
+class RejectedTokens:
+    """Caches digests of tokens that are rejected for good. Tokens that may become valid are not cached."""
+
+    def __init__(self) -> None:
+        self._rejected: BoundedDict[bytes, tuple[str, str]] = BoundedDict(_MAX_REJECTED)
+
+    def check(self, token: str) -> None:
+        """Raises BadTokenError for a cached token."""
+        kept = self._rejected.get(digest(token))
+        if kept is not None:
+            raise BadTokenError(*kept)
+
+    def keep(self, token: str, bad: BadTokenError) -> None:
+        if bad.reason not in _FINAL:
+            return
+        self._rejected[digest(token)] = (bad.reason, str(bad))
+
+
+def digest(token: str) -> bytes:
+    """The cache key of a token: of fixed size, and not secret."""
+    return hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 class TokenVerifier:
