@@ -1,4 +1,4 @@
-"""This app's part of the settings (``REGIME``), with its defaults in sight."""
+"""Settings of the regime cache (``REGIME``) with their defaults."""
 
 from dataclasses import dataclass
 

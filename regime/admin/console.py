@@ -1,4 +1,4 @@
-"""What the regime cache tells the operator console."""
+"""The operator console of the regime cache: health status, charts and the answers of ``explain``."""
 
 import math
 import time
@@ -21,14 +21,14 @@ _PREFIX = "symbol:"
 _KEY_PREFIX = keys.STATE_PATTERN[:-1]
 _LONGEST_NAME = 200
 _MISSING = (
-    "no state is kept, so it is answered with 404",
-    "no writer ever wrote it, or the last one did more than 24 h ago and its key expired",
+    "no state is stored, so the API answers 404",
+    "it was never written, or its key expired 24 hours after the last write",
 )
 _RULES = {
-    Freshness.CURRENT: "a state younger than 24 h is current",
-    Freshness.EXPIRED: "a state dies 24 h after it was computed, whatever its key does",
-    Freshness.UNKNOWN_AGE: "a state of unknown age is never current: a writer has to write it again",
-    Freshness.FUTURE_STAMP: "a stamp more than 5 min in the future is a broken clock, so it is not trusted",
+    Freshness.CURRENT: "a state younger than 24 hours is current",
+    Freshness.EXPIRED: "states expire 24 hours after `computed_at`, whatever the expiry of their key",
+    Freshness.UNKNOWN_AGE: "a state of unknown age is never current; write it again",
+    Freshness.FUTURE_STAMP: "a `computed_at` more than 5 minutes in the future is not trusted",
 }
 
 
@@ -38,36 +38,42 @@ def health(now: float) -> HealthStatus:
     is_sampled = bool(figures) and now - figures["sampled_at"] < _SILENT_SECONDS
     if status.cycle_age_seconds is None and not figures.get("states"):
         return HealthStatus(
-            Level.AMBER, "no states yet", "No cycle has ended and no state was found: run compute_regimes."
+            Level.AMBER, "no states yet", "No cycle has ended and no state was found. Run compute_regimes."
         )
     without_ttl = round(figures.get("without_ttl", 0.0))
     known = f"{without_ttl:,} keys without TTL" if is_sampled else "keys without TTL not counted lately"
     figure = f"{known}, {_cycle_words(status.cycle_age_seconds)}"
     if status.cycle_age_seconds is not None and status.cycle_age_seconds > LIFE_SECONDS:
-        return HealthStatus(Level.RED, figure, "Every state of the last cycle has died: has the pipeline stopped?")
+        return HealthStatus(
+            Level.RED, figure, "All states of the last cycle have expired. Check that the pipeline runs."
+        )
     if is_sampled and without_ttl:
-        return HealthStatus(Level.AMBER, figure, "A writer forgot the expiry: run the TTL backfill.")
+        return HealthStatus(Level.AMBER, figure, "Some states have no expiry. Run the TTL backfill.")
     if status.is_cycle_overdue:
-        return HealthStatus(Level.AMBER, figure, "The next cycle is late: states die 24 h after theirs.")
+        return HealthStatus(Level.AMBER, figure, "The next cycle is overdue. States expire 24 hours after their cycle.")
     if status.pointer.misnamed:
         return HealthStatus(Level.AMBER, figure, f"No route serves {status.pointer.misnamed_words}.")
     if status.has_old_data:
         return HealthStatus(Level.AMBER, figure, _old_data_words(status.pointer))
     if not is_sampled:
-        return HealthStatus(Level.AMBER, figure, "No sampler runs: start a refresher or sample_history --watch.")
-    return HealthStatus(Level.GREEN, figure, "Every state that was looked at expires in time.")
+        return HealthStatus(
+            Level.AMBER,
+            figure,
+            "No sampler is running. Start refresh_regime_collection --watch or sample_history --watch.",
+        )
+    return HealthStatus(Level.GREEN, figure, "All sampled states have a valid TTL.")
 
 
 def _old_data_words(pointer: Pointer) -> str:
     return (
         f"The data of {pointer.old_data:,} of {pointer.symbols:,} states ended more than {OLD_DAYS} days ago "
-        f"(the newest reaches {pointer.newest_data}): compute them from newer data."
+        f"(newest data_through: {pointer.newest_data}). Compute them from newer data."
     )
 
 
 def _cycle_words(age_seconds: float | None) -> str:
     if age_seconds is None:
-        return "no cycle of our writers yet"
+        return "no cycle yet"
     return f"last cycle {duration(age_seconds)} ago"
 
 
@@ -91,7 +97,9 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
 
 def _misnamed_answer(held: HeldKey) -> Answer:
     because = tuple(one.text for one in findings(held, time.time()) if one.is_error)
-    return Answer("key", _KEY_PREFIX + held.name.decode(errors="backslashreplace"), "is served by no route", because)
+    return Answer(
+        "key", _KEY_PREFIX + held.name.decode(errors="backslashreplace"), "is not served by any route", because
+    )
 
 
 def _answer(lookup: StateLookup) -> Answer:
@@ -100,29 +108,27 @@ def _answer(lookup: StateLookup) -> Answer:
         "computed": _moment(judged.computed_at),
         "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
         "data through": state.data_through.decode() or "unknown",
-        "key expires": _moment(state.expires_at) if state.expires_at else "never: no expiry",
+        "key expires": _moment(state.expires_at) if state.expires_at else "never",
         "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
         "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",
-        "unusable fields": str(state.bad_fields),
+        "invalid scores": str(state.bad_fields),
     }
-    headline = (
-        "is served as current" if judged.is_current else f"is served nowhere as current: {judged.freshness.value}"
-    )
+    headline = "is served as current" if judged.is_current else f"is not served as current: {judged.freshness.value}"
     return Answer("symbol", state.symbol, headline, tuple(_reasons(lookup)), facts)
 
 
 def _reasons(lookup: StateLookup) -> Iterator[str]:
     state, judged = lookup.state, lookup.judgement
     if state.computed_at is not None and judged.computed_at is not None:
-        yield "its writer stamped it with the time it was computed at"
+        yield "its writer set computed_at"
     elif state.computed_at is not None:
         yield "its computed_at is not a number, so its age is unknown"
     elif judged.computed_at is not None:
-        yield "it has no computed_at: its age follows from its expiry, which a writer set to a full life"
+        yield "it has no computed_at; its age follows from its expiry, which its writer set to 24 hours"
     elif state.expires_at is None:
-        yield "it has neither computed_at nor an expiry: a writer forgot both, and the TTL backfill can give it a life"
+        yield "it has neither computed_at nor an expiry; the TTL backfill sets one"
     else:
-        yield "it has no computed_at, and its expiry is the one that a backfill gave: nothing tells how old it is"
+        yield "it has no computed_at, and a backfill set its expiry, so its age is unknown"
     yield _RULES[judged.freshness]
 
 
@@ -140,9 +146,9 @@ CONSOLE = RoleConsole(
     health=health,
     explain=explain,
     charts=(
-        Chart("States", "states", (Line("states", "kept"), Line("without_ttl", "without expiry"))),
+        Chart("States", "states", (Line("states", "stored"), Line("without_ttl", "without expiry"))),
         Chart(
-            "Age of what our writers did",
+            "Age of the last cycle and of the collection",
             "seconds",
             (Line("cycle_age_seconds", "last cycle"), Line("collection_age_seconds", "collection")),
         ),

@@ -22,21 +22,21 @@ from regime.services.refresher import Refresher
 
 def _backfill(request: HttpRequest) -> str:
     start_backfill(dry_run=False)
-    return "Started. The panel “Last TTL backfill” shows how far it is."
+    return "Started. The panel “Last TTL backfill” shows its progress."
 
 
 def _dry_run(request: HttpRequest) -> str:
     start_backfill(dry_run=True)
-    return "Started, changing nothing. The panel “Last TTL backfill” shows how far it is."
+    return "Started a dry run. The panel “Last TTL backfill” shows its progress."
 
 
 def _preview_dry_run(request: HttpRequest) -> ActionResult:
-    return ActionResult("Counts the states that have no expiry, in one SCAN pass, and changes nothing.", 0)
+    return ActionResult("Counts the states without an expiry in a single SCAN pass. Changes nothing.", 0)
 
 
 def _preview_backfill(request: HttpRequest) -> ActionResult:
     sample = RegimeInspection.connect().overview().sample
-    text = "Gives every state without expiry its remaining life and deletes those past it"
+    text = "Sets the remaining TTL on every state without one and deletes expired states"
     return ActionResult(
         f"{text}." if sample.is_exact else f"{text}; the count is an estimate.", sample.without_ttl_estimated
     )
@@ -48,7 +48,7 @@ def _refresh(request: HttpRequest) -> str:
 
 @admin.register(RegimeCache)
 class RegimeCacheAdmin(LiveStateAdmin):
-    """How fresh the states are, one state in full, and the repairs."""
+    """Freshness of the states, lookup of one state, and maintenance actions."""
 
     console_role = ROLE
     page_template = "admin/regime/cache.html"
@@ -80,7 +80,7 @@ class RegimeCacheAdmin(LiveStateAdmin):
         return panels.panels(RegimeInspection.connect(), partial(self.button, request))
 
     def page(self, request: HttpRequest) -> HttpResponse:
-        """Where nobody samples, whoever opens the page does; its refreshes never do."""
+        """Takes a sample when the page is opened and none is recent; live refreshes never do."""
         if request.method == "GET" and self.has_view_permission(request):
             Sampler.of(ROLE).step(0.0)
         response = super().page(request)

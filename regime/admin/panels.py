@@ -1,4 +1,4 @@
-"""What the page over the regime cache shows, as tables and as figures for its two pictures."""
+"""Tables, histogram and heat map of the regime cache page."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -59,18 +59,18 @@ def _states_panel(status: KeyspaceStatus, begin: Callable[[str, str], str]) -> P
             "Counted",
             f"{_moment(figures['sampled_at'])}, {'all keys' if is_exact else 'from random keys'}"
             if figures
-            else "not yet: no sampler runs",
+            else "never: no sampler is running",
             "",
         ),
         ("Symbols in the collection", f"{status.pointer.symbols:,}", ""),
         ("Age of the collection", _age(status.collection_age_seconds), ""),
-        ("Keys that no route serves", status.pointer.misnamed_words or "0", ""),
+        ("Keys not served by any route", status.pointer.misnamed_words or "0", ""),
         ("Newest data", status.pointer.newest_data or "unknown", ""),
         (f"States with data older than {OLD_DAYS} days", f"{status.pointer.old_data:,}", ""),
     ]
-    note = "A state without expiry is never right."
+    note = "Every state must have an expiry."
     if not is_exact:
-        note += " The first two figures are means over a minute, so they follow slowly."
+        note += " The first two figures are one-minute means."
     return Panel("States", (), rows, note)
 
 
@@ -80,7 +80,7 @@ def _count(estimate: float | None) -> str:
 
 def _cycle_panel(status: KeyspaceStatus) -> Panel:
     pointer = status.pointer
-    overdue = "OVERDUE: has the pipeline stopped?" if status.is_cycle_overdue else "in time"
+    overdue = "OVERDUE: check the pipeline" if status.is_cycle_overdue else "on time"
     rows = [
         ("Last cycle", pointer.cycle_id or "none yet"),
         (
@@ -88,17 +88,17 @@ def _cycle_panel(status: KeyspaceStatus) -> Panel:
             f"{_moment(pointer.cycle_ended_at)}, {_age(status.cycle_age_seconds)} ago" if pointer.cycle else "-",
         ),
         ("States written", f"{pointer.cycle_states:,}"),
-        ("Watch", overdue if pointer.cycle else "-"),
+        ("Schedule", overdue if pointer.cycle else "-"),
     ]
-    return Panel("Cycles of our writers", (), rows, "States die a day after they were computed.")
+    return Panel("Cycles", (), rows, "States expire 24 hours after `computed_at`.")
 
 
 def _backfill_panel(note: BackfillRecord | None) -> Panel:
     if note is None:
-        return Panel("Last TTL backfill", (), (), "None in the last week.")
+        return Panel("Last TTL backfill", (), (), "No backfill in the last 7 days.")
     kind = "dry run, " if note.is_dry_run else ""
-    rows = [("State", kind + note.state), ("Noted", _moment(note.noted_at)), *note.figures.items()]
-    return Panel("Last TTL backfill", (), rows, "A running one shows here how far it is.")
+    rows = [("State", kind + note.state), ("Updated", _moment(note.noted_at)), *note.figures.items()]
+    return Panel("Last TTL backfill", (), rows, "Shows the progress of a running backfill.")
 
 
 def histogram(counts: Sequence[int]) -> list[Bar]:
@@ -121,8 +121,8 @@ def heat_map(lookup: StateLookup | None) -> HeatMap | None:
         ("Computed", _moment(judgement.computed_at)),
         ("Age", _age(judgement.age_seconds)),
         ("Data through", state.data_through.decode() or "unknown"),
-        ("Key expires", _moment(state.expires_at) if state.expires_at else "never: no expiry"),
-        ("Unusable fields", str(state.bad_fields)),
+        ("Key expires", _moment(state.expires_at) if state.expires_at else "never"),
+        ("Invalid scores", str(state.bad_fields)),
     ]
     return HeatMap(state.symbol, judgement.freshness.value, facts, TIMEFRAMES, rows)
 

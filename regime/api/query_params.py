@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class MaxAges(NamedTuple):
-    """The oldest state and the oldest data that will do, in seconds; None for any."""
+    """Maximum age of a state and of its data, in seconds; None for no limit."""
 
     state: float | None
     data: float | None
@@ -45,7 +45,7 @@ def max_ages_of(params: QueryDict) -> MaxAges:
 
 
 def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
-    """The question of a listing and where it goes on. Raises ValidationError with every bad field."""
+    """The query of a listing and its cursor. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
         query = Query(
             timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), "1mo"),
@@ -108,7 +108,7 @@ class _Reading:
         if not texts:
             return default
         if len(texts) > 1 and not joined:
-            self._errors[name] = [f"This is given {len(texts)} times; give it once."]
+            self._errors[name] = [f"Given {len(texts)} times; give it once."]
             return default
         try:
             return read(",".join(texts))
@@ -157,7 +157,7 @@ def _limit(text: str) -> int:
 def _symbols(text: str) -> bytes:
     count = text.count(",") + 1
     if count > MOST_SYMBOLS:
-        raise ValueError(f"These are {count} symbols; at most {MOST_SYMBOLS} are answered at once.")
+        raise ValueError(f"{count} symbols given; the maximum is {MOST_SYMBOLS}.")
     if _SYMBOLS.fullmatch(text):
         return text.upper().encode()
     return b",".join(valid_symbol(name).encode() for name in text.split(","))  # raises for the one that is none

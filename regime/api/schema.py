@@ -18,7 +18,7 @@ _TEXT: Shape = {"type": "string"}
 _DAY: Shape = {"type": "string", "format": "date"}
 _THROUGH: Shape = {
     "type": ["string", "number", "null"],
-    "description": "Until when the data behind the scores reaches, as its writer says: an ISO date or Unix seconds",
+    "description": "End of the data behind the scores, as given by the writer: an ISO date or Unix seconds",
 }
 _SCORE: Shape = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _REGIME: Shape = {"type": ["string", "null"], "enum": [*REGIMES, None]}
@@ -49,12 +49,12 @@ _ROW = _object(symbol=_TEXT, computed_at=_SECONDS, data_through=_THROUGH, timefr
 _COLLECTION = _object(
     as_of=_SECONDS,
     age_seconds=_WHOLE,
-    symbols={**_WHOLE, "description": "How many symbols have a current state"},
+    symbols={**_WHOLE, "description": "Number of symbols with a current state"},
     timeframes=_by_timeframe(
         _object(counts=_object(**dict.fromkeys(REGIMES, _WHOLE)), mean_scores=_object(**dict.fromkeys(REGIMES, _SCORE)))
     ),
-    count={**_WHOLE, "description": "How many match, on all pages"},
-    next={"type": ["string", "null"], "description": "The cursor of the next page"},
+    count={**_WHOLE, "description": "Number of matches on all pages"},
+    next={"type": ["string", "null"], "description": "Cursor of the next page; null on the last page"},
     results={"type": "array", "items": _ROW},
 )
 _NEWEST = _object(
@@ -62,7 +62,7 @@ _NEWEST = _object(
     date=_DAY,
     value=_NUMBER,
     vintage=_DAY,
-    revised={"type": "boolean", "description": "An earlier vintage had another value for this date"},
+    revised={"type": "boolean", "description": "True when an earlier vintage has another value for this date"},
     previous_date=_or_null(_DAY),
     previous_value=_or_null(_NUMBER),
     previous_revised={"type": ["boolean", "null"]},
@@ -139,7 +139,7 @@ def _answers(shape: Shape, example: object = None, **problems: str) -> dict[int 
         (int(status.removeprefix("_")), MEDIA_TYPE): OpenApiResponse({**_PROBLEM, "description": why}, description=why)
         for status, why in problems.items()
     }
-    unchanged = OpenApiResponse(description="The copy named by If-None-Match is still right.")
+    unchanged = OpenApiResponse(description="The representation named by If-None-Match is still valid.")
     return {200: OpenApiResponse(shape, examples=examples), 304: unchanged, **errors}
 
 
@@ -154,44 +154,46 @@ STATE = extend_schema(
         OpenApiParameter(
             "symbol", str, OpenApiParameter.PATH, description="In any letter case, such as AAPL or BTC/USDT"
         ),
-        _asked("max_age", OpenApiTypes.DOUBLE, "Seconds: only a state at most that old will do"),
+        _asked("max_age", OpenApiTypes.DOUBLE, "Maximum age of the state in seconds; an older one is a 404"),
         _asked(
             "max_data_age",
             OpenApiTypes.DOUBLE,
-            "Seconds: only a state that says that its data is at most that old will do; a date ends at midnight UTC",
+            "Maximum age of the data in seconds, by `data_through`; a date ends at midnight UTC",
         ),
     ],
     responses=_answers(
         _STATE,
         _EXAMPLE_STATE,
         _400="Invalid symbol, max_age or max_data_age; see `errors`.",
-        _404="`unknown-symbol`: no state is kept. `stale-regime`: there is one, and it is not current.",
+        _404="`unknown-symbol`: no state is stored. `stale-regime`: the stored state is not current.",
     ),
 )
 COLLECTION = extend_schema(
     operation_id="regimes_of_all_symbols",
     tags=["regime"],
     parameters=[
-        _asked("timeframe", str, "Which window", enum=TIMEFRAMES, default="1mo"),
-        _asked("regime", str, "The score to look at; default: each symbol's dominant regime", enum=REGIMES),
-        _asked("min_score", OpenApiTypes.DOUBLE, "Only rows of at least this score"),
-        _asked("symbols", str, f"Only these, separated by commas, at most {MOST_SYMBOLS}"),
+        _asked("timeframe", str, "Window of the scores", enum=TIMEFRAMES, default="1mo"),
+        _asked(
+            "regime", str, "Regime whose score is listed; default: the dominant regime of each symbol", enum=REGIMES
+        ),
+        _asked("min_score", OpenApiTypes.DOUBLE, "Minimum score"),
+        _asked("symbols", str, f"Comma-separated symbols, at most {MOST_SYMBOLS}"),
         _asked(
             "order",
             str,
-            "Of equal scores the symbols rise with -score",
+            "Sort order; with -score, equal scores are sorted by symbol",
             enum=["symbol", "score", "-score"],
             default="symbol",
         ),
-        _asked("limit", int, f"Rows on a page, 1 to {MOST_ROWS}", default=50),
-        _asked("max_data_age", OpenApiTypes.DOUBLE, "Seconds: only rows that say that their data is at most that old"),
-        _asked("cursor", str, "`next` of the page before; pages walk through one version of the collection"),
+        _asked("limit", int, f"Page size, 1 to {MOST_ROWS}", default=50),
+        _asked("max_data_age", OpenApiTypes.DOUBLE, "Maximum age of the data in seconds, by `data_through`"),
+        _asked("cursor", str, "`next` of the previous page; all pages come from one version of the collection"),
     ],
     responses=_answers(
         _COLLECTION,
         _EXAMPLE_COLLECTION,
         _400="Invalid parameter; see `errors`.",
-        _503="`collection-not-ready`: it is being built, try again after Retry-After.",
+        _503="`collection-not-ready`: the collection is being built; retry after Retry-After.",
     ),
 )
 MACRO = extend_schema(
@@ -204,7 +206,7 @@ MACRO_SERIES = extend_schema(
         OpenApiParameter("series_id", str, OpenApiParameter.PATH, description="Such as UNRATE"),
         _asked("start", OpenApiTypes.DATE, "First date"),
         _asked("end", OpenApiTypes.DATE, "Last date"),
-        _asked("vintage", OpenApiTypes.DATE, "As known on that day; default: as known now"),
+        _asked("vintage", OpenApiTypes.DATE, "Values as known on this day; default: today"),
     ],
     responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="Invalid date; see `errors`.", _404="`unknown-series`"),
 )

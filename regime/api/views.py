@@ -25,14 +25,14 @@ from regime.services.macro import Macro
 from regime.services.representation import answer
 from regime.store.state_cache import StateCache
 
-# A foreign writer may change a state at any moment, so a copy must always be confirmed.
+# Other programs may change a state at any time, so a cached copy must always be revalidated.
 _CONFIRM = "private, no-cache"
 _MACRO_MAX_AGE_SECONDS = 60
 
 _WHY = {
-    Freshness.EXPIRED: "24 h or older",
+    Freshness.EXPIRED: "24 hours old or older",
     Freshness.UNKNOWN_AGE: "of unknown age",
-    Freshness.FUTURE_STAMP: "stamped for a time still to come",
+    Freshness.FUTURE_STAMP: "stamped in the future",
 }
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,8 @@ class RegimeStateView(APIView):
 class RegimeCollectionView(APIView):
     @schema.COLLECTION
     def get(self, request: Request) -> HttpResponse:
-        """All current states: how they stand as a whole, and one page of them. Costs one unit, and one more for every
-        100 kB of the answer: about 900 rows."""
+        """A summary of all current states and one page of them. Costs one unit plus one for every 100 kB of the
+        response, about 900 rows."""
         query, cursor = query_of(request.query_params)
         now = time.time()
         version = _version(cursor, now)
@@ -86,7 +86,7 @@ class RegimeCollectionView(APIView):
 class MacroView(APIView):
     @schema.MACRO
     def get(self, request: Request) -> HttpResponse:
-        """The newest value of every macro series, beside the one before it."""
+        """The newest value of every macro series with the previous one."""
         no_params(request.query_params)
         body = connected_macro().newest_of_all(time.time())
         return answer(request, macro_answers().answer(None, body), _macro_cache_control())
@@ -95,13 +95,13 @@ class MacroView(APIView):
 class MacroSeriesView(APIView):
     @schema.MACRO_SERIES
     def get(self, request: Request, series_id: str) -> HttpResponse:
-        """The observations of one macro series, now or as known on an earlier day. Costs one unit, and one more for
-        every 100 kB of the answer."""
+        """The observations of one macro series, current or as known on an earlier day. Costs one unit plus one for
+        every 100 kB of the response."""
         period = period_of(request.query_params)
-        # Asked about no name that cannot be: PostgreSQL stumbles over NUL.
+        # Invalid names are not looked up: PostgreSQL rejects NUL.
         body = connected_macro().series(series_id, period, time.time()) if is_series_id(series_id) else None
         if body is None:
-            raise Problem(404, "unknown-series", f"There is no macro series {series_id}. GET /api/macro lists them.")
+            raise Problem(404, "unknown-series", f"Unknown macro series {series_id}. GET /api/macro lists all series.")
         return answer(request, macro_answers().answer((series_id, period), body), _macro_cache_control())
 
 
@@ -117,17 +117,17 @@ def _missing(symbol: str) -> Problem:
 
 def _stale(symbol: str, freshness: Freshness, why: str, **members: object) -> Problem:
     NOT_CURRENT.labels(freshness.value).inc()
-    detail = f"There is no state of {symbol} that is current: {why}."
+    detail = f"No current state for {symbol}: {why}."
     return Problem(404, "stale-regime", detail, members={"freshness": freshness.value, **members})
 
 
 def _refuse_stale(state: StoredState, judgement: Judgement, max_age_seconds: float | None) -> None:
     age_seconds = judgement.age_seconds
     if not judgement.is_current:
-        raise _stale(state.symbol, judgement.freshness, f"the one that is kept is {_WHY[judgement.freshness]}")
+        raise _stale(state.symbol, judgement.freshness, f"the stored state is {_WHY[judgement.freshness]}")
     if max_age_seconds is not None and age_seconds is not None and age_seconds > max_age_seconds:
         age = math.ceil(age_seconds)  # never below what was asked for
-        why = f"it is {age} s old and max_age asks for {max_age_seconds:g} s"
+        why = f"it is {age} s old and max_age is {max_age_seconds:g} s"
         raise _stale(state.symbol, judgement.freshness, why, age_seconds=age)
 
 
@@ -135,10 +135,10 @@ def _refuse_old_data(state: StoredState, judgement: Judgement, max_data_age_seco
     age_seconds = data_age(state.data_through, now)
     if age_seconds is not None and age_seconds <= max_data_age_seconds:
         return
-    why = "it does not tell until when its data reaches"
+    why = "it has no valid data_through"
     if age_seconds is not None:
         why = f"its data is {math.ceil(age_seconds)} s old"
-    why += f" and max_data_age asks for {max_data_age_seconds:g} s"
+    why += f" and max_data_age is {max_data_age_seconds:g} s"
     raise _stale(state.symbol, judgement.freshness, why, data_through=data_through_value(state.data_through))
 
 
@@ -152,5 +152,8 @@ def _version(cursor: Cursor | None, now: float) -> Version:
         return pinned or connected_collection().newest(now)
     except CollectionMissingError:
         raise Problem(
-            503, "collection-not-ready", "The collection is being built. Try again.", headers={"Retry-After": "2"}
+            503,
+            "collection-not-ready",
+            "The collection is being built. Retry after 2 seconds.",
+            headers={"Retry-After": "2"},
         ) from None

@@ -1,1 +1,1 @@
-"""Floor 0: records and decisions. No Redis, no Django, no clock: time comes in as a parameter."""
+"""Pure records and decisions: no Redis, no Django, no clock. Time is a parameter."""

@@ -1,4 +1,4 @@
-"""May a state be served as current? Pure rules over its stamps and the time; every reader goes through them."""
+"""The freshness of a state: whether it may be served as current. Every reader uses these rules."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Freshness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the rules say of one state. ``computed_at`` and ``expires_at`` are Unix seconds; all but ``freshness``
+    """The freshness of one state. ``computed_at`` and ``expires_at`` are Unix seconds; all but ``freshness``
     are None when the age is unknown."""
 
     freshness: Freshness

@@ -1,4 +1,4 @@
-"""What is wrong with a key under ``argus:regime:``, for the author of the program that writes it."""
+"""Checks a key under ``argus:regime:`` and explains the mistakes of its writer."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
--- Gives states without expiry, or with one past a day, their remaining life.
+-- Sets the remaining TTL on states without expiry, or with one more than a day ahead.
 -- KEYS  the state hashes
 -- ARGV  1 now in ms, '' for the server's time; 2 life in ms; 3 age in ms that a state without computed_at is assumed
 --       to have, '' for none; 4 '1' to count only

@@ -1,8 +1,8 @@
--- Notes that the changes up to a cycle are asked for, and tells what was asked for in an earlier cycle.
+-- Records that the changes up to a cycle were requested; returns the cycle of the request before.
 -- KEYS  1 hash: timeframe -> 'cycle asked for before,cycle asked for last'
 -- ARGV  1 timeframe; 2 number of the newest cycle
 -- Returns the cycle asked for before this one: the same for every question about one cycle
--- Atomic, so that two who ask at once get the same answer.
+-- Atomic, so that concurrent requests get the same answer.
 local derived = KEYS[1]
 local timeframe, newest = ARGV[1], tonumber(ARGV[2])
 

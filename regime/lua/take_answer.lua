@@ -1,10 +1,10 @@
--- Gives the kept answer and, when it is out of date, to one of the callers the task to make it anew.
--- KEYS  1 kept answer; 2 number of the newest load; 3 lease to make the answer
+-- Returns the cached answer and, when it is stale, makes one caller rebuild it.
+-- KEYS  1 cached answer; 2 number of the newest load; 3 lease to rebuild the answer
 -- ARGV  1 now in Unix seconds; 2 seconds that an answer is fresh; 3 lease in ms; 4 first line of the answer that the
 --       caller still holds, '' for none
 -- Returns {answer, '' when it is the one that the caller holds, false for none; number of the newest load;
---          1 when the caller is to make it else 0}
--- Atomic, so that of many callers exactly one makes it.
+--          1 when the caller must rebuild it else 0}
+-- Atomic, so that exactly one of many callers rebuilds it.
 local answer, loads, lease = KEYS[1], KEYS[2], KEYS[3]
 local now, fresh_seconds, lease_ms, held = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 

@@ -1,1 +1,1 @@
-"""Floor 3: what the app does. Loops, builders and the read-only view; no connection of their own."""
+"""Services of the regime cache: the writing cycle, the collection, macro answers, the TTL backfill and inspection."""

@@ -1,6 +1,6 @@
-"""The backfill as a thread, for the admin page, which shows how far it is: one at a time over all processes.
+"""Runs the TTL backfill in a thread for the admin page, one at a time over all processes.
 
-A web worker may end before its thread does. Then the lease runs out, and the refresher goes on with the job.
+When the process dies before the backfill ends, the lease expires and the refresher resumes the job.
 """
 
 import logging
@@ -19,22 +19,22 @@ _DRY_RUN, _BACKFILL = "dry-run", "backfill"
 
 
 def start_backfill(dry_run: bool) -> threading.Thread:
-    """Starts one at the throttled pace. Raises ValueError when one is running already."""
+    """Starts a throttled backfill. Raises ValueError when one is already running."""
     last = BackfillLog.connect().last()
     is_command_running = last is not None and last.is_running(time.time())
     lease, job = BackfillLease.connect(), _DRY_RUN if dry_run else _BACKFILL
     if is_command_running or not lease.begin(job):
-        raise ValueError("A backfill is running already; the page shows how far it is.")
+        raise ValueError("A backfill is already running. The page shows its progress.")
     return _started(lease, job)
 
 
 def resume_backfill() -> threading.Thread | None:
-    """Goes on with a backfill whose process died, if there is one."""
+    """Resumes a backfill whose process died, if there is one."""
     lease = BackfillLease.connect()
     job = lease.resume()
     if job is None:
         return None
-    logger.info("backfill resumed: the process that ran it is gone")
+    logger.info("backfill resumed after its process ended")
     return _started(lease, job)
 
 
@@ -45,7 +45,7 @@ def _started(lease: BackfillLease, job: str) -> threading.Thread:
 
 
 def run_job(lease: BackfillLease, job: str, monotonic: Callable[[], float]) -> None:
-    """One pass under ``lease``. It begins anew where another one died: what that one did is found done."""
+    """One pass under ``lease``. A resumed job scans all keys again and skips those already done."""
     stop = StopFlag()
     renewed = monotonic()
 
@@ -59,7 +59,7 @@ def run_job(lease: BackfillLease, job: str, monotonic: Callable[[], float]) -> N
     pace = Pace.of(None, None, regime_conf())
     report = TtlBackfill.connect(pace, job == _DRY_RUN, None).run(stop, renew)
     if stop:
-        logger.warning("backfill stopped: its lease ran out, and another process may have it")
+        logger.warning("backfill stopped: its lease expired and another process may hold it")
         return
     lease.finish()
     logger.info("backfill from the admin: %s", report.summary())

@@ -1,4 +1,4 @@
-"""The collection as one process serves it: a version is loaded once, then every question is answered from memory."""
+"""Serves the collection from memory: a process loads each version once."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class CollectionMissingError(Exception):
-    """There is no collection yet; one is being built."""
+    """Raised while the first collection is being built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Collection:
         try:
             self._newest, self._checked_at = self._load(self._store.valid().version, waits=True), self._monotonic()
         except RedisError as failure:
-            logger.warning("the collection is not loaded ahead of the requests for it: %s", failure)
+            logger.warning("collection not preloaded: %s", failure)
 
     def _start_build(self, seen: Valid, now: float) -> None:
         if self._store.lease():

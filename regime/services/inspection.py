@@ -41,7 +41,7 @@ _HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the cache stands. Ages in seconds, None where there is nothing yet."""
+    """State of the cache. Ages in seconds, None where there is nothing yet."""
 
     pointer: Pointer
     sample: Sample
@@ -52,7 +52,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class KeyspaceStatus:
-    """What our own writers and refreshers did last. Ages in seconds, None where there is nothing yet."""
+    """Last results of our writers and refreshers. Ages in seconds, None where there is nothing yet."""
 
     pointer: Pointer
     collection_age_seconds: float | None
@@ -67,7 +67,7 @@ class KeyspaceStatus:
 
 @dataclass(frozen=True, slots=True)
 class StateLookup:
-    """One state as it is held, and what the rules say of it."""
+    """A stored state and its freshness."""
 
     state: StoredState
     judgement: Judgement

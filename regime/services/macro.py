@@ -123,7 +123,7 @@ def _announced() -> bool:
     try:
         AnswerCache.connect().invalidate()
     except REDIS_FAILURES as failure:
-        logger.info("the kept macro answers were not outdated: %s", failure)
+        logger.info("cached macro answers not invalidated: %s", failure)
         return False
     return True
 
@@ -144,7 +144,7 @@ class Macro:
         return cls(AnswerCache.connect())
 
     def newest_of_all(self, now: float) -> bytes:
-        """JSON of the newest value of every series. Raises DatabaseError when nothing is kept either."""
+        """JSON of the newest value of every series. Raises DatabaseError when nothing is cached either."""
         return self._answer("newest", now, _newest_of_all)
 
     def series(self, series_id: str, period: Period, now: float) -> bytes | None:
@@ -157,7 +157,7 @@ class Macro:
             try:
                 read = _series(series_id, orjson.loads(history), period)
             except (ValueError, TypeError) as error:
-                logger.warning("the kept history of %s cannot be read and is made anew: %s", series_id, error)
+                logger.warning("cached history of %s is unreadable and rebuilt: %s", series_id, error)
                 read = _series(series_id, orjson.loads(_history(series_id)), period)
             self._read[series_id, period] = history, read
         return read
@@ -173,7 +173,7 @@ class Macro:
         try:
             taken = self._cache.take(name, now)
         except RedisError as failure:
-            logger.warning("macro answers are not kept: %s", failure)
+            logger.warning("macro answers not cached: %s", failure)
             return make()
         if taken.must_build:
             return self._made(name, taken, now, make)
@@ -192,7 +192,7 @@ class Macro:
         except DatabaseError as failure:
             if taken.cached is None:
                 raise
-            logger.warning("the database fails, so an old macro answer is served: %s", failure)
+            logger.warning("database unavailable, serving a stale macro answer: %s", failure)
             return taken.cached.body
         return body
 
@@ -200,7 +200,7 @@ class Macro:
         try:
             self._cache.put(name, made)
         except RedisError as failure:
-            logger.warning("macro answer not kept: %s", failure)
+            logger.warning("macro answer not cached: %s", failure)
 
 
 def _name(series_id: str) -> str:

@@ -46,7 +46,7 @@ class ScanCounts:
         self.misnamed_names += names[: _NAMED - len(self.misnamed_names)]
 
     def pointer_fields(self) -> dict[str, int | str]:
-        """What the pointer to the collection tells of it."""
+        """The fields of the pointer about this pass."""
         return {"misnamed": self.misnamed, "misnamed_words": misnamed_text(self.misnamed, self.misnamed_names)}
 
 
@@ -63,7 +63,7 @@ class CollectionBuild:
         return cls(StateScan.connect(), StateCache.connect())
 
     def build(self, now: float, on_batch: Callable[[int], None] = lambda count: None) -> tuple[Columns, ScanCounts]:
-        """The states that are current at ``now`` (Unix seconds). ``on_batch`` hears the size of each batch read."""
+        """The states that are current at ``now`` (Unix seconds). ``on_batch`` is called with the size of each batch."""
         parts: list[Columns] = []
         rows: list[_Rows] = []
         scan_counts = ScanCounts()
@@ -77,9 +77,7 @@ class CollectionBuild:
         return merged([*parts, _part(rows)]) if rows else merged(parts), scan_counts
 
     def _warn(self, scan_counts: ScanCounts) -> None:
-        if (
-            scan_counts.misnamed and scan_counts.misnamed != self._warned
-        ):  # said again when it changes, not after each pass
+        if scan_counts.misnamed and scan_counts.misnamed != self._warned:  # logged again only when it changes
             logger.warning("no route serves %s", misnamed_text(scan_counts.misnamed, scan_counts.misnamed_names))
         self._warned = scan_counts.misnamed
 
@@ -152,7 +150,7 @@ class Refresher:
         return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf(), clock)
 
     def step(self) -> RefreshReport:
-        """One rebuild. When nothing changed the version stays, and with it what web processes made of it."""
+        """Rebuilds the collection once. An unchanged one keeps its version, so web processes keep their copies."""
         started = self._clock()
         made_from = self._store.pointer()
         self._watch(made_from, started)
@@ -166,8 +164,8 @@ class Refresher:
         return RefreshReport(len(columns), scan_counts, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
-        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Waits for a
-        Redis that is away or refuses."""
+        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Retries
+        while Redis is unavailable."""
         while not stop:
             started = self._clock()
             try:
@@ -180,9 +178,9 @@ class Refresher:
     def _watch(self, pointer: Pointer, now: float) -> None:
         silent_seconds = now - pointer.cycle_ended_at
         if pointer.cycle and silent_seconds > self._conf.cycle_overdue_seconds:
-            logger.warning("no cycle of our writers for %.1f h: states die 24 h after theirs", silent_seconds / 3600)
+            logger.warning("no cycle has ended for %.1f h; states expire 24 h after their cycle", silent_seconds / 3600)
 
     def _watch_data(self, old: int, symbols: int) -> None:
-        if old and old != self._old_data_warned:  # said again when it changes, not at each step
+        if old and old != self._old_data_warned:  # logged again only when it changes
             logger.warning("the data of %d of %d states ended more than %d days ago", old, symbols, OLD_DAYS)
         self._old_data_warned = old

@@ -1,4 +1,4 @@
-"""The backfill: one pass that gives every state without expiry its remaining life, at a pace that readers stand."""
+"""The TTL backfill: one throttled pass that sets the remaining TTL on every state without one."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _NOTED_EVERY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Keys a step takes, how long readers have the server for themselves after it, and keys a second at most."""
+    """Keys per step, the pause after each step, and the maximum number of keys per second."""
 
     batch: int
     pause_seconds: float = 0.0
@@ -23,7 +23,7 @@ class Pace:
 
     @classmethod
     def of(cls, batch: int | None, max_per_second: int | None, conf: RegimeConf) -> Self:
-        """The throttled pace, or with ``batch`` the fast one. Raises ValueError on what is no pace."""
+        """The throttled pace, or the unthrottled one with ``batch``. Raises ValueError on invalid arguments."""
         if batch is not None and not 1 <= batch <= 10_000:
             raise ValueError("--batch must be from 1 to 10000 keys")
         if max_per_second is not None and max_per_second < 1:

@@ -1,4 +1,4 @@
-"""Ready-made macro answers in Redis, so that one process makes what all of them serve."""
+"""The cache of macro answers in Redis; one process builds an answer and all serve it."""
 
 import logging
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class CachedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CacheLookup:
-    """The kept answer, fresh or not, None for none; the number of the newest load; whether the caller must make it
-    anew."""
+    """The cached answer, fresh or stale, None for none; the number of the newest load; whether the caller must rebuild
+    it."""
 
     cached: CachedAnswer | None
     generation: int
@@ -59,7 +59,7 @@ class AnswerCache:
         return name in self._held
 
     def take(self, name: str, now: float) -> CacheLookup:
-        """The kept answer at ``now`` (Unix seconds). Of those who find it out of date, one must make it anew."""
+        """The cached answer at ``now`` (Unix seconds). Exactly one caller must rebuild a stale one."""
         held = self._held.get(name)
         cached, generation, must_build = self._taken(name, now, held)
         if cached:
@@ -82,7 +82,7 @@ class AnswerCache:
         self._client.set(keys.macro_answer(name), _head(answer) + answer.body, ex=life_seconds)
 
     def invalidate(self) -> None:
-        """Makes every kept answer out of date: the data has changed."""
+        """Marks every cached answer as stale after a change of the data."""
         self._client.incr(keys.MACRO_GENERATION)
 
 
@@ -96,6 +96,6 @@ def _parsed(cached: bytes) -> CachedAnswer | None:
     try:
         made_at, generation = orjson.loads(head)
     except (ValueError, TypeError) as error:
-        logger.warning("a kept macro answer cannot be read and counts as missing: %s", error)
+        logger.warning("cached macro answer is unreadable and treated as missing: %s", error)
         return None
     return CachedAnswer(body, made_at, generation)

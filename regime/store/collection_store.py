@@ -108,7 +108,7 @@ class CollectionStore:
         try:
             return StoredCollection(float(packed[b"built_at"]), unpack_columns(packed)) if packed else None
         except (KeyError, ValueError) as error:  # PackingError too
-            logger.warning("collection %s cannot be read and counts as missing: %s", version, error)
+            logger.warning("collection %s is unreadable and treated as missing: %s", version, error)
             return None
 
     def _values(self, name: str) -> dict[bytes, bytes]:
@@ -121,7 +121,7 @@ class CollectionStore:
         try:
             return unpack_dominance_log(packed) if packed else None
         except PackingError as error:
-            logger.warning("dominance log %s cannot be read and counts as missing: %s", version, error)
+            logger.warning("dominance log %s is unreadable and treated as missing: %s", version, error)
             return None
 
     def publish(self, columns: Columns, made_from: Pointer, built_at: float, **pointer_fields: Any) -> Pointer | None:

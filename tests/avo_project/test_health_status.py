@@ -42,7 +42,7 @@ class TestRegime:
         Sampler.of("regime").step(0.0)
         status = health_of("regime")
         assert status.level is Level.AMBER
-        assert "run the TTL backfill" in status.message
+        assert "Run the TTL backfill" in status.message
 
     def test_amber_when_nobody_counts(self, after_a_cycle: Any) -> None:
         status = health_of("regime")
@@ -53,7 +53,7 @@ class TestRegime:
         Sampler.of("regime").step(0.0)
         assert health_of("regime") == HealthStatus(
             Level.RED, "0 keys without TTL, last cycle 1 d 1 h ago",
-            "Every state of the last cycle has died: has the pipeline stopped?",
+            "All states of the last cycle have expired. Check that the pipeline runs.",
         )  # fmt: skip
 
     def test_a_state_is_explained_by_the_rules_of_freshness(self, redis_of: Any) -> None:
@@ -64,9 +64,9 @@ class TestRegime:
         headlines = {of: next(iter(explain(of, bool))).headline for of in ("aapl", "OLD", "BARE", "symbol:NONE")}
         assert headlines == {
             "aapl": "is served as current",
-            "OLD": "is served nowhere as current: expired",
-            "BARE": "is served nowhere as current: unknown age",
-            "symbol:NONE": "no state is kept, so it is answered with 404",
+            "OLD": "is not served as current: expired",
+            "BARE": "is not served as current: unknown age",
+            "symbol:NONE": "no state is stored, so the API answers 404",
         }
         assert list(explain("NONE", bool)) == []
         assert list(explain("no symbol", bool)) == []

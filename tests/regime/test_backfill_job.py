@@ -44,7 +44,7 @@ def test_it_runs_once_and_leaves_nothing_to_resume(redis: Any, without_ttl: None
 def test_what_a_dead_process_left_is_finished(redis: Any, without_ttl: None, job: str, left: int) -> None:
     assert BackfillLease(redis).begin(job)  # by a process that dies now
     assert resume_backfill() is None, "it may be alive"
-    with pytest.raises(ValueError, match="running already"):
+    with pytest.raises(ValueError, match="already running"):
         start_backfill(dry_run=False)
     assert 0 < redis.pttl(keys.BACKFILL_LEASE) <= 15_000
     redis.delete(keys.BACKFILL_LEASE)  # 15 s later

@@ -131,7 +131,7 @@ def test_write_regimes_takes_what_a_state_says_of_its_data(
 
 def test_compute_regimes_refuses_what_it_cannot_use(redis: Any, tmp_path: Path) -> None:
     packed = gzip.compress(b"date,A\n" + b"".join(b"2026-01-%02d,%d\n" % (n, n * n) for n in range(1, 29)), mtime=0)
-    with pytest.raises(CommandError, match="no close up to 1990-01-01"):
+    with pytest.raises(CommandError, match="no closes on or before 1990-01-01"):
         run("compute_regimes", "--as-of", "1990-01-01")
     with pytest.raises(CommandError, match="cannot use"):
         run("compute_regimes", "--prices", str(tmp_path / "missing.csv"))
@@ -180,7 +180,7 @@ def no_server(redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_without_redis_a_command_says_which_one_and_what_to_do(command: str, tmp_path: Path) -> None:
     file = tmp_path / "states.ndjson"
     file.write_bytes(lines(state("A", 0)))
-    with pytest.raises(CommandError, match=r"the Redis of the role regime failed: .*run it again") as caught:
+    with pytest.raises(CommandError, match=r"the Redis of the role regime failed: .*Run the command again") as caught:
         run(command, *([str(file)] if command == "write_regimes" else []))
     assert "\n" not in str(caught.value)
 

@@ -183,7 +183,7 @@ def test_a_refresh_warns_when_our_writers_fell_silent(
     assert not caplog.messages
     refreshed_at += 13 * 3600
     refresher.step()
-    assert "no cycle of our writers for 13.0 h" in caplog.text
+    assert "no cycle has ended for 13.0 h" in caplog.text
 
 
 def test_a_redis_that_refuses_is_waited_for(

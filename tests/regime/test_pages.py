@@ -35,7 +35,7 @@ def test_the_page_shows_how_the_cache_stands(
     page = operator_client.get(PAGE).content.decode()
     assert "States without expiry" in page
     assert "1-" in page
-    assert "in time" in page
+    assert "on time" in page
     assert page.count("<rect") == 24
 
 
@@ -83,7 +83,7 @@ def test_an_empty_cache_has_a_page_too(operator_client: Client, redis: Any) -> N
 def test_a_backfill_asks_first_runs_and_is_logged(operator_client: Client, redis: Any, server_now: float) -> None:
     plain_hset(redis, "X", {"computed_at": server_now, "bull:1mo": "0.5"})
     asked = operator_client.post(f"{PAGE}do/backfill/")
-    assert b"remaining life" in asked.content
+    assert b"remaining TTL" in asked.content
     assert redis.ttl("argus:regime:X") == -1
     assert operator_client.get(f"{PAGE}do/backfill/").status_code == 405
     operator_client.post(f"{PAGE}do/backfill/", {"confirmed": "yes", "reason": "test"})
@@ -100,7 +100,7 @@ def test_a_second_backfill_beside_a_running_one_is_refused(operator_client: Clie
     page = operator_client.post(
         f"{PAGE}do/backfill/", {"confirmed": "yes", "reason": "test"}, follow=True
     ).content.decode()
-    assert "running already" in page
+    assert "already running" in page
 
 
 def test_a_refresh_publishes_a_collection(operator_client: Client, redis: Any, server_now: float) -> None:
@@ -157,7 +157,7 @@ def test_old_data_turns_the_card_amber(
     assert page.count("2026-01-05") == 2
     card = health(server_now)
     assert card.level is Level.AMBER
-    assert "3 of 3 states ended more than 4 days ago (the newest reaches 2026-01-05)" in card.message
+    assert "3 of 3 states ended more than 4 days ago (newest data_through: 2026-01-05)" in card.message
     refresher = Refresher.connect(lambda: server_now)
     for _ in range(2):
         refresher.step()

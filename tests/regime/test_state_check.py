@@ -92,7 +92,7 @@ def test_keys_that_no_route_serves_are_counted_and_named(
 def test_explain_names_the_key_and_what_is_wrong(redis: Any, server_now: float, asked: str) -> None:
     plain_hset(redis, "lower", {"computed_at": server_now, "bull:1mo": "0.5"}, 3_600)
     [answer] = explain(asked, bool)
-    assert (answer.kind, answer.subject, answer.headline) == ("key", "argus:regime:lower", "is served by no route")
+    assert (answer.kind, answer.subject, answer.headline) == ("key", "argus:regime:lower", "is not served by any route")
     assert answer.because == ("The name is not in upper case. Write to argus:regime:LOWER.",)
 
 

@@ -16,26 +16,32 @@ from regime.services.ttl_backfill import Pace, TtlBackfill
 
 class Command(LightCommand):
     help = (
-        "Gives every state without expiry its remaining life, in one SCAN pass. Without --batch readers hardly notice."
+        "Set the remaining TTL on every state key without one, in a single SCAN pass. "
+        "Throttled unless --batch is given."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="count only, change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="Count the states without a TTL and change nothing.")
         parser.add_argument(
-            "--batch", type=int, metavar="N", help="keys a step without pauses: faster, felt by readers"
+            "--batch",
+            type=int,
+            metavar="N",
+            help="Keys per step, 1 to 10000, without pauses. Faster, but slows readers down.",
         )
-        parser.add_argument("--max-per-second", type=int, metavar="N", help="keys a second at most")
+        parser.add_argument(
+            "--max-per-second", type=int, metavar="N", help="Maximum number of keys per second (default: no limit)."
+        )
         parser.add_argument(
             "--assume-age",
             type=float,
             metavar="SECONDS",
-            help="the age of states without computed_at that do not tell theirs; one that cannot be read stays unknown",
+            help="Age of states without computed_at or a usable expiry (default: none, they get a full TTL).",
         )
-        parser.add_argument("--json", action="store_true", help="end with the report as one line of JSON")
+        parser.add_argument("--json", action="store_true", help="Print the report as one line of JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with store_errors_as_command_error(
-            REDIS_ALIAS, "What is mended stays; run it again for the rest once Redis answers."
+            REDIS_ALIAS, "Completed work is kept. Run the command again when Redis is available."
         ):
             self._backfill(**options)
 
@@ -48,5 +54,5 @@ class Command(LightCommand):
         with StopFlag() as stop, Progress("keys", sys.stderr, backfill.keys_at_most()) as progress:
             report = backfill.run(stop, progress.advance)
         if stop:
-            self.stderr.write("Stopped before the end. Run it again for the rest.")
+            self.stderr.write("Stopped early. Run the command again for the remaining keys.")
         self.stdout.write(json.dumps(report.fields()) if options["json"] else report.summary())

@@ -12,14 +12,16 @@ from regime.store.keyspace import KeyReader
 
 
 class Command(BaseCommand):
-    help = "Says what the writer of a regime state does wrong. Exit status 1 when there is any error."
+    help = "Check one regime state key and list what its writer does wrong. Exits with status 1 on any error."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("key", metavar="KEY", help="a key like argus:regime:AAPL, or what follows argus:regime:")
+        parser.add_argument(
+            "key", metavar="KEY", help="Key such as argus:regime:AAPL, or its part after argus:regime:."
+        )
 
     def handle(self, *args: Any, key: str, **options: Any) -> None:
         prefix = STATE_PATTERN[:-1]
-        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once Redis answers."):
+        with store_errors_as_command_error(REDIS_ALIAS, "Run the command again when Redis is available."):
             held = KeyReader.connect().read(os.fsencode(key.removeprefix(prefix)))
         found = findings(held, time.time())
         for one in found:

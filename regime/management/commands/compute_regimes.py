@@ -13,14 +13,23 @@ from regime.services.cycle import Cycle, states_of_closes
 
 
 class Command(BaseCommand):
-    help = "Scores daily closes into regime states. Without --prices: the bundled ECB rates as euro pairs."
+    help = (
+        "Compute regime states from daily closes and write them. Uses the bundled ECB rates unless --prices is given."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--prices", type=Path, metavar="FILE.csv[.gz]", help="first column date, one column a symbol"
+            "--prices",
+            type=Path,
+            metavar="FILE.csv[.gz]",
+            help="CSV file of daily closes: first column date, then one column per symbol.",
         )
         parser.add_argument(
-            "--as-of", type=date.fromisoformat, default=date.max, metavar="DATE", help="closes up to that day"
+            "--as-of",
+            type=date.fromisoformat,
+            default=date.max,
+            metavar="DATE",
+            help="Last day of closes to use, as YYYY-MM-DD (default: the newest).",
         )
 
     def handle(self, *args: Any, prices: Path | None, as_of: date, **options: Any) -> None:
@@ -30,8 +39,10 @@ class Command(BaseCommand):
         except (PriceFileError, TextFileError, OSError) as error:
             raise CommandError(f"cannot use {prices}: {error}") from error
         if not closes.days:
-            raise CommandError(f"there is no close up to {as_of}")
-        with store_errors_as_command_error(REDIS_ALIAS, "What is written stays; run it again once Redis answers."):
+            raise CommandError(f"no closes on or before {as_of}")
+        with store_errors_as_command_error(
+            REDIS_ALIAS, "Written states are kept. Run the command again when Redis is available."
+        ):
             report = Cycle.connect(time.time).write(states_of_closes(closes, round(time.time(), 3)))
         if warning := report.warning():
             self.stderr.write(warning)

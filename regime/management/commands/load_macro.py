@@ -14,7 +14,7 @@ from regime.services.macro import load_macro_file
 
 
 class Command(BaseCommand):
-    help = "Loads macro observations from a CSV file with the columns series_id,date,vintage,value. Idempotent."
+    help = "Load macro observations from a CSV file with the columns series_id,date,vintage,value. Idempotent."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE.csv[.gz]")
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
             with store_errors_as_command_error(
-                ANSWERS_ALIAS, "No row was loaded; run it again once it can be written."
+                ANSWERS_ALIAS, "No row was loaded. Run the command again when the database is available."
             ):
                 today = datetime.now(UTC).date()
                 report = load_macro_file(file, today, lambda number, why: self.stderr.write(f"line {number}: {why}"))

@@ -15,19 +15,19 @@ from regime.services.refresher import Refresher
 
 
 class Command(BaseCommand):
-    help = "Rebuilds the collection from the states, for those that foreign writers wrote: once, or for ever."
+    help = "Rebuild the collection from all states in Redis, including those written by other programs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--watch",
             type=seconds_of_at_least(1),
             metavar="SECONDS",
-            help="again and again, so long after each start; 1 or more",
+            help="Repeat every SECONDS (minimum 1), measured from the start of each run.",
         )
 
     def handle(self, *args: Any, watch: float | None, **options: Any) -> None:
         with store_errors_as_command_error(
-            REDIS_ALIAS, "The collection stays as it was; run it again once Redis answers."
+            REDIS_ALIAS, "The collection is unchanged. Run the command again when Redis is available."
         ):
             self._refresh(watch)
 

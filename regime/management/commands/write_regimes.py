@@ -12,17 +12,17 @@ from regime.keys import REDIS_ALIAS
 from regime.services.cycle import Cycle
 from regime.services.progress import Progress
 
-_ADVICE = "What is written stays; run it again with all states once Redis answers."
+_ADVICE = "Written states are kept. Run the command again with all states when Redis is available."
 
 
 class Command(BaseCommand):
     help = (
-        'Writes regime states from NDJSON: {"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, ...}, ...}} a '
-        'line, with "data_through" (ISO date or Unix seconds) where it is known.'
+        'Write regime states from NDJSON: {"symbol", "computed_at", "scores": {"1w": {"bull": 0.8, ...}, ...}} per '
+        'line, with an optional "data_through" (ISO date or Unix seconds).'
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", help="a file, or - for standard input")
+        parser.add_argument("file", help="NDJSON file, or - for standard input.")
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         try:
