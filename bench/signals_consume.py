@@ -1,4 +1,4 @@
-"""Reading and acknowledging, with a no-op handler and with the paper executor, beside raw XREADGROUP and XACK."""
+"""Reading and acknowledging, with a no-op handler and with the paper executor, compared with XREADGROUP and XACK."""
 
 import time
 from functools import partial
@@ -60,8 +60,8 @@ def run_ours(client: Any, number: int, count: int, handler: str, *, symbols: int
     consumer = assemble_consumer(options, deadline)
 
     def run() -> None:
-        tally = consumer.run(stop, deadline, stop_when_idle=True)
-        assert tally.executed == number, tally
+        counters = consumer.run(stop, deadline, stop_when_idle=True)
+        assert counters.executed == number, counters
 
     return per_second(number, run)
 

@@ -17,30 +17,28 @@ LIVE = "signals:live"
 """Stream: the events, newest last."""
 
 DEFAULT_GROUP = "apex-group"
-"""Consumer group on ``LIVE`` that books executions; made at 0 by whoever comes first."""
+"""Consumer group on ``LIVE`` that inserts executions; created at 0 by the first publisher or consumer."""
 
 DEAD = "{signals:live}:dead"
-"""Stream: events that were given up, with ``dead_reason``, ``dead_source_id``, ``dead_deliveries``, ``dead_at``."""
+"""Stream: dead-lettered events, with ``dead_reason``, ``dead_source_id``, ``dead_deliveries``, ``dead_at``."""
 
 REPLAY_ENDS = "{signals:live}:replay_ends"
-"""Hash: replay group -> the last entry id it is to get."""
+"""Hash: replay group -> last entry id of its range."""
 
 PACES = "{signals:live}:paces"
-"""Hash: group -> its last two notes of ``<Unix ms> <entries handled>``, older first. From these drain times come."""
+"""Hash: group -> its last two samples of ``<Unix ms> <entries handled>``, older first, for the drain rate."""
 
 MEMBERS = "{signals:live}:members"
-"""Hash, read whole at once: ``<group> <consumer>`` -> ``<alive until, Unix ms> <token of the process>``, its heartbeat,
-which it takes out when it leaves; and ``<group> <consumer> died`` -> ``<alive until, Unix ms> <entries held> <taken
-over, Unix ms> <by consumer>`` of the last process of that name that went silent, once another got its name or entries.
-``<group>`` -> ``served``, for a group that ``consume_signals`` works for or has worked for.
+"""Hash, always read as a whole. ``<group> <consumer>`` -> ``<alive until, Unix ms> <token of the process>``: heartbeat,
+removed on shutdown. ``<group> <consumer> died`` -> ``<alive until, Unix ms> <entries held> <taken over, Unix ms> <by
+consumer>``: the last expired process of that name, once another has its name or entries. ``<group>`` -> ``served``: a
+group that ``consume_signals`` serves or has served.
 """
 
 
 def receipt(publisher: str) -> str:
-    """String: ``<mark> <entry ids>`` of this publisher's last batch, so that a repeated batch is not added twice.
-
-    TTL ten minutes.
-    """
+    """String, TTL ten minutes: ``<mark> <entry ids>`` of the last batch, so that a repeated batch is not added
+    twice."""
     return f"{{signals:live}}:receipt:{publisher}"
 
 

@@ -1,4 +1,4 @@
-"""The live gauges of the signals role, read at each scrape."""
+"""Gauges of the signals role, read at each scrape."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,19 @@ from signals_app.services import inspection
 
 _GROUP_GAUGES = {
     "pending": "Entries delivered and not acknowledged",
-    "lag": "Entries not yet delivered; absent when not known",
+    "lag": "Entries not yet delivered; absent if unknown",
     "oldest_pending_seconds": "Age of the oldest entry delivered and not acknowledged",
     "oldest_undelivered_seconds": "Age of the oldest entry not yet delivered",
-    "drain_seconds": "Time the group needs for all that waits at its pace of the last minute; absent when not known",
-    "consumers_alive": "Consumers with a current heartbeat; absent for a group of a program that sends none",
+    "drain_seconds": "Time to handle all waiting entries at the rate of the last minute; absent if unknown",
+    "consumers_alive": "Consumers with a current heartbeat; absent for groups of programs without heartbeats",
 }
 
 
 def live_metrics() -> Iterator[Metric]:
-    """Length of the stream, dead letters, and six gauges a group. Raises RedisError."""
+    """Length of the stream, dead letters, and six gauges per group. Raises RedisError."""
     figures = inspection.figures(count_up_to=1_000)
     yield _single("avo_signals_length", "Entries in the stream", figures.length)
-    yield _single("avo_signals_dead_letters", "Events given up", figures.dead_letters)
+    yield _single("avo_signals_dead_letters", "Dead letters", figures.dead_letters)
     for name, help_text in _GROUP_GAUGES.items():
         metric = Metric(f"avo_signals_{name}", help_text, "gauge")
         for group in figures.groups:

@@ -1,4 +1,4 @@
-"""What was executed on paper, and the live stream as a page of the admin."""
+"""Executions, and the live stream as an admin page."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Execution(models.Model):
-    """A signal that was acted upon on paper, once, however often its event was delivered."""
+    """A paper execution; unique per signal, however often its event is delivered."""
 
     signal_id = models.UUIDField(unique=True)
     symbol = models.CharField(max_length=64)
@@ -19,7 +19,7 @@ class Execution(models.Model):
 
 
 class LiveStream(models.Model):
-    """No table: the admin's page over ``signals:live``, and the permissions that its actions need."""
+    """No table: the admin page of ``signals:live`` and the permissions of its actions."""
 
     class Meta:
         managed = False

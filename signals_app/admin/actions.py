@@ -1,4 +1,4 @@
-"""What an operator may do to the live stream from its admin page."""
+"""Operator actions of the admin page of the live stream."""
 
 from collections.abc import Callable
 
@@ -17,28 +17,26 @@ def _asking(
     def run(request: HttpRequest) -> str:
         return do(*(request.POST[one].strip() for one in inputs))
 
-    asked = tuple(one for one in inputs if one != "reason")  # that one is asked for with every action
+    asked = tuple(one for one in inputs if one != "reason")  # every action asks for it
     preview = (lambda request: why) if isinstance(why, str) else why
     return LiveAction(name, label, permission, preview, run, asked)
 
 
-def _held_by_consumer(request: HttpRequest) -> ActionResult:
+def _free_preview(request: HttpRequest) -> ActionResult:
     group, consumer = request.POST["group"].strip(), request.POST["consumer"].strip()
     held = operations.pending_of(group, consumer)
-    return ActionResult(
-        "What it holds can be claimed by the others at once, without waiting, if it has no heartbeat.", held
-    )
+    return ActionResult("Other consumers can claim its entries at once, without waiting, if it has no heartbeat.", held)
 
 
-def _held(what_follows: str) -> Preview:
+def _delivery(consequence: str) -> Preview:
     def preview(request: HttpRequest) -> ActionResult:
         group, entry_id = request.POST["group"].strip(), request.POST["entry_id"].strip()
-        return ActionResult(f"{operations.describe_delivery(group, entry_id)} {what_follows}", 1)
+        return ActionResult(f"{operations.describe_delivery(group, entry_id)} {consequence}", 1)
 
     return preview
 
 
-def _what_is_forgotten(request: HttpRequest) -> str:
+def _forget_preview(request: HttpRequest) -> str:
     return operations.describe_forgetting(request.POST["group"].strip())
 
 
@@ -48,16 +46,16 @@ ACTIONS: tuple[LiveAction, ...] = (
         lambda request: operations.describe_trim(), lambda request: operations.trim(),
     ),
     _asking(
-        "claim", "Free a dead consumer's deliveries", "claim_deliveries",
-        _held_by_consumer, operations.free_consumer, "group", "consumer",
+        "claim", "Free the deliveries of an expired consumer", "claim_deliveries",
+        _free_preview, operations.free_consumer, "group", "consumer",
     ),
     _asking(
         "acknowledge", "Acknowledge a delivery", "acknowledge_deliveries",
-        _held("The group will never handle it."), operations.acknowledge, "group", "entry_id",
+        _delivery("The group will never handle it."), operations.acknowledge, "group", "entry_id",
     ),
     _asking(
         "move_to_dead_letters", "Move a delivery to the dead letters", "bury_deliveries",
-        _held("It goes to the dead letters with your reason and is acknowledged for the group."),
+        _delivery("It goes to the dead letters with your reason and is acknowledged for the group."),
         operations.move_to_dead_letters, "group", "entry_id", "reason",
     ),
     _asking(
@@ -72,6 +70,6 @@ ACTIONS: tuple[LiveAction, ...] = (
     ),
     _asking(
         "forget", "Forget a group", "forget_groups",
-        _what_is_forgotten, operations.forget_group, "group",
+        _forget_preview, operations.forget_group, "group",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the signal stream tells the operator console."""
+"""The signal stream in the operator console: health card, charts and explanations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
@@ -18,15 +18,15 @@ _RECENT_SECONDS = 600.0
 
 
 def health(now: float) -> HealthStatus:
-    """Red when nobody works on what waits or publishers are refused; amber when it goes too slowly, was given up, or a
-    consumer died in the last minutes. It looks closely at the group furthest behind alone."""
+    """Red when entries wait without a consumer or publishers are refused; amber when a group is slow, a limit is
+    exceeded or a consumer has expired in the last minutes. Reads only the group furthest behind in detail."""
     figures = inspection.summary(max_detailed=1)
     if not figures.groups:
-        return HealthStatus(Level.AMBER, "no group yet", "Nobody has published or consumed anything.")
+        return HealthStatus(Level.AMBER, "no group yet", "No event has been published or consumed.")
     worst = max(figures.groups, key=lambda group: group.oldest_seconds)
     figure, expired_consumers = _figure(figures), _recently_expired(figures.groups)
     if abandoned := [group for group in figures.groups if group.is_abandoned]:
-        return HealthStatus(Level.RED, figure, _nobody_works(abandoned[0]))
+        return HealthStatus(Level.RED, figure, _no_consumer(abandoned[0]))
     conf = SignalsConf.load()
     passed = limits_passed(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
     if passed:
@@ -37,8 +37,8 @@ def health(now: float) -> HealthStatus:
         return HealthStatus(Level.AMBER, figure, f"{expired_label(expired_consumers[0])}.")
     watched = [group for group in figures.groups if group.kind != "external"]
     if watched and not any(group.consumers_alive for group in watched):
-        return HealthStatus(Level.AMBER, figure, "No consumer lives: nothing waits yet.")
-    return HealthStatus(Level.GREEN, figure, "What is published is handled at once.")
+        return HealthStatus(Level.AMBER, figure, "No live consumer. No entries are waiting.")
+    return HealthStatus(Level.GREEN, figure, "Events are handled as they arrive.")
 
 
 def _figure(figures: StreamFigures) -> str:
@@ -55,14 +55,14 @@ def _recently_expired(groups: Sequence[GroupFigures]) -> list[ExpiredConsumer]:
     return sorted(expired_consumers, key=lambda expired: expired.expired_seconds_ago)
 
 
-def _nobody_works(group: GroupFigures) -> str:
+def _no_consumer(group: GroupFigures) -> str:
     last = f"; {expired_label(group.expired_consumers[0])}" if group.expired_consumers else ""
-    remedy = "start consume_signals" if group.kind == "own" else "start its program"
-    return f"{group.name} has work and no consumer lives{last}: {remedy}."
+    advice = "start consume_signals" if group.kind == "own" else "start its program"
+    return f"{group.name} has waiting entries and no live consumer{last}: {advice}."
 
 
 def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
-    """What became of a signal, by its id."""
+    """The trace of a signal, by its id."""
     try:
         signal_id = UUID(of.removeprefix("signal:"))
     except ValueError:
@@ -76,11 +76,11 @@ def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:
 
 def _headline(trace: Trace) -> str:
     if trace.execution is not None:
-        return "is executed on paper, once"
+        return "is executed"
     if trace.letter is not None:
-        return "was given up and lies with the dead letters"
+        return "was moved to the dead letters"
     if any(delivery.holder for delivery in trace.deliveries):
-        return "is in a consumer's hands"
+        return "is in flight"
     return "is published and not executed"
 
 
@@ -90,15 +90,15 @@ def _reasons(trace: Trace) -> Iterator[str]:
     for delivery in trace.deliveries:
         if delivery.holder is not None:
             consumer, deliveries = delivery.holder
-            yield f"{consumer} of group {delivery.group} holds it, delivery {deliveries}, until it is done"
+            yield f"{consumer} of group {delivery.group} holds it, delivery {deliveries}"
         elif delivery.is_delivered:
-            yield f"group {delivery.group} has handled or passed it"
+            yield f"group {delivery.group} has handled it"
         else:
-            yield f"group {delivery.group} has not been given it yet"
+            yield f"group {delivery.group} has not received it yet"
     if trace.letter is not None:
-        yield f"it was given up after {trace.letter.deliveries} deliveries: {trace.letter.reason}"
+        yield f"it was dead-lettered after {trace.letter.deliveries} deliveries: {trace.letter.reason}"
     if trace.execution is not None:
-        yield "a signal id is booked once, however often its event is delivered"
+        yield "each signal id is executed once, however often its event is delivered"
 
 
 def _facts(trace: Trace, may_see_payload: bool) -> dict[str, str]:
@@ -122,8 +122,8 @@ CONSOLE = RoleConsole(
     health=health,
     explain=explain,
     charts=(
-        Chart("Behind", "entries", (Line("lag", "not delivered"), Line("pending", "pending"), Line("dead", "dead"))),
-        Chart("Published", "a second", (Line("published_total", "published"),)),
+        Chart("Backlog", "entries", (Line("lag", "not delivered"), Line("pending", "pending"), Line("dead", "dead"))),
+        Chart("Published", "per second", (Line("published_total", "published"),)),
         Chart(
             "Oldest entry",
             "seconds",

@@ -33,7 +33,7 @@ def _hidden(request: HttpRequest) -> tuple[str, ...]:
 
 @admin.register(Execution)
 class ExecutionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read-only: a row is the record of an effect."""
+    """Read-only, because a row is the record of an execution."""
 
     search_fields = ("symbol", "signal_id")
     ordering = ("-executed_at",)
@@ -50,7 +50,7 @@ class ExecutionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return _hidden(request)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """A filter tells of a field by what it finds, so nobody may filter by what they may not see."""
+        """Refuses filters on hidden fields, because their results would reveal the values."""
         return lookup.split("__")[0] not in _hidden(request) and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -22,7 +22,7 @@ HIDDEN = "hidden"
 _RELEASED_SECONDS = 1_000_000_000.0
 
 Begin = Callable[..., str]
-"""Makes the cell that begins an action: its name, its label, its values."""
+"""Renders the button of an action: name, label, values."""
 
 
 def age(seconds: float | None) -> str:
@@ -30,34 +30,34 @@ def age(seconds: float | None) -> str:
 
 
 def idle_label(seconds: float) -> str:
-    """A delivery that was handed back counts as idle since 1970, so that anyone may claim it."""
-    return "handed back" if seconds > _RELEASED_SECONDS else duration(seconds)
+    """A released delivery has been idle since 1970, so that any consumer can claim it."""
+    return "released" if seconds > _RELEASED_SECONDS else duration(seconds)
 
 
 def held_label(expired: ExpiredConsumer) -> str:
     if expired.held is None:
-        return "entries that were not counted"
+        return "an unknown number of entries"
     return f"{expired.held:,} {'entry' if expired.held == 1 else 'entries'}" if expired.held else "nothing"
 
 
 def taken_over_label(expired: ExpiredConsumer) -> str:
     if expired.taken_over_seconds_ago is None:
-        return "there was nothing to take over" if expired.held == 0 else "nobody has taken over yet"
+        return "nothing to take over" if expired.held == 0 else "not taken over yet"
     by = f"a new {expired.consumer}" if expired.taken_over_by == expired.consumer else expired.taken_over_by
     return f"taken over by {by} {duration(expired.taken_over_seconds_ago)} ago"
 
 
 def expired_label(expired: ExpiredConsumer) -> str:
-    """``c-1 died 14 s ago holding 12 entries; taken over by c-2 3 s ago``."""
-    died = f"{expired.consumer} died {duration(expired.expired_seconds_ago)} ago holding {held_label(expired)}"
-    return f"{died}; {taken_over_label(expired)}"
+    """``c-1 expired 14 s ago holding 12 entries; taken over by c-2 3 s ago``."""
+    held = f"{expired.consumer} expired {duration(expired.expired_seconds_ago)} ago holding {held_label(expired)}"
+    return f"{held}; {taken_over_label(expired)}"
 
 
 def time_of(entry_id: str) -> str:
     milliseconds = order(entry_id)[0]
     try:
         return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):  # whoever adds an entry may choose its id
+    except (OverflowError, ValueError, OSError):  # publishers may choose any id
         return "unknown"
 
 
@@ -68,8 +68,8 @@ _MAX_READ = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """``text`` is an entry id, a signal id or a symbol; ``older`` and ``later`` are the entry ids from which the lists
-    of entries and of pending deliveries go on."""
+    """Query of the page. ``text`` is an entry id, a signal id or a symbol; ``older`` and ``later`` are the cursors of
+    the events and of the pending deliveries."""
 
     text: str = ""
     group: str = keys.DEFAULT_GROUP
@@ -79,7 +79,7 @@ class Search:
 
     @classmethod
     def of(cls, asked: QueryDict) -> "Search":
-        """What makes no sense is left out."""
+        """Invalid values are ignored."""
         given = {name: asked.get(name, "").strip()[:80] for name in cls.__slots__}
         for name in ("older", "later"):
             if not _is_entry_id(given[name]):
@@ -95,7 +95,7 @@ class Search:
 
 
 def entries_panel(search: Search, length: int, may_see_payload: bool) -> Panel:
-    """The newest events, or the newest that are looked for."""
+    """The newest events that match the search."""
     page = inspection.events_with(search.text, EventQuery(limit=_SHOWN, before=search.older, max_read=_MAX_READ))
     rows = [
         (
@@ -109,13 +109,13 @@ def entries_panel(search: Search, length: int, may_see_payload: bool) -> Panel:
         for entry_id, event in page.events
     ]
     title = f"Events with {search.text}" if search.text else f"Newest events of {length}"
-    older = search.link("Older", older=page.next_before) if page.next_before else "There are no older ones."
+    older = search.link("Older", older=page.next_before) if page.next_before else "No older events."
     columns = ("Entry", "Added", "Symbol", "Direction", "Confidence", "Signal")
     return Panel(title, columns, rows, older)
 
 
 def pending_panel(search: Search, begin: Begin, groups: Sequence[GroupFigures]) -> Panel:
-    """What the group has in hand, of a page of its deliveries those that are looked for."""
+    """A page of the pending deliveries of the group that match the search."""
     group = next((one for one in groups if one.name == search.group), None)
     page = inspection.pending(search.group, after=search.later, count=_PAGE_SIZE, consumer=search.consumer)
     found = [one for one in page if search.matches(one)]
@@ -123,8 +123,8 @@ def pending_panel(search: Search, begin: Begin, groups: Sequence[GroupFigures]) 
     if len(found) > _SHOWN:
         later = search.link("Later", later=found[_SHOWN - 1].entry_id)
     else:
-        later = search.link("Later", later=page[-1].entry_id) if len(page) == _PAGE_SIZE else "There are no later ones."
-    columns = ("Entry", "Added", "Consumer", "Idle", "Deliveries", "Symbol", "Signal", "Mend", "Mend")
+        later = search.link("Later", later=page[-1].entry_id) if len(page) == _PAGE_SIZE else "No later deliveries."
+    columns = ("Entry", "Added", "Consumer", "Idle", "Deliveries", "Symbol", "Signal", "Actions", "")
     return Panel(f"Pending in {search.group}", columns, rows, later)
 
 
@@ -151,7 +151,7 @@ def _is_entry_id(text: str) -> bool:
 
 
 def panels(search: Search, begin: Begin, may_see_payload: bool) -> Sequence[Panel]:
-    """Groups, consumers, the dead among them, what is in hand, events, newest dead letters."""
+    """Groups, consumers, expired consumers, pending deliveries, events, newest dead letters."""
     figures = inspection.summary()
     return [
         _groups(figures),
@@ -170,16 +170,15 @@ def _groups(figures: StreamFigures) -> Panel:
         for group in figures.groups
     ]  # fmt: skip
     columns = ("Group", "Pending", "Oldest pending", "Not delivered", "Oldest not delivered")
-    note = "A healthy group has nothing older than a few seconds."
+    note = "The entries of a healthy group are no older than a few seconds."
     if not all(group.ages_known for group in figures.groups):
-        note += (
-            f" Ages and holders are those of the {inspection.MAX_DETAILED} groups furthest behind; signal_lag has all."
-        )
+        shown = inspection.MAX_DETAILED
+        note += f" Ages and holders are shown for the {shown} groups furthest behind; see signal_lag for all."
     return Panel("Groups", columns, rows, note)
 
 
 def _age(group: GroupFigures, seconds: float | None) -> str:
-    return age(seconds) if group.ages_known else "not asked"
+    return age(seconds) if group.ages_known else "not read"
 
 
 def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
@@ -194,15 +193,15 @@ def _consumers(figures: StreamFigures, begin: Begin) -> Panel:
         for group in figures.groups
         for one in group.consumers
     ]
-    note = "What a dead consumer holds is claimed by the others once it is idle long enough."
+    note = "Entries of an expired consumer are claimed by the others once they are idle long enough."
     if any(group.kind == "external" for group in figures.groups):
-        note += " A group of a program that sends no heartbeat is judged by lag and age alone."
-    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Mend"), rows, note)
+        note += " Groups of programs without heartbeats are monitored by lag and age alone."
+    return Panel("Consumers", ("Group", "Consumer", "State", "Pending", "Actions"), rows, note)
 
 
 def _state(group: GroupFigures, one: ConsumerFigures) -> str:
-    is_dead = not one.alive and any(one.name == dead.consumer for dead in group.expired_consumers)
-    return "dead" if is_dead else state_label(group, one)
+    is_expired = not one.alive and any(one.name == expired.consumer for expired in group.expired_consumers)
+    return "expired" if is_expired else state_label(group, one)
 
 
 def _expired_consumers(figures: StreamFigures) -> Panel:
@@ -211,8 +210,8 @@ def _expired_consumers(figures: StreamFigures) -> Panel:
         for group in figures.groups
         for one in group.expired_consumers[:_SHOWN]
     ]
-    note = "Who is stopped in good order hands its entries back and is not listed. Of each name the last death is kept."
-    return Panel("Consumers that died", ("Group", "Consumer", "Died", "Holding", "Then"), rows, note)
+    note = "Consumers that shut down gracefully release their entries and are not listed. One record is kept per name."
+    return Panel("Expired consumers", ("Group", "Consumer", "Expired", "Held", "Taken over"), rows, note)
 
 
 def _dead_letters(count: int, begin: Begin) -> Panel:
@@ -221,5 +220,5 @@ def _dead_letters(count: int, begin: Begin) -> Panel:
          letter.shown("signal_id"), letter.source_id, begin("redrive", "Redrive…", letter_id=letter.letter_id))
         for letter in inspection.newest_dead_letters(_SHOWN)
     ]  # fmt: skip
-    columns = ("Letter", "Since", "Reason", "Deliveries", "Symbol", "Signal", "Entry", "Mend")
+    columns = ("Letter", "Added", "Reason", "Deliveries", "Symbol", "Signal", "Entry", "Actions")
     return Panel(f"Newest dead letters of {count}", columns, rows)

@@ -28,23 +28,24 @@ logger = logging.getLogger(__name__)
 _MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _DESCRIPTION = """\
-Signals as Server-Sent Events, as they come. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`; the
-header wins) continues behind that entry.
+New signals as Server-Sent Events. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`; the header takes
+precedence) continues after that entry.
 
 | event | meaning |
 |---|---|
 | `signal` | `id` is the entry id, `data` the signal as in `/api/signals` |
-| `gap` | entries behind the id in `data` were trimmed before they could be sent, or the stream went back behind that \
-id (a restore); then it continues from the newest, whose id the event has |
-| `reauthenticate` | the credential has ended; the stream ends. A client that reconnects with a new one continues |
-| `dropped` | the client reads too slowly, or lost its place; the stream ends |
+| `gap` | entries after the id in `data` were trimmed before they could be sent, or the stream was restored to before \
+that id; then it continues from the newest entry, whose id the event has |
+| `reauthenticate` | the credential has expired; the stream ends. Reconnect with a new one to continue |
+| `dropped` | the client reads too slowly or has lost its place; the stream ends |
 
-`"streams"` in `RateLimit-Policy` is how many streams an account may have open at a time. One more is a 429 and costs
-nothing. Opening a stream costs one unit, and so do every 500 entries of its backlog; without units left it waits.
+`"streams"` in `RateLimit-Policy` is the maximum of concurrent streams of an account; one more is a 429 and costs
+nothing. Opening a stream costs one unit, and every 500 entries of its backlog cost one more; without units the backlog
+waits.
 
-`new EventSource(url)` of a browser cannot send an `Authorization` header, and a token does not belong into a URL, where
-logs keep it. Use a client that is based on `fetch`, such as the npm package `eventsource`. It asks for a token at each
-connection and reconnects by itself:
+The `EventSource` of browsers cannot send an `Authorization` header, and a token does not belong in a URL, because URLs
+are logged. Use a client based on `fetch`, such as the npm package `eventsource`, which gets a token for each connection
+and reconnects automatically:
 
 ```js
 import { EventSource } from "eventsource";
@@ -56,14 +57,14 @@ const source = new EventSource("/api/signals/stream?symbol=EURUSD%3DX", {
 source.addEventListener("signal", (event) => console.log(event.lastEventId, JSON.parse(event.data)));
 ```
 
-`getToken` is `() => Clerk.session.getToken()` with Clerk. A page of another origin needs the whole address of this API,
-and its origin in `CORS_ALLOWED_ORIGINS`. Whoever is signed in to the admin can use the browser's own `EventSource` on
-the same site: it sends the session cookie.
+`getToken` is `() => Clerk.session.getToken()` with Clerk. A page of another origin needs the absolute URL of this API,
+and its origin in `CORS_ALLOWED_ORIGINS`. On the same site, users signed in to the admin can use the `EventSource` of
+the browser, which sends the session cookie.
 """
 
 
 class EventStreamRenderer(BaseRenderer):
-    """Lets content negotiation accept the media type of the stream, which renders itself."""
+    """Makes content negotiation accept the media type; the view renders the stream itself."""
 
     media_type = _MEDIA_TYPE
     format = "event-stream"
@@ -73,7 +74,7 @@ _feed = LiveFeed()
 
 
 class FeedView(SignedInView):
-    """200 with an endless body; 401 and 400 as everywhere; 501 where the server cannot stream, 503 where it is full."""
+    """200 with an endless body; 501 under a server that cannot stream, 503 without a free place."""
 
     renderer_classes = (EventStreamRenderer,)
 
@@ -82,13 +83,13 @@ class FeedView(SignedInView):
         self._http_request = request
 
     def get_renderers(self) -> list[BaseRenderer]:
-        """Only the stream renders itself; what OPTIONS tells is JSON, as everywhere."""
+        """OPTIONS is answered in JSON."""
         if self.request is not None and self.request.method == "OPTIONS":
             return [JSONBytesRenderer()]
         return super().get_renderers()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.perform_authentication(request)  # a bad credential is a 401 under every server
+        self.perform_authentication(request)  # an invalid credential is a 401 under every server
         if not hasattr(request, "scope"):  # every request of an ASGI server has it
             raise Problem(
                 501, "no-live-feed", "The live feed is not served at this address. Poll /api/signals instead."
@@ -96,7 +97,7 @@ class FeedView(SignedInView):
         super().initial(request, *args, **kwargs)
 
     def check_throttles(self, request: Request) -> None:
-        """A GET is charged when it has a place, since a refused one costs nothing."""
+        """A GET is charged once it has a place, because a rejected one costs nothing."""
         if request.method != "GET":
             super().check_throttles(request)
 
@@ -117,21 +118,21 @@ class FeedView(SignedInView):
             _admit(source)
             super().check_throttles(request)
         except Exception:
-            _feed.dismiss(source)
+            _feed.remove_client(source)
             source.release()
             raise
         finally:
-            connections.close_all()  # a stream lives for hours, and its thread would keep them
+            connections.close_all()  # a stream lasts for hours and would keep them
         return StreamingHttpResponse(source.messages(), content_type=_MEDIA_TYPE, headers=_HEADERS)
 
     @extend_schema(exclude=True)
     def head(self, request: Request) -> HttpResponse:
-        """The head of the answer, without a place in the feed."""
+        """Headers only, without taking a place in the feed."""
         _asked(request)
         return HttpResponse(content_type=_MEDIA_TYPE, headers=_HEADERS)
 
     def _check_credential(self) -> None:
-        """Raises StreamEnd when the same request would be refused now. A fault of ours ends no stream."""
+        """Raises StreamEnd if the same request would be rejected now. Errors of our own end no stream."""
         request = self.initialize_request(_renewed(self._http_request))
         try:
             self.perform_authentication(request)
@@ -140,19 +141,19 @@ class FeedView(SignedInView):
         except APIException as refused:
             if refused.status_code in (401, 403):
                 raise StreamEnd("reauthenticate", str(refused.detail)) from None
-            logger.warning("a credential of the live feed cannot be checked now: %s", refused.detail)
+            logger.warning("a credential of the live feed could not be checked: %s", refused.detail)
         except (DatabaseError, RedisError) as failure:
-            logger.warning("a credential of the live feed cannot be checked now: %s", failure)
+            logger.warning("a credential of the live feed could not be checked: %s", failure)
 
 
 def _admit(source: EventSource) -> None:
-    if not _feed.admit(source, SignalsConf.load().feed_clients):
-        detail = "The live feed has as many clients as it may have. Try again, or poll /api/signals."
+    if not _feed.add_client(source, SignalsConf.load().feed_clients):
+        detail = "The live feed has no free place. Try again later, or poll /api/signals."
         raise Problem(503, "feed-full", detail, headers={"Retry-After": "10"})
 
 
 def _renewed(request: HttpRequest) -> HttpRequest:
-    """The request as if it came again: its session and its user are read anew."""
+    """A copy of the request whose session and user are loaded again."""
     again = copy(request)
     again.META = dict(request.META)
     again.session = type(request.session)(request.session.session_key)
@@ -161,7 +162,7 @@ def _renewed(request: HttpRequest) -> HttpRequest:
 
 
 def _asked(request: Request) -> dict[str, Any]:
-    """The checked question. The header wins over the query: a browser that reconnects sends both, the header with the
+    """The validated parameters. The header takes precedence: a browser that reconnects sends both, the header with the
     newer id."""
     given = request.query_params.copy()
     if header := request.headers.get("Last-Event-ID"):
@@ -174,4 +175,4 @@ def _asked(request: Request) -> dict[str, Any]:
 
 def _check_payload(request: Request) -> None:
     if not may_see_payload(request.user):
-        raise PermissionDenied("The live feed needs the permission to see directions and confidences.")
+        raise PermissionDenied("The live feed requires the permission to see directions and confidences.")

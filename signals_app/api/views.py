@@ -28,7 +28,7 @@ def _entry_id(value: str) -> str:
 
 
 class _DecimalField(serializers.FloatField):
-    """Without ``0_1``, blanks and digits of other scripts, which float() takes."""
+    """Refuses ``0_1``, spaces and digits of other scripts, which float() accepts."""
 
     def to_internal_value(self, data: Any) -> float:
         number = decimal_of(str(data).encode(errors="replace"))
@@ -38,7 +38,7 @@ class _DecimalField(serializers.FloatField):
 
 
 class _WholeField(serializers.IntegerField):
-    """Of the digits 0 to 9 alone: int() takes those of other scripts, and ``1_0``."""
+    """Digits 0 to 9 only; int() also accepts those of other scripts, and ``1_0``."""
 
     def to_internal_value(self, data: Any) -> int:
         if re.fullmatch(r"-?[0-9]+", str(data)) is None:
@@ -47,9 +47,9 @@ class _WholeField(serializers.IntegerField):
 
 
 class EventFilterSerializer(serializers.Serializer[Any]):
-    """Of a query string. Refuses, with every other bad field, parameters that do not exist or come twice."""
+    """Filters of a query string. Unknown and repeated parameters are errors as well."""
 
-    symbol = serializers.CharField(max_length=64, default="", allow_blank=True, help_text="In any letter case")
+    symbol = serializers.CharField(max_length=64, default="", allow_blank=True, help_text="Case-insensitive")
     direction = serializers.ChoiceField(choices=sorted(DIRECTIONS), default="", allow_blank=True)
     min_confidence = _DecimalField(min_value=0, max_value=1, default=0.0)
 
@@ -59,9 +59,7 @@ class EventFilterSerializer(serializers.Serializer[Any]):
         return value.upper()
 
     def to_internal_value(self, data: QueryDict) -> Any:
-        errors = {
-            name: [f"This is given {len(texts)} times; give it once."] for name, texts in data.lists() if len(texts) > 1
-        }
+        errors = {name: [f"Given {len(texts)} times; give it once."] for name, texts in data.lists() if len(texts) > 1}
         for name in set(data) - set(self.fields):
             errors[name] = [f"This route has no such parameter. It takes {', '.join(self.fields)}."]
         try:
@@ -95,7 +93,7 @@ class EventSerializer(serializers.Serializer[Any]):
     direction = serializers.ChoiceField(choices=sorted(DIRECTIONS), allow_null=True)
     confidence = serializers.FloatField(min_value=0, max_value=1, allow_null=True)
     published_at = serializers.IntegerField(allow_null=True, help_text="Unix milliseconds")
-    extra = serializers.DictField(child=serializers.CharField(), help_text="Fields the publisher added")
+    extra = serializers.DictField(child=serializers.CharField(), help_text="Additional fields of the publisher")
 
 
 class EventPageSerializer(serializers.Serializer[Any]):
@@ -110,14 +108,14 @@ _READ_A_UNIT = 500
 
 
 def may_see_payload(user: Any) -> bool:
-    """Whether ``user`` may see what an event says. A customer and a plain service account may: it is what they came
-    for. Who works in the admin (staff, or who has its view permission) needs the permission that the admin asks for."""
+    """Whether ``user`` may see directions and confidences. Customers and service accounts may; users of the admin
+    (staff, or with its view permission) need the permission that the admin requires."""
     works_in_admin = user.is_staff or user.has_perm("signals_app.view_livestream")
     return not works_in_admin or bool(user.has_perm("signals_app.view_event_payload"))
 
 
 class SignedInView(APIView):
-    """Anonymous callers are told to sign in."""
+    """Requires authentication."""
 
     permission_classes = (IsAuthenticated,)
 
@@ -125,14 +123,14 @@ class SignedInView(APIView):
 class EventsView(SignedInView):
     @extend_schema(parameters=[EventQuerySerializer], responses=EventPageSerializer, operation_id="signals_list")
     def get(self, request: Request) -> Response:
-        """Signals, newest first. A page may be short and still have a next one. Who works in the admin and may not see
-        directions and confidences there gets null for them. Costs one unit for every 500 signals that were looked at:
-        a filter that few signals pass costs up to 20."""
+        """Signals, newest first. A page may be short and still have a next page. Direction and confidence are null for
+        admin users without the permission to see them. Costs one unit per 500 signals read, up to 20 for a filter with
+        few matches."""
         asked = EventQuerySerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         hidden = {} if may_see_payload(request.user) else _HIDDEN
         if hidden and any(request.query_params.get(name) for name in _PAYLOAD_FILTERS):
-            raise PermissionDenied("Filtering by direction or confidence needs the permission to see them.")
+            raise PermissionDenied("Filtering by direction or confidence requires the permission to see them.")
         page = inspection.events(EventQuery(**asked.validated_data))
         results = [as_json(entry_id, event) | hidden for entry_id, event in page.events]
         response = Response({"count": len(results), "next": page.next_before, "results": results})

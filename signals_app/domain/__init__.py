@@ -1,1 +1,1 @@
-"""Floor 0: records and decisions. No Redis, no Django, no clock: time comes in as a parameter."""
+"""Records and decisions. No Redis, no Django, no clock: time is a parameter."""

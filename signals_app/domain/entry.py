@@ -14,16 +14,16 @@ class Entry:
 
 MAX_PART = 2**64 - 1
 END = f"{MAX_PART}-0"
-"""No entry will come after it: a group that stands here gets nothing new and holds no entry back."""
+"""Position of a finished replay group: it gets no new entries and holds back no trim."""
 LAST = f"{MAX_PART}-{MAX_PART}"
-"""The largest id there is: a stream that holds it can take no entry more."""
+"""The largest possible id: a stream that contains it is exhausted."""
 _FIRST, _LAST = (0, 0), (MAX_PART, MAX_PART)
 
 _ENTRY_ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
 
 
 def order(entry_id: str) -> tuple[int, int]:
-    """What to sort and compare ids by; raises ValueError when it is none."""
+    """Sort key of an entry id. Raises ValueError for an invalid id."""
     match = _ENTRY_ID.fullmatch(entry_id)
     if match is None:
         raise ValueError(f"{entry_id!r} is not an entry id such as 1790000000000-0")
@@ -34,22 +34,22 @@ def order(entry_id: str) -> tuple[int, int]:
 
 
 def is_lowest(entry_id: str) -> bool:
-    """Whether no id is below it. Redis refuses to look there; raises ValueError when it is no id."""
+    """Whether it is the lowest id, which Redis refuses as an exclusive end. Raises ValueError for an invalid id."""
     return order(entry_id) == _FIRST
 
 
 def is_highest(entry_id: str) -> bool:
-    """Whether no id is above it. Redis refuses to look there; raises ValueError when it is no id."""
+    """Whether it is the highest id, which Redis refuses as an exclusive start. Raises ValueError for an invalid id."""
     return order(entry_id) == _LAST
 
 
 def age_seconds(entry_id: str, now_ms: int) -> float:
-    """How long ago the entry was added; 0 for an id from the future."""
+    """Age of the entry, 0 for an id in the future."""
     return max(0.0, (now_ms - order(entry_id)[0]) / 1000)
 
 
 def just_before(entry_id: str) -> str:
-    """The largest id below ``entry``; a group created there starts with it. ``0-0`` stays."""
+    """The id directly below: a group created there starts with ``entry_id``. ``0-0`` is unchanged."""
     milliseconds, sequence = order(entry_id)
     if sequence:
         return f"{milliseconds}-{sequence - 1}"
@@ -57,9 +57,9 @@ def just_before(entry_id: str) -> str:
 
 
 def parse_bound(text: str, *, is_last: bool) -> str:
-    """The entry id meant by an id or an ISO 8601 time (UTC unless it says otherwise).
+    """The entry id for an id or an ISO 8601 time (UTC by default).
 
-    A time or an id without its sequence takes in the whole millisecond. Raises ValueError with what to write.
+    A time, or an id without a sequence, includes the whole millisecond. Raises ValueError with the expected format.
     """
     if match := _ENTRY_ID.fullmatch(text):
         milliseconds, sequence = order(text)

@@ -17,9 +17,9 @@ MAX_FIELDS = 256
 
 _KNOWN = ("signal_id", "symbol", "direction", "confidence")
 OWN_FIELDS = frozenset({*_KNOWN, "published_at"})
-_new = tuple.__new__  # half the time of the named tuple's own, which takes keywords
+_new = tuple.__new__  # half the time of the constructor of a named tuple, which takes keywords
 NO_EXTRA: Mapping[str, str] = MappingProxyType({})
-# The known values of nearly every event, in their usual form, in one match; what does not match is examined.
+# Fast path: matches the known values of nearly every event at once. Everything else is normalised field by field.
 KNOWN_VALUES = (
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\0[!-~]{1,64}\0(?:long|short|flat)\0"
     r"(?:0(?:\.[0-9]{1,24})?|1(?:\.0{1,24})?)"
@@ -36,7 +36,7 @@ _SHOWN_CHARACTERS = 60
 
 
 class BadEventError(ValueError):
-    """Fields that are no event. ``str`` is the reason, ``<code>: <what is wrong>``, safe to store and to show."""
+    """Fields that are not a valid event. ``str`` is the reason, ``<code>: <detail>``, safe to store and to display."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -44,9 +44,9 @@ class BadEventError(ValueError):
 
 
 class Event(NamedTuple):
-    """``signal_id`` is a UUID in lower case with hyphens, ``confidence`` is in 0..1, ``published_at_ms`` in Unix
-    milliseconds; ``extra`` holds the unknown fields. A tuple, because a consumer makes a hundred thousand a second.
-    """
+    """A trading signal. ``signal_id`` is a UUID in lower case with hyphens, ``confidence`` is in 0..1,
+    ``published_at_ms`` in Unix milliseconds; ``extra`` holds unknown fields. A named tuple because a consumer makes a
+    hundred thousand a second."""
 
     signal_id: str
     symbol: str
@@ -69,8 +69,8 @@ class Event(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The names of an entry's fields: most entries have the same. The ``pattern`` is for values that come in the
-    usual order: the known ones, then ``published_at`` if there is one; ``extra`` names the rest."""
+    """The field names of an entry, which most entries share. ``pattern`` matches values in the usual order: the known
+    ones, then ``published_at`` if present; ``extra`` are the other names."""
 
     names: tuple[str, ...]
     pattern: re.Pattern[str] | None
@@ -79,7 +79,7 @@ class Layout(NamedTuple):
 
 
 def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
-    """The event in a stream entry. Raises BadEventError with the precise reason."""
+    """Parse a stream entry. Raises BadEventError with the reason."""
     layout = layout_of(tuple(fields))
     joined = b"\0".join(fields.values())
     try:
@@ -90,7 +90,7 @@ def parse_entry(fields: Mapping[bytes, bytes]) -> Event:
 
 
 def parse_fields(fields: Mapping[str, str]) -> Event:
-    """The event in decoded fields. Raises BadEventError with the precise reason."""
+    """Parse decoded fields. Raises BadEventError with the reason."""
     return _parse(layout_of(tuple(fields)), "\0".join(fields.values()), fields)
 
 
@@ -124,7 +124,7 @@ def layout_of(names: tuple[str, ...] | tuple[bytes, ...]) -> Layout:
 
 
 def _normalised(fields: dict[str, str]) -> tuple[Layout, list[str]]:
-    """The same fields in the usual order, their known values in the usual form, if they are sound."""
+    """The fields in the usual order and format. Raises BadEventError for an invalid value."""
     try:
         signal_id, symbol, direction, confidence = [fields.pop(name) for name in _KNOWN]
     except KeyError as missing:
@@ -172,11 +172,11 @@ def _shown(value: str) -> str:
 
 _new_event = partial(tuple.__new__, Event)
 FlatFields = Sequence[bytes]
-"""The fields of an entry as the server sends them: field, value, field, value …"""
+"""The fields of an entry as sent by the server: field, value, field, value …"""
 
 
 def parse_batch(rows: Sequence[FlatFields]) -> list[Event | BadEventError]:
-    """For each row its event, or the reason why it is none."""
+    """The event of each row, or the error of a row that is not a valid event."""
     return _parse_uniform(rows) or [_parse_single(row) for row in rows]
 
 
@@ -188,7 +188,7 @@ def _parse_single(row: FlatFields) -> Event | BadEventError:
 
 
 def _parse_uniform(rows: Sequence[FlatFields]) -> list[Any]:
-    """The events of rows that all have the same fields in the usual order and form; else nothing."""
+    """The events of rows with identical field names in the usual order and format; otherwise an empty list."""
     if len(set(map(len, rows))) != 1:
         return []
     flat = list(chain.from_iterable(rows))
@@ -223,7 +223,7 @@ def _columns(layout: Layout, values: list[str]) -> Iterable[tuple[object, ...]]:
 
 @lru_cache(maxsize=128)
 def _pattern(layout: Layout) -> re.Pattern[str] | None:
-    """One row after the other; possessive, since a row can be read in one way only."""
+    """A pattern for any number of rows. Possessive, because a row matches in one way only."""
     if layout.pattern is None:
         return None
     row = KNOWN_VALUES + (TIME_VALUE if layout.has_time else "") + r"\0[^\0]*" * len(layout.extra)

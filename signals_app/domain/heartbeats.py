@@ -1,4 +1,4 @@
-"""Who of a group's consumers lives, and who died, by the heartbeats and the notes of deaths that they leave."""
+"""Heartbeats of consumers: which are alive and which expired, from the hash of members."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ _DIED = "died"
 
 @dataclass(frozen=True, slots=True)
 class ExpiredConsumer:
-    """A consumer that went silent without leaving. ``held`` entries were in its hands, None when they were not counted;
-    ``taken_over_by`` is the consumer that got its entries or its name first, empty while nobody has."""
+    """A consumer whose heartbeat expired without a shutdown. ``held`` is the number of its pending entries, None if not
+    counted; ``taken_over_by`` is the first consumer to get its entries or name, empty if none has."""
 
     consumer: str
     expired_seconds_ago: float
@@ -21,8 +21,8 @@ class ExpiredConsumer:
 
 
 class Heartbeats:
-    """``kept`` is the hash of members as it lies in Redis, ``now_ms`` is its server's time; a heartbeat says until when
-    its consumer counts as alive, ``heartbeat_ttl_ms`` after its last word."""
+    """Parsed hash of members. ``kept`` is the raw hash, ``now_ms`` the time of the Redis server; a heartbeat is valid
+    for ``heartbeat_ttl_ms``."""
 
     def __init__(self, kept: Mapping[bytes, bytes], *, heartbeat_ttl_ms: int, now_ms: int) -> None:
         named = {tuple(escaped(field).split(" ")): escaped(value).split(" ") for field, value in kept.items()}
@@ -36,25 +36,27 @@ class Heartbeats:
         return self._alive_until.get((group, consumer), 0) > self._now_ms
 
     def of(self, group: str) -> list[str]:
-        """All that have a heartbeat, be it over or not."""
+        """Consumers with a heartbeat, current or expired."""
         return sorted(consumer for of_group, consumer in self._alive_until if of_group == group)
 
     def is_served(self, group: str) -> bool:
-        """Whether ``consume_signals`` works for the group, or has, or is to after a replay was started."""
+        """Whether ``consume_signals`` serves the group, now, earlier or after a replay was started."""
         return group in self._served
 
     def has_record(self, group: str, consumer: str) -> bool:
-        """Whether it ever sent a heartbeat and did not leave since."""
+        """Whether the consumer ever sent a heartbeat and has not shut down since."""
         return (group, consumer) in self._alive_until or (group, consumer) in self._notes
 
     def has_any(self, group: str) -> bool:
-        """Whether any consumer of the group did."""
+        """Whether any consumer of the group has a record."""
         return any(of_group == group for of_group, _ in (*self._alive_until, *self._notes))
 
     def expired_consumers(self, group: str, held: Mapping[str, int] | None) -> Sequence[ExpiredConsumer]:
-        """Newest first; ``held`` is what each consumer has in hand now, None when that is not known."""
+        """Newest first; ``held`` is the number of pending entries by consumer, None if not known."""
         silent = [consumer for consumer in self.of(group) if not self.is_alive(group, consumer)]
-        found = [self._silent(group, consumer, held) for consumer in silent if not self._is_recorded(group, consumer)]
+        found = [
+            self._unclaimed(group, consumer, held) for consumer in silent if not self._is_recorded(group, consumer)
+        ]
         found += [
             self._recorded(consumer, note) for (of_group, consumer), note in self._notes.items() if of_group == group
         ]
@@ -64,9 +66,9 @@ class Heartbeats:
         note = self._notes.get((group, consumer))
         return note is not None and int(note[0]) == self._alive_until[group, consumer]
 
-    def _silent(self, group: str, consumer: str, held: Mapping[str, int] | None) -> ExpiredConsumer:
-        died = self._expired_seconds_ago(self._alive_until[group, consumer])
-        return ExpiredConsumer(consumer, died, None if held is None else held.get(consumer, 0))
+    def _unclaimed(self, group: str, consumer: str, held: Mapping[str, int] | None) -> ExpiredConsumer:
+        seconds_ago = self._expired_seconds_ago(self._alive_until[group, consumer])
+        return ExpiredConsumer(consumer, seconds_ago, None if held is None else held.get(consumer, 0))
 
     def _recorded(self, consumer: str, note: Sequence[str]) -> ExpiredConsumer:
         alive_until, held, taken_over_ms, by = note

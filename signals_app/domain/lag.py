@@ -1,4 +1,4 @@
-"""Lag of consumer groups: figures, the limits they pass, and the texts that describe them. Unknown is None, never 0."""
+"""Lag of consumer groups: figures, limits, and their text form. Unknown is None, never 0."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,20 +10,20 @@ from signals_app.domain.option_range import check_range
 from signals_app.keys import DEFAULT_GROUP
 
 ACTIVE_SECONDS = 60.0
-"""A consumer without a heartbeat counts as active if Redis heard of it within this time."""
+"""A consumer without a heartbeat counts as active if it used Redis within this time."""
 
 _MAX_LIMIT = 10**12
 _MIN_ELAPSED_MS = 1_000
 
 GroupKind = Literal["own", "heartbeat", "external"]
-"""Who reads a group: ``consume_signals``; another program that sends our heartbeat; or one that does not, so that only
-lag and age say how it does."""
+"""Who reads a group: ``consume_signals``, another program that sends heartbeats, or one that sends none. An external
+group is monitored by lag and age alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFigures:
-    """``alive`` says whether its heartbeat is current; foreign consumers have none. ``idle_seconds`` is None when it
-    was not read."""
+    """``alive`` means a current heartbeat; consumers of other programs may have none. ``idle_seconds`` is None if not
+    read."""
 
     name: str
     pending: int
@@ -32,15 +32,15 @@ class ConsumerFigures:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has a heartbeat, or Redis heard of it lately."""
+        """Whether it has a current heartbeat or used Redis recently."""
         return self.alive or (self.idle_seconds is not None and self.idle_seconds < ACTIVE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupFigures:
-    """``lag`` counts the entries not yet delivered to the group: counted if ``lag_exact``, else the server's own
-    estimate, or None. Ages are those of the entries, None when there is no such entry. ``drain_seconds`` is how long
-    the group will need for all that waits at its pace of the last minute, None when that is not known or never ends."""
+    """``lag`` is the number of entries not yet delivered to the group: counted if ``lag_exact``, otherwise the estimate
+    of the server, or None. Ages are None when there is no such entry. ``drain_seconds`` is the time to handle all
+    waiting entries at the rate of the last minute, None if unknown or infinite."""
 
     ages_known: ClassVar[bool] = True
 
@@ -58,17 +58,17 @@ class GroupFigures:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether work waits and every consumer that should send a heartbeat is silent."""
+        """Whether entries wait and no consumer that should send a heartbeat is alive."""
         return self.has_work and not self.consumers_alive and self.kind != "external"
 
     def may_be_freed(self, consumer: ConsumerFigures) -> bool:
-        """Whether what it holds may be made claimable: the holder is dead, not merely without our heartbeat."""
+        """Whether its entries may be made claimable: it has expired, and is not merely without heartbeats."""
         if self.kind == "external" or consumer.alive or not consumer.pending:
             return False
         return not consumer.is_active or any(expired.consumer == consumer.name for expired in self.expired_consumers)
 
     def is_in_use_elsewhere(self, consumer_name: str) -> bool:
-        """Whether another program may be working on what the consumer holds, so that nobody may touch it."""
+        """Whether another program may be working on the entries of the consumer, so that they must not be changed."""
         if self.kind != "external":
             return False
         idle = [one.idle_seconds for one in self.consumers if one.name == consumer_name]
@@ -76,26 +76,26 @@ class GroupFigures:
 
     @property
     def has_work(self) -> bool:
-        """Whether something waits, or may."""
+        """Whether entries wait, or may wait."""
         return self.pending > 0 or self.lag != 0
 
     @property
     def oldest_seconds(self) -> float:
-        """Age of the oldest entry the group still has to handle, 0 when there is none."""
+        """Age of the oldest entry that is not handled yet, 0 when there is none."""
         return max(self.oldest_pending_seconds or 0.0, self.oldest_undelivered_seconds or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupOverview(GroupFigures):
-    """A group that was not asked for its ages and for who holds what."""
+    """Figures of a group whose ages and holders were not read."""
 
     ages_known: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """``added`` counts every entry there ever was, None where the server does not. An ``is_exhausted`` stream holds
-    the last possible entry id: nothing can be added after it."""
+    """``added`` is the number of entries ever added, None if the server does not count them. An ``is_exhausted`` stream
+    contains the last possible entry id, so nothing can be added."""
 
     stream: str
     length: int
@@ -116,9 +116,8 @@ class StreamFigures:
 
 @dataclass(frozen=True, slots=True)
 class LagLimits:
-    """None means no limit. ``max_length`` is the stream's hard cap, ``max_dead`` that of the dead letters, told from
-    four fifths of it on. Raises ValueError for a limit that would never, or always, be passed: a negative one, or no
-    finite number."""
+    """Limits of the figures; None means no limit. ``max_length`` is the hard cap of the stream, ``max_dead`` the cap of
+    the dead letters, of which 80 % is the limit. Raises ValueError for a negative or non-finite limit."""
 
     max_pending: int | None = 1_000
     max_lag: int | None = None
@@ -138,8 +137,8 @@ LimitName = Literal["exhausted", "length", "dead", "pending", "lag", "age"]
 
 @dataclass(frozen=True, slots=True)
 class PassedLimit:
-    """One limit that is passed: by a ``group``, or by the stream itself when that is None. ``str`` is the sentence for
-    people; nothing is decided by it."""
+    """An exceeded limit of a ``group``, or of the stream when that is None. ``str`` is the sentence for display; no
+    decision depends on it."""
 
     limit: LimitName
     group: str | None
@@ -155,12 +154,12 @@ class PassedLimit:
 
     @property
     def subject(self) -> tuple[str | None, str]:
-        """What an alert is about: a group, however many of its limits are passed, or one limit of the stream."""
+        """The subject of an alert: a group, whichever of its limits are exceeded, or one limit of the stream."""
         return (self.group, self.limit if self.group is None else "")
 
 
 def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
-    """Those of the stream first; a lag that is not known passes any limit."""
+    """The exceeded limits, those of the stream first. An unknown lag exceeds any limit."""
     passed = _passed_by_stream(figures, limits)
     for group in figures.groups:
         passed += _passed_by(group, limits)
@@ -205,10 +204,10 @@ def group_kind(
     members: Heartbeats,
     external: Collection[str],
 ) -> GroupKind:
-    """``external`` are the declared ones.
+    """``external`` are the groups declared as such.
 
-    Without a declaration a group is external if none of its consumers ever sent a heartbeat, or if one that never did
-    is active while the others are silent. The default group is external by declaration alone.
+    Without a declaration a group is external if none of its consumers ever sent a heartbeat, or if one without
+    heartbeats is active while the others have expired. The default group is external by declaration alone.
     """
     if name in external:
         return "external"
@@ -223,10 +222,10 @@ def group_kind(
 
 
 def drain_seconds(notes: str, *, handled: int | None, waiting: int | None, now_ms: int) -> float | None:
-    """Seconds until nothing waits if nothing is added; None when it is not known, or when the group stands still.
+    """Seconds until all waiting entries are handled if none are added; None if unknown or without progress.
 
-    ``notes`` are those that ``record_pace`` leaves, ``<Unix ms> <entries handled>`` once or twice, older first;
-    ``handled`` counts the same entries now.
+    ``notes`` are the samples of ``record_pace``, ``<Unix ms> <entries handled>`` once or twice, older first;
+    ``handled`` is the current value of the same counter.
     """
     if waiting == 0:
         return 0.0
@@ -239,11 +238,11 @@ def drain_seconds(notes: str, *, handled: int | None, waiting: int | None, now_m
     return waiting * elapsed_ms / 1000 / done
 
 
-_OLD_SECONDS = 60.0  # the age at which watch_signals alerts when nobody told it another
+_OLD_SECONDS = 60.0  # the default --max-age of watch_signals
 
 
 def lag_text(figures: StreamFigures) -> str:
-    """One line for the stream, one a group, one a consumer, and what to do about a group that is behind."""
+    """One line for the stream, per group and per consumer, with advice for groups that are behind."""
     return "\n".join(_lines(figures))
 
 
@@ -274,10 +273,10 @@ def state_label(group: GroupFigures, consumer: ConsumerFigures) -> str:
 
 
 def advice_for(group: GroupFigures) -> str:
-    """What an operator may do about a group that nobody works for, or that is behind; empty when it is well.
+    """What an operator can do about a group that has no consumer or is behind; empty when it is healthy.
 
-    A foreign client has no heartbeat: it counts as at work if Redis heard of it lately. Only a group that
-    ``consume_signals`` works for is ever told to start it: elsewhere it would take the other program's signals.
+    A consumer without heartbeats counts as active if it used Redis recently. ``consume_signals`` is advised only for
+    groups that it serves, because elsewhere it would take the signals of another program.
     """
     if not group.has_work:
         return ""

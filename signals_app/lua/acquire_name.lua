@@ -1,8 +1,8 @@
--- Gives a consumer the first of some names that no living process has, and makes it known to the group.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death, '<group>' -> served
--- ARGV[1] group   ARGV[2] token of the process   ARGV[3] life of a heartbeat in ms   ARGV[4...] names, best first
--- Returns the name, or false when all are taken. Who went silent under it is written down as dead.
--- Atomic: two processes that start together must not get one name.
+-- Acquires the first of some consumer names that no live process uses, and creates the consumer in the group.
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last expiry, '<group>' -> served
+-- ARGV[1] group   ARGV[2] token of the process   ARGV[3] TTL of a heartbeat in ms   ARGV[4...] names in order of preference
+-- Returns the name, or false when all are taken. Records the expiry of the previous process of that name.
+-- Atomic: two processes that start together must not get the same name.
 local stream, members = KEYS[1], KEYS[2]
 local group, token, ttl_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
@@ -14,7 +14,7 @@ local function record_expiry(name, alive_until)
   for _, holder in ipairs(redis.call('XPENDING', stream, group)[4] or {}) do
     held = holder[1] == name and holder[2] or held
   end
-  if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- nobody took its entries
+  if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- its entries were not claimed
     redis.call('HSET', members, died, string.format('%s %s %.0f %s', alive_until, held, now_ms, name))
   end
 end

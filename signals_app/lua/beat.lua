@@ -1,8 +1,8 @@
--- Says that a consumer is alive and renews what it holds.
+-- Renews the heartbeat of a consumer and its in-flight entries.
 -- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat
--- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4] life of a heartbeat in ms   ARGV[5...] entry ids in hand
--- Returns the ids that are still this consumer's, or false when another process has its name.
--- Atomic: renewing an entry that was claimed meanwhile would steal it back.
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] token   ARGV[4] TTL of a heartbeat in ms   ARGV[5...] ids of in-flight entries
+-- Returns the ids that the consumer still holds, or false when another process has its name.
+-- Atomic: renewing an entry that was claimed meanwhile would take it back.
 local stream, members = KEYS[1], KEYS[2]
 local group, consumer, token, ttl_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local member = group .. ' ' .. consumer

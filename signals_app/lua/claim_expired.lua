@@ -1,8 +1,8 @@
--- Takes over entries whose consumer is dead: its heartbeat is gone and the entry has been idle for long enough.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
--- ARGV[1] group   ARGV[2] consumer that claims   ARGV[3] shortest idle time in ms   ARGV[4] most entries
--- Returns the claimed ids; their delivery counts stay as they are until they are delivered again.
--- Atomic: a heartbeat that comes back between look and claim must win.
+-- Claims entries of expired consumers: without a current heartbeat, and idle for long enough.
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last expiry
+-- ARGV[1] group   ARGV[2] claiming consumer   ARGV[3] minimum idle time in ms   ARGV[4] maximum entries
+-- Returns the claimed ids; their delivery counts are unchanged until they are redelivered.
+-- Atomic: a heartbeat that is renewed between check and claim must win.
 local stream, members = KEYS[1], KEYS[2]
 local group, claimer, min_idle_ms, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
@@ -11,7 +11,7 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function record_expiry(owner, alive_until)
   local died = group .. ' ' .. owner.name .. ' died'
-  if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- the first to take from it
+  if string.match(redis.call('HGET', members, died) or '', '^%d+') ~= alive_until then  -- the first claim
     redis.call('HSET', members, died, string.format('%s %s %.0f %s', alive_until, owner.pending, now_ms, claimer))
   end
 end

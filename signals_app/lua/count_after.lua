@@ -1,8 +1,8 @@
--- Counts entries of the stream without sending them.
+-- Counts entries of the stream without returning them.
 -- KEYS[1] stream
--- ARGV[1] id after which to count   ARGV[2] most entries to count
+-- ARGV[1] id after which to count   ARGV[2] maximum to count
 -- Returns {number counted, id of the last one counted or ''}.
--- Atomic by being one read; counting in short pages keeps others from waiting.
+-- One read; short pages keep other clients from waiting.
 local stream = KEYS[1]
 local after, most = ARGV[1], ARGV[2]
 

@@ -1,9 +1,9 @@
--- Delivers entries again to the consumer that already holds them, and counts it.
+-- Redelivers entries to the consumer that holds them, and increments their delivery counts.
 -- KEYS[1] stream
 -- ARGV[1] group   ARGV[2] consumer   ARGV[3...] entry ids
 -- Returns {id, delivery count, {field, value, ...}} for each entry still held; {id, 0} for one that was deleted
 -- from the stream, which is thereby no longer pending.
--- Atomic: an entry that another consumer claimed meanwhile must not be taken from it.
+-- Atomic: an entry that another consumer has claimed meanwhile must not be taken back.
 local stream = KEYS[1]
 local group, consumer = ARGV[1], ARGV[2]
 

@@ -1,8 +1,8 @@
--- Ends a replay: what was read beyond the range is acknowledged unhandled, and the group gets nothing more.
+-- Finishes a replay: acknowledges entries beyond the range unhandled and moves the group to the end.
 -- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range
 -- ARGV[1] group   ARGV[2] last id of the range   ARGV[3] id that no entry reaches   ARGV[4...] ids beyond the range
--- Returns how many were acknowledged; -1 when the group has another range by now, and nothing was done.
--- Atomic: a new range started in between must not be ended by the old one.
+-- Returns the number acknowledged; -1, with nothing changed, when the group has a new range.
+-- Atomic: the end of an old range must not finish a new one.
 local stream, ends = KEYS[1], KEYS[2]
 local group, last, beyond = ARGV[1], ARGV[2], ARGV[3]
 

@@ -1,17 +1,16 @@
--- Tells which of the entries that a consumer holds may be handled now, so that a group handles each symbol in order.
+-- Finds the entries of a consumer that may be handled now, so that a group handles each symbol in order.
 -- KEYS[1] stream
--- ARGV[1] group   ARGV[2] consumer   ARGV[3] most entries to name   ARGV[4...] ids of entries
--- Returns {ids, ids}: those, oldest first, before which the group has no pending entry of their symbol, and those that
--- the consumer does not hold (any more), as far as it looked. An entry without a symbol waits for none.
--- Atomic by being one read. A group gets entries in order, so whatever lies before one of them is acknowledged or
--- pending. It reads the pending entries from the oldest on, whoever holds them, until it has named enough:
--- about 10 us each, so a consumer holds back a few hundred at most.
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] maximum entries   ARGV[4...] ids of entries
+-- Returns {ids, ids}: those without an earlier pending entry of their symbol in the group, oldest first, and those that
+-- the consumer does not hold. An entry without a symbol is never blocked.
+-- One read. A group gets entries in order, so all earlier ones are acknowledged or pending. Scans the pending entries of
+-- the group from the oldest on until enough are found: about 10 us each, so a consumer holds back a few hundred at most.
 local stream, group, consumer, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local PAGE = 100
 
 local function symbol_of(id)
   local entry, symbol = redis.call('XRANGE', stream, id, id)[1], nil
-  for index = 1, entry and #entry[2] or 0, 2 do  -- of namesakes the last one counts, as for the consumer
+  for index = 1, entry and #entry[2] or 0, 2 do  -- the last one if repeated, as in the consumer
     if entry[2][index] == 'symbol' then
       symbol = entry[2][index + 1]
     end

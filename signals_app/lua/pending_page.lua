@@ -1,10 +1,10 @@
--- Shows a page of what a group has in hand, with the little of each entry that a person looks for.
+-- Reads a page of the pending entries of a group with symbol and signal_id, for display.
 -- KEYS[1] stream
--- ARGV[1] group   ARGV[2] id after which to start   ARGV[3] most entries   ARGV[4] consumer, '' for any
--- Returns {id, consumer, idle time in ms, deliveries, symbol, signal_id} for each, oldest first; the last two are cut
--- at 80 bytes, and empty where the entry has none, is gone, or lies too far from the others.
--- Atomic by being one read; it saves a round trip an entry and sends no payload. What is in hand lies close together,
--- so a few reads of a stretch each find it: a page that refreshes itself must not cost a command an entry.
+-- ARGV[1] group   ARGV[2] exclusive start id   ARGV[3] maximum entries   ARGV[4] consumer, '' for any
+-- Returns {id, consumer, idle time in ms, deliveries, symbol, signal_id} for each, oldest first; the last two are
+-- truncated at 80 bytes, and empty if the entry has none, was deleted, or is too far from the others.
+-- One read: it saves a round trip per entry and returns no payload. Pending entries are close together, so a few range
+-- reads find them; a page that refreshes itself must not cost one command per entry.
 local stream = KEYS[1]
 local group, after, most, consumer = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local READS, STRETCH = 3, 300

@@ -1,10 +1,10 @@
--- Adds a batch of events, all or none, and remembers having done so.
--- KEYS[1] stream   KEYS[2] string with the mark of the last batch, and its entry ids
--- ARGV[1] hard cap   ARGV[2] mark that must be in place, '*' for any lower number   ARGV[3] mark of this batch (no spaces)
+-- Adds a batch of events, all or none, and stores its mark.
+-- KEYS[1] stream   KEYS[2] string: mark of the last batch and its entry ids
+-- ARGV[1] hard cap   ARGV[2] expected current mark, '*' for any lower number   ARGV[3] mark of this batch (no spaces)
 -- ARGV[4] TTL of the mark in ms, 0 for none   ARGV[5] number of events
 -- ARGV[6...] per event: number of arguments, then field, value, ...
--- Returns {'added' or 'repeated', length, ids joined by spaces}, {'full', length} or {'moved', length, mark in place}.
--- Atomic: the mark must stand exactly when the entries do, or a batch whose reply was lost would be added twice.
+-- Returns {'added' or 'repeated', length, ids joined by spaces}, {'full', length} or {'moved', length, current mark}.
+-- Atomic: mark and entries must be written together, or a batch whose reply was lost would be added twice.
 local stream, marks = KEYS[1], KEYS[2]
 local hard_cap, before, mark, ttl_ms, events = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -14,7 +14,7 @@ local held_mark = string.match(held, '^%S*')
 if held_mark == mark then
   return {'repeated', length, string.sub(held, #mark + 2)}
 end
-local is_late = before == '*' and (tonumber(held_mark) or 0) > tonumber(mark)  -- given up long ago, and arrives now
+local is_late = before == '*' and (tonumber(held_mark) or 0) > tonumber(mark)  -- abandoned by the publisher and delayed by the network
 if is_late or before ~= '*' and held_mark ~= before then
   return {'moved', length, held_mark}
 end

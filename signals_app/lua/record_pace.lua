@@ -1,8 +1,8 @@
--- Notes now and then how many entries a group has handled, so that its pace can be told.
--- KEYS[1] stream   KEYS[2] hash of group -> its last two notes, '<Unix ms> <handled>' each, older first
--- ARGV[1] group   ARGV[2] shortest time between two notes in ms
--- Returns 1 when it made a note, 0 when the last one is young or the server has lost count.
--- Atomic: of consumers that keep house together only one may make the note.
+-- Records how many entries a group has handled, as a sample for its drain rate.
+-- KEYS[1] stream   KEYS[2] hash of group -> its last two samples, '<Unix ms> <handled>' each, older first
+-- ARGV[1] group   ARGV[2] minimum time between two samples in ms
+-- Returns 1 when a sample was recorded, 0 when none is due or the server does not know the count.
+-- Atomic: of consumers that run maintenance at once only one may record it.
 local stream, paces = KEYS[1], KEYS[2]
 local name, every_ms = ARGV[1], tonumber(ARGV[2])
 
@@ -22,14 +22,14 @@ if not handled then
 end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local note = string.format('%.0f %.0f', now_ms, handled)
+local sample = string.format('%.0f %.0f', now_ms, handled)
 local held = redis.call('HGET', paces, name) or ''
 local last_ms, last_handled = string.match(held, '(%d+) (%d+)$')
-if last_ms and tonumber(last_handled) <= handled then  -- fewer: the group was made anew or set back
+if last_ms and tonumber(last_handled) <= handled then  -- fewer: the group was created again or set back
   if now_ms - tonumber(last_ms) < every_ms then
     return 0
   end
-  note = last_ms .. ' ' .. last_handled .. ' ' .. note
+  sample = last_ms .. ' ' .. last_handled .. ' ' .. sample
 end
-redis.call('HSET', paces, name, note)
+redis.call('HSET', paces, name, sample)
 return 1

@@ -1,9 +1,9 @@
--- Makes everything a leaving or dead consumer still holds claimable at once; a leaving one is then gone, and its name
--- with it if it held nothing.
+-- Makes all entries of a consumer that shuts down, or has expired, claimable at once. A consumer that shuts down is
+-- removed if it held nothing.
 -- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat
--- ARGV[1] group   ARGV[2] consumer   ARGV[3] token, '' for a dead one   ARGV[4...] ids whose handler never began
--- Returns how many entries were handed back; false when another living process has the name.
--- Atomic: the heartbeat must not be gone before the entries are free, nor the other way round.
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3] token, '' for an expired consumer   ARGV[4...] ids whose handler was not started
+-- Returns the number of entries released; false when another live process has the name.
+-- Atomic: heartbeat and entries must be released together.
 local stream, members = KEYS[1], KEYS[2]
 local group, consumer, token = ARGV[1], ARGV[2], ARGV[3]
 local member = group .. ' ' .. consumer
@@ -31,7 +31,7 @@ repeat
     released, from = released + 1, '(' .. id
   end
 until #rows < 500
-if token ~= '' then  -- the heartbeat of a dead one tells when it died
+if token ~= '' then  -- the heartbeat of an expired consumer shows when it expired
   redis.call('HDEL', members, member)
   if released == 0 then
     redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)

@@ -1,8 +1,8 @@
--- Removes the consumers that are dead, hold nothing and have not been heard of for long, so that names do not pile up.
--- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last death
--- ARGV[1] group   ARGV[2] shortest idle time in ms
+-- Removes consumers that are expired, hold nothing and have been idle for long, so that names do not accumulate.
+-- KEYS[1] stream   KEYS[2] hash of '<group> <consumer>' -> heartbeat, '<group> <consumer> died' -> its last expiry
+-- ARGV[1] group   ARGV[2] minimum idle time in ms
 -- Returns the names removed.
--- Atomic: XGROUP DELCONSUMER destroys what the consumer holds, so it must hold nothing at that very moment.
+-- Atomic: XGROUP DELCONSUMER destroys pending entries, so the consumer must have none at that moment.
 local stream, members = KEYS[1], KEYS[2]
 local group, min_idle_ms = ARGV[1], tonumber(ARGV[2])
 

@@ -1,8 +1,8 @@
--- Takes back the last delivery of entries that a consumer holds: what their handler needs was down, so it did not count.
+-- Reverts the last delivery in the delivery counts of entries, because a dependency of the handler was down.
 -- KEYS[1] stream
--- ARGV[1] group   ARGV[2] consumer   ARGV[3...] entry id, number of deliveries to set, ...
--- Returns how many were set; what another consumer has claimed meanwhile is left alone.
--- Atomic: an entry must not be taken from the consumer that claimed it between look and claim.
+-- ARGV[1] group   ARGV[2] consumer   ARGV[3...] entry id, delivery count to set, ...
+-- Returns the number changed; entries that another consumer has claimed meanwhile are skipped.
+-- Atomic: an entry must not be taken from a consumer that claimed it between check and change.
 local stream = KEYS[1]
 local group, consumer = ARGV[1], ARGV[2]
 

@@ -1,8 +1,8 @@
--- Makes a group that gets one range of the stream, or sets one that has finished its range on a new one.
--- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range   KEYS[3] hash where the groups we serve are noted
+-- Creates a replay group for one range of the stream, or sets a finished one to a new range.
+-- KEYS[1] stream   KEYS[2] hash of replay group -> last entry id of its range   KEYS[3] hash of the groups that are served
 -- ARGV[1] group   ARGV[2] id just before the range   ARGV[3] last id of the range   ARGV[4] id that no entry reaches
--- Returns 'started'; 'other' when the group exists and is no replay group; 'busy' when its last range is not done.
--- Atomic: a consumer must not see the group without its range's end.
+-- Returns 'started'; 'other' when the group exists and is no replay group; 'busy' when its last range is not finished.
+-- Atomic: a consumer must not see the group without the end of its range.
 local stream, ends, members = KEYS[1], KEYS[2], KEYS[3]
 local name, before, last, beyond = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 

@@ -1,8 +1,8 @@
--- Trims the stream towards a length, but never an entry that some group has not read and acknowledged.
+-- Trims the stream towards a length, but no entry that some group has not read and acknowledged.
 -- KEYS[1] stream
--- ARGV[1] length to keep   ARGV[2] group that must exist, else nothing is trimmed   ARGV[3] most entries to trim
+-- ARGV[1] length to keep   ARGV[2] group that must exist, else nothing is trimmed   ARGV[3] maximum entries to trim
 -- Returns {entries trimmed, length before}.
--- Atomic: between reading the groups' places and trimming, no group may be made or moved back.
+-- Atomic: no group may be created or set back between reading the positions and trimming.
 local stream = KEYS[1]
 local keep, required, most = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 
@@ -12,7 +12,7 @@ local function is_before(left, right)
   if left_ms == right_ms then
     left_ms, right_ms = left_seq, right_seq
   end
-  if #left_ms ~= #right_ms then  -- as text: a number in Lua is too small for 64 bits
+  if #left_ms ~= #right_ms then  -- compared as text, because Lua numbers cannot hold 64 bits
     return #left_ms < #right_ms
   end
   return left_ms < right_ms

@@ -1,1 +1,1 @@
-"""Floor 3: what the app does. Loops, builders and the read-only view; no connection of their own."""
+"""What the app does: loops, builders and the read-only inspection. No Redis connections of their own."""

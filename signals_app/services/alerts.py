@@ -1,4 +1,4 @@
-"""Tells people when a limit is passed, once when it begins and once when it is over."""
+"""Alerts by log and webhook when a lag limit is exceeded, and again when all groups recover."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ _INTERVAL_SECONDS = 10.0
 
 
 def webhook(url: str) -> Send:
-    """Posts ``{"text": …}``, the form that chat services take. A failure is logged, without the URL, and passes."""
+    """A sender that posts ``{"text": …}``, the format of chat services. Failures are logged without the URL."""
 
     def send(text: str) -> None:
         try:
@@ -32,7 +32,7 @@ def webhook(url: str) -> Send:
 
 
 class LagAlert:
-    """Looks at the figures every ten seconds. ``senders`` are told the limits passed, when they change."""
+    """Checks the figures every ten seconds and sends an alert when the set of exceeded limits changes."""
 
     def __init__(self, figures: Callable[[], StreamFigures], limits: LagLimits, senders: Sequence[Send] = ()) -> None:
         self._figures = figures
@@ -42,7 +42,7 @@ class LagAlert:
         self._alerted: frozenset[tuple[str | None, str]] = frozenset()
 
     def step(self, now: float) -> bool:
-        """Looks if it is time; says whether something was told."""
+        """Check if due. Returns whether an alert was sent."""
         if now < self._due:
             return False
         self._due = now + _INTERVAL_SECONDS
@@ -58,12 +58,10 @@ class LagAlert:
         return True
 
     def run(self, stop: StopFlag) -> None:
-        """Until ``stop``. Whatever Redis fails by is logged and looked at again."""
+        """Run until ``stop``. Redis errors are logged; the next check follows as usual."""
         while not stop:
             try:
                 self.step(time.monotonic())
             except REDIS_FAILURES as failure:
-                logger.warning(
-                    "signals: the stream cannot be looked at: %s", describe_store_error(failure, REDIS_ALIAS)
-                )
+                logger.warning("signals: the stream cannot be read: %s", describe_store_error(failure, REDIS_ALIAS))
             stop.wait(_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Which Redis errors pass by themselves: a server that restarts, fails over, is busy, or cannot write for now."""
+"""Transient Redis errors (restart, fail-over, busy, read-only for now) and the back-off while they last."""
 
 from redis.exceptions import (
     ClusterDownError,
@@ -23,11 +23,11 @@ _MAX_SECONDS = 2.0
 
 
 def is_transient(failure: RedisError) -> bool:
-    """Whether to wait and try again: a disk that is full, replicas that are away, a script that runs for too long are
-    somebody else's to mend, while a wrong type or a missing permission stays wrong."""
+    """Whether retrying may help. A full disk, missing replicas or a slow script are resolved elsewhere; a wrong type or
+    a missing permission is permanent."""
     return isinstance(failure, _TRANSIENT) or str(failure).startswith(_TRANSIENT_CODES)
 
 
 def reconnect_delay_seconds(attempts: int) -> float:
-    """0.1 s, 0.2 s, 0.4 s … up to 2 s: short enough to be back within the five seconds a recovery may take."""
+    """0.1 s, 0.2 s, 0.4 s … up to 2 s, so that a recovery is noticed within five seconds."""
     return exponential_seconds(attempts, _FIRST_SECONDS, _MAX_SECONDS)

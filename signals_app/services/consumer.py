@@ -1,4 +1,4 @@
-"""The consumer: takes deliveries and works on them until it is asked to stop, whatever Redis does meanwhile."""
+"""The consumer loop: joins a group, fetches and processes deliveries, and recovers from Redis errors."""
 
 import logging
 import time
@@ -23,13 +23,13 @@ from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_miss
 logger = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 1.0
-_MAX_UNAVAILABLE_ATTEMPTS = 8  # about 7 s with the rests between
+_MAX_UNAVAILABLE_ATTEMPTS = 8  # about 7 s with the waits in between
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did: deliveries worked on, whether nothing was left for the group, and how long to rest;
-    ``unavailable`` is what the handler needs and does not have."""
+    """Result of one step. ``taken`` deliveries were processed; ``is_idle`` means that the group has nothing left;
+    ``wait_seconds`` is the pause before the next step; ``unavailable`` is the error of a missing dependency."""
 
     taken: int = 0
     is_idle: bool = False
@@ -38,8 +38,8 @@ class Step:
 
 
 class Consumer:
-    """One step is one unit: join, or one batch from the source to its end. ``name_timeout_seconds`` is how long a
-    name may be in use (by a process killed a moment ago) before that is an error."""
+    """Runs steps: each joins the group if necessary and processes one batch. ``name_timeout_seconds`` is how long to
+    wait for a name that is in use, such as that of a process killed a moment ago."""
 
     def __init__(
         self,
@@ -65,15 +65,15 @@ class Consumer:
 
     @property
     def counters(self) -> Counters:
-        """Counted so far."""
+        """The counters so far."""
         self._processor.counters.reclaimed = self._source.reclaimed
         return self._processor.counters
 
     def run(self, stop: StopFlag, deadline: StopDeadline, *, stop_when_idle: bool = False) -> Counters:
-        """Until ``stop``, or until nothing is left for the group; then hands back the rest and leaves.
+        """Run until ``stop`` or, with ``stop_when_idle``, until the group has nothing left; then release what is held.
 
-        Raises NameTakenError when its name stays in use, RedisError that no waiting would heal, and, when it is to stop
-        when idle, UnavailableError when what the handler needs stays down.
+        Raises NameTakenError when the name stays in use, RedisError for a permanent error, and, with
+        ``stop_when_idle``, UnavailableError when a dependency of the handler stays down.
         """
         try:
             with deadline, Heartbeat(self._member.beat, _HEARTBEAT_SECONDS):
@@ -82,7 +82,9 @@ class Consumer:
                 finally:
                     self._leave()
         except TimeIsUpError:
-            logger.warning("left without a word, for Redis hangs; others claim what is left once it is idle")
+            logger.warning(
+                "stopped without releasing entries because Redis hangs; other consumers claim them once they are idle"
+            )
         return self.counters
 
     def _work(self, stop: StopFlag, stop_when_idle: bool) -> None:
@@ -100,10 +102,10 @@ class Consumer:
                 if step.wait_seconds:
                     stop.wait(step.wait_seconds)
         except TimeIsUpError:
-            logger.warning("a handler, or Redis, had not come to an end when the time to stop was up")
+            logger.warning("the stop deadline interrupted a handler or a Redis call")
 
     def step(self, now: float) -> Step:
-        """One unit of work. Errors that pass are answered with a rest."""
+        """Process one batch. Transient errors result in a wait."""
         try:
             step = self._unit(now)
         except UnavailableError as down:
@@ -138,12 +140,12 @@ class Consumer:
         self._group.make()
         self._member.join()
         self._name_wanted_since = None
-        logger.info("consumer %s joins group %s", self._member.name, self._group.name)
+        logger.info("consumer %s joined group %s", self._member.name, self._group.name)
 
     def _wait_for_dependency(self, down: UnavailableError) -> Step:
         self._unavailable_attempts += 1
         self._source.requeue(self._processor.unhandled())
-        logger.warning("waiting: %s", down)
+        logger.warning("waiting for a dependency: %s", down)
         return Step(wait_seconds=reconnect_delay_seconds(self._unavailable_attempts), unavailable=down)
 
     def _wait_for_name(self, now: float, taken: NameTakenError) -> Step:
@@ -159,13 +161,13 @@ class Consumer:
     def _wait_for_redis(self, now: float, failure: Exception) -> Step:
         self._attempts += 1
         wait_seconds = reconnect_delay_seconds(self._attempts)
-        logger.warning("Redis is away, next try in %.1f s: %s", wait_seconds, failure)
+        logger.warning("Redis is unavailable, next attempt in %.1f s: %s", wait_seconds, failure)
         self._member.untrack_all()
         self._source.start_over(now, keep_delayed=True)
         return Step(wait_seconds=wait_seconds)
 
     def _recreate_group(self, now: float) -> Step:
-        logger.warning("group %s is gone, so it is made again from the first entry on", self._group.name)
+        logger.warning("group %s does not exist any more; it is created again at the first entry", self._group.name)
         self._member.drop_name()
         self._source.start_over(now, keep_delayed=False)
         return Step()
@@ -176,7 +178,9 @@ class Consumer:
             released = self._member.leave()
             self._maintenance.run()
         except REDIS_FAILURES as failure:
-            logger.warning("left without a word, others claim what is left once it is idle: %s", failure)
+            logger.warning(
+                "stopped without releasing entries; other consumers claim them once they are idle: %s", failure
+            )
         else:
             if released:
-                logger.info("handed back %d entries", released)
+                logger.info("released %d entries", released)

@@ -1,4 +1,4 @@
-"""What one consumer did, counted for its summary line and for /metrics."""
+"""Counters of a consumer, for its summary line and for /metrics."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ _COUNTERS = [_EVENTS.labels(outcome) for outcome in ("executed", "duplicate", "d
 
 @dataclass(slots=True)
 class Counters:
-    """``consumed`` entries are finished: ``executed``, ``duplicates`` or ``dead``. ``reclaimed`` ones came from an
-    earlier life of this consumer, from a dead one, or from another client that assigned them to it."""
+    """``consumed`` entries are finished: ``executed``, ``duplicates`` or ``dead``. ``reclaimed`` entries were pending
+    before: for an earlier process of this name, for an expired consumer, or assigned by another client."""
 
     executed: int = 0
     duplicates: int = 0

@@ -1,4 +1,4 @@
-"""Signals of a demo: changes of a bygone history, published as if they happened now, a few a minute."""
+"""Demo signals: changes from a historical series, published a few a minute as if they happened now."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -9,7 +9,7 @@ from signals_app.services.publisher import Publisher
 
 
 class DemoSource:
-    """``changes`` never end; ``clock`` gives Unix seconds, ``spread()`` a factor around 1 by which a pause differs."""
+    """``changes`` is endless; ``clock`` returns Unix seconds; ``spread()`` returns the random factor of a pause."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class DemoSource:
         self._spread = spread
 
     def step(self) -> float:
-        """Publishes the next change; returns the seconds until the one after it. Raises StreamFullError, RedisError."""
+        """Publish the next change. Returns the seconds until the one after. Raises StreamFullError, RedisError."""
         day, change = next(self._changes)
         now_ms = int(self._clock() * 1000)
         cycle = f"demo of {day} at {now_ms}"  # each publication is a signal of its own
@@ -37,6 +37,6 @@ class DemoSource:
         return self._pause_seconds * self._spread()
 
     def run(self, stop: StopFlag) -> None:
-        """Until ``stop``."""
+        """Run until ``stop``."""
         while not stop:
             stop.wait(self.step())

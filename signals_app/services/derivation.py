@@ -1,4 +1,4 @@
-"""Signals from changes of dominant regime: one a symbol and cycle, however often a cycle's run is tried."""
+"""Derives signals from changes of the dominant regime: one per symbol and cycle, however often it is run."""
 
 import time
 import uuid
@@ -28,7 +28,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """``changes`` of the cycle, and how many of them this run ``published``."""
+    """Result of a run: the number of ``changes`` in the cycle, and how many of them this run ``published``."""
 
     cycle: str
     changes: int
@@ -49,9 +49,9 @@ def signal_for(cycle: str, timeframe: str, change: Change, now_ms: int) -> Event
 
 
 class Deriver:
-    """Publishes symbol by symbol in order and keeps, in the same step, how far it came in which cycle.
+    """Publishes in order of symbol and stores its progress in the same transaction.
 
-    A run that is killed is taken up where it was; a cycle that is done publishes nothing more.
+    A killed run is resumed where it stopped; a finished cycle publishes nothing more.
     """
 
     def __init__(self, stream: SignalStream, changes: Changes, clock: Callable[[], float] = time.time) -> None:
@@ -61,12 +61,12 @@ class Deriver:
 
     @classmethod
     def connect(cls) -> Self:
-        """Raises ImportError when the setting names no function."""
+        """Raises ImportError when ``SIGNALS["CHANGES"]`` names no function."""
         return cls(SignalStream.connect(), import_string(SignalsConf.load().changes))
 
     def derive(self, timeframe: str) -> Derived:
-        """Raises StreamFullError when not one more fits (run it again once there is room), ValueError on an unknown
-        timeframe, RedisError."""
+        """Publish the signals of the current cycle. Raises StreamFullError when no more fit (run it again later),
+        ValueError for an unknown timeframe, RedisError."""
         cycle, found = self._changes(timeframe)
         changes = sorted(found)
         symbols = [change[0] for change in changes]
@@ -77,7 +77,7 @@ class Deriver:
             next_mark = f"{place}/{batch[-1][0]}"
             try:
                 self._stream.publish_marked(self._events(cycle, timeframe, batch), key=key, before=mark, mark=next_mark)
-            except MarkMovedError as moved:  # another run is at it: go on from where it is
+            except MarkMovedError as moved:  # a concurrent run has advanced: continue from its mark
                 mark = moved.mark
             except StreamFullError as full:
                 size = min(full.room, len(batch) - 1)

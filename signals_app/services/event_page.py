@@ -1,4 +1,4 @@
-"""Pages of events, newest first, filtered while they are read, with a bound on how much one page may read."""
+"""Pages of events, newest first, filtered while reading, with a limit on the entries read per page."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ _ENTRY_ID = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """What to look for; None or an empty text means any. ``symbol`` is in upper case and found in any;
-    ``before`` is an entry id, itself left out; ``max_read`` is how many entries a page may read."""
+    """Filters of a page; an empty text means any. ``symbol`` is upper case and matches any case; ``before`` is an
+    exclusive entry id; ``max_read`` limits the entries read."""
 
     limit: int = 50
     signal_id: str = ""
@@ -37,9 +37,8 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """``next_before`` leads to older events; None when there are none left in the stream. ``read`` says how many
-    entries were looked at for it.
-    """
+    """``next_before`` is the cursor of the next page, None at the end of the stream; ``read`` is the number of entries
+    read."""
 
     events: list[tuple[str, Event]]
     next_before: str | None
@@ -47,8 +46,8 @@ class EventPage:
 
 
 def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
-    """Entries that are no events are left out. A page reads so many at most, so it may hold fewer than its limit, even
-    none, and still have a next one."""
+    """Skips entries that are not valid events. A page may have fewer events than its limit, even none, and still have a
+    next page, because it reads ``max_read`` entries at most."""
     found: list[tuple[str, Event]] = []
     before, read = query.before, 0
     while read < query.max_read:
@@ -67,7 +66,7 @@ def read_page(stream: SignalStream, query: EventQuery) -> EventPage:
 
 
 def find(stream: SignalStream, text: str, query: EventQuery) -> EventPage:
-    """The page of events whose entry id, signal id or symbol is ``text``; of all when it is empty."""
+    """The page of events with ``text`` as entry id, signal id or symbol; an empty text matches all."""
     if _ENTRY_ID.fullmatch(text):
         found = [(entry.entry_id, _event(entry)) for entry in stream.between(text, text, 1)]
         return EventPage([(entry_id, event) for entry_id, event in found if event is not None], None, len(found))
@@ -80,7 +79,7 @@ def find(stream: SignalStream, text: str, query: EventQuery) -> EventPage:
 
 
 def as_json(entry_id: str, event: Event) -> dict[str, Any]:
-    """One event as the API shows it; unknown fields are under ``extra``."""
+    """The event as JSON of the API; unknown fields are in ``extra``."""
     return {
         "id": entry_id,
         "signal_id": event.signal_id,

@@ -1,23 +1,23 @@
-"""What the live feed asks of whoever limits its clients; ``settings.SIGNALS["FEED_ACCESS"]`` names who that is."""
+"""The interface between the live feed and the limiter of its clients, named by ``settings.SIGNALS["FEED_ACCESS"]``."""
 
 from typing import Any, Protocol
 
 
 class FeedAccess(Protocol):
-    """One client's place in the feed. Its methods are called in threads."""
+    """The place of one client in the feed. Methods are called in threads."""
 
     def renew(self) -> bool:
-        """Keeps the place for another 45 s; False when it was lost."""
+        """Extend the place by 45 s. Returns False when it was lost."""
 
     def charge(self, units: int) -> float:
-        """Charges work beyond the request itself; 0, or the seconds to wait before trying again."""
+        """Charge work beyond the request itself. Returns 0, or the seconds to wait before the next attempt."""
 
     def release(self) -> None:
-        """Gives the place back."""
+        """Release the place."""
 
 
 class UnlimitedAccess:
-    """The access of a project that limits nobody."""
+    """No limits."""
 
     def renew(self) -> bool:
         return True

@@ -24,13 +24,13 @@ _FORMER_MODULE, _MODULE = "signals_app.roles.handlers.", "signals_app.services.h
 
 @dataclass(frozen=True, slots=True)
 class LoadedHandler:
-    """A handler ready to be called with any number of events if ``takes_batch``, else with one."""
+    """An imported handler; it is called with a list of events if ``takes_batch``, else with one event."""
 
     takes_batch: bool
     call: Callable[[Any], Handled | None]
 
     def handle(self, events: Sequence[Event]) -> Handled:
-        """Raises whatever the handler raises, but UnavailableError for a failure of Django's database."""
+        """Call the handler. Its exceptions propagate; a failure of Django's database becomes UnavailableError."""
         try:
             result = self.call(list(events) if self.takes_batch else events[0])
         except DjangoError as error:
@@ -49,12 +49,12 @@ def load_handler(dotted_path: str) -> LoadedHandler:
     found = import_string(dotted_path)
     handler = found() if isinstance(found, type) else found
     if not callable(handler):
-        raise TypeError(f"{dotted_path} cannot be called, so it is no handler")
+        raise TypeError(f"{dotted_path} cannot be called, so it is not a handler")
     return LoadedHandler(bool(getattr(handler, "takes_batch", False)), handler)
 
 
 def drop_broken_connections() -> None:
-    """The next query connects anew. A connection in a transaction is left to whoever began it."""
+    """Close unusable connections, so that the next query reconnects. Connections in a transaction are kept."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
@@ -67,10 +67,10 @@ _BOOK = """
 
 
 class PaperExecutor:
-    """Books one ``Execution`` row per ``signal_id``: a batch in one transaction, duplicates left out and counted.
+    """The default handler: inserts one ``Execution`` row per ``signal_id``, a batch in one transaction.
 
-    The database decides what is a duplicate, so two consumers with the same event cannot both book it.
-    Raises what the database raises when it is down, locked or not migrated: whoever calls handlers tells it apart.
+    A unique column finds duplicates, so two consumers with the same event cannot both insert it. Database errors
+    propagate; LoadedHandler classifies them.
     """
 
     takes_batch = True
@@ -107,4 +107,4 @@ book_executions = PaperExecutor()
 
 @batch_handler
 def ignore(events: Sequence[Event]) -> None:
-    """Does nothing: for measuring, and for groups that only need to be acknowledged."""
+    """Acknowledges events without any effect, for benchmarks and for groups that are only drained."""

@@ -1,4 +1,4 @@
-"""The read-only view of the live stream: admin, metrics, the API and ``--json`` see it through this alone."""
+"""Read-only access to the live stream for the admin, metrics, the API and the commands."""
 
 from signals_app.domain.lag import GroupFigures, LagLimits, PassedLimit, StreamFigures, limits_passed
 from signals_app.services.event_page import EventPage, EventQuery, find, read_page
@@ -27,13 +27,13 @@ def figures(*, count_up_to: int = 10_000) -> StreamFigures:
 
 
 def summary(*, max_detailed: int = MAX_DETAILED) -> StreamFigures:
-    """The same for who looks every few seconds: nothing counted, and only so many groups that have work looked at
-    closely. Eight commands, and three for each of those."""
+    """A cheaper overview for frequent polling: lag is not counted, and ``max_detailed`` groups are read in detail.
+    Costs eight commands, and three for each of those groups."""
     return StreamSummary.connect(max_detailed=max_detailed).read()
 
 
 def passed(limits: LagLimits) -> tuple[StreamFigures, list[PassedLimit]]:
-    """The figures, counted as far as the limits need, and the limits passed."""
+    """The figures, with lag counted as far as the limits require, and the exceeded limits."""
     now = figures(count_up_to=max(10_000, (limits.max_lag or 0) + 1))
     return now, limits_passed(now, limits)
 
@@ -44,17 +44,17 @@ def events(query: EventQuery) -> EventPage:
 
 
 def events_with(text: str, query: EventQuery) -> EventPage:
-    """Those whose entry id, signal id or symbol is ``text``, newest first; all when it is empty."""
+    """Events with ``text`` as entry id, signal id or symbol, newest first; an empty text matches all."""
     return find(SignalStream.connect(), text, query)
 
 
 def pending(group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
-    """A page of what the group, or one consumer of it, has in hand, oldest first, after an entry id."""
+    """A page of the pending deliveries of the group, or of one consumer, oldest first, after an entry id."""
     return PendingDeliveries.connect().page(group, after=after, count=count, consumer=consumer)
 
 
 def dead_letter_count() -> int:
-    """How many events were given up and neither redriven nor removed."""
+    """The number of dead letters."""
     return DeadLetters.connect().length()
 
 

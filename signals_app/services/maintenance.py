@@ -1,4 +1,4 @@
-"""What consumers do for the stream now and then: trim it, note their pace, remove the names of consumers long dead."""
+"""Periodic maintenance by consumers: trims the stream, records drain rates, removes long expired consumers."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _INTERVAL_SECONDS = 5.0
 
 
 class Maintenance:
-    """Any number of consumers may keep house at once: each step is one script."""
+    """Safe to run in any number of consumers at once: each task is one script. ``sample`` is called at every step."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Maintenance:
         self._due = 0.0
 
     def step(self, now: float) -> bool:
-        """Keeps house if it is time; says whether it was. What goes on ``sample`` keeps its own time."""
+        """Run the tasks if due. Returns whether they ran."""
         self._sample(now)
         if now < self._due:
             return False
@@ -38,7 +38,7 @@ class Maintenance:
         return True
 
     def run(self) -> None:
-        """Keeps house now."""
+        """Run all tasks now."""
         self._group.record_pace()
         if trimmed := self._stream.trim():
             logger.info("trimmed %d entries", trimmed)

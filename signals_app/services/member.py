@@ -1,4 +1,4 @@
-"""One consumer as a member of its group: its name, its heartbeat, and the entries it has in hand."""
+"""Group membership of a consumer: its name, heartbeat and in-flight entries."""
 
 import threading
 import time
@@ -9,10 +9,10 @@ from signals_app.store.group import ConsumerGroup, NameTakenError
 
 
 class Member:
-    """Shared by the loop and the heartbeat thread.
+    """Shared by the consumer loop and the heartbeat thread.
 
-    A process can be stopped for longer than its heartbeat lives; what it had in hand is then someone else's. So
-    whoever is about to act on an entry asks ``lost`` first, which beats again if the last beat is too old.
+    A process that was paused for longer than its heartbeat TTL has lost its entries to other consumers. Call ``lost``
+    before acting on an entry; it renews the heartbeat first if the last one is too old.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Member:
         self._beaten_at = 0.0
 
     def join(self) -> None:
-        """Takes the first free name; nothing is in hand then. Raises NameTakenError when none is free."""
+        """Acquire the first free name, with no entries in flight. Raises NameTakenError when none is free."""
         with self._lock:
             self._beaten_at = self._clock()
             self.name = self._group.acquire_name(self._names, self._token)
@@ -45,7 +45,7 @@ class Member:
             self._clear()
 
     def beat(self) -> None:
-        """One heartbeat; a name that is gone is told to the loop by its next ``lost``."""
+        """Send one heartbeat. The loop learns of a lost name at its next call of ``lost``."""
         with self._lock:
             if self.name and self._name_taken is None:
                 self._beat()
@@ -61,14 +61,14 @@ class Member:
             self._beaten_at = started_at
 
     def track(self, entry_ids: Collection[str]) -> None:
-        """They are in hand from now on, and none of them begun."""
+        """Mark entries as in flight and not started."""
         with self._lock:
             self._in_flight.update(entry_ids)
             self._started.difference_update(entry_ids)
             self._lost.difference_update(entry_ids)
 
     def start(self, entry_ids: Collection[str]) -> None:
-        """From here on the deliveries count, even if their handler does not finish."""
+        """Mark entries as started: their deliveries count, even if the handler does not finish."""
         with self._lock:
             self._started.update(entry_ids)
 
@@ -82,13 +82,13 @@ class Member:
             self._clear()
 
     def drop_name(self) -> None:
-        """Nothing is in hand, and the next step joins anew."""
+        """Forget the name and all entries; the next step joins again."""
         with self._lock:
             self.name = ""
             self._clear()
 
     def lost(self, entry_ids: Collection[str]) -> set[str]:
-        """Those in hand that someone else has claimed. Raises NameTakenError when the name itself is gone."""
+        """In-flight entries that another consumer has claimed. Raises NameTakenError when the name itself is lost."""
         with self._lock:
             if self._name_taken is None and self._clock() - self._beaten_at > self._stale_after_seconds:
                 self._beat()
@@ -97,7 +97,7 @@ class Member:
             return self._lost.intersection(entry_ids) if self._lost else set()
 
     def leave(self) -> int:
-        """Hands back what is held and is gone; returns the number of entries handed back."""
+        """Release the name and all entries. Returns the number of entries released."""
         with self._lock:
             if not self.name:
                 return 0

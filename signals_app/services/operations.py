@@ -1,4 +1,4 @@
-"""What an operator may do to the live stream: each returns a sentence that says what was done."""
+"""Operator actions on the live stream. Each returns a sentence about its result."""
 
 from signals_app import keys
 from signals_app.conf import SignalsConf
@@ -13,7 +13,7 @@ from signals_app.store.stream import SignalStream
 
 
 class OperationRefusedError(ValueError):
-    """It cannot be done as asked; nothing was changed, and the message says what to do instead."""
+    """The operation is not possible; nothing was changed. The message says what to do instead."""
 
 
 def describe_trim() -> str:
@@ -22,12 +22,12 @@ def describe_trim() -> str:
 
 
 def trim() -> str:
-    """Trims to the soft cap."""
+    """Trim to the soft cap."""
     return f"{SignalStream.connect().trim()} entries were trimmed."
 
 
 def pending_of(group: str, consumer: str) -> int:
-    """How many deliveries a consumer holds. Raises OperationRefusedError when there is no such one."""
+    """The number of pending deliveries of a consumer. Raises OperationRefusedError when it does not exist."""
     held = [one.pending for one in _known(group).consumers if one.name == consumer]
     if not held:
         raise OperationRefusedError(f"group {group} has no consumer {consumer!r}")
@@ -35,26 +35,27 @@ def pending_of(group: str, consumer: str) -> int:
 
 
 def free_consumer(group: str, consumer: str) -> str:
-    """Raises NameTakenError when the consumer is alive, OperationRefusedError when it may be without a heartbeat."""
+    """Make the deliveries of an expired consumer claimable. Raises NameTakenError when it is alive,
+    OperationRefusedError when it may be alive without a heartbeat."""
     known = _known(group)
     held = [one for one in known.consumers if one.name == consumer and one.pending and not one.alive]
     if held and not known.may_be_freed(held[0]):
         raise OperationRefusedError(
-            f"{consumer} of group {group} sends no heartbeat and Redis heard of it {held[0].idle_seconds:.0f} s ago: "
-            "it may be at work. Its own program claims what it left (XAUTOCLAIM)"
+            f"{consumer} of group {group} sends no heartbeat but was active {held[0].idle_seconds:.0f} s ago, "
+            "so it may be working. Its own program can claim the entries (XAUTOCLAIM)"
         )
     freed = ConsumerGroup.connect(group).free(consumer)
     return f"{freed} deliveries of {consumer} can be claimed at once."
 
 
 def describe_delivery(group: str, entry_id: str) -> str:
-    """Who holds it, and since how many deliveries. Raises OperationRefusedError when it is not pending."""
+    """The holder and the delivery count. Raises OperationRefusedError when the entry is not pending."""
     consumer, deliveries = _holder_of(group, entry_id)
     return f"{consumer} of group {group} holds {entry_id}, delivered {deliveries} times."
 
 
 def acknowledge(group: str, entry_id: str) -> str:
-    """Takes a delivery off the group's list as if it had been handled."""
+    """Acknowledge a delivery without handling it."""
     _holder_of(group, entry_id)
     if not ConsumerGroup.connect(group).acknowledge([_checked(entry_id)]):
         raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
@@ -62,31 +63,31 @@ def acknowledge(group: str, entry_id: str) -> str:
 
 
 def move_to_dead_letters(group: str, entry_id: str, reason: str) -> str:
-    """Moves a delivery to the dead letters."""
+    """Move a delivery to the dead letters."""
     consumer, deliveries = _holder_of(group, entry_id)
     if not ConsumerGroup.connect(group).move_to_dead_letters(
         consumer, entry_id, reason=f"by-hand: {reason}", deliveries=deliveries
     ):
-        raise OperationRefusedError(f"{entry_id} was finished or claimed at this moment; look again")
+        raise OperationRefusedError(f"{entry_id} was finished or claimed meanwhile; reload the page")
     return f"{entry_id} is in the dead letters."
 
 
 def redrive(letter_id: str) -> str:
-    """Publishes one dead letter again. Raises StreamFullError."""
+    """Publish one dead letter again. Raises StreamFullError."""
     entry_id = DeadLetters.connect().redrive(_checked(letter_id))
     if entry_id is None:
-        raise OperationRefusedError(f"there is no dead letter {letter_id} that could be an event")
+        raise OperationRefusedError(f"there is no dead letter {letter_id}, or it cannot be published")
     return f"Dead letter {letter_id} is published again as {entry_id}."
 
 
 def replay(group: str, first: str, last: str) -> str:
-    """Raises ValueError on unusable bounds, ReplayRefusedError when the group is not free for it."""
+    """Replay a range to a group. Raises ValueError for invalid bounds, ReplayRefusedError for a busy group."""
     entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
     return f"Group {group} gets {entries} entries again."
 
 
 def describe_forgetting(group: str) -> str:
-    """Raises OperationRefusedError for a group that must not or cannot be forgotten."""
+    """Raises OperationRefusedError for a group that cannot be forgotten."""
     if group == keys.DEFAULT_GROUP:
         raise OperationRefusedError(f"{group} books the executions and is made again by the next publisher; keep it")
     figures = _known(group)
@@ -99,7 +100,8 @@ def describe_forgetting(group: str) -> str:
 
 
 def forget_group(group: str) -> str:
-    """Raises OperationRefusedError, and NameTakenError when one of its consumers is alive."""
+    """Destroy a group with its pending entries. Raises OperationRefusedError, and NameTakenError when one of its
+    consumers is alive."""
     describe_forgetting(group)
     ConsumerGroup.connect(group).forget()
     return f"Group {group} is forgotten."
@@ -113,14 +115,14 @@ def _known(name: str) -> inspection.GroupFigures:
 
 
 def _holder_of(group: str, entry_id: str) -> tuple[str, int]:
-    """The consumer that holds an entry, and how often it was delivered. Raises OperationRefusedError when it is not
-    pending, and when another program may be at work on it."""
+    """The consumer that holds an entry, and its delivery count. Raises OperationRefusedError when the entry is not
+    pending, or when another program may be working on it."""
     known = _known(group)
     holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
     if holder is None:
         raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
     if known.is_in_use_elsewhere(holder[0]):
-        raise OperationRefusedError(f"{holder[0]} of group {group} belongs to another program, which is at work on it")
+        raise OperationRefusedError(f"{holder[0]} of group {group} belongs to another program, which is working on it")
     return holder
 
 

@@ -1,4 +1,4 @@
-"""Deliveries in the order of the stream for each symbol: what ``consume_signals --ordered`` works on."""
+"""Delivery source of ``consume_signals --ordered``: keeps the order of the stream within each symbol."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
-_MAX_HELD_BACK = 300  # a look costs Redis about 10 us for each pending entry
+_MAX_HELD_BACK = 300  # a check costs Redis about 10 us for each pending entry
 _FIRST_POLL_MS = 5
 _MAX_POLL_MS = 200
 
 
 class OrderedSource(DeliverySource):
-    """Delivers an entry once the group has no earlier one of its symbol pending, whichever consumer holds that.
+    """Delivers an entry once no earlier entry of its symbol is pending in the group, whichever consumer holds it.
 
-    Entries that wait for their turn are held back: new ones count as in hand, so that they are renewed, and handed back
-    uncounted; those to be delivered again are kept as ids, without a delivery.
+    Entries that must wait are held back. New ones are tracked as in flight, so that they are renewed, and released
+    without counting; redeliveries are kept as ids, without a delivery.
     """
 
     def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, options: FetchOptions) -> None:
@@ -44,7 +44,7 @@ class OrderedSource(DeliverySource):
         return not self._held_back and super().will_read(now)
 
     def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
-        """At most one delivery a symbol. What is done must be acknowledged, or no longer be in the way of the next."""
+        """At most one delivery per symbol. Entries in ``done`` no longer block later ones of their symbol."""
         if self._requeued:
             return super().take(now)
         self._fill_backlog(now)
@@ -66,7 +66,7 @@ class OrderedSource(DeliverySource):
         self._held_back |= new
 
     def _ready(self) -> list[Delivery]:
-        """Redeliveries one at a time, else all new ones whose turn it is, up to ``count``."""
+        """One redelivery, or else all new entries that are not blocked, up to ``count``."""
         if not self._held_back:
             return []
         asked = list(self._oldest_of_symbols())
@@ -80,7 +80,7 @@ class OrderedSource(DeliverySource):
         return [delivery for delivery in found if delivery is not None]
 
     def _oldest_of_symbols(self) -> Iterator[str]:
-        """Of what is held back the only ones whose turn it can be. The symbol of a redelivery is not known here."""
+        """The oldest held-back entry of each symbol; only these can be unblocked. Redeliveries have no known symbol."""
         symbols = set[bytes | None]()
         for entry_id, delivery in self._held_back.items():
             symbol = None if delivery is None else _symbol_of(delivery)
@@ -90,17 +90,17 @@ class OrderedSource(DeliverySource):
 
     def _untrack(self, gone: Sequence[str]) -> None:
         if gone:
-            logger.warning("%d entries that waited for their turn were claimed or acknowledged elsewhere", len(gone))
+            logger.warning("%d held-back entries were claimed or acknowledged elsewhere", len(gone))
         self._member.untrack(gone)
         for entry_id in gone:
             del self._held_back[entry_id]
 
     def _block_ms(self, now: float) -> int:
-        """While something waits for its turn, another consumer may end it at any moment."""
+        """Poll while entries are held back: another consumer may unblock them at any moment."""
         until_due_ms = super()._block_ms(now)
         return min(self._poll_ms, until_due_ms) if self._held_back else until_due_ms
 
 
 def _symbol_of(delivery: Delivery) -> bytes | None:
-    """As it stands in the entry; of namesakes the last one counts."""
+    """The symbol field; the last one if it is repeated."""
     return dict(zip(delivery.fields[::2], delivery.fields[1::2], strict=False)).get(b"symbol")

@@ -1,4 +1,4 @@
-"""Puts a consumer together from what the command line and the settings say."""
+"""Builds a consumer from the command line options and the settings."""
 
 import os
 import socket
@@ -30,8 +30,8 @@ _MAX_DELIVERIES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
-    """What ``consume_signals`` can be told; an empty ``consumer`` takes the host's first free slot, an empty
-    ``handler`` the one of the settings; ``ordered`` keeps the order within a symbol."""
+    """Options of ``consume_signals``. An empty ``consumer`` takes the first free slot of the host, an empty ``handler``
+    that of the settings; ``ordered`` keeps the order within a symbol."""
 
     group: str
     consumer: str = ""
@@ -43,7 +43,7 @@ class ConsumerOptions:
     ordered: bool = False
 
     def check(self) -> None:
-        """Raises ValueError that says which option to change, and how."""
+        """Raises ValueError with the option and its range."""
         check_range("--block-ms", self.block_ms, 0, MAX_BLOCK_MS)
         check_range("--count", self.count, 1, _MAX_COUNT)
         check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MAX_CLAIM_IDLE_MS)
@@ -55,17 +55,17 @@ class ConsumerOptions:
 
     @property
     def wait_ms(self) -> int:
-        """How long a read waits for new entries: never so short that an idle consumer asks Redis without end."""
+        """Blocking time of a read, with a minimum so that an idle consumer does not poll Redis continuously."""
         return max(self.block_ms, _MIN_BLOCK_MS)
 
     def names(self) -> list[str]:
-        """The names this consumer may have, best first. Slots of the host, so that restarts do not pile up names."""
+        """Candidate names in order of preference: slots of the host, so that restarts reuse names."""
         host = os.environ.get("HOSTNAME") or socket.gethostname()
         return [self.consumer] if self.consumer else [f"{host}-{slot}" for slot in range(_SLOTS)]
 
 
 def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consumer:
-    """A consumer that has not joined yet. Raises ValueError, ImportError or TypeError on unusable options."""
+    """Build a consumer that has not joined yet. Raises ValueError, ImportError or TypeError for invalid options."""
     conf = SignalsConf.load()
     options.check()
     handler = load_handler(options.handler or conf.handler)

@@ -1,4 +1,4 @@
-"""Takes deliveries through their handler to their end: acknowledged, buried, or to be delivered again."""
+"""The processor runs deliveries through the handler and acknowledges, dead-letters or redelivers them."""
 
 import logging
 import time
@@ -23,8 +23,8 @@ _Job = tuple[str, Event]  # entry id and event
 class Processor:
     """Acknowledges an entry only after its handler's effect is committed.
 
-    ``again(entry_id, due)`` is told what is to be delivered again, and when by the clock; ``must_end`` is asked
-    between two events whether the rest of a batch should be left alone.
+    ``redeliver_at(entry_id, due)`` schedules a redelivery by the clock; ``must_end()`` is checked between two events to
+    skip the rest of a batch.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Processor:
         self._acknowledged_at = 0.0
 
     def work(self, deliveries: Sequence[Delivery]) -> None:
-        """One batch. Raises RedisError, and UnavailableError, after which ``unhandled`` tells what is left of it."""
+        """Process one batch. Raises RedisError, and UnavailableError, after which ``unhandled`` returns the rest."""
         self._unfinished = {delivery.entry_id: delivery for delivery in deliveries}
         self._member.track(self._unfinished)
         jobs = self._valid_jobs(deliveries)
@@ -92,7 +92,7 @@ class Processor:
             if len(jobs) == 1:
                 self._handle_failure(jobs[0], failure)
             else:
-                logger.warning("a batch of %d events failed, so each is handled alone: %s", len(jobs), failure)
+                logger.warning("a batch of %d events failed, so each is handled separately: %s", len(jobs), failure)
                 self._handle_one_by_one(jobs)
         else:
             self._finish(jobs, handled)
@@ -120,7 +120,7 @@ class Processor:
     def _start(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
         entry_ids = [entry_id for entry_id, _ in jobs]
         if lost := self._member.lost(entry_ids):
-            logger.warning("%d entries were claimed from this consumer while it was silent", len(lost))
+            logger.warning("%d entries were claimed by others while this consumer sent no heartbeat", len(lost))
             self._untrack(lost)
             jobs = [job for job in jobs if job[0] not in lost]
             entry_ids = [entry_id for entry_id, _ in jobs]
@@ -134,22 +134,22 @@ class Processor:
         self.counters.count(executed=handled.executed, duplicates=handled.duplicates)
 
     def unhandled(self) -> list[Delivery]:
-        """What is left of the last batch: neither finished, nor buried, nor put off."""
+        """Deliveries of the last batch that are neither finished, dead-lettered nor scheduled for redelivery."""
         return list(self._unfinished.values())
 
     @property
     def done(self) -> Sequence[str]:
-        """Finished, to be acknowledged: by ``acknowledge_done``, or by whoever then calls ``acknowledged``."""
+        """Finished entries; ``acknowledge_done``, or a caller that then calls ``acknowledged``, acknowledges them."""
         return self._done
 
     def acknowledge_done(self) -> None:
-        """Also to be called after a lost connection: what is done need not be delivered again."""
+        """Acknowledge finished entries; also after a lost connection, since they need no redelivery."""
         if self._done:
             self._group.acknowledge(self._done)
         self.acknowledged()
 
     def acknowledged(self) -> None:
-        """What was done is acknowledged."""
+        """Record that ``done`` was acknowledged."""
         if self._done:
             self._done = []
         self._acknowledged_at = self._clock()

@@ -1,4 +1,4 @@
-"""The publisher: hands events to the stream in batches, each added once even if its reply is lost."""
+"""The publisher adds events to the stream in batches, each exactly once even if its reply is lost."""
 
 import itertools
 import logging
@@ -21,9 +21,9 @@ _TRIM_EVERY = 1_000
 
 
 class Publisher:
-    """One publisher is one writer: batches of one publisher are numbered, so it is not to be shared by threads.
+    """Not thread-safe, because the batches of a publisher are numbered.
 
-    ``pause(seconds)`` waits between two tries; ``retry_timeout_seconds`` is how long Redis may be away.
+    ``pause(seconds)`` waits between attempts; ``retry_timeout_seconds`` limits retries while Redis is unavailable.
     """
 
     def __init__(
@@ -53,11 +53,10 @@ class Publisher:
         return cls(SignalStream.connect(), soft_cap=SignalsConf.load().soft_cap, pause=pause)
 
     def publish(self, events: Iterable[Event]) -> Iterator[list[str]]:
-        """Publishes batch by batch as the answer is consumed: the entry ids of each batch, in order.
+        """Publish batch by batch as the iterator is consumed; yields the entry ids of each batch, in order.
 
-        Raises StreamFullError once there is no room for a single event more: what fits below the hard cap is published
-        before, so the events published are the first ones. Raises RedisError when Redis stayed away for longer than
-        the patience.
+        Raises StreamFullError when no more events fit below the hard cap; the events before it are published. Raises
+        RedisError when Redis is unavailable for longer than the retry timeout.
         """
         remaining = iter(events)
         while batch := list(itertools.islice(remaining, self._batch_size)):
@@ -69,7 +68,7 @@ class Publisher:
             try:
                 entry_ids = self.publish_batch(events[:size])
             except StreamFullError as full:
-                size = min(full.room, size - 1)  # others publish too: each refusal asks for less
+                size = min(full.room, size - 1)  # others publish too: retry with fewer
                 if size <= 0:
                     raise
             else:
@@ -77,7 +76,7 @@ class Publisher:
                 events = events[size:]
 
     def publish_batch(self, events: list[Event]) -> list[str]:
-        """All or none of them, in one step; raises as ``publish``."""
+        """Publish all or none of the events, atomically. Raises as ``publish``."""
         self._batch += 1
         published = self._add_with_retries(events)
         self._trim_if_due(published)
@@ -104,7 +103,7 @@ class Publisher:
                 give_up_at = min(give_up_at, now + self._retry_timeout_seconds)
                 if now >= give_up_at or not is_transient(failure):
                     raise
-                logger.warning("Redis is away, the batch is tried again: %s", failure)
+                logger.warning("Redis is unavailable, the batch is retried: %s", failure)
                 self._pause(reconnect_delay_seconds(attempts))
         raise AssertionError
 
@@ -114,7 +113,7 @@ class Publisher:
             self._since_trim = 0
             try:
                 self._stream.trim()
-            except RedisError as failure:  # the batch itself is in
+            except RedisError as failure:  # the batch itself was added
                 if not is_transient(failure):
                     raise
-                logger.warning("not trimmed this time: %s", failure)
+                logger.warning("the stream was not trimmed: %s", failure)

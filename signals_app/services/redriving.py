@@ -1,4 +1,4 @@
-"""Going through the dead letters: which ones, and what is done with them."""
+"""Bulk operations on dead letters: show, redrive or remove the matching ones."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +16,7 @@ _MIN_RATE, _MAX_RATE = 0.001, 1_000_000  # a second
 
 @dataclass(frozen=True, slots=True)
 class LetterFilter:
-    """An empty text means any; ``reason`` is the beginning of one; ``limit`` is how many at most. Raises ValueError on
-    a limit that is none."""
+    """An empty text means any; ``reason`` is a prefix. Raises ValueError for a ``limit`` out of range."""
 
     reason: str = ""
     symbol: str = ""
@@ -31,7 +30,7 @@ class LetterFilter:
 
 
 def matching_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[DeadLetter]:
-    """Oldest first; what comes in meanwhile is left for the next time."""
+    """Matching letters, oldest first, without those that are added meanwhile."""
     newest = letters.newest_first(1)
     end = order(newest[0].letter_id) if newest else (0, 0)
     after, left = "0-0", wanted.limit
@@ -46,10 +45,10 @@ def matching_letters(letters: DeadLetters, wanted: LetterFilter) -> Iterator[Dea
 
 
 class Redriver:
-    """Does one thing with the chosen letters, at most ``max_per_second`` of them, and counts them in ``done``.
+    """Applies one operation to the matching letters at up to ``max_per_second`` and counts them in ``done``.
 
-    ``report`` is told each one; ``pause`` waits for so many seconds and says whether to stop. Raises ValueError on a
-    rate out of its range.
+    ``report(letter)`` is called for each; ``pause(seconds)`` waits and returns whether to stop. Raises ValueError for a
+    rate out of range.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class Redriver:
         self._pause = pause
 
     def run(self, verb: Verb, wanted: LetterFilter) -> None:
-        """A letter redriven or removed by someone else meanwhile is left out. Raises StreamFullError."""
+        """Skips letters that were redriven or removed meanwhile. Raises StreamFullError."""
         for letter in matching_letters(self._letters, wanted):
             if self._do(verb, letter):
                 self.done += 1

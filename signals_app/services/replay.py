@@ -1,4 +1,4 @@
-"""Delivering a range of the stream again: starting it, and keeping a consumer within it."""
+"""Replays of a range of the stream: starting one, and limiting a consumer to its range."""
 
 from signals_app.domain.delivery import Delivery
 from signals_app.domain.entry import order, parse_bound
@@ -10,10 +10,10 @@ _PAGE = 1_000
 
 
 def start_replay(stream: SignalStream, replays: ReplayGroups, group: str, first: str, last: str) -> int:
-    """Gives the group the entries from ``first`` to ``last``, each an entry id or an ISO time, both included.
+    """Deliver the entries from ``first`` to ``last`` (entry ids or ISO times, inclusive) to the group.
 
-    Returns how many there are; when there are none, no group is made. Raises ValueError on a name that no consumer
-    could give, and on bounds that are none or the wrong way round; ReplayRefusedError when the group is not free.
+    Returns the number of entries; no group is created for an empty range. Raises ValueError for an invalid group name
+    or invalid bounds, ReplayRefusedError when the group is not free.
     """
     check_name("--group", group)
     from_id, to_id = parse_bound(first, is_last=False), parse_bound(last, is_last=True)
@@ -34,7 +34,7 @@ def _count(stream: SignalStream, from_id: str, to_id: str) -> int:
 
 
 class ReplayWindow:
-    """What a consumer of one group may handle. For a group that is no replay group that is everything."""
+    """Limits the deliveries of a replay group to its range; other groups are not limited."""
 
     def __init__(self, replays: ReplayGroups, group: str) -> None:
         self._replays = replays
@@ -43,7 +43,7 @@ class ReplayWindow:
         self._is_known = False
 
     def within(self, deliveries: list[Delivery]) -> list[Delivery]:
-        """Those up to the end of the range; the first one beyond it ends the replay."""
+        """The deliveries within the range; the first one beyond it finishes the replay."""
         if deliveries and not self._is_known:
             self._look()
         if self._end is None or not self._beyond(deliveries):

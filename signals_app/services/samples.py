@@ -8,7 +8,7 @@ from signals_app.services import inspection
 
 
 def sample() -> Mapping[str, float]:
-    """Sums over the groups, ages of the oldest entry of any."""
+    """Sums over all groups, and the ages of the oldest entries."""
     now = inspection.summary()
     figures: dict[str, float] = {
         "length": now.length,

@@ -1,4 +1,4 @@
-"""Events as lines of NDJSON, the form in which people and other programs hand them to ``publish_signals``."""
+"""Reads events from NDJSON, the input format of ``publish_signals``."""
 
 import re
 import time
@@ -15,14 +15,14 @@ from signals_app.services.publisher import Publisher
 
 _READ_BYTES = 1 << 20
 _BETWEEN = re.compile(r"[ \t\r\n,:]*")
-_DECODER = JSONDecoder(parse_int=str, parse_float=str)  # the values are not looked at: 5,000 digits are no number here
+_DECODER = JSONDecoder(parse_int=str, parse_float=str)  # values stay text: 5,000 digits are not parsed
 
 Lines = Iterable[Sequence[bytes]]
-"""Lines as they come: those that are there already, in one go."""
+"""Batches of lines, as many as are available at once."""
 
 
 def lines_as_they_come(file: BinaryIO) -> Iterator[Sequence[bytes]]:
-    """All whole lines that each read brings: a pipe is not waited for while it has some."""
+    """The whole lines of each read, so that a slow pipe is published without delay."""
     begun: list[bytes] = []
     while read := file.read1(_READ_BYTES):  # type: ignore[attr-defined]
         *lines, rest = read.split(b"\n")
@@ -35,7 +35,7 @@ def lines_as_they_come(file: BinaryIO) -> Iterator[Sequence[bytes]]:
 
 
 def parse_line(line: bytes) -> Event:
-    """One event from one JSON object; unknown numbers and nested values keep their JSON text. Raises BadEventError."""
+    """Parse one JSON object; unknown numbers and nested values keep their JSON text. Raises BadEventError."""
     if len(line) > MAX_BYTES:
         raise BadEventError("too-large", f"{len(line)} bytes, {MAX_BYTES} at most")
     try:
@@ -57,8 +57,8 @@ def _text(value: object) -> str:
 
 
 def json_members(text: str) -> dict[str, str]:
-    """The value's own JSON text by name, for a string the string itself; a null is left out. ``text`` must be known to
-    be a JSON object: it is not checked again. Raises RecursionError when it is nested too deeply."""
+    """The JSON text of each value by name; a string is unquoted, null is omitted. ``text`` must be a valid JSON object.
+    Raises RecursionError when it is nested too deeply."""
     return dict(_members(text))
 
 
@@ -80,8 +80,7 @@ def _skip(text: str, at: int) -> int:
 
 
 class SignalFile:
-    """Publishes the events of some lines; counts the ``published``, reports and counts the ``bad``; ``next_line`` is
-    the first one that was not published yet, None when there is none.
+    """Publishes the events of a file: counts the ``published`` ones, reports and counts the ``bad`` lines.
 
     An event without ``published_at`` gets the time at which its line was read.
     """
@@ -102,7 +101,7 @@ class SignalFile:
         self._clock = clock
 
     def publish(self, publisher: Publisher) -> None:
-        """Raises what the publisher raises; ``published`` then says how far it came."""
+        """Publish all lines. Raises what the publisher raises; ``progress`` then describes what was published."""
         for lines in self._lines:
             for entry_ids in publisher.publish(self._events(lines)):
                 self.published += len(entry_ids)
@@ -112,12 +111,13 @@ class SignalFile:
 
     @property
     def next_line(self) -> int | None:
+        """The first line that is not published yet, None when there is none."""
         return self._taken[0] if self._taken else None
 
     @property
     def progress(self) -> str:
-        """What somebody must know who goes on after a failure, in sentences."""
-        rest = f" Go on from line {self.next_line}." if self.next_line else ""
+        """For error messages: how much was published, and the line to continue from."""
+        rest = f" Continue from line {self.next_line}." if self.next_line else ""
         return f"{self.published} were published before.{rest}"
 
     def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Where a consumer's next deliveries come from: what it already holds, what the dead left behind, what is new."""
+"""The delivery source of a consumer: its own pending entries, those of expired consumers, then new ones."""
 
 import heapq
 import logging
@@ -20,9 +20,9 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """``count`` deliveries at most a read, which blocks up to ``block_ms``; entries of the dead are claimed, and those
-    that another client assigned to this consumer taken up, once they are idle for ``claim_idle_ms``; after a reconnect
-    not before ``grace_seconds``, so that the others can beat."""
+    """``count`` is the maximum of a read, which blocks for up to ``block_ms``. Entries of expired consumers, and those
+    that another client assigned to this one, are recovered once idle for ``claim_idle_ms``; after a reconnect not
+    within ``grace_seconds``, so that other consumers can renew their heartbeats."""
 
     count: int
     block_ms: int
@@ -31,7 +31,7 @@ class FetchOptions:
 
 
 class DeliverySource:
-    """Redeliveries come one at a time: an entry that kills its consumer then counts against itself alone."""
+    """Redeliveries come one at a time, so that an entry that crashes its consumer affects no other entry."""
 
     def __init__(self, group: ConsumerGroup, member: Member, window: ReplayWindow, options: FetchOptions) -> None:
         self._group = group
@@ -50,7 +50,7 @@ class DeliverySource:
         self._held_min_idle_ms = min_idle_ms
 
     def start_over(self, now: float, *, keep_delayed: bool) -> None:
-        """After a lost connection (entries may have been delivered without our hearing of it) or a new name."""
+        """Reset after a lost connection, when entries may be pending unnoticed, or after a change of name."""
         self._requeued.clear()
         self._backlog.clear()
         if not keep_delayed:
@@ -59,33 +59,33 @@ class DeliverySource:
         self._scan_held()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
-        """These are taken again as they are, before anything else."""
+        """Return these deliveries unchanged from the next ``take``."""
         self._requeued = deliveries
 
     def redeliver_at(self, entry_id: str, due: float) -> None:
-        """Delivers a held entry again once the clock says ``due``."""
+        """Schedule the redelivery of a pending entry at ``due`` by the clock."""
         heapq.heappush(self._delayed, (due, entry_id))
 
     @property
     def has_backlog(self) -> bool:
-        """Whether something held is still to be delivered again, now or later."""
+        """Whether pending entries of this consumer remain to be redelivered, now or later."""
         return bool(self._requeued or self._backlog or self._delayed or self._held_after)
 
     @property
     def is_full(self) -> bool:
-        """So much waits for another try that nothing new is taken."""
+        """Whether so many entries await redelivery that nothing new is read."""
         return len(self._delayed) >= _MAX_DELAYED
 
     def will_read(self, now: float) -> bool:
-        """Whether ``take`` will do nothing but read new entries."""
+        """Whether the next ``take`` only reads new entries."""
         is_due = bool(self._delayed) and self._delayed[0][0] <= now
         has_backlog_now = self._requeued or self._backlog or self._held_after or is_due
         return not (has_backlog_now or self.is_full or now >= self._claim_at)
 
     def take(self, now: float, done: Sequence[str] = ()) -> list[Delivery]:
-        """The next deliveries; empty when there were none within the blocking time, or when it is full.
+        """The next deliveries; empty when none arrived within the blocking time, or when it ``is_full``.
 
-        When it ``will_read``, what is ``done`` is acknowledged by the way.
+        If it ``will_read``, the same round trip acknowledges ``done``.
         """
         if self._requeued:
             deliveries, self._requeued = self._requeued, []
@@ -112,25 +112,25 @@ class DeliverySource:
             self._recover_pending("0-0")
 
     def _recover_pending(self, after: str) -> None:
-        """Nothing is in hand here: a batch has ended, or was put back, before anything else is taken."""
+        """Add pending entries of this consumer to the backlog. No batch is in progress at this point."""
         held = self._group.pending_ids(self._member.name, after=after, count=_PAGE, min_idle_ms=self._held_min_idle_ms)
         self._held_after = held[-1] if len(held) == _PAGE else None
         known = self._known()
         found = [entry_id for entry_id in held if entry_id not in known]
         if found and self._held_min_idle_ms:
-            logger.warning("%s takes up %d entries that another client gave it", self._member.name, len(found))
+            logger.warning("%s recovered %d entries that another client assigned to it", self._member.name, len(found))
         self._backlog.extend(found)
         self.reclaimed += len(found)
 
     def _known(self) -> set[str]:
-        """What it holds and will deliver again by itself."""
+        """Pending entries that are scheduled already."""
         return {*self._backlog, *(entry_id for _, entry_id in self._delayed)}
 
     def _claim(self, now: float) -> None:
         options = self._options
         claimed = self._group.claim_expired(self._member.name, min_idle_ms=options.claim_idle_ms, count=_PAGE)
         if claimed:
-            logger.info("%s claims %d entries of dead consumers", self._member.name, len(claimed))
+            logger.info("%s claimed %d entries of expired consumers", self._member.name, len(claimed))
         self._backlog.extend(claimed)
         self.reclaimed += len(claimed)
         self._claim_at = now if len(claimed) == _PAGE else now + _CLAIM_INTERVAL_SECONDS

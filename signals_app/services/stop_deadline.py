@@ -1,4 +1,4 @@
-"""How long a consumer may go on after it was asked to stop."""
+"""The deadline of a graceful shutdown."""
 
 import signal
 import threading
@@ -13,14 +13,13 @@ _POLL_SECONDS = 0.5
 
 
 class TimeIsUpError(BaseException):
-    """Raised inside whatever is still going on when the time is up: a handler, or a call to a Redis that hangs. No
-    ``except Exception`` holds it."""
+    """Raised in the main thread at the deadline, inside a handler or a Redis call that hangs. Not caught by
+    ``except Exception``."""
 
 
 class StopDeadline:
-    """Once the flag is set the batch in hand has ``finish_seconds``; then no further event of it is begun. At each of
-    ``abandon_seconds`` the main thread is interrupted, by SIGALRM: in its handler, in leaving, in waiting for others.
-    """
+    """Once the stop flag is set, no further event is started after ``finish_seconds``. At each of ``abandon_seconds``
+    SIGALRM interrupts the main thread: in its handler, in releasing entries, in waiting for other threads."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class StopDeadline:
         self._previous: Any = None
 
     def must_end(self) -> bool:
-        """Whether no further event may be begun."""
+        """Whether no further event may be started."""
         return self._asked_at is not None and self._clock() - self._asked_at > self._finish_seconds
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What became of one signal: its event, who has read it, its execution or its dead letter."""
+"""Trace of one signal: its event, its deliveries per group, its execution or dead letter."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class GroupDelivery:
-    """What a group has done with an entry; ``holder`` is the consumer that holds it and the number of deliveries."""
+    """State of an entry in a group; ``holder`` is the consumer that holds it and the delivery count."""
 
     group: str
     is_delivered: bool
@@ -27,7 +27,7 @@ class GroupDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """``entry`` is None when it is not among the newest entries, ``letter`` when not among the newest dead letters."""
+    """``entry`` and ``letter`` are None if not found among the newest entries or dead letters."""
 
     signal_id: UUID
     entry: Entry | None
@@ -41,7 +41,7 @@ class Trace:
 
 
 class TraceReader:
-    """Reads a bounded part of the stream, newest first, and writes nothing."""
+    """Reads a bounded part of the stream, newest first. Read-only."""
 
     def __init__(self, stream: SignalStream, letters: DeadLetters) -> None:
         self._stream = stream
@@ -52,7 +52,7 @@ class TraceReader:
         return cls(SignalStream.connect(), DeadLetters.connect())
 
     def read(self, signal_id: UUID) -> Trace:
-        """Everything that is known of the signal."""
+        """The trace of a signal."""
         wanted = str(signal_id)
         entry = next((one for one in self._entries() if _names(one.fields.get(b"signal_id", b""), wanted)), None)
         letters = self._letters.newest_first(_MAX_LETTERS)

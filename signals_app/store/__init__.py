@@ -1,1 +1,1 @@
-"""Floor 2: the only code that talks to Redis."""
+"""The only code that talks to Redis."""

@@ -1,4 +1,4 @@
-"""The stream of dead letters: events given up, each with its reason."""
+"""The stream of dead letters: events that could not be handled, each with its reason."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OWN = frozenset({b"dead_reason", b"dead_source_id", b"dead_deliveries", b"dead_
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """``fields`` are the event's own, as raw as they came; ``dead_at_ms`` is in Unix milliseconds."""
+    """``fields`` are the raw fields of the event; ``dead_at_ms`` is in Unix milliseconds."""
 
     letter_id: str
     reason: str
@@ -30,7 +30,7 @@ class DeadLetter:
     fields: Mapping[bytes, bytes]
 
     def as_json(self) -> dict[str, object]:
-        """For a person to read: bytes that are no text are escaped, long values cut."""
+        """For display: bytes that are not UTF-8 are escaped, long values are truncated."""
         fields = {_shown(name): _shown(value) for name, value in self.fields.items()}
         return {
             "id": self.letter_id,
@@ -42,12 +42,12 @@ class DeadLetter:
         }
 
     def shown(self, name: str) -> str:
-        """One field of the event, readable whatever is in it, and short."""
+        """One field of the event, escaped and truncated."""
         return _shown(self.fields.get(name.encode(), b""))
 
 
 class DeadLetters:
-    """A letter goes when an operator redrives or removes it, or as the oldest of more than ``SIGNALS_DEAD_CAP``."""
+    """Letters are removed by an operator (redrive, remove) or as the oldest beyond ``SIGNALS_DEAD_CAP``."""
 
     def __init__(self, client: Any, *, hard_cap: int) -> None:
         self._client = client
@@ -69,8 +69,8 @@ class DeadLetters:
         return [] if is_highest(letter_id) else self._read("XRANGE", f"({letter_id}", "+", count)
 
     def redrive(self, letter_id: str) -> str | None:
-        """Publishes the event again and removes its letter, in one step. Returns the new entry's id, None when the
-        letter is gone already, or has so many fields (``dead_rest``) that it never was an event. Raises
+        """Publish the event again and remove its letter, atomically. Returns the id of the new entry; None when the
+        letter does not exist any more, or has too many fields to be an event (``dead_rest``). Raises
         StreamFullError."""
         try:
             outcome: bytes = self._redrive(keys=[keys.LIVE, keys.DEAD], args=[letter_id, self._hard_cap])
@@ -83,7 +83,7 @@ class DeadLetters:
         return None if outcome == b"gone" else outcome.decode()
 
     def remove(self, letter_id: str) -> bool:
-        """Deletes a letter for good; returns whether it was there."""
+        """Delete a letter permanently. Returns whether it existed."""
         return bool(self._client.xdel(keys.DEAD, letter_id))
 
     def _read(self, command: str, first: str, last: str, count: int) -> list[DeadLetter]:
@@ -92,7 +92,7 @@ class DeadLetters:
 
 
 def _letter(letter_id: bytes, flat: Sequence[bytes]) -> DeadLetter:
-    """The letter's own fields come last: a namesake before them is the event's."""
+    """The fields of the letter come last; a field of the same name before them belongs to the event."""
     own: dict[bytes, bytes] = {}
     fields = []
     for name, value in zip(flat[-2::-2], flat[::-2], strict=True):

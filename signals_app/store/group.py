@@ -1,4 +1,4 @@
-"""A consumer group of the stream: reading, acknowledging, claiming, burying, and who is alive in it."""
+"""A consumer group of the stream: reading, acknowledging, claiming, dead-lettering, and consumer names."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,11 +32,11 @@ _PACE_INTERVAL_MS = 30_000
 
 
 class NameTakenError(Exception):
-    """Another living process is the consumer of that name."""
+    """Another live process uses the name of the consumer."""
 
 
 def make_group(client: Any, group: str | bytes, start: str = "0") -> bool:
-    """Makes the group, and the stream if need be; returns whether it was missing."""
+    """Create the group, and the stream if necessary. Returns whether the group was missing."""
     try:
         client.xgroup_create(keys.LIVE, group, id=start, mkstream=True)
     except ResponseError as error:
@@ -47,12 +47,12 @@ def make_group(client: Any, group: str | bytes, start: str = "0") -> bool:
 
 
 def is_group_missing(error: Exception) -> bool:
-    """Whether Redis says that the stream or the group is not there (deleted, flushed, or never made)."""
+    """Whether the stream or the group does not exist (deleted, flushed, or never created)."""
     return isinstance(error, ResponseError) and str(error).startswith(("NOGROUP", "UNBLOCKED", "no such key"))
 
 
 class ConsumerGroup:
-    """One group; what is done by or to one consumer names it first. Names are ``escaped`` where they are no text."""
+    """One consumer group. Names that are not UTF-8 are ``escaped``."""
 
     def __init__(self, client: Any, name: str, *, heartbeat_ttl_ms: int, dead_cap: int = 100_000) -> None:
         self.name = name
@@ -69,28 +69,28 @@ class ConsumerGroup:
         return cls(client, name, heartbeat_ttl_ms=conf.heartbeat_ttl_ms, dead_cap=conf.dead_cap)
 
     def acquire_name(self, names: Sequence[str], token: str) -> str:
-        """The first of ``names`` without a living owner, now owned by ``token`` and a consumer of the group. Raises
+        """Acquire the first of ``names`` without a live owner, for ``token``, and create the consumer. Raises
         NameTakenError."""
         script = self._scripts["acquire_name"]
         arguments = [self._raw_name, token, self._heartbeat_ttl_ms, *map(unescaped, names)]
         taken = script(keys=[keys.LIVE, keys.MEMBERS], args=arguments)
         if taken is None:
-            raise NameTakenError(f"a living process is consumer {names[0]} of group {self.name}")
+            raise NameTakenError(f"a live process is consumer {names[0]} of group {self.name}")
         return escaped(taken)
 
     def beat(self, consumer: str, token: str, in_flight: Sequence[str]) -> set[str]:
-        """Renews the heartbeat and the entries in hand, of which it returns those still held.
+        """Renew the heartbeat and the in-flight entries. Returns those that the consumer still holds.
 
-        Raises NameTakenError when another process took the name while this one was silent.
+        Raises NameTakenError when another process has acquired the name.
         """
         kept = self._run("beat", consumer, token, self._heartbeat_ttl_ms, *in_flight)
         if kept is None:
-            raise NameTakenError(f"another process is consumer {consumer} of group {self.name} by now")
+            raise NameTakenError(f"another process has become consumer {consumer} of group {self.name}")
         return {entry_id.decode() for entry_id in kept}
 
     def read(self, consumer: str, *, count: int, block_ms: int, done: Sequence[str] = ()) -> list[Delivery]:
-        """Acknowledges what is ``done`` and reads new deliveries, in one round trip; waits up to ``block_ms`` for the
-        first one, not at all when it is 0."""
+        """Acknowledge ``done`` and read new deliveries in one round trip; blocks up to ``block_ms``, not at all if
+        0."""
         block: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms else ()
         read = (
             "XREADGROUP",
@@ -109,12 +109,12 @@ class ConsumerGroup:
         return _deliveries(streams[0][1]) if streams else []
 
     def acknowledge(self, entry_ids: Sequence[str]) -> int:
-        """How many of them were still pending."""
+        """Acknowledge entries. Returns how many were still pending."""
         acknowledged: int = self._client.xack(keys.LIVE, self._raw_name, *entry_ids)
         return acknowledged
 
     def pending_ids(self, consumer: str, *, after: str, count: int, min_idle_ms: int = 0) -> list[str]:
-        """Ids pending for the consumer and idle for so long, from the first one after the id ``after``."""
+        """Ids of entries pending for the consumer and idle for ``min_idle_ms``, after the id ``after``."""
         name, idle = unescaped(consumer), min_idle_ms or None
         rows = self._client.xpending_range(
             keys.LIVE, self._raw_name, f"({after}", "+", count, consumername=name, idle=idle
@@ -122,7 +122,7 @@ class ConsumerGroup:
         return [row["message_id"].decode() for row in rows]
 
     def deliver_again(self, consumer: str, entry_ids: Sequence[str]) -> tuple[list[Delivery], list[str]]:
-        """The deliveries of those it still holds, counted up; and the ids that are gone from the stream."""
+        """Redeliver entries that the consumer still holds. Also returns the ids deleted from the stream."""
         deliveries, gone = [], []
         for entry_id, count, *rest in self._run("deliver_again", consumer, *entry_ids):
             if rest:
@@ -132,47 +132,48 @@ class ConsumerGroup:
         return deliveries, gone
 
     def revert_delivery_count(self, consumer: str, deliveries: Sequence[Delivery]) -> int:
-        """The last delivery of each it still holds did not count, however often this is said; returns how many."""
+        """Undo the last delivery in the delivery counts (idempotent). Returns the number of entries changed."""
         counts = [part for one in deliveries for part in (one.entry_id, max(0, one.deliveries - 1))]
         return int(self._run("revert_delivery_count", consumer, *counts))
 
     def claim_expired(self, consumer: str, *, min_idle_ms: int, count: int) -> list[str]:
-        """Ids taken over from consumers without a heartbeat; ``deliver_again`` delivers them."""
+        """Claim entries of consumers without a heartbeat. Returns their ids, for ``deliver_again``."""
         return [entry_id.decode() for entry_id in self._run("claim_expired", consumer, min_idle_ms, count)]
 
     def first_of_symbols(self, consumer: str, entry_ids: Sequence[str], *, count: int) -> tuple[list[str], list[str]]:
-        """Of entries that the consumer holds at most ``count``, oldest first, before which the group has none of their
-        symbol pending; and those that it turned out not to hold."""
+        """Up to ``count`` of the given entries, oldest first, that have no earlier pending entry of their symbol in the
+        group; and the ids that the consumer does not hold."""
         first, gone = self._run("first_of_symbols", consumer, count, *entry_ids)
         return [entry_id.decode() for entry_id in first], [entry_id.decode() for entry_id in gone]
 
     def move_to_dead_letters(self, consumer: str, entry_id: str, *, reason: str, deliveries: int) -> bool:
-        """Moves a held entry to the dead letters and acknowledges it; False when it was no longer held. The oldest dead
-        letters beyond ``dead_cap`` are deleted."""
+        """Move an entry to the dead letters and acknowledge it; False when the consumer no longer holds it. The oldest
+        dead letters beyond ``dead_cap`` are deleted."""
         letter = self._run(
             "move_to_dead_letters", consumer, entry_id, reason, deliveries, self._dead_cap, second_key=keys.DEAD
         )
         return letter is not None
 
     def release_name(self, consumer: str, token: str, not_started: Sequence[str]) -> int:
-        """Leaves: all that is held becomes claimable at once. What was not begun does not count as delivered."""
+        """Release the name and make all entries claimable at once. Entries ``not_started`` do not count as
+        delivered."""
         return int(self._run("release_name", consumer, token, *not_started) or 0)
 
     def free(self, consumer: str) -> int:
-        """Makes claimable at once what a dead consumer holds. Raises NameTakenError when it is alive."""
+        """Make the entries of an expired consumer claimable at once. Raises NameTakenError when it is alive."""
         freed = self._run("release_name", consumer, "")
         if freed is None:
             raise NameTakenError(f"consumer {consumer} of group {self.name} is alive")
         return int(freed)
 
     def holder_of(self, entry_id: str) -> tuple[str, int] | None:
-        """The consumer that holds the entry, and how often it was delivered; None when it is not pending."""
+        """The consumer that holds the entry, and its delivery count; None when it is not pending."""
         rows = self._client.xpending_range(keys.LIVE, self._raw_name, entry_id, entry_id, 1)
         return (escaped(rows[0]["consumer"]), rows[0]["times_delivered"]) if rows else None
 
     def forget(self) -> bool:
-        """Drops the group with its pending entries; returns whether it was there. Raises NameTakenError when one of
-        its consumers is alive."""
+        """Destroy the group with its pending entries. Returns whether it existed. Raises NameTakenError when one of its
+        consumers is alive."""
         script_keys = [keys.LIVE, keys.MEMBERS, keys.REPLAY_ENDS, keys.PACES]
         forgotten = self._forget(keys=script_keys, args=[self._raw_name])
         if forgotten < 0:
@@ -180,22 +181,22 @@ class ConsumerGroup:
         return bool(forgotten)
 
     def make(self) -> bool:
-        """Makes the group at 0, so that it gets what was published before it; returns whether it was missing."""
+        """Create the group at 0, so that it gets earlier entries as well. Returns whether it was missing."""
         return make_group(self._client, self._raw_name)
 
     def pending(self) -> int:
-        """Entries delivered to any consumer and not yet acknowledged."""
+        """The number of pending entries of all consumers."""
         pending: int = self._client.xpending(keys.LIVE, self._raw_name)["pending"]
         return pending
 
     def remove_idle_consumers(self, min_idle_ms: int) -> list[str]:
-        """Removes dead consumers that hold nothing; returns their names."""
+        """Remove expired consumers without pending entries. Returns their names."""
         script = self._scripts["remove_idle_consumers"]
         removed = script(keys=[keys.LIVE, keys.MEMBERS], args=[self._raw_name, min_idle_ms])
         return [escaped(name) for name in removed]
 
     def record_pace(self) -> bool:
-        """Notes how much the group has handled, every half a minute; says whether it did."""
+        """Record the number of handled entries, every 30 s. Returns whether it was due."""
         script = self._scripts["record_pace"]
         return bool(script(keys=[keys.LIVE, keys.PACES], args=[self._raw_name, _PACE_INTERVAL_MS]))
 
@@ -204,6 +205,6 @@ class ConsumerGroup:
 
 
 def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:
-    """Made in bulk: a consumer gets a hundred thousand of them a second."""
+    """Built in bulk: a consumer gets a hundred thousand a second."""
     entry_ids = b" ".join([row[0] for row in rows]).decode().split(" ")
     return list(map(_new_delivery, zip(entry_ids, [row[1] for row in rows], repeat(1))))

@@ -1,4 +1,4 @@
-"""What a group has in hand, a page at a time, for people to look through."""
+"""Pages of the pending deliveries of a group, for display."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,8 +15,8 @@ from signals_app.store.group import is_group_missing
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """``deliveries`` counts them so far; ``symbol`` and ``signal_id`` are as they stand in the entry, cut and
-    readable whatever is in them, empty when it has none."""
+    """``deliveries`` is the delivery count; ``symbol`` and ``signal_id`` are fields of the entry, escaped and
+    truncated, empty if missing."""
 
     entry_id: str
     consumer: str
@@ -27,7 +27,7 @@ class PendingDelivery:
 
 
 class PendingDeliveries:
-    """One call reads one page, however much is pending."""
+    """Reads one page per call, at a cost independent of the number of pending entries."""
 
     def __init__(self, client: Any) -> None:
         self._page = client.register_script(read_lua("signals_app", "pending_page"))
@@ -37,7 +37,7 @@ class PendingDeliveries:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def page(self, group: str, *, after: str, count: int, consumer: str = "") -> list[PendingDelivery]:
-        """At most ``count``, oldest first, from the one after the id ``after``; a group that is not there has none."""
+        """At most ``count``, oldest first, after the id ``after``; empty for a group that does not exist."""
         if is_highest(after):
             return []
         try:

@@ -1,4 +1,4 @@
-"""Groups that get one range of the stream again, and nothing after it."""
+"""Replay groups, which get one range of the stream again."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -12,12 +12,12 @@ from signals_app.domain.names import unescaped
 
 
 class ReplayRefusedError(Exception):
-    """The group cannot take a range; nothing was changed."""
+    """The group cannot start a replay; nothing was changed."""
 
 
 class ReplayGroups:
-    """The range's end is kept beside the stream. A group that is done stands at ``entry.END``, where it gets
-    nothing new and keeps nothing from being trimmed."""
+    """The end of each range is stored in a hash. A finished group is set to ``entry.END``, where it gets no new entries
+    and holds back no trim."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -29,20 +29,20 @@ class ReplayGroups:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def start(self, group: str, first: str, last: str) -> None:
-        """The group is to get the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
+        """Start a replay of the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
         arguments = [unescaped(group), just_before(first), last, END]
         outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS, keys.MEMBERS], args=arguments)
         if outcome == b"other":
             raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
         if outcome == b"busy":
-            raise ReplayRefusedError(f"{group} is not done with its last range; wait for it or choose another group")
+            raise ReplayRefusedError(f"{group} has not finished its last range; wait for it or choose another group")
 
     def end_of(self, group: str) -> str | None:
-        """The last id of the group's range; None for a group that is no replay group."""
+        """The last id of the range; None for a group that is not a replay group."""
         end: bytes | None = self._client.hget(keys.REPLAY_ENDS, unescaped(group))
         return end.decode() if end is not None else None
 
     def finish(self, group: str, end: str, beyond: Sequence[str]) -> bool:
-        """The group is done; entries read ``beyond`` its range are let go. False when it has a new range by now."""
+        """Finish the replay and acknowledge entries ``beyond`` its range. False when the group has a new range."""
         acknowledged = self._finish(keys=[keys.LIVE, keys.REPLAY_ENDS], args=[unescaped(group), end, END, *beyond])
         return int(acknowledged) >= 0

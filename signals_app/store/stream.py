@@ -1,4 +1,4 @@
-"""The stream of events: adding to it, reading it without a group, keeping it at its length."""
+"""The stream of events: publishing, reading without a group, trimming."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _RECEIPT_TTL_MS = 600_000
 
 
 class StreamFullError(Exception):
-    """The stream is at its hard cap, because a group has not read or acknowledged so much; nothing was added.
-    ``room`` is how many events a smaller batch may have."""
+    """The stream is at its hard cap because a group is too far behind; nothing was added. ``room`` is the number of
+    events that still fit."""
 
     def __init__(self, length: int, hard_cap: int) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class StreamFullError(Exception):
 
 
 class StreamExhaustedError(StreamFullError):
-    """The stream holds the last possible entry id, so that nothing can be added after it."""
+    """The stream contains the last possible entry id, so nothing can be added."""
 
     def __init__(self) -> None:
         Exception.__init__(
@@ -45,23 +45,23 @@ class StreamExhaustedError(StreamFullError):
 
 
 class MarkMovedError(Exception):
-    """Another process has published under the same mark; ``mark`` is what is in place now."""
+    """Another process has published under the same mark; ``mark`` is the current one."""
 
     def __init__(self, mark: str) -> None:
-        super().__init__(f"the mark is {mark!r} by now")
+        super().__init__(f"the mark has changed to {mark!r}")
         self.mark = mark
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """``length`` is the stream's after the batch, ``entry_ids`` are in the order of the events."""
+    """``length`` is the length of the stream after the batch; ``entry_ids`` are in the order of the events."""
 
     entry_ids: list[str]
     length: int
 
 
 class SignalStream:
-    """Everything but a group's own business: publish, trim, length, newest first, a range."""
+    """The stream itself; ConsumerGroup has the operations of one group."""
 
     def __init__(self, client: Any, *, soft_cap: int, hard_cap: int) -> None:
         self._client = client
@@ -77,21 +77,22 @@ class SignalStream:
         return cls(client, soft_cap=conf.soft_cap, hard_cap=conf.hard_cap)
 
     def make_default_group(self) -> None:
-        """From now on no entry can be trimmed before the default group has handled it."""
+        """Create the default group, so that no entry is trimmed before that group has handled it."""
         make_group(self._client, keys.DEFAULT_GROUP)
 
     def publish(self, events: Sequence[Event], *, publisher: str, batch: int) -> Published:
-        """Adds a batch; the same ``batch`` of a ``publisher`` again adds nothing and tells the first one's ids.
+        """Add a batch. Repeating a ``batch`` number of a ``publisher`` adds nothing and returns the ids of the first
+        time.
 
-        Batches are numbered upwards. Raises StreamFullError, or MarkMovedError for a batch that a later one has
-        overtaken, with nothing added.
+        Batches are numbered in ascending order. Raises StreamFullError, or MarkMovedError for a batch that arrives
+        after a later one; nothing is added then.
         """
         return self._add(events, keys.receipt(publisher), "*", str(batch), _RECEIPT_TTL_MS)
 
     def publish_marked(self, events: Sequence[Event], *, key: str, before: str, mark: str) -> Published:
-        """Adds a batch and moves the mark at ``key`` from ``before`` to ``mark`` in the same step.
+        """Add a batch and move the mark at ``key`` from ``before`` to ``mark``, atomically.
 
-        A mark has no spaces. Raises MarkMovedError or StreamFullError, with nothing added.
+        A mark has no spaces. Raises MarkMovedError or StreamFullError; nothing is added then.
         """
         return self._add(events, key, before, mark, 0)
 
@@ -114,7 +115,7 @@ class SignalStream:
         return Published(rest[0].decode().split(), length)
 
     def mark(self, key: str) -> str:
-        """The mark of the last batch published under ``key``; empty when there was none."""
+        """The mark of the last batch published under ``key``, empty if there is none."""
         held: bytes = self._client.get(key) or b""
         return held.partition(b" ")[0].decode()
 
@@ -122,10 +123,10 @@ class SignalStream:
         return self.length() > self._soft_cap
 
     def trim(self) -> int:
-        """Trims to about the soft cap and returns how many entries went.
+        """Trim to about the soft cap. Returns the number of entries removed.
 
-        What some group has not read or acknowledged stays, however long that makes the stream. Whole nodes of
-        the stream go at a time (about 100 entries), in steps short enough for other clients.
+        Entries that some group has not read or acknowledged are kept, whatever the length. Removes whole nodes of the
+        stream (about 100 entries), in steps short enough for other clients.
         """
         in_all = 0
         while True:
@@ -139,19 +140,19 @@ class SignalStream:
         return length
 
     def newest_first(self, *, before: str | None, count: int) -> list[Entry]:
-        """At most ``count`` entries, from the one just before the id ``before``, or from the last."""
+        """At most ``count`` entries below the id ``before``, or from the last one."""
         if before and is_lowest(before):
             return []
         return _entries(self._client.xrevrange(keys.LIVE, f"({before}" if before else "+", "-", count))
 
     def between(self, first: str, last: str, count: int) -> list[Entry]:
-        """At most ``count`` entries from ``first`` to ``last``, both included; ``(id`` leaves an id out."""
+        """At most ``count`` entries from ``first`` to ``last``, inclusive; ``(id`` is exclusive."""
         if first.startswith("(") and is_highest(first[1:]):
             return []
         return _entries(self._client.xrange(keys.LIVE, first, last, count))
 
     def is_trimmed_after(self, entry_id: str) -> bool:
-        """Whether entries may have gone that came after the id; not for ``0-0`` while every entry is still there."""
+        """Whether entries after the id may have been trimmed; never for ``0-0`` while the stream is complete."""
         info = self._info()
         if not info:
             return False
@@ -161,12 +162,12 @@ class SignalStream:
         return bool(first) and order(entry_id) < order(first[0].decode())
 
     def last_id(self) -> str:
-        """The id that the next entry's will be above, be its entry there or not; ``0-0`` when there is no stream."""
+        """The last generated id, even if its entry was removed; ``0-0`` when there is no stream."""
         info = self._info()
         return info["last-generated-id"].decode() if info else "0-0"
 
     def _info(self) -> dict[str, Any]:
-        """What XINFO STREAM tells; empty when there is no stream."""
+        """XINFO STREAM; empty when there is no stream."""
         try:
             return dict(self._client.xinfo_stream(keys.LIVE))
         except ResponseError as error:
@@ -175,7 +176,7 @@ class SignalStream:
             raise
 
     def groups(self) -> list[tuple[str, str]]:
-        """Each group's name and the id up to which it was given entries; none when there is no stream."""
+        """Name and last delivered id of each group; empty when there is no stream."""
         try:
             rows = self._client.xinfo_groups(keys.LIVE)
         except ResponseError as error:
@@ -185,7 +186,7 @@ class SignalStream:
         return [(escaped(row["name"]), row["last-delivered-id"].decode()) for row in rows]
 
     def read_after(self, entry_id: str, *, count: int, block_ms: int) -> list[Entry]:
-        """Entries after the id; waits up to ``block_ms`` for the first one. Belongs to no group."""
+        """Entries after the id, without a group; blocks up to ``block_ms`` for the first one."""
         command = ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", keys.LIVE, entry_id)
         [streams] = execute(self._client, keys.LIVE, command, wait_seconds=block_ms / 1000)
         return [
@@ -195,7 +196,7 @@ class SignalStream:
 
 
 def is_exhausted(error: ResponseError) -> bool:
-    """Whether a script's XADD failed because no entry id is left."""
+    """Whether XADD failed because no entry id is left."""
     return "exhausted the last possible ID" in str(error)
 
 

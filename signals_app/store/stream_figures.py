@@ -1,4 +1,4 @@
-"""Figures of the stream, its groups and consumers, read in few round trips."""
+"""Reads the figures of the stream, its groups and consumers in few round trips."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from signals_app.domain.names import escaped
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """``first`` and ``newest`` are entry ids, ``first`` empty in an empty stream; ``groups`` are as XINFO GROUPS tells
-    them; ``added`` counts every entry there ever was, None where the server does not. ``external`` are the groups
-    declared to be read by programs that send no heartbeat."""
+    """``first`` and ``newest`` are entry ids, ``first`` empty in an empty stream; ``groups`` are the rows of XINFO
+    GROUPS; ``added`` is the number of entries ever added, None if the server does not count them; ``external`` are the
+    groups declared as read by programs without heartbeats."""
 
     length: int
     first: str
@@ -49,11 +49,11 @@ class StreamState:
         return group_kind(group, consumers, members=self.members, external=self.external)
 
     def is_behind(self, group: Mapping[str, Any]) -> bool:
-        """Whether entries may wait that the group was not given."""
+        """Whether undelivered entries may wait."""
         return bool(self.first) and order(delivered(group)) < order(self.newest)
 
     def lag(self, group: Mapping[str, Any]) -> int | None:
-        """What is certain without counting; None when it is not."""
+        """The lag if it is known without counting, otherwise None."""
         if not self.is_behind(group):
             return 0
         return self.length if order(delivered(group)) < order(self.first) else None
@@ -65,7 +65,7 @@ class StreamState:
 
 
 def read_state(client: Any, now: Any, heartbeat_ttl_ms: int, external: Collection[str] = ()) -> StreamState | None:
-    """None when there is no stream. ``now`` is the script of that name."""
+    """Read the state; None when there is no stream. ``now`` is the script of that name."""
     try:
         groups = client.xinfo_groups(keys.LIVE)
     except ResponseError as error:
@@ -90,7 +90,7 @@ def read_state(client: Any, now: Any, heartbeat_ttl_ms: int, external: Collectio
 
 
 def _server_ms(client: Any, now: Any) -> int:
-    """In a cluster the time is asked of whoever has the stream; elsewhere TIME alone is one command less."""
+    """The time of the server that has the stream. Outside a cluster, TIME saves the script call."""
     if isinstance(client, RedisCluster):
         return int(now(keys=[keys.LIVE]))
     seconds, microseconds = client.time()
@@ -98,8 +98,8 @@ def _server_ms(client: Any, now: Any) -> int:
 
 
 def idle_seconds(row: Mapping[str, Any]) -> float:
-    """Of a row of XINFO CONSUMERS: since Redis last heard of the consumer. From 7.2 on ``idle`` counts attempts and
-    ``inactive`` what was got, -1 for nothing yet; 7.0 has ``idle`` alone."""
+    """Time since the last activity, from a row of XINFO CONSUMERS. From 7.2 on ``idle`` is the last attempt and
+    ``inactive`` the last successful read, -1 for none; 7.0 has ``idle`` alone."""
     heard_ms = [row["idle"], *(ms for ms in [row.get("inactive", -1)] if ms >= 0)]
     return float(min(heard_ms)) / 1000
 
@@ -125,7 +125,7 @@ def stream_figures(state: StreamState, groups: Sequence[GroupFigures]) -> Stream
 
 
 def no_stream(client: Any) -> StreamFigures:
-    """A stream that does not exist has no entries and no groups; its dead letters stay. Nothing was added yet."""
+    """Figures without a stream; the dead letters may exist."""
     return StreamFigures(keys.LIVE, 0, (), added=0, dead_letters=client.xlen(keys.DEAD))
 
 
@@ -133,7 +133,7 @@ _PAGE = 500
 
 
 class FiguresReader:
-    """Lag is counted exactly up to ``count_up_to`` entries; beyond that the server's estimate has to do."""
+    """Reads exact figures. Lag is counted up to ``count_up_to`` entries; beyond that the server's estimate is used."""
 
     def __init__(
         self, client: Any, *, heartbeat_ttl_ms: int, count_up_to: int = 10_000, external: Collection[str] = ()
@@ -156,7 +156,7 @@ class FiguresReader:
         )
 
     def read(self) -> StreamFigures:
-        """A stream that does not exist has no entries and no groups."""
+        """The figures now; a stream that does not exist has no entries and no groups."""
         state = read_state(self._client, self._now, self._heartbeat_ttl_ms, self._external)
         if state is None:
             return no_stream(self._client)
@@ -200,7 +200,7 @@ class FiguresReader:
         counted = self._counted_after(delivered(group))
         if counted <= self._count_up_to:
             return counted, True
-        return group.get("lag"), False  # None where the server gave up knowing
+        return group.get("lag"), False  # None if the server does not know it
 
     def _counted_after(self, entry_id: str) -> int:
         counted = 0
@@ -219,12 +219,12 @@ def _consumer(row: Mapping[str, Any], group: str, state: StreamState) -> Consume
 
 
 MAX_DETAILED = 3
-"""How many groups a page looks at closely."""
+"""How many groups an overview reads in detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class _GroupDetails:
-    """XPENDING's summary, the id of the first entry not delivered, and since when each consumer is idle."""
+    """XPENDING summary, id of the first undelivered entry, and idle times by consumer."""
 
     pending: Mapping[str, Any]
     undelivered: bytes
@@ -252,7 +252,7 @@ class StreamSummary:
         )
 
     def read(self) -> StreamFigures:
-        """A stream that does not exist has no entries and no groups."""
+        """The figures now; a stream that does not exist has no entries and no groups."""
         state = read_state(self._client, self._now, self._heartbeat_ttl_ms, self._external)
         if state is None:
             return no_stream(self._client)
@@ -293,7 +293,7 @@ def _alive(name: str, state: StreamState) -> int:
 
 
 def _has_unknown_consumers(group: Mapping[str, Any], state: StreamState) -> bool:
-    """Whether it has consumers of which only Redis can tell whether they are active."""
+    """Whether it has consumers without a heartbeat, so that their idle times must be read."""
     return bool(group["consumers"] > _alive(escaped(group["name"]), state))
 
 

@@ -80,19 +80,19 @@ def test_a_signal_is_followed_from_its_event_to_its_execution(capsys: Any) -> No
     stream.publish([published], publisher="p", batch=1)
     [answer] = explained(published.signal_id, capsys=capsys)["answers"]
     assert answer["headline"] == "is published and not executed"
-    assert answer["because"] == ["group apex-group has not been given it yet"]
+    assert answer["because"] == ["group apex-group has not received it yet"]
     group.read("one", count=1, block_ms=0)
     [answer] = explained(published.signal_id, capsys=capsys)["answers"]
-    assert answer["headline"] == "is in a consumer's hands"
+    assert answer["headline"] == "is in flight"
     assert "one of group apex-group holds it, delivery 1" in answer["because"][0]
     group.move_to_dead_letters("one", answer["facts"]["entry"], reason="rejected: no market", deliveries=1)
     [answer] = explained(published.signal_id, capsys=capsys)["answers"]
-    assert answer["headline"] == "was given up and lies with the dead letters"
-    assert "it was given up after 1 deliveries: rejected: no market" in answer["because"]
+    assert answer["headline"] == "was moved to the dead letters"
+    assert "it was dead-lettered after 1 deliveries: rejected: no market" in answer["because"]
     Execution.objects.create(
         signal_id=published.signal_id, symbol="A", direction="long", confidence=1, executed_at=timezone.now()
     )
-    assert explained(published.signal_id, capsys=capsys)["answers"][0]["headline"] == "is executed on paper, once"
+    assert explained(published.signal_id, capsys=capsys)["answers"][0]["headline"] == "is executed"
 
 
 def test_a_subject_says_its_tier_and_what_is_left(capsys: Any) -> None:

@@ -87,7 +87,7 @@ class TestSignals:
         group.make()
         group.acquire_name(["one"], "token")
         assert health_of("signals") == HealthStatus(
-            Level.GREEN, "1 consumer, nothing undelivered", "What is published is handled at once."
+            Level.GREEN, "1 consumer, nothing undelivered", "Events are handled as they arrive."
         )
 
     def test_red_with_the_name_of_who_died_then_amber_with_who_took_over(self, redis_of: Any) -> None:
@@ -100,8 +100,8 @@ class TestSignals:
         held = [one.entry_id for one in dying.read("one", count=2, block_ms=0)]
         status = health_of("signals")
         assert status.level is Level.RED
-        assert "apex-group has work and no consumer lives; one died" in status.message
-        assert "holding 2 entries; nobody has taken over yet: start consume_signals." in status.message
+        assert "apex-group has waiting entries and no live consumer; one expired" in status.message
+        assert "holding 2 entries; not taken over yet: start consume_signals." in status.message
         group = ConsumerGroup.connect("apex-group")
         group.acquire_name(["one"], "new")
         group.acknowledge([*held, *(one.entry_id for one in group.read("one", count=2, block_ms=0))])

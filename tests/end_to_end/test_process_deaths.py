@@ -38,23 +38,23 @@ def test_a_killed_consumer_is_named_and_a_new_one_takes_over() -> None:
             victim = eventually(lambda: process_of(folder, "consume_signals"))
             name = eventually(lambda: consumer_of(system))
             with system.operator() as browser:
-                assert "No entries." in panel(browser, "Consumers that died")
+                assert "No entries." in panel(browser, "Expired consumers")
                 os.kill(victim, signal.SIGKILL)
                 assert system.get("/livez").status_code == 200
                 page = eventually(
-                    lambda: panel(browser, "Consumers that died").partition(f"<td>{name}</td>")[2],
+                    lambda: panel(browser, "Expired consumers").partition(f"<td>{name}</td>")[2],
                     STARTS_WITHIN_SECONDS,
                 )
-                assert "<td>apex-group</td>" in panel(browser, "Consumers that died")
+                assert "<td>apex-group</td>" in panel(browser, "Expired consumers")
                 assert " ago</td>" in page
                 heir = eventually(lambda: process_of(folder, "consume_signals"), STARTS_WITHIN_SECONDS)
                 assert heir != victim
                 eventually(
-                    lambda: f"taken over by a new {name}" in panel(browser, "Consumers that died"),
+                    lambda: f"taken over by a new {name}" in panel(browser, "Expired consumers"),
                     STARTS_WITHIN_SECONDS,
                 )
                 cards = {one["title"]: one["html"] for one in browser.get("/admin/console/live.json").json()["panels"]}
-                assert f"{name} died" in cards["Signal stream"]
+                assert f"{name} expired" in cards["Signal stream"]
             added = system.redis().xadd("signals:live", event())
             eventually(lambda: delivered_and_done(system, added))
             assert system.process.poll() is None

@@ -69,7 +69,7 @@ def _main() -> None:
     import django
 
     django.setup()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

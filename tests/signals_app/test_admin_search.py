@@ -1,4 +1,4 @@
-"""Looking for entries and for what is in hand, on the stream's page."""
+"""Search for entries and pending deliveries on the page of the stream."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ def test_entries_are_found_by_symbol_signal_id_and_entry_id(operator_client: Any
     assert "No entries" in panel(operator_client, "Events with", text="MSFT")
 
 
-def test_older_entries_are_a_click_away(operator_client: Any, entry_ids: list[str]) -> None:
+def test_older_entries_are_linked(operator_client: Any, entry_ids: list[str]) -> None:
     newest = panel(operator_client, "Newest events")
     assert newest.count("<tr><td>") == 20
     link = re.search(r'href="\?([^"]+)">Older', newest)
@@ -49,7 +49,7 @@ def test_older_entries_are_a_click_away(operator_client: Any, entry_ids: list[st
     assert entry_ids[29] not in older
 
 
-def test_what_is_in_hand_is_listed_with_its_owner_and_can_be_dealt_with(
+def test_pending_deliveries_are_listed_with_their_consumer_and_actions(
     operator_client: Any, entry_ids: list[str], group: ConsumerGroup
 ) -> None:
     group.read("worker-7", count=3, block_ms=0)
@@ -73,7 +73,7 @@ def test_what_is_in_hand_is_listed_with_its_owner_and_can_be_dealt_with(
     assert group.pending() == 5
 
 
-def test_much_in_hand_is_looked_through_a_page_at_a_time(
+def test_many_pending_deliveries_are_paged(
     operator_client: Any, stream: SignalStream, redis_client: Any, group: ConsumerGroup
 ) -> None:
     stream.publish([event(number, symbol=f"S{number}") for number in range(450)], publisher="p", batch=1)
@@ -85,7 +85,7 @@ def test_much_in_hand_is_looked_through_a_page_at_a_time(
     assert "S430" in panel(operator_client, "Pending in", text="S430", later=held[399])
 
 
-def test_nonsense_is_left_out(operator_client: Any, redis_client: Any) -> None:
+def test_invalid_parameters_are_ignored(operator_client: Any, redis_client: Any) -> None:
     answer = operator_client.get(f"{PAGE}?older=soon&later=-&text={'x' * 500}&group=%00")
     assert answer.status_code == 200
     assert redis_client.exists(keys.LIVE) == 0

@@ -15,29 +15,29 @@ BEHIND = figures(pending=1_001)
 WELL = figures(pending=0)
 
 
-def test_an_alert_is_given_when_it_begins_and_when_it_is_over() -> None:
-    now, told = [WELL], list[str]()
-    alert = LagAlert(lambda: now[0], LagLimits(), [told.append])
+def test_an_alert_is_sent_when_a_limit_is_exceeded_and_on_recovery() -> None:
+    now, sent = [WELL], list[str]()
+    alert = LagAlert(lambda: now[0], LagLimits(), [sent.append])
     steps = []
     for second, state in ((10, WELL), (20, BEHIND), (21, WELL), (30, figures(pending=2_000)), (40, WELL), (50, WELL)):
         now[0] = state
         steps.append(alert.step(second))
     assert steps == [False, True, False, False, True, False]
-    assert told == ["signals: g: 1001 pending, 1000 at most", "signals: all groups are within their limits again"]
+    assert sent == ["signals: g: 1001 pending, 1000 at most", "signals: all groups are within their limits again"]
 
 
-def test_two_groups_that_begin_alike_are_two_alerts() -> None:
+def test_two_groups_with_a_common_prefix_are_two_alerts() -> None:
     first = figures(name="desk:a", pending=1_001)
     both = StreamFigures("signals:live", 5, [*first.groups, *figures(name="desk:b", pending=1_001).groups])
-    now, told = [first], list[str]()
-    alert = LagAlert(lambda: now[0], LagLimits(), [told.append])
+    now, sent = [first], list[str]()
+    alert = LagAlert(lambda: now[0], LagLimits(), [sent.append])
     assert alert.step(10)
     now[0] = both
     assert alert.step(20)
-    assert told[1] == "signals: desk:a: 1001 pending, 1000 at most; desk:b: 1001 pending, 1000 at most"
+    assert sent[1] == "signals: desk:a: 1001 pending, 1000 at most; desk:b: 1001 pending, 1000 at most"
 
 
-def test_no_failure_of_redis_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_redis_error_ends_the_watcher(caplog: pytest.LogCaptureFixture) -> None:
     stop = StopFlag()
 
     def away() -> Any:
@@ -45,7 +45,7 @@ def test_no_failure_of_redis_ends_it(caplog: pytest.LogCaptureFixture) -> None:
         raise RedisClusterException("no node answers")
 
     LagAlert(away, LagLimits()).run(stop)
-    assert "cannot be looked at: the Redis of the role signals failed: no node answers." in caplog.text
+    assert "cannot be read: the Redis of the role signals failed: no node answers." in caplog.text
 
 
 def test_it_ends_when_asked() -> None:

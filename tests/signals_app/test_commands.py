@@ -59,17 +59,17 @@ def test_from_a_file_to_executions(redis_client: Any, signal_file: Path) -> None
         "signal_lag",
     ],
 )
-def test_a_redis_that_refuses_is_told_of_in_one_line(redis_client: Any, signal_file: Path, command: str) -> None:
+def test_a_redis_error_is_reported_in_one_line(redis_client: Any, signal_file: Path, command: str) -> None:
     redis_client.mset({keys.LIVE: "somebody else's", keys.DEAD: "too"})
-    with pytest.raises(CommandError) as told:
+    with pytest.raises(CommandError) as raised:
         run(*command.format(file=signal_file).split())
-    said = str(told.value)
+    said = str(raised.value)
     assert said.startswith("the Redis of the role signals")
     assert " failed: WRONGTYPE" in said
     assert "\n" not in said
 
 
-def test_without_its_table_nothing_is_given_up_and_the_end_is_an_error(
+def test_without_its_table_nothing_is_dead_lettered_and_the_exit_is_an_error(
     redis_client: Any, signal_file: Path, executions_missing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("signals_app.services.consumer.reconnect_delay_seconds", lambda attempts: 0.0)
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_there(redis_client: Any) -> None:
 def test_a_full_stream_refuses_with_a_clear_error(redis_client: Any, settings: Any, signal_file: Path) -> None:
     settings.SIGNALS = settings.SIGNALS | {"HARD_CAP": 10}
     signal_file.write_bytes(signal_file.read_bytes().replace(b"\n", b"\n\n", 1))
-    with pytest.raises(CommandError, match=r"may hold 10.* 10 were published before\. Go on from line 12\."):
+    with pytest.raises(CommandError, match=r"may hold 10.* 10 were published before\. Continue from line 12\."):
         run("publish_signals", str(signal_file))
     assert redis_client.xlen(keys.LIVE) == 10
     with pytest.raises(CommandError, match="signals:live is full: 10 entries"):
@@ -139,7 +139,7 @@ def test_unusable_options_say_what_to_change(redis_client: Any, arguments: list[
     assert redis_client.exists(keys.LIVE) == 0
 
 
-def test_an_idle_consumer_waits_whatever_it_was_told() -> None:
+def test_an_idle_consumer_waits_whatever_its_blocking_time() -> None:
     assert [ConsumerOptions("g", block_ms=block_ms).wait_ms for block_ms in (0, 1, 1_000)] == [100, 100, 1_000]
 
 
@@ -155,7 +155,7 @@ def test_an_idle_consumer_waits_whatever_it_was_told() -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["signal_lag", "watch_signals"])
-def test_a_limit_that_would_never_alarm_is_refused(redis_client: Any, command: str, limit: list[str]) -> None:
+def test_a_limit_that_would_never_alert_is_refused(redis_client: Any, command: str, limit: list[str]) -> None:
     with pytest.raises(CommandError, match=f"{limit[0]} must be 0 to 1,000,000,000,000, not "):
         run(command, *limit)
 

@@ -33,7 +33,7 @@ SetWritable = Callable[[bool], object]
         exceptions.TimeoutError("too late"),
     ],
 )
-def test_what_passes_by_itself(failure: RedisError) -> None:
+def test_transient_errors(failure: RedisError) -> None:
     assert is_transient(failure)
 
 
@@ -46,7 +46,7 @@ def test_what_passes_by_itself(failure: RedisError) -> None:
         ResponseError("BUSYGROUP Consumer Group name already exists"),
     ],
 )
-def test_what_stays_wrong(failure: RedisError) -> None:
+def test_permanent_errors(failure: RedisError) -> None:
     assert not is_transient(failure)
 
 
@@ -79,7 +79,7 @@ def test_the_publisher_waits_for_writes_and_adds_each_event_once(
 
 
 @pytest.mark.real_server
-def test_the_publisher_gives_up_after_its_patience(
+def test_the_publisher_fails_after_its_retry_timeout(
     redis_client: Any, stream: SignalStream, clock: FixedClock, set_writable: SetWritable
 ) -> None:
     set_writable(False)
@@ -90,7 +90,7 @@ def test_the_publisher_gives_up_after_its_patience(
 
 
 @pytest.mark.real_server
-def test_the_consumer_waits_for_writes_and_goes_on_by_itself(
+def test_the_consumer_waits_for_writes_and_resumes(
     redis_client: Any, harness: Callable[..., ConsumerHarness], handler: RecordingHandler, set_writable: SetWritable
 ) -> None:
     one = harness()

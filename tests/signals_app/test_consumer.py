@@ -43,7 +43,7 @@ def test_without_a_stream_there_is_nothing_to_do(redis_of: Any, harness: Build, 
     assert redis_client.xinfo_groups(keys.LIVE)[0]["name"] == keys.DEFAULT_GROUP.encode()
 
 
-def test_entries_that_are_no_events_are_buried_and_the_others_handled(
+def test_invalid_entries_are_dead_lettered_and_the_others_handled(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
@@ -65,7 +65,7 @@ def test_one_bad_event_does_not_hold_up_its_batch(redis_client: Any, harness: Bu
     assert dead_reasons(redis_client) == ["rejected: no such market"]
 
 
-def test_an_event_that_keeps_failing_is_retried_with_growing_waits_and_then_buried(
+def test_an_event_that_keeps_failing_is_retried_with_back_off_and_then_dead_lettered(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     (entry_id,) = add(redis_client, 1)
@@ -125,7 +125,7 @@ def test_nothing_new_is_taken_while_too_much_waits(
     assert len(set(handler.handled)) == 1_005
 
 
-def test_a_consumer_takes_up_what_it_held_in_an_earlier_life(
+def test_a_consumer_recovers_entries_of_its_previous_process(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2, 3)
@@ -136,7 +136,7 @@ def test_a_consumer_takes_up_what_it_held_in_an_earlier_life(
     assert one.consumer.counters.reclaimed == 2
 
 
-def test_what_the_dead_held_is_claimed_and_handled_one_by_one(
+def test_entries_of_expired_consumers_are_claimed_and_handled_one_by_one(
     redis_client: Any, expiring_group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2, 3)
@@ -170,7 +170,7 @@ def test_what_another_client_assigns_to_a_live_consumer_is_handled(
     assert group.pending() == 0
 
 
-def test_what_waits_for_another_try_is_not_taken_up_before_its_time(
+def test_a_delayed_redelivery_is_not_recovered_early(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
@@ -182,7 +182,7 @@ def test_what_waits_for_another_try_is_not_taken_up_before_its_time(
     assert handler.handled == [1]
 
 
-def test_what_the_living_hold_is_left_to_them(
+def test_entries_of_live_consumers_are_not_claimed(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
@@ -195,7 +195,7 @@ def test_what_the_living_hold_is_left_to_them(
     assert handler.handled == []
 
 
-def test_an_entry_that_kills_its_consumers_is_buried_without_the_others(
+def test_an_entry_that_crashes_its_consumers_is_dead_lettered_without_the_others(
     redis_client: Any, expiring_group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     class KilledError(BaseException):
@@ -207,10 +207,10 @@ def test_an_entry_that_kills_its_consumers_is_buried_without_the_others(
 
     add(redis_client, *range(6))
     handler.fails = kill  # type: ignore[assignment]
-    for life in range(8):
-        doomed = harness(f"life{life}", in_group=expiring_group, max_deliveries=3)
+    for attempt in range(8):
+        victim = harness(f"process{attempt}", in_group=expiring_group, max_deliveries=3)
         try:
-            doomed.drain()
+            victim.drain()
         except KilledError:
             continue
         break
@@ -239,11 +239,11 @@ def test_an_outage_never_counts_however_often_the_consumer_is_started_anew(
 ) -> None:
     entry_ids = add(redis_client, 1, 2)
     handler.fails = lambda event: UnavailableError("no such table")
-    for life in range(8):
-        one = harness(f"life{life}", in_group=expiring_group, max_deliveries=2)
+    for attempt in range(8):
+        one = harness(f"process{attempt}", in_group=expiring_group, max_deliveries=2)
         for _ in range(2 * len(entry_ids)):
             one.step()
-        if life % 2:  # the others are killed
+        if attempt % 2:  # the others are killed
             one.member.leave()
     counts = [row["times_delivered"] for row in redis_client.xpending_range(keys.LIVE, keys.DEFAULT_GROUP, "-", "+", 9)]
     assert max(counts) <= 1
@@ -284,9 +284,7 @@ def test_a_lost_connection_loses_nothing_and_doubles_nothing(
 
 
 @pytest.mark.real_server
-def test_a_server_that_falls_silent_is_given_up_and_asked_anew(
-    redis_client: Any, harness: Build, handler: RecordingHandler
-) -> None:
+def test_a_server_that_hangs_is_reconnected(redis_client: Any, harness: Build, handler: RecordingHandler) -> None:
     redis_client.ping()
     path = redis_client.connection_pool.connection_kwargs["path"]
     hasty = Redis(
@@ -305,7 +303,7 @@ def test_a_server_that_falls_silent_is_given_up_and_asked_anew(
 
 
 @pytest.mark.real_server
-def test_a_server_that_lost_everything_is_started_on_anew(
+def test_a_server_that_lost_all_data_gets_a_new_group(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
@@ -319,7 +317,7 @@ def test_a_server_that_lost_everything_is_started_on_anew(
 
 
 @pytest.mark.real_server
-def test_a_group_deleted_under_a_consumer_is_made_again_from_the_first_entry(
+def test_a_deleted_group_is_created_again_at_the_first_entry(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1)
@@ -370,7 +368,7 @@ def test_a_consumer_that_lost_its_slot_goes_on_under_another(
     assert silent.member.name == "host-1"
 
 
-def test_asked_to_end_it_begins_no_further_event_and_hands_back_the_rest(
+def test_on_stop_no_further_event_is_started_and_the_rest_is_released(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     handler.takes_batch = False
@@ -380,11 +378,11 @@ def test_asked_to_end_it_begins_no_further_event_and_hands_back_the_rest(
     assert handler.handled == [1]
     leaving.processor.acknowledge_done()
     assert leaving.member.leave() == 2
-    harness("heir", claim_idle_ms=3_600_000).drain()
+    harness("successor", claim_idle_ms=3_600_000).drain()
     assert handler.handled == [1, 2, 3]
 
 
-def test_an_entry_deleted_while_pending_is_let_go(redis_client: Any, group: ConsumerGroup, harness: Build) -> None:
+def test_an_entry_deleted_while_pending_is_dropped(redis_client: Any, group: ConsumerGroup, harness: Build) -> None:
     (entry_id,) = add(redis_client, 1)
     group.read("one", count=1, block_ms=0)
     redis_client.xdel(keys.LIVE, entry_id)

@@ -26,7 +26,7 @@ def dead_lettered(redis_client: Any, group: ConsumerGroup) -> list[str]:
     return [letter_id.decode() for letter_id, _ in redis_client.xrange(keys.DEAD)]
 
 
-def test_letters_are_read_back_as_they_were_buried(letters: DeadLetters, dead_lettered: list[str]) -> None:
+def test_letters_keep_the_original_fields(letters: DeadLetters, dead_lettered: list[str]) -> None:
     newest = letters.newest_first(1)[0]
     assert (newest.letter_id, newest.reason, newest.deliveries) == (dead_lettered[2], "rejected: z", 3)
     assert (newest.shown("symbol"), newest.shown("nothing")) == ("AAPL", "")
@@ -88,11 +88,11 @@ def test_filters(letters: DeadLetters, dead_lettered: list[str], wanted: LetterF
     ]
 
 
-def test_without_letters_there_is_nothing_to_carry(letters: DeadLetters) -> None:
+def test_without_letters_nothing_matches(letters: DeadLetters) -> None:
     assert list(matching_letters(letters, LetterFilter())) == []
 
 
-def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters, dead_lettered: list[str]) -> None:
+def test_the_redriver_keeps_its_rate_and_stops_on_request(letters: DeadLetters, dead_lettered: list[str]) -> None:
     reports: list[DeadLetter] = []
     pauses: list[float] = []
 
@@ -106,26 +106,26 @@ def test_the_carrier_keeps_to_its_rate_and_stops_when_asked(letters: DeadLetters
     assert [letter.letter_id for letter in reports] == dead_lettered[:2]
 
 
-def test_an_event_that_dies_again_is_left_for_the_next_time(
+def test_an_event_dead_lettered_again_is_left_for_the_next_run(
     letters: DeadLetters, dead_lettered: list[str], group: ConsumerGroup
 ) -> None:
-    def bury_again(letter: DeadLetter) -> None:
+    def dead_letter_again(letter: DeadLetter) -> None:
         (delivery,) = group.read("one", count=1, block_ms=0)
         group.move_to_dead_letters("one", delivery.entry_id, reason="again", deliveries=1)
 
-    redriver = Redriver(letters, max_per_second=None, report=bury_again, pause=lambda seconds: False)
+    redriver = Redriver(letters, max_per_second=None, report=dead_letter_again, pause=lambda seconds: False)
     redriver.run("redrive", LetterFilter())
     assert (redriver.done, letters.length()) == (3, 3)
 
 
-def test_what_is_no_text_can_be_shown(letters: DeadLetters, redis_client: Any) -> None:
+def test_fields_that_are_not_utf8_are_displayed(letters: DeadLetters, redis_client: Any) -> None:
     redis_client.xadd(keys.DEAD, {b"\xff": b"\x00" * 500, "dead_deliveries": "many"})
     shown = letters.newest_first(1)[0].as_json()
     assert shown["fields"] == {"\\xff": "\x00" * 80}
     assert shown["dead_deliveries"] == 0
 
 
-def test_beyond_the_cap_the_oldest_letters_go(redis_client: Any, group: ConsumerGroup) -> None:
+def test_beyond_the_cap_the_oldest_letters_are_deleted(redis_client: Any, group: ConsumerGroup) -> None:
     capped = ConsumerGroup(redis_client, group.name, heartbeat_ttl_ms=60_000, dead_cap=100)
     with redis_client.pipeline(transaction=False) as pipeline:
         for number in range(1, 401):

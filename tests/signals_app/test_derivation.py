@@ -59,9 +59,7 @@ class KilledAfter(SignalStream):
 
 
 @pytest.mark.parametrize("ran", [True, False])
-def test_a_run_that_is_killed_half_way_is_taken_up_where_it_was(
-    stream: SignalStream, redis_client: Any, ran: bool
-) -> None:
+def test_a_killed_run_is_resumed_where_it_stopped(stream: SignalStream, redis_client: Any, ran: bool) -> None:
     changes: list[Change] = [(f"S{number:04}", "bull", 0.5) for number in range(1_700)]
     killed = KilledAfter(redis_client, soft_cap=5_000, hard_cap=5_000)
     killed.ran = ran

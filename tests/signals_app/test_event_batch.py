@@ -53,13 +53,13 @@ def test_a_batch_of_one_kind_keeps_every_field() -> None:
     ],
 )
 @pytest.mark.parametrize("place", [0, 2])
-def test_an_odd_one_changes_nothing_for_its_neighbours(row: list[bytes], place: int) -> None:
+def test_a_different_row_does_not_affect_its_neighbours(row: list[bytes], place: int) -> None:
     rows = [flat(one) for one in USUAL]
     rows.insert(place, row)
     assert together(rows) == [alone(one) for one in rows]
 
 
-def test_rows_whose_fields_only_line_up_together_are_told_apart() -> None:
+def test_rows_whose_fields_only_line_up_together_are_distinguished() -> None:
     whole = flat(event(1))
     rows = [whole, whole[:4], whole[4:] + whole]
     assert together(rows) == [alone(one) for one in rows]
@@ -73,5 +73,5 @@ ROWS = st.lists(st.tuples(st.sampled_from(KNOWN), st.sampled_from(VALUES)), min_
 
 
 @given(st.lists(ROWS | st.sampled_from([flat(one) for one in USUAL]), max_size=6))
-def test_whatever_the_rows_are_each_is_judged_as_if_alone(rows: list[list[bytes]]) -> None:
+def test_a_batch_is_parsed_as_its_single_rows(rows: list[list[bytes]]) -> None:
     assert together(rows) == [alone(one) for one in rows]

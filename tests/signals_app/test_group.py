@@ -52,7 +52,7 @@ def test_a_read_keeps_raw_fields_and_counts_one_delivery(redis_client: Any, grou
         lambda group: group.remove_idle_consumers(0),
     ],
 )
-def test_a_missing_group_is_told_from_other_errors(redis_client: Any, what_is_left: str, use: Any) -> None:
+def test_a_missing_group_is_distinguished_from_other_errors(redis_client: Any, what_is_left: str, use: Any) -> None:
     lost = ConsumerGroup(redis_client, "lost", heartbeat_ttl_ms=1_000)
     if what_is_left == "the stream":
         add(redis_client, 1)
@@ -68,7 +68,7 @@ def test_a_key_of_another_type_is_no_missing_group(redis_client: Any) -> None:
     assert not is_group_missing(refused.value)
 
 
-def test_a_name_belongs_to_one_living_process(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
+def test_a_name_belongs_to_one_live_process(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
     assert group.acquire_name(["a", "b"], "token1") == "a"
     assert group.acquire_name(["a", "b"], "token2") == "b"
     assert group.acquire_name(["a", "b"], "token1") == "a", "its own name is free for it"
@@ -78,7 +78,7 @@ def test_a_name_belongs_to_one_living_process(group: ConsumerGroup, expiring_gro
     assert group.acquire_name(["c"], "token5") == "c", "a name whose heartbeat is over is free"
 
 
-def test_a_beat_is_refused_once_the_name_is_gone(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
+def test_a_heartbeat_is_refused_once_the_name_is_lost(group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
     expiring_group.acquire_name(["a"], "old")
     group.acquire_name(["a"], "new")
     with pytest.raises(NameTakenError):
@@ -86,7 +86,7 @@ def test_a_beat_is_refused_once_the_name_is_gone(group: ConsumerGroup, expiring_
     assert group.beat("a", "new", []) == set()
 
 
-def test_a_beat_renews_what_is_held_and_tells_what_is_not(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_heartbeat_renews_held_entries_and_returns_them(redis_client: Any, group: ConsumerGroup) -> None:
     first, second, third = add(redis_client, 3)
     group.read("one", count=3, block_ms=0)
     redis_client.xclaim(keys.LIVE, group.name, "one", 0, [first], idle=50_000, justid=True)
@@ -100,7 +100,9 @@ def test_a_beat_renews_what_is_held_and_tells_what_is_not(redis_client: Any, gro
 
 
 @pytest.mark.real_server
-def test_only_the_dead_are_claimed_from(redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup) -> None:
+def test_only_entries_of_expired_consumers_are_claimed(
+    redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
+) -> None:
     entry_ids = add(redis_client, 4)
     group.acquire_name(["alive"], "token1")
     expiring_group.acquire_name(["dead"], "token2")
@@ -121,9 +123,7 @@ def test_a_claim_takes_no_more_than_asked(redis_client: Any, group: ConsumerGrou
     assert len(group.claim_expired("me", min_idle_ms=0, count=4)) == 2
 
 
-def test_delivering_again_counts_and_leaves_alone_what_is_held_by_others(
-    redis_client: Any, group: ConsumerGroup
-) -> None:
+def test_a_redelivery_is_counted_and_skips_entries_of_others(redis_client: Any, group: ConsumerGroup) -> None:
     first, second, third, fourth = add(redis_client, 4)
     group.read("me", count=3, block_ms=0)
     group.read("other", count=1, block_ms=0)
@@ -144,7 +144,7 @@ def test_what_a_consumer_holds_is_listed_in_pages(redis_client: Any, group: Cons
     assert group.pending_ids("me", after=entry_ids[2], count=3) == entry_ids[3:4]
 
 
-def test_a_buried_entry_is_a_dead_letter_and_no_longer_pending(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_dead_letter_is_no_longer_pending(redis_client: Any, group: ConsumerGroup) -> None:
     (entry_id,) = add(redis_client, 1)
     group.read("me", count=1, block_ms=0)
     assert group.move_to_dead_letters("me", entry_id, reason="bad: x", deliveries=3) is True
@@ -161,7 +161,7 @@ def test_a_buried_entry_is_a_dead_letter_and_no_longer_pending(redis_client: Any
     assert pending(redis_client) == {}
 
 
-def test_only_the_holder_can_bury(redis_client: Any, group: ConsumerGroup) -> None:
+def test_only_the_holder_can_dead_letter(redis_client: Any, group: ConsumerGroup) -> None:
     (entry_id,) = add(redis_client, 1)
     group.read("other", count=1, block_ms=0)
     assert group.move_to_dead_letters("me", entry_id, reason="bad", deliveries=1) is False
@@ -169,7 +169,7 @@ def test_only_the_holder_can_bury(redis_client: Any, group: ConsumerGroup) -> No
 
 
 @pytest.mark.real_server  # fakeredis encodes text alone as JSON
-def test_an_entry_with_thousands_of_fields_is_buried_whole(redis_client: Any, group: ConsumerGroup) -> None:
+def test_an_entry_with_thousands_of_fields_is_dead_lettered_completely(redis_client: Any, group: ConsumerGroup) -> None:
     given = {b"field%d" % number: b'\xff "\\/\x00\n%d' % number for number in range(20_004)}
     redis_client.xadd(keys.LIVE, given)
     (delivery,) = group.read("me", count=1, block_ms=0)
@@ -183,18 +183,18 @@ def test_an_entry_with_thousands_of_fields_is_buried_whole(redis_client: Any, gr
     assert redis_client.xlen(keys.DEAD) == 1, "it never was an event, and is not thrown away"
 
 
-def test_a_leaving_consumer_hands_back_everything(redis_client: Any, group: ConsumerGroup) -> None:
-    begun, not_started = add(redis_client, 2)
+def test_a_consumer_that_shuts_down_releases_everything(redis_client: Any, group: ConsumerGroup) -> None:
+    started, not_started = add(redis_client, 2)
     group.acquire_name(["me"], "token")
     group.read("me", count=2, block_ms=0)
     assert group.release_name("me", "token", [not_started]) == 2
-    assert pending(redis_client) == {begun: ("me", 1), not_started: ("me", 0)}
-    assert group.claim_expired("other", min_idle_ms=3_600_000, count=10) == [begun, not_started], (
-        "at once, however patient"
+    assert pending(redis_client) == {started: ("me", 1), not_started: ("me", 0)}
+    assert group.claim_expired("other", min_idle_ms=3_600_000, count=10) == [started, not_started], (
+        "at once, whatever the idle time"
     )
 
 
-def test_who_lost_its_name_hands_nothing_back(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_consumer_that_lost_its_name_releases_nothing(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 1)
     group.acquire_name(["me"], "new")
     group.read("me", count=1, block_ms=0)
@@ -202,7 +202,7 @@ def test_who_lost_its_name_hands_nothing_back(redis_client: Any, group: Consumer
     assert group.claim_expired("other", min_idle_ms=0, count=10) == []
 
 
-def test_many_entries_are_handed_back_page_by_page(redis_client: Any, group: ConsumerGroup) -> None:
+def test_many_entries_are_released_page_by_page(redis_client: Any, group: ConsumerGroup) -> None:
     with redis_client.pipeline(transaction=False) as pipeline:
         for number in range(1_100):
             pipeline.xadd(keys.LIVE, fields(number))
@@ -211,7 +211,7 @@ def test_many_entries_are_handed_back_page_by_page(redis_client: Any, group: Con
     assert group.release_name("me", "token", []) == 1_100
 
 
-def test_only_dead_consumers_that_hold_nothing_are_removed(
+def test_only_expired_consumers_without_entries_are_removed(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     add(redis_client, 1)

@@ -96,7 +96,7 @@ def test_an_emptied_stream_is_not_behind(redis_client: Any, group: ConsumerGroup
 
 
 @pytest.mark.real_server
-def test_a_group_that_works_tells_when_it_will_be_done(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_group_with_progress_has_a_drain_time(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 300)
     assert only_group(redis_client).drain_seconds is None, "it has not been seen at work"
     assert group.record_pace()
@@ -111,7 +111,7 @@ def test_a_group_that_works_tells_when_it_will_be_done(redis_client: Any, group:
 
 
 @pytest.mark.real_server
-def test_notes_are_taken_anew_when_a_group_was_set_back(redis_client: Any, group: ConsumerGroup) -> None:
+def test_sampling_restarts_when_a_group_was_set_back(redis_client: Any, group: ConsumerGroup) -> None:
     add(redis_client, 3)
     redis_client.hset(keys.PACES, group.name, "1000 7 2000 9")
     assert group.record_pace()

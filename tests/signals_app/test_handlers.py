@@ -65,7 +65,7 @@ def test_a_database_that_cannot_book_is_unavailable_and_books_nothing(executions
         (TransactionManagementError("the transaction is broken"), False),
     ],
 )
-def test_a_failure_of_the_database_is_told_from_one_of_the_event(raised: Exception, unavailable: bool) -> None:
+def test_database_errors_are_distinguished_from_errors_of_the_event(raised: Exception, unavailable: bool) -> None:
     def failing(given: Event) -> None:
         raise raised
 

@@ -91,7 +91,7 @@ GONE = ConsumerFigures("gone", 1, 61.0, alive=False)
         ),
     ],
 )
-def test_a_group_that_is_not_well_comes_with_a_hint(group: dict[str, object], hint: str) -> None:
+def test_an_unhealthy_group_has_advice(group: dict[str, object], hint: str) -> None:
     now = figures(**group)
     assert advice_for(now.groups[0]) == hint
     assert (lag_text(now).splitlines()[-1] == f"    {hint}") is bool(hint)
@@ -125,7 +125,7 @@ FRESH = ConsumerFigures("theirs", 1, 3.0, alive=False)
         ("apex-group", [FRESH], {}, "own"),
     ],
 )
-def test_who_reads_a_group_is_told_by_what_it_leaves(
+def test_the_kind_of_a_group_follows_from_its_records(
     name: str, consumers: list[ConsumerFigures], kept: dict[bytes, bytes], kind: str
 ) -> None:
     members = Heartbeats(kept, heartbeat_ttl_ms=4_000, now_ms=5)
@@ -151,14 +151,14 @@ def test_who_reads_a_group_is_told_by_what_it_leaves(
         ),
     ],
 )
-def test_nobody_is_told_to_run_our_handler_on_a_group_of_another_program(group: dict[str, object], hint: str) -> None:
+def test_consume_signals_is_never_advised_for_a_group_of_another_program(group: dict[str, object], hint: str) -> None:
     now = figures(lag=3, **({"kind": "external"} | group))
     assert advice_for(now.groups[0]) == hint
     assert not now.groups[0].is_abandoned or now.groups[0].kind == "heartbeat"
     assert "consume_signals" not in lag_text(now)
 
 
-def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
+def test_only_entries_of_an_expired_consumer_may_be_freed() -> None:
     [external] = figures(kind="external", consumers=[SILENT]).groups
     [own] = figures(consumers=[SILENT, FRESH]).groups
     [dead] = figures(consumers=[FRESH], expired_consumers=[ExpiredConsumer("theirs", 3.0, 1)]).groups
@@ -168,7 +168,7 @@ def test_only_what_a_dead_consumer_holds_may_be_freed() -> None:
     assert not dead.may_be_freed(ConsumerFigures("theirs", 1, 0.0, alive=True))
 
 
-def test_limits_of_the_stream_itself_are_told_without_a_group() -> None:
+def test_limits_of_the_stream_have_no_group() -> None:
     full = StreamFigures("signals:live", 9, (), dead_letters=80, is_exhausted=True)
     passed = limits_passed(full, LagLimits(max_length=9, max_dead=100))
     assert [(one.limit, one.group, one.is_refusal) for one in passed] == [
@@ -192,7 +192,7 @@ def test_limits_of_the_stream_itself_are_told_without_a_group() -> None:
         ("19500 100", 300, 50, None),
     ],
 )
-def test_what_waits_is_divided_by_the_pace_if_that_is_known(
+def test_the_drain_time_is_the_backlog_divided_by_the_rate(
     notes: str, handled: int | None, waiting: int | None, seconds: float | None
 ) -> None:
     assert drain_seconds(notes, handled=handled, waiting=waiting, now_ms=20_000) == seconds

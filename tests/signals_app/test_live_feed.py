@@ -75,9 +75,7 @@ def test_new_events_are_sent_as_they_come(stream: SignalStream, source: Callable
     assert second.endswith("}\n\n")
 
 
-def test_a_client_that_comes_back_goes_on_where_it_was(
-    stream: SignalStream, source: Callable[..., EventSource]
-) -> None:
+def test_a_client_that_reconnects_resumes_at_its_id(stream: SignalStream, source: Callable[..., EventSource]) -> None:
     ids = stream.publish([event(number) for number in range(1_200)], publisher="p", batch=1).entry_ids
 
     async def follow() -> list[str]:
@@ -94,9 +92,7 @@ def test_a_client_that_comes_back_goes_on_where_it_was(
     assert len(set(sent)) == 1_101
 
 
-def test_a_client_older_than_the_stream_is_told_of_the_gap(
-    redis_client: Any, source: Callable[..., EventSource]
-) -> None:
+def test_a_client_older_than_the_stream_gets_a_gap_event(redis_client: Any, source: Callable[..., EventSource]) -> None:
     redis_client.xadd(keys.LIVE, fields(1))
 
     async def follow() -> list[str]:
@@ -107,7 +103,7 @@ def test_a_client_older_than_the_stream_is_told_of_the_gap(
     assert "event: signal" in signal
 
 
-def test_a_slow_client_is_dropped_with_a_word(stream: SignalStream) -> None:
+def test_a_slow_client_is_dropped_with_a_reason(stream: SignalStream) -> None:
     feed = LiveFeed(lambda: stream)
 
     async def follow() -> list[str]:
@@ -155,7 +151,7 @@ def test_anonymous_callers_and_bad_questions_are_refused_under_asgi(redis_client
 
 @pytest.mark.parametrize("path", ["/api/signals/stream", "/api/signals/stream?limit=x"])
 @pytest.mark.django_db(transaction=True)
-def test_refusals_tell_the_limits_under_any_server(redis_of: Any, redis_client: Any, path: str) -> None:
+def test_rejections_carry_the_limits_under_any_server(redis_of: Any, redis_client: Any, path: str) -> None:
     redis_of("throttling")
 
     async def ask() -> Any:
@@ -212,7 +208,7 @@ def test_what_is_no_stream_is_json(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_bad_credential_is_told_before_the_media_type(redis_of: Any, redis_client: Any) -> None:
+def test_an_invalid_credential_is_reported_before_the_media_type(redis_of: Any, redis_client: Any) -> None:
     redis_of("throttling")
     headers = {"Authorization": "Token bad", "Accept": "text/html"}
 
@@ -488,7 +484,7 @@ def test_a_database_that_fails_ends_no_stream(
 
 
 class RecordingAccess(UnlimitedAccess):
-    """Answers as it is told to, and keeps what was asked."""
+    """Returns configured answers and records the calls."""
 
     def __init__(self, waits: Sequence[float] = (), has_place: bool = True) -> None:
         self.waits, self.has_place = list(waits), has_place

@@ -1,4 +1,4 @@
-"""Whatever command's reply is lost: nothing is lost, nothing is added, handled or buried twice."""
+"""Whatever command's reply is lost: nothing is lost, nothing is added, handled or dead-lettered twice."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -28,7 +28,7 @@ FAILS_ONCE = 5
 
 @dataclass
 class Scenario:
-    """Publishes, consumes, retries, claims from the dead, buries and leaves, through a given client.
+    """Publishes, consumes, retries, claims from expired consumers, dead-letters and leaves, through a given client.
 
     The member beats in the middle of each event's handling, and in whatever way ``beating`` says besides.
     """

@@ -22,7 +22,7 @@ def held(redis_client: Any, group: ConsumerGroup) -> list[str]:
 
 
 @pytest.mark.real_server
-def test_what_is_claimed_during_a_long_silence_is_no_longer_its_own(
+def test_entries_claimed_during_a_long_pause_are_lost(
     group: ConsumerGroup, expiring_group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
     silent = member(expiring_group, clock)
@@ -34,7 +34,7 @@ def test_what_is_claimed_during_a_long_silence_is_no_longer_its_own(
     assert silent.lost(held) == {held[0]}
 
 
-def test_a_beat_of_the_heartbeat_thread_tells_as_well(
+def test_a_heartbeat_of_the_thread_detects_lost_entries_too(
     redis_client: Any, group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
     busy = member(group, clock)
@@ -47,7 +47,7 @@ def test_a_beat_of_the_heartbeat_thread_tells_as_well(
     assert busy.lost(held) == set(), "delivered again, it is its own again"
 
 
-def test_who_lost_its_name_is_told_before_it_acts(
+def test_a_lost_name_is_reported_before_an_entry_is_handled(
     group: ConsumerGroup, expiring_group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
     silent = member(expiring_group, clock)
@@ -60,12 +60,12 @@ def test_who_lost_its_name_is_told_before_it_acts(
     silent.beat()  # and does not fight for it
 
 
-def test_before_it_has_joined_it_does_not_beat(redis_client: Any, group: ConsumerGroup, clock: FixedClock) -> None:
+def test_no_heartbeat_before_joining(redis_client: Any, group: ConsumerGroup, clock: FixedClock) -> None:
     member(group, clock).beat()
     assert redis_client.exists(keys.MEMBERS) == 0
 
 
-def test_leaving_does_not_count_what_was_not_begun(
+def test_leaving_does_not_count_entries_that_were_not_started(
     redis_client: Any, group: ConsumerGroup, clock: FixedClock, held: list[str]
 ) -> None:
     leaving = member(group, clock)

@@ -32,7 +32,7 @@ def test_every_group_has_its_gauges(stream: SignalStream, group: ConsumerGroup) 
     assert 0 <= now[f"avo_signals_oldest_undelivered_seconds{name}"] < 60
 
 
-def test_groups_whose_names_are_no_text_are_told_apart(redis_client: Any, group: ConsumerGroup) -> None:
+def test_groups_whose_names_are_not_utf8_are_distinguished(redis_client: Any, group: ConsumerGroup) -> None:
     for name in (b"\xff", b"\xfe"):
         redis_client.xgroup_create(keys.LIVE, name, id="0")
     now = samples()

@@ -65,7 +65,7 @@ def test_what_goes_to_the_dead_letters_lets_its_symbol_go_on(
     assert dead_reasons(redis_client) == ["rejected: no such market"]
 
 
-def test_an_event_waits_for_an_earlier_one_in_another_consumers_hands(
+def test_an_event_waits_for_an_earlier_one_of_another_consumer(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add_by_turns(redis_client, 5)
@@ -75,13 +75,13 @@ def test_an_event_waits_for_an_earlier_one_in_another_consumers_hands(
     for _ in range(4):
         assert not one.step().is_idle
         one.clock.advance(2)
-    assert handler.handled == [1, 2, 4], "0 is in hand elsewhere, so 3 waits"
+    assert handler.handled == [1, 2, 4], "0 is pending elsewhere, so 3 waits"
     group.acknowledge([first.entry_id])
     one.drain()
     assert handler.handled == [1, 2, 4, 3]
 
 
-def test_what_a_dead_consumer_held_comes_first(
+def test_entries_of_an_expired_consumer_come_first(
     redis_client: Any, expiring_group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, *range(4))
@@ -94,7 +94,7 @@ def test_what_a_dead_consumer_held_comes_first(
     assert handler.handled == list(range(8))
 
 
-def test_what_waits_for_its_turn_is_handed_back_as_if_it_had_never_been_delivered(
+def test_held_back_entries_are_released_without_counting(
     redis_client: Any, harness: Build, handler: RecordingHandler
 ) -> None:
     add(redis_client, 1, 2)
@@ -105,11 +105,11 @@ def test_what_waits_for_its_turn_is_handed_back_as_if_it_had_never_been_delivere
     rows = redis_client.xpending_range(keys.LIVE, keys.DEFAULT_GROUP, "-", "+", 9)
     assert [row["times_delivered"] for row in rows] == [1, 0]
     handler.fails = lambda event: None
-    harness("heir", ordered=True).drain()
+    harness("successor", ordered=True).drain()
     assert handler.handled == [1, 1, 2]
 
 
-def test_what_was_claimed_while_it_waited_is_let_go(
+def test_held_back_entries_that_were_claimed_are_dropped(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     _, second = add(redis_client, 1, 2)
@@ -123,7 +123,7 @@ def test_what_was_claimed_while_it_waited_is_let_go(
     assert handler.handled == [1, 1]
 
 
-def test_an_entry_without_a_symbol_or_gone_from_the_stream_is_in_nobodys_way(
+def test_an_entry_without_a_symbol_or_deleted_blocks_nothing(
     redis_client: Any, group: ConsumerGroup, harness: Build, handler: RecordingHandler
 ) -> None:
     (deleted,) = add(redis_client, 1)
@@ -172,7 +172,7 @@ def test_two_consumers_that_fail_now_and_then_keep_the_order(
     handler.fails, handler.takes_batch = fails, False
     add_by_turns(redis_client, 60)
     options = {"ordered": True, "max_deliveries": 50, "count": 4}
-    harnesses = [harness("victim", in_group=expiring_group, **options), harness("heir", **options)]
+    harnesses = [harness("victim", in_group=expiring_group, **options), harness("successor", **options)]
     for number in range(600):
         if number == 20:
             del harnesses[0]

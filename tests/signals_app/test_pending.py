@@ -34,5 +34,5 @@ def test_whatever_is_in_an_entry_it_can_be_shown(redis_client: Any, group: Consu
     assert (lost.entry_id, lost.symbol) == (gone.decode(), "")
 
 
-def test_a_group_that_is_not_there_has_nothing_in_hand(redis_client: Any) -> None:
+def test_a_missing_group_has_no_pending_deliveries(redis_client: Any) -> None:
     assert PendingDeliveries(redis_client).page("nobody", after="0-0", count=10) == []

@@ -57,7 +57,7 @@ def test_a_batch_is_tried_again_and_added_once(redis_client: Any) -> None:
     assert pauses == [0.1]
 
 
-def test_redis_that_stays_away_is_an_error_in_the_end(redis_client: Any, clock: FixedClock) -> None:
+def test_redis_unavailable_for_too_long_is_an_error(redis_client: Any, clock: FixedClock) -> None:
     class Gone(SignalStream):
         def make_default_group(self) -> None:
             raise RedisConnectionError("gone")
@@ -82,7 +82,7 @@ def test_at_the_hard_cap_what_fits_is_published(stream: SignalStream, group: Con
         next(publisher.publish([event(1)]))
 
 
-def test_a_rival_that_takes_the_room_meanwhile_only_makes_the_batch_smaller(redis_client: Any) -> None:
+def test_a_concurrent_publisher_only_makes_the_batch_smaller(redis_client: Any) -> None:
     class Contended(SignalStream):
         def publish(self, events: Any, **named: Any) -> Any:
             if named["publisher"] != "rival" and len(events) < 500:

@@ -74,7 +74,7 @@ def test_the_same_group_can_be_given_another_range_once_it_is_done(
     handler: RecordingHandler,
 ) -> None:
     start_replay(stream, replays, "audit", entry_ids[8], entry_ids[8])
-    with pytest.raises(ReplayRefusedError, match="not done"):
+    with pytest.raises(ReplayRefusedError, match="has not finished"):
         start_replay(stream, replays, "audit", entry_ids[0], entry_ids[1])
     one = harness(in_group=audit)
     one.drain()

@@ -46,9 +46,9 @@ class StreamMachine(RuleBasedStateMachine):
         self.dead: list[str] = []
         self.batch = 0
         self.model = {name: ModelGroup() for name in GROUPS}
-        self.lives = {name: ConsumerGroup(self.client, name, heartbeat_ttl_ms=3_600_000) for name in GROUPS}
+        self.groups = {name: ConsumerGroup(self.client, name, heartbeat_ttl_ms=3_600_000) for name in GROUPS}
         self.ghosts = {name: ConsumerGroup(self.client, name, heartbeat_ttl_ms=0) for name in GROUPS}
-        for group in self.lives.values():
+        for group in self.groups.values():
             group.make()
 
     @rule(number=st.integers(1, 120), repeat=st.booleans())
@@ -64,10 +64,10 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(group=groups, consumer=consumers, count=st.integers(1, 80))
     def read(self, group: str, consumer: str, count: int) -> None:
         model = self.model[group]
-        self.lives[group].beat(consumer, consumer, [])
+        self.groups[group].beat(consumer, consumer, [])
         model.is_alive[consumer] = True
         expected = self.history[model.read_up_to :][:count]
-        assert ids(self.lives[group].read(consumer, count=count, block_ms=0)) == expected
+        assert ids(self.groups[group].read(consumer, count=count, block_ms=0)) == expected
         model.read_up_to += len(expected)
         model.holder |= dict.fromkeys(expected, consumer)
         model.deliveries |= dict.fromkeys(expected, 1)
@@ -77,8 +77,8 @@ class StreamMachine(RuleBasedStateMachine):
         model = self.model[group]
         if held := model.pending_of(consumer):
             done = held[: max(1, int(len(held) * share))]
-            assert self.lives[group].acknowledge(done) == len(done)
-            assert self.lives[group].acknowledge(done) == 0
+            assert self.groups[group].acknowledge(done) == len(done)
+            assert self.groups[group].acknowledge(done) == 0
             for entry_id in done:
                 model.let_go(entry_id)
 
@@ -91,7 +91,7 @@ class StreamMachine(RuleBasedStateMachine):
     def claim(self, group: str, consumer: str, most: int) -> None:
         model = self.model[group]
         other = next(name for name in CONSUMERS if name != consumer)
-        claimed = self.lives[group].claim_expired(consumer, min_idle_ms=0, count=most)
+        claimed = self.groups[group].claim_expired(consumer, min_idle_ms=0, count=most)
         expected = [] if model.is_alive[other] else sorted(model.pending_of(other), key=self.history.index)[:most]
         assert claimed == expected
         model.holder |= dict.fromkeys(claimed, consumer)
@@ -100,7 +100,7 @@ class StreamMachine(RuleBasedStateMachine):
     def deliver_again(self, group: str, consumer: str, number: int) -> None:
         model = self.model[group]
         asked = list(model.holder)[:number]
-        again, gone = self.lives[group].deliver_again(consumer, asked)
+        again, gone = self.groups[group].deliver_again(consumer, asked)
         assert gone == []
         assert ids(again) == [entry_id for entry_id in asked if model.holder[entry_id] == consumer]
         for delivery in again:
@@ -112,7 +112,7 @@ class StreamMachine(RuleBasedStateMachine):
         model = self.model[group]
         for entry_id in list(model.holder)[:1]:
             is_held = model.holder[entry_id] == consumer
-            assert self.lives[group].move_to_dead_letters(consumer, entry_id, reason="bad", deliveries=1) == is_held
+            assert self.groups[group].move_to_dead_letters(consumer, entry_id, reason="bad", deliveries=1) == is_held
             if is_held:
                 self.dead.append(entry_id)
                 model.let_go(entry_id)
@@ -122,7 +122,7 @@ class StreamMachine(RuleBasedStateMachine):
         model = self.model[group]
         held = model.pending_of(consumer)
         not_started = held[::2]
-        assert self.lives[group].release_name(consumer, consumer, not_started) == len(held)
+        assert self.groups[group].release_name(consumer, consumer, not_started) == len(held)
         model.is_alive[consumer] = False
         for entry_id in not_started:
             model.deliveries[entry_id] = max(0, model.deliveries[entry_id] - 1)
@@ -136,7 +136,7 @@ class StreamMachine(RuleBasedStateMachine):
     def forget_the_audit(self) -> None:
         """The group is dropped and made again: it gets whatever is still there."""
         self.client.xgroup_destroy(keys.LIVE, "audit")
-        self.lives["audit"].make()
+        self.groups["audit"].make()
         alive = self.model["audit"].is_alive
         self.model["audit"] = ModelGroup()
         self.model["audit"].is_alive = alive

@@ -44,7 +44,7 @@ def test_what_hangs_after_that_is_interrupted_as_well() -> None:
     assert interrupted == 3
 
 
-def test_who_leaves_in_time_is_not_interrupted() -> None:
+def test_a_shutdown_in_time_is_not_interrupted() -> None:
     stop = StopFlag()
     with StopDeadline(stop, abandon_seconds=(60,)):
         stop.set()

@@ -30,7 +30,7 @@ def test_without_a_stream_there_is_nothing(redis_client: Any) -> None:
     assert summary(redis_client) == StreamFigures(keys.LIVE, 0, (), added=0)
 
 
-def test_it_tells_what_the_exact_look_tells(
+def test_the_summary_agrees_with_the_exact_figures(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     expiring_group.acquire_name(["dead"], "token1")
@@ -43,14 +43,14 @@ def test_it_tells_what_the_exact_look_tells(
         assert getattr(seen, name) == getattr(exact, name), name
     assert seen.oldest_pending_seconds == pytest.approx(exact.oldest_pending_seconds, abs=5)
     assert seen.oldest_undelivered_seconds == pytest.approx(exact.oldest_undelivered_seconds, abs=5)
-    told = [sorted((one.name, one.pending, one.alive) for one in group.consumers) for group in (seen, exact)]
-    assert told[0] == told[1] == [("alive", 0, True), ("dead", 2, False), ("foreign", 1, False)]
+    consumers = [sorted((one.name, one.pending, one.alive) for one in group.consumers) for group in (seen, exact)]
+    assert consumers[0] == consumers[1] == [("alive", 0, True), ("dead", 2, False), ("foreign", 1, False)]
     for of in (seen, exact):
         [expired] = of.expired_consumers
         assert (expired.consumer, expired.held, expired.taken_over_by) == ("dead", 2, "")
 
 
-def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, group: ConsumerGroup) -> None:
+def test_delivered_and_deleted_entries_are_no_work(redis_client: Any, group: ConsumerGroup) -> None:
     entry_ids = add(redis_client, 3)
     group.acknowledge(ids(group.read("one", count=2, block_ms=0)))
     assert only_group(redis_client).has_work
@@ -58,7 +58,7 @@ def test_what_was_given_to_the_end_or_removed_is_no_work(redis_client: Any, grou
     assert not only_group(redis_client).has_work
 
 
-def test_the_one_that_gets_the_name_of_a_dead_one_takes_over(
+def test_a_consumer_that_gets_an_expired_name_takes_over(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     expiring_group.acquire_name(["one"], "old")
@@ -72,7 +72,7 @@ def test_the_one_that_gets_the_name_of_a_dead_one_takes_over(
 
 
 @pytest.mark.real_server
-def test_the_first_that_claims_from_a_dead_one_takes_over(
+def test_the_first_consumer_that_claims_takes_over(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     expiring_group.acquire_name(["one"], "old")
@@ -86,7 +86,7 @@ def test_the_first_that_claims_from_a_dead_one_takes_over(
     assert (expired.consumer, expired.held, expired.taken_over_by) == ("one", 3, "two")
 
 
-def test_who_leaves_in_good_order_did_not_die(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_graceful_shutdown_is_not_an_expiry(redis_client: Any, group: ConsumerGroup) -> None:
     group.acquire_name(["one"], "token")
     add(redis_client, 1)
     group.read("one", count=1, block_ms=0)
@@ -95,7 +95,7 @@ def test_who_leaves_in_good_order_did_not_die(redis_client: Any, group: Consumer
     assert only_group(redis_client).expired_consumers == []
 
 
-def test_a_death_is_still_told_when_an_operator_has_freed_the_entries(
+def test_an_expiry_is_still_listed_after_an_operator_freed_the_entries(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     expiring_group.acquire_name(["one"], "old")
@@ -105,7 +105,7 @@ def test_a_death_is_still_told_when_an_operator_has_freed_the_entries(
     assert [expired.consumer for expired in only_group(redis_client).expired_consumers] == ["one"]
 
 
-def test_a_forgotten_group_leaves_no_heartbeat_and_no_death(
+def test_a_forgotten_group_leaves_no_heartbeat_and_no_expiry(
     redis_client: Any, group: ConsumerGroup, expiring_group: ConsumerGroup
 ) -> None:
     for token in ("old", "new"):
@@ -121,7 +121,7 @@ def test_a_forgotten_group_leaves_no_heartbeat_and_no_death(
     ]  # fmt: skip
 
 
-def test_a_living_consumer_is_known_before_it_has_read_anything(redis_client: Any, group: ConsumerGroup) -> None:
+def test_a_live_consumer_is_listed_before_its_first_read(redis_client: Any, group: ConsumerGroup) -> None:
     group.acquire_name(["one"], "token")
     [exact] = FiguresReader(redis_client, heartbeat_ttl_ms=TTL_MS).read().groups
     for seen in (exact, only_group(redis_client)):
@@ -129,7 +129,7 @@ def test_a_living_consumer_is_known_before_it_has_read_anything(redis_client: An
         assert seen.consumers_alive == 1
 
 
-def test_only_the_groups_furthest_behind_are_asked(redis_client: Any) -> None:
+def test_only_the_groups_furthest_behind_are_read_in_detail(redis_client: Any) -> None:
     add(redis_client, 8)
     for number in range(6):
         one = ConsumerGroup(redis_client, f"g{number}", heartbeat_ttl_ms=60_000)

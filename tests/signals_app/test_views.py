@@ -31,7 +31,7 @@ def symbols(answer: Any) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_anonymous_callers_are_told_to_sign_in(stream: SignalStream) -> None:
+def test_anonymous_callers_get_a_401(stream: SignalStream) -> None:
     answer = Client().get("/api/signals")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"]
@@ -176,7 +176,7 @@ def signed_in(django_user_model: Any, *codenames: str, is_staff: bool = False) -
         (["view_event_payload"], False, True),
     ],
 )
-def test_who_works_in_the_admin_sees_here_what_the_admin_shows(
+def test_admin_users_see_the_same_fields_as_in_the_admin(
     django_user_model: Any, stream: SignalStream, codenames: list[str], is_staff: bool, sees: bool
 ) -> None:
     stream.publish([event(1, extra={"desk": "long"})], publisher="p", batch=1)
@@ -190,7 +190,7 @@ def test_who_works_in_the_admin_sees_here_what_the_admin_shows(
 
 
 @pytest.mark.parametrize("sees", [False, True])
-def test_executions_tell_directions_to_who_may_see_them(
+def test_executions_show_directions_to_users_with_the_permission(
     django_user_model: Any, client: Client, stream: SignalStream, sees: bool
 ) -> None:
     made = Execution.objects.create(

@@ -11,23 +11,34 @@ from signals_app.services.process import ConsumerOptions, assemble_consumer
 from signals_app.services.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
 
-_ADVICE = "Nothing was given up for it, what is left is delivered again."
+_ADVICE = "No event was dead-lettered because of it; the rest is redelivered."
 
 
 class Command(BaseCommand):
-    help = "Consumes signals: at-least-once delivery to a handler, by default one paper execution per signal_id."
+    help = "Consume signals: at-least-once delivery to a handler, by default one paper execution per signal_id."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--group", default=keys.DEFAULT_GROUP)
-        parser.add_argument("--consumer", default="", metavar="NAME", help="default: a free slot of this host")
-        parser.add_argument("--count", type=int, default=10, help="entries a read")
-        parser.add_argument("--block-ms", type=int, default=1_000, help="how long a read waits, 100 at least")
+        parser.add_argument("--group", default=keys.DEFAULT_GROUP, help="Consumer group (default: %(default)s).")
+        parser.add_argument(
+            "--consumer", default="", metavar="NAME", help="Name of the consumer (default: a free slot of this host)."
+        )
+        parser.add_argument(
+            "--count", type=int, default=10, metavar="N", help="Maximum entries per read (default: 10)."
+        )
+        parser.add_argument(
+            "--block-ms",
+            type=int,
+            default=1_000,
+            metavar="MS",
+            help="How long a read waits for entries, in milliseconds; at least 100 (default: 1000).",
+        )
         parser.add_argument(
             "--claim-idle-ms",
             type=int,
             default=30_000,
-            help="idle time after which entries of an expired consumer are claimed, and entries that another client "
-            "assigned to this one are handled (default: 30000)",
+            metavar="MS",
+            help="Idle time in milliseconds after which entries of expired consumers are claimed, and entries that "
+            "another client assigned to this consumer are handled (default: 30000).",
         )
         parser.add_argument(
             "--max-deliveries",
@@ -47,10 +58,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--ordered",
             action="store_true",
-            help="keep the order within a symbol: an event waits while an earlier one of its symbol is pending in the "
-            "group, others go on; every consumer of the group needs it",
+            help="Keep the order within each symbol: an event waits while an earlier event of its symbol is pending in "
+            "the group. Every consumer of the group needs this option.",
         )
-        parser.add_argument("--stop-when-idle", action="store_true", help="end when nothing is left for the group")
+        parser.add_argument(
+            "--stop-when-idle", action="store_true", help="Exit when the group has nothing left to handle."
+        )
 
     def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
         chosen = ConsumerOptions(**{name: options[name] for name in ConsumerOptions.__slots__})

@@ -11,15 +11,15 @@ from signals_app.store.stream import StreamFullError
 
 
 class Command(LightCommand):
-    help = "Publishes one signal per symbol whose dominant regime changed in the newest cycle; a cycle is done once."
+    help = "Publish one signal per symbol whose dominant regime changed in the newest cycle, once per cycle."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--timeframe", default="1mo")
+        parser.add_argument("--timeframe", default="1mo", help="Timeframe of the regimes (default: 1mo).")
 
     def handle(self, *args: Any, timeframe: str, **options: Any) -> None:
         try:
             with store_errors_as_command_error(
-                f"{REDIS_ALIAS} or regime", "Run it again once it answers: it goes on where it was."
+                f"{REDIS_ALIAS} or regime", "Run it again once it is available; it resumes where it stopped."
             ):
                 derived = Deriver.connect().derive(timeframe)
         except (StreamFullError, ValueError, ImportError) as error:

@@ -13,10 +13,10 @@ from signals_app.store.stream import StreamFullError
 
 
 class Command(BaseCommand):
-    help = "Publishes signals from NDJSON: one object a line with signal_id, symbol, direction, confidence."
+    help = "Publish signals from NDJSON: one object per line with signal_id, symbol, direction and confidence."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE|-", help="a file, or - for standard input")
+        parser.add_argument("file", metavar="FILE|-", help="File to read, or - for standard input.")
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         try:

@@ -11,17 +11,21 @@ from signals_app.store.stream import SignalStream
 
 
 class Command(BaseCommand):
-    help = "Delivers a range of the stream again, to a group of its own. Consume it with consume_signals --group G."
+    help = "Deliver a range of the stream again to a group of its own. Consume it with consume_signals --group G."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", required=True, dest="first", metavar="ID|ISO", help="entry id or time, included")
-        parser.add_argument("--to", required=True, dest="last", metavar="ID|ISO", help="entry id or time, included")
-        parser.add_argument("--group", required=True)
+        parser.add_argument(
+            "--from", required=True, dest="first", metavar="ID|ISO", help="First entry id or ISO time, inclusive."
+        )
+        parser.add_argument(
+            "--to", required=True, dest="last", metavar="ID|ISO", help="Last entry id or ISO time, inclusive."
+        )
+        parser.add_argument("--group", required=True, metavar="G", help="Group that gets the range.")
 
     def handle(self, *args: Any, first: str, last: str, group: str, **options: Any) -> None:
         try:
             with store_errors_as_command_error(
-                REDIS_ALIAS, "See signal_groups whether the group is there; if not, run it again."
+                REDIS_ALIAS, "Check with signal_groups whether the group exists; if not, run it again."
             ):
                 entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
         except (ValueError, ReplayRefusedError) as error:

@@ -13,17 +13,27 @@ from signals_app.store.stream import StreamFullError
 
 
 class Command(BaseCommand):
-    help = "Shows the events that were given up, publishes them again (--redrive), or deletes them (--remove)."
+    help = "Show dead letters, publish them again (--redrive) or delete them (--remove)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--reason", default="", help="how the reason begins, such as bad-direction")
-        parser.add_argument("--symbol", default="")
-        parser.add_argument("--limit", type=int, default=1_000_000, metavar="N")
+        parser.add_argument(
+            "--reason", default="", help="Only letters whose reason starts with this text, such as bad-direction."
+        )
+        parser.add_argument("--symbol", default="", help="Only letters of this symbol.")
+        parser.add_argument(
+            "--limit", type=int, default=1_000_000, metavar="N", help="Maximum number of letters (default: 1000000)."
+        )
         verb = parser.add_mutually_exclusive_group()
-        verb.add_argument("--redrive", dest="verb", action="store_const", const="redrive")
-        verb.add_argument("--remove", dest="verb", action="store_const", const="remove")
-        parser.add_argument("--dry-run", action="store_true", help="only show what it would be done with")
-        parser.add_argument("--max-per-second", type=float, metavar="N")
+        verb.add_argument(
+            "--redrive", dest="verb", action="store_const", const="redrive", help="Publish the events again."
+        )
+        verb.add_argument(
+            "--remove", dest="verb", action="store_const", const="remove", help="Delete the letters permanently."
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only show the letters that would be affected.")
+        parser.add_argument(
+            "--max-per-second", type=float, metavar="N", help="Maximum letters per second (default: no limit)."
+        )
 
     def handle(self, *args: Any, verb: Verb | None, dry_run: bool, **options: Any) -> None:
         with StopFlag() as stop:
@@ -39,10 +49,10 @@ class Command(BaseCommand):
             except ValueError as error:
                 raise CommandError(str(error)) from error
             except StreamFullError as full:
-                raise CommandError(f"{full} {redriver.done} were done before.") from full
+                raise CommandError(f"{full} {redriver.done} letters were processed before.") from full
             except REDIS_FAILURES as failure:
                 raise CommandError(
-                    f"{describe_store_error(failure, REDIS_ALIAS)} {redriver.done} were done before."
+                    f"{describe_store_error(failure, REDIS_ALIAS)} {redriver.done} letters were processed before."
                 ) from failure
         self.stdout.write(f"{'would ' if dry_run else ''}{verb or 'show'}={redriver.done}")
 

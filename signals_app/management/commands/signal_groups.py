@@ -13,14 +13,14 @@ from signals_app.store.group import NameTakenError
 
 
 class Command(LightCommand):
-    help = "Shows the groups of the stream, or forgets one, so that it holds back no trim and gets nothing more."
+    help = "Show the groups of the stream, or forget one, so that it no longer holds back trimming."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--forget", metavar="G", help="the group to drop, with all it has not handled")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--forget", metavar="G", help="Destroy this group with its unhandled entries.")
+        parser.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
 
     def handle(self, *args: Any, forget: str | None, yes: bool, **options: Any) -> None:
-        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it answers."):
+        with store_errors_as_command_error(REDIS_ALIAS, "Run it again once it is available."):
             if forget is None:
                 self.stdout.write(lag_text(inspection.figures()))
             else:
@@ -39,5 +39,5 @@ class Command(LightCommand):
 def _is_confirmed() -> bool:
     try:
         return input("Forget it? [y/N] ").strip().lower() == "y"
-    except EOFError:  # nobody is there to answer
+    except EOFError:  # no terminal
         return False

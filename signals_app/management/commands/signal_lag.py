@@ -13,20 +13,33 @@ from signals_app.services import inspection
 
 
 class Command(LightCommand):
-    help = "Shows how far the groups are behind. Exit status 1 when a limit is passed or the stream is full."
+    help = "Show the lag of the groups. Exit status 1 if a limit is exceeded or the stream is full."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", dest="as_json")
-        parser.add_argument("--max-pending", type=int, default=1_000, help="delivered, not acknowledged; per group")
-        parser.add_argument("--max-lag", type=int, help="not yet delivered; per group")
-        parser.add_argument("--max-age", type=float, metavar="SECONDS", help="of the oldest entry not yet handled")
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print the figures as JSON.")
+        parser.add_argument(
+            "--max-pending",
+            type=int,
+            default=1_000,
+            metavar="N",
+            help="Maximum pending entries per group (default: 1000).",
+        )
+        parser.add_argument(
+            "--max-lag", type=int, metavar="N", help="Maximum undelivered entries per group (default: no limit)."
+        )
+        parser.add_argument(
+            "--max-age",
+            type=float,
+            metavar="SECONDS",
+            help="Maximum age of the oldest unhandled entry (default: no limit).",
+        )
 
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
         try:
             conf = SignalsConf.load()
             named = (options["max_pending"], options["max_lag"], options["max_age"])
             limits = LagLimits(*named, max_length=conf.hard_cap, max_dead=conf.dead_cap)
-            with store_errors_as_command_error(REDIS_ALIAS, "How far the groups are behind is not known."):
+            with store_errors_as_command_error(REDIS_ALIAS, "The lag is unknown."):
                 figures, passed = inspection.passed(limits)
         except ValueError as error:
             raise CommandError(str(error)) from error

@@ -11,13 +11,27 @@ from signals_app.services.alerts import LagAlert, webhook
 
 
 class Command(BaseCommand):
-    help = "Watches the stream and alerts, by log and webhook, when a group falls behind and when it is well again."
+    help = "Watch the stream and alert by log and webhook when a group exceeds a limit and when it recovers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--max-pending", type=int, default=1_000)
-        parser.add_argument("--max-lag", type=int)
-        parser.add_argument("--max-age", type=float, default=60.0, metavar="SECONDS")
-        parser.add_argument("--url", default="", help="where alerts are posted; default: the one of the settings")
+        parser.add_argument(
+            "--max-pending",
+            type=int,
+            default=1_000,
+            metavar="N",
+            help="Maximum pending entries per group (default: 1000).",
+        )
+        parser.add_argument(
+            "--max-lag", type=int, metavar="N", help="Maximum undelivered entries per group (default: no limit)."
+        )
+        parser.add_argument(
+            "--max-age",
+            type=float,
+            default=60.0,
+            metavar="SECONDS",
+            help="Maximum age of the oldest unhandled entry (default: 60).",
+        )
+        parser.add_argument("--url", default="", help="Webhook URL for alerts (default: SIGNALS_ALERT_URL).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         conf = SignalsConf.load()

@@ -35,7 +35,7 @@ ACTS = [
     Act("signals", "Trim the stream", "unhandled entries are kept", "entries were trimmed"),
     Act(
         "signals",
-        "Free a dead consumer's deliveries",
+        "Free the deliveries of an expired consumer",
         "without waiting",
         "can be claimed at once",
         HELD | {"consumer": "gone"},
