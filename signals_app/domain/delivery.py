@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from avo_project.lib.backoff import exponential_seconds
 from signals_app.domain.handling import RejectError, RetryLaterError
 from signals_app.domain.option_range import check_range
 
@@ -66,7 +67,4 @@ class RetryPolicy:
         return DeliverAgain(self.delay_seconds(deliveries))
 
     def delay_seconds(self, deliveries: int) -> float:
-        try:
-            return min(self.cap_seconds, self.base_seconds * float(self.factor) ** (deliveries - 1))
-        except OverflowError:
-            return self.cap_seconds
+        return exponential_seconds(deliveries, self.base_seconds, self.cap_seconds, self.factor)
