@@ -1,4 +1,4 @@
-"""The whole worker with the ledger on and a sender that does nothing, beside the least the database can do.
+"""The whole worker with its ledger and a sender that does nothing, compared with the minimum in plain SQL.
 
     taskset -c 1 python bench/outreach_ledger.py [--rounds 5] [--touches 4000] [--concurrency 32]
 

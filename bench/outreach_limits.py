@@ -1,4 +1,4 @@
-"""Real workers before a real mail server: how much of its limits a busy inbox uses, and what one at its limit costs.
+"""Real workers and a real mail server: how much of its limits a busy inbox uses, and what one at its limit costs.
 
     python bench/outreach_limits.py use [--seconds 65]       50 inboxes with limits of their own, 3 workers
     python bench/outreach_limits.py neighbours [--rounds 3]  49 inboxes, with and without one of 1/min, 10,000 waiting

@@ -1,4 +1,4 @@
-"""Outreach, Redis side only: drain, enqueue, latency and idle cost, each beside its floor on the same server.
+"""Outreach's queue in Redis: drain, enqueue and latency, each compared with its floor on the same server.
 
     taskset -c 1 python bench/outreach_queue.py [--rounds 5] [--only drains|enqueues|idle|peers]
 

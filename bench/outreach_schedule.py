@@ -1,4 +1,4 @@
-"""100,000 touches over 10,000 inboxes of one touch a day each, through everything; then what an idle worker costs.
+"""100,000 touches over 10,000 inboxes of one touch a day each, end to end; then the cost of an idle worker.
 
     taskset -c 1 python bench/outreach_schedule.py [--touches 100000] [--inboxes 10000] [--idle-seconds 15]
 

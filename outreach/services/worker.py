@@ -118,7 +118,7 @@ class Worker:
         )
 
     def _valid_idle_hint(self, now: float) -> IdleHint | None:
-        """The idle hint, if the last wait timed out and the first lane is still the same."""
+        """The idle hint, if the last wait timed out and the first lane is unchanged."""
         idle_hint, self._idle_hint = self._idle_hint, None
         was_woken, self._was_woken = self._was_woken, True
         if idle_hint is None or was_woken or not idle_hint.holds(now, self._lanes.first()):

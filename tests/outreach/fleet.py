@@ -1,4 +1,4 @@
-"""Real worker processes over a data folder of their own, with a real mail server before them."""
+"""Real worker processes with their own data folder and a real mail server."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ from tests.outreach.mail_sink import MailSink, mail_sink
 
 @dataclass
 class Fleet:
-    """``start`` fills up to ``size`` workers; whatever still runs at the end is killed."""
+    """``start`` starts up to ``size`` workers; those still running at the end are killed."""
 
     folder: Path
     sink: MailSink
@@ -40,13 +40,13 @@ class Fleet:
         return Redis(unix_socket_path=str(EmbeddedServer(self.folder).socket_path))
 
     def set_inboxes(self, inboxes: dict[str, dict[str, Any]]) -> None:
-        """As ``set_inbox`` for each, in one process."""
+        """Sets all inboxes in one process."""
         script = "from outreach.services.inboxes import change_inbox as change\n"
         script += "\n".join(f"change({address!r}, {changes!r})" for address, changes in inboxes.items())
         self.manage("shell", "--no-imports", "-c", script)
 
     def enqueue(self, inboxes: list[str]) -> None:
-        """A touch for each entry of ``inboxes``, which may name one many times."""
+        """Queues a touch for each entry of ``inboxes``, which may repeat an address."""
         plain = {"subject": "Hi", "body": "Hello"}
         lines = [
             json.dumps({**plain, "inbox": address, "recipient": f"r{n}@example.com"})
@@ -67,7 +67,7 @@ class Fleet:
         victim.communicate()
 
     def stop(self) -> list[tuple[int, bytes]]:
-        """Exit status and output of each worker after SIGTERM, which comes when all of them are at work."""
+        """Sends SIGTERM once all workers have a heartbeat; returns the exit status and output of each."""
         eventually(self.all_at_work)
         for worker in self.workers:
             worker.send_signal(signal.SIGTERM)

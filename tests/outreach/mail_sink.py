@@ -1,4 +1,4 @@
-"""A real SMTP server in a thread that takes every mail and remembers when each came in."""
+"""A real SMTP server in a thread that accepts every mail and records its time of arrival."""
 
 import time
 from collections import Counter
@@ -34,7 +34,7 @@ class MailSink:
         return f"smtp://127.0.0.1:{self.port}"
 
     def counts(self) -> Counter[str]:
-        """How often each touch came in."""
+        """The number of mails per touch."""
         return Counter(arrival.touch_id for arrival in self.arrivals)
 
     def times_by_sender(self) -> dict[str, list[float]]:

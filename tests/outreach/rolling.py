@@ -1,4 +1,4 @@
-"""What a mail server's timestamps say about a limit of ``count`` in every rolling window."""
+"""Checks timestamps of a mail server against a limit in every rolling window."""
 
 from collections.abc import Iterable
 
@@ -14,5 +14,5 @@ def most_in_a_window(times: Iterable[float], window_seconds: float) -> int:
 
 
 def possible_sends(count: int, window_seconds: float, seconds: float) -> int:
-    """The most that a limit lets through in ``seconds`` from the first send on."""
+    """The maximum number of sends that a limit allows in ``seconds`` from the first send on."""
     return count * (1 + int(seconds / window_seconds))

@@ -13,8 +13,8 @@ from aiosmtpd.smtp import SMTP
 
 @dataclass
 class Script:
-    """What the server answers to each command; ``drop`` hangs up, ``hang`` never answers, ``drip`` never ends its
-    answer, a text is sent as it is."""
+    """The server's reply to each command: ``drop`` closes the connection, ``hang`` never replies, ``drip`` never ends
+    its reply, any other text is sent unchanged."""
 
     answers: dict[str, str] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)

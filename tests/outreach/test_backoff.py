@@ -1,4 +1,4 @@
-"""Redis or the database away: who may wait waits."""
+"""The worker's back-off while Redis or the database is unavailable."""
 
 from collections.abc import Callable
 from typing import Any

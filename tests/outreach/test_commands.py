@@ -1,4 +1,4 @@
-"""The commands as an operator runs them."""
+"""The management commands of outreach."""
 
 import io
 import json

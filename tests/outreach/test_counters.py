@@ -1,4 +1,4 @@
-"""What a worker did is in its summary line and on /metrics."""
+"""A worker's results in its summary line and on /metrics."""
 
 from collections.abc import Callable
 

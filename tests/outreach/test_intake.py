@@ -1,4 +1,4 @@
-"""How touches come in, and what the ledger and the queue hold of them then."""
+"""The intake of touches into the ledger and the queue."""
 
 import codecs
 import json
@@ -101,7 +101,7 @@ def test_keys_belong_to_their_account(inbox: Inbox, intake: Intake) -> None:
 
 @pytest.mark.parametrize("owner", ["user:1", COMMAND_LINE])
 def test_a_touch_from_before_owners_were_kept_is_not_sent_again(inbox: Inbox, intake: Intake, owner: str) -> None:
-    """Nobody knows whose it is. The same touch is its repetition; another is somebody else's."""
+    """Its owner is unknown. An identical touch repeats it; a different one belongs to another account."""
     old = intake.accept(touch_data(idempotency_key="k"))
     Touch.objects.update(owner=None, draft_digest="")
     assert intake.accept(touch_data(idempotency_key="k"), owner).touch_id == old.touch_id
@@ -122,7 +122,7 @@ def test_a_forgotten_touch_is_repeated_and_not_told_apart(
 def test_of_two_that_bring_a_key_at_once_the_database_lets_one_in(
     inbox: Inbox, intake: Intake, monkeypatch: Any
 ) -> None:
-    """The other one's row is committed between our look and our insert."""
+    """The other row is committed between our SELECT and our INSERT."""
     winner = intake.accept(touch_data(idempotency_key="k"))
     looked: list[int] = []
 

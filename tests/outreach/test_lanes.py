@@ -1,4 +1,4 @@
-"""Each verb on the queue, by itself; the whole is held against a model in test_lanes_model."""
+"""Each operation of the queue by itself; test_lanes_model checks them together against a model."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ RULES = st.builds(
 
 @dataclass
 class ModelLane:
-    """One inbox as the rules see it."""
+    """The model of one inbox and its lane."""
 
     rules: InboxRules = field(default_factory=InboxRules)
     waiting: list[str] = field(default_factory=list)
@@ -140,7 +140,7 @@ class QueueMachine(RuleBasedStateMachine):
         due_in_ms=st.sampled_from([None, None, None, 0, 9_000]),
     )
     def send(self, one: Reservation, ago_ms: int, due_in_ms: int | None) -> None:
-        """Sent for good, or tried again later."""
+        """Sent, or due again later."""
         due_ms = None if due_in_ms is None else self.now_ms() + due_in_ms
         ended = self.lanes.settle([Settlement(one, due_ms, sent_ago_ms=ago_ms)])
         if self.ends(one, ended):
@@ -151,7 +151,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(one=consumes(held), back=st.booleans())
     def refuse(self, one: Reservation, back: bool) -> None:
-        """Not sent after all: handed back, or stopped for good."""
+        """Not sent: requeued, or removed from the queue."""
         ended = self.lanes.settle([Settlement(one, due_ms=0 if back else None)])
         if self.ends(one, ended) and back:
             self.model[one.inbox_id].delayed[one.touch_id] = 0
@@ -166,7 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
 
     def ends(self, one: Reservation, ended: int) -> bool:
-        """Whether the token still counts, in the model as in the queue."""
+        """Whether the token is still valid, in the model and in the queue."""
         current, _ = self.leases.get(one.touch_id, (None, 0))
         assert ended == (current == one)
         if current != one:
@@ -184,7 +184,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(target=held, most=st.integers(1, 5))
     def recover(self, most: int) -> Any:
-        """Whoever crashed simply does not come back; its leases end."""
+        """A crashed worker does not come back; its leases expire."""
         taken = self.lanes.recover(LeaseOwner("carl", LEASE_SECONDS), most)
         ended = sorted((ends, touch) for touch, (_, ends) in self.leases.items() if ends <= self.now_ms())
         assert [one.touch_id for one in taken] == [touch for _, touch in ended[:most]]
@@ -240,7 +240,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.made)
     @invariant()
     def no_lane_is_looked_at_too_late(self) -> None:
-        """A lane with a touch that may go now is due now: the shortcuts of the scripts never lose a moment."""
+        """A lane with a touch that may be sent now is due now."""
         for inbox_id, view in self.view.lanes(INBOXES).items():
             lane = self.model[inbox_id]
             if lane.waiting or lane.delayed:

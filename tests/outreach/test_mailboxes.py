@@ -1,4 +1,4 @@
-"""One mailbox is one inbox, however it is spelled; two from before are both kept, and named."""
+"""One mailbox is one inbox in any spelling; existing pairs are kept and reported."""
 
 import uuid
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def twins() -> tuple[Inbox, Inbox]:
-    """Two inboxes as they could be made before, and the migration's note of them."""
+    """Two inboxes created before the migration, which marks them."""
     older, newer = Inbox.objects.bulk_create(
         [Inbox(address="Anna@example.com"), Inbox(address="anna@example.com", shares_mailbox=True)]
     )
@@ -28,12 +28,12 @@ def twins() -> tuple[Inbox, Inbox]:
 
 
 def migrated_to(name: str) -> Any:
-    """The models as they are after that migration."""
+    """The models as of that migration."""
     return MigrationExecutor(connection).migrate([("outreach", name)]).apps
 
 
 def migrated_to_the_newest() -> None:
-    """The tests that follow need the tables as they are now."""
+    """Migrates back to the latest tables, for the tests that follow."""
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes("outreach"))
 

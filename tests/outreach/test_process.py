@@ -1,4 +1,4 @@
-"""What a worker says before its first work."""
+"""The warning of a worker whose Redis may evict keys."""
 
 from typing import Any
 

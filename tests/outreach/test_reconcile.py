@@ -1,4 +1,4 @@
-"""The ledger is the truth; the queue can be made again from it."""
+"""Restoring the queue from the ledger."""
 
 from collections.abc import Callable
 from typing import Any
@@ -201,7 +201,7 @@ def test_a_lane_longer_than_one_read_is_known_in_full(lanes: Lanes, view: QueueV
 def test_no_token_is_given_out_twice(
     inbox: Inbox, queue_up: Queue, make_harness: Callable[..., WorkerHarness], redis_of: Any, clock: FixedClock
 ) -> None:
-    """Even when the server's clock is set back while its data is lost."""
+    """Also when the server's clock is set back during the data loss."""
     harness = make_harness()
     harness.sender.answer = Outcome("retry", 450, "450 later")
     [touch] = queue_up(1)

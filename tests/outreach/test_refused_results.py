@@ -1,4 +1,4 @@
-"""A result that the database refuses: the others of its batch are written, and the worker goes on."""
+"""A result that the database rejects: the rest of its batch is written, and the worker continues."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def states() -> dict[str, str]:
 
 @contextmanager
 def refusing(failure: Exception, said: str) -> Iterator[None]:
-    """A database that takes no row in which ``said`` stands."""
+    """A database that rejects rows that contain ``said``."""
 
     def refuse(execute: Any, sql: str, parameters: Any, *rest: Any) -> Any:
         if said in str(parameters):

@@ -67,7 +67,7 @@ def test_a_backlog_lets_some_through_at_once_and_then_one_a_second() -> None:
 class TestWorker:
     @pytest.fixture
     def cost(self, harness: WorkerHarness, redis_of: Any) -> Callable[[], int]:
-        """How many commands one step after a wait in vain takes."""
+        """The number of commands of one step after a wait that timed out."""
 
         def count() -> int:
             harness.worker._wait(StopFlag(), 0.15)

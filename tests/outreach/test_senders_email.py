@@ -1,4 +1,4 @@
-"""The e-mail sender against a real SMTP server that fails in every way the contract names."""
+"""The e-mail sender against a real SMTP server with every kind of failure."""
 
 import email
 import email.policy
@@ -148,7 +148,7 @@ def test_another_backends_failure_may_have_left(settings: Any) -> None:
 
 
 class BrokenBackend:
-    """A mail service of somebody else, down."""
+    """A third-party mail service that is unavailable."""
 
     def __init__(self, **options: Any) -> None: ...
 

@@ -22,7 +22,7 @@ TAKEN = b'{"ErrorCode": 0, "Message": "OK", "MessageID": "m1", "To": "r@example.
 
 @dataclass
 class Service:
-    """Answers every call alike; ``status`` 0 hangs up instead."""
+    """Returns the same answer to every call; ``status`` 0 closes the connection."""
 
     url: str = ""
     status: int = 200

@@ -19,7 +19,7 @@ from tests.avo_project.slow_server import PIECES, slow_server
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers with the server's ``status``, or hangs up or hangs."""
+    """Answers with the server's ``status``, closes the connection, or does not answer."""
 
     server: Any
     protocol_version = "HTTP/1.1"
@@ -99,7 +99,7 @@ def test_each_answer_has_its_outcome(server: Any, sender: HttpSender, status: in
 
 @pytest.mark.parametrize("what", PIECES)
 def test_a_receiver_that_drips_holds_nobody(sender: HttpSender, what: str) -> None:
-    """What is in the body does not matter: the status says it all."""
+    """The body is ignored; only the status counts."""
     with slow_server(PIECES[what]()) as url:
         assert sender.send(touch(url)).kind == ("sent" if "body" in what or "chunks" in what else "unknown")
 
@@ -164,7 +164,7 @@ def test_what_is_public(address: str, public: bool) -> None:
 
 
 def test_the_checked_address_is_the_one_connected_to(server: Any, monkeypatch: Any) -> None:
-    """A name that is public when checked and ours when connected to is looked up once only."""
+    """A name that resolves to a public address first and to a private one later is resolved only once."""
     lookups: list[str] = []
 
     def lookup(host: str, port: int, *kinds: Any, **options: Any) -> Any:

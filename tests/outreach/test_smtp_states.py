@@ -1,4 +1,4 @@
-"""A mail server fails, and the touch ends in the state that the contract names: sender, worker and ledger together."""
+"""The state of a touch after each failure of a mail server: sender, worker and ledger together."""
 
 from collections.abc import Callable
 from typing import Any

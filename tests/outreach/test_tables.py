@@ -1,4 +1,4 @@
-"""The admin pages of outreach as a person meets them."""
+"""The admin pages of outreach."""
 
 from collections.abc import Callable
 from typing import Any

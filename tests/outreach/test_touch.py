@@ -20,7 +20,7 @@ from outreach.domain.touch import (
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Metadata of so many objects and lists, one in the other."""
+    """Metadata nested ``depth`` levels deep."""
     inner: Any = {}
     for level in range(depth - 1):
         inner = [inner] if (depth - level) % 2 else {"a": inner}

@@ -1,4 +1,4 @@
-"""What a person may do about touches."""
+"""Operator actions on touches."""
 
 from collections.abc import Callable
 from typing import Any

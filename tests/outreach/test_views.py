@@ -1,4 +1,4 @@
-"""The API of touches and the unsubscribe link, through HTTP."""
+"""The touches API and the unsubscribe page over HTTP."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ URL = "/api/outreach/touches"
 
 @pytest.fixture
 def key(django_user_model: Any, redis_of: Any) -> str:
-    """The token of a user who may queue and look at touches."""
+    """The token of a user with permission to queue and view touches."""
     user = django_user_model.objects.create_user("campaigner")
     user.user_permissions.set(Permission.objects.filter(codename__in=["add_touch", "view_touch"]))
     return str(Token.objects.create(user=user).key)

@@ -1,4 +1,4 @@
-"""What holds the next touch of many inboxes: the same as the rules say of one, for few commands."""
+"""Why the next touch of many inboxes waits: the same answer as for one inbox, with few commands."""
 
 import time
 from collections.abc import Callable

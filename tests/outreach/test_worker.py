@@ -291,7 +291,7 @@ def test_an_inbox_that_was_resumed_while_nobody_worked_is_looked_at(
 def test_a_change_that_comes_with_a_pause_is_followed(
     inbox: Inbox, queue_up: Queue, harness: WorkerHarness, clock: FixedClock
 ) -> None:
-    """The worker reads the inboxes when a server's answer pauses one; what else changed must not be forgotten."""
+    """The worker refreshes its inboxes when a server's answer pauses one; other changes must not be lost."""
     change_inbox("bert@example.com", {"paused": True})
     queue_up(1, inbox="bert@example.com")
     harness.work()

@@ -1,4 +1,4 @@
-"""Workers, ledger and queue together, held against a pure model of what a touch may go through.
+"""Workers, ledger and queue together, checked against a pure model of a touch's states.
 
 The model receives the same operator actions and server answers as the system. It decides whether a touch may be handed
 to a server at all (state, moment, suppression, pause, limit), and says what state each must be in after every step. At
@@ -54,7 +54,7 @@ COMMITTED = TestCase.captureOnCommitCallbacks
 
 @dataclass
 class Handover:
-    """One time that a touch was handed to a server. ``counts_at``: when it used up room under the limit."""
+    """One send of a touch to a server. ``counts_at``: when it counts against the limit."""
 
     outgoing: Outgoing
     at: float
@@ -102,7 +102,7 @@ class ManualPool:
 
 @dataclass
 class Process:
-    """A worker with its own copy of everything that is not shared."""
+    """A worker with its own copy of everything that workers do not share."""
 
     worker: Worker
     pool: ManualPool
@@ -234,7 +234,7 @@ class TouchMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["anna", "bert"]), outcome=st.sampled_from(OUTCOMES), data=st.data())
     def answer(self, name: str, outcome: Outcome, data: st.DataObject) -> None:
-        """The server's answer to one touch; the worker has not written it down yet."""
+        """The server's answer to one touch, which the worker has not recorded yet."""
         pool = self.processes[name].pool
         if pool.touches_in_flight:
             outgoing = pool.touches_in_flight.pop(data.draw(st.sampled_from(sorted(pool.touches_in_flight))))
@@ -252,7 +252,7 @@ class TouchMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["anna", "bert"]), where=st.sampled_from(["working", "reserved", "noted", "written"]))
     def crash(self, name: str, where: str) -> None:
-        """At work; right after taking touches; after noting them in the ledger; after writing an answer into it."""
+        """At work; after reserving touches; after marking them in the ledger; after recording an answer there."""
         process = self.processes[name]
         if where in {"reserved", "noted"}:
             process.inbox_cache.refresh()  # as its step does before it takes anything
@@ -280,7 +280,7 @@ class TouchMachine(RuleBasedStateMachine):
     # The model
 
     def on_submit(self, outgoing: Outgoing) -> None:
-        """A touch is handed to a server: it must be allowed to go, now."""
+        """A touch is handed to a server: sending must be allowed now."""
         touch, now = self.touches[outgoing.touch_id], self.clock.now
         assert touch.status in RESERVABLE, touch
         assert touch.due <= now + 0.001, touch
@@ -293,12 +293,12 @@ class TouchMachine(RuleBasedStateMachine):
             assert self.used(LIMITED) <= A_MINUTE
 
     def used(self, inbox: str) -> int:
-        """Sends of the last minute; what no server has answered may be leaving at this moment."""
+        """Sends of the last minute; unanswered ones may be in progress."""
         handovers = [one for touch in self.touches.values() if touch.inbox == inbox for one in touch.handovers]
         return sum(one.counts_at is None or one.counts_at > self.clock.now - 60.0 for one in handovers)
 
     def process_answers(self, process: Process) -> None:
-        """What the worker will write down in its next step."""
+        """Applies the answers that the worker records in its next step."""
         for result in process.pool.done:
             touch = self.touches[result.outgoing.touch_id]
             if touch.status in {"sending", "unknown"} and self.is_newest(result.outgoing):
@@ -319,7 +319,7 @@ class TouchMachine(RuleBasedStateMachine):
             self.suppressed.add(touch.recipient)
 
     def follow(self) -> None:
-        """What a worker may find out by itself: a dead one's lease has ended, a waiting touch is suppressed."""
+        """Follows transitions made by workers alone: an expired lease is recovered, a waiting touch is suppressed."""
         for touch_id, status in self.statuses().items():
             touch = self.touches[touch_id]
             if touch.status == "sending" and status == "unknown":
@@ -345,7 +345,7 @@ class TouchMachine(RuleBasedStateMachine):
             assert self.statuses() == {touch_id: touch.status for touch_id, touch in self.touches.items()}
 
     def teardown(self) -> None:
-        """Nothing is in the way any more: whatever was not given up comes to an end."""
+        """Removes every obstacle; each touch that is not final must then reach a final state."""
         if not hasattr(self, "touches"):
             return
         for address in INBOXES:
