@@ -97,7 +97,7 @@ def test_a_signal_is_followed_from_its_event_to_its_execution(capsys: Any) -> No
 
 def test_a_subject_says_its_tier_and_what_is_left(capsys: Any) -> None:
     [answer] = explained("address:192.0.2.1", capsys=capsys)["answers"]
-    assert (answer["kind"], answer["headline"]) == ("subject", "may call")
+    assert (answer["kind"], answer["headline"]) == ("subject", "is within its limits")
     assert answer["because"] == ["its tier is anonymous: not signed in"]
     assert "100000 of 100000 left" in answer["facts"]["minute window"]
 
