@@ -280,12 +280,14 @@ def advice_for(group: GroupFigures) -> str:
     """
     if not group.has_work:
         return ""
-    forget = "" if group.name == keys.DEFAULT_GROUP else f"; if nobody needs it: signal_groups --forget {group.name}"
+    forget = (
+        "" if group.name == keys.DEFAULT_GROUP else f"; if it is no longer needed: signal_groups --forget {group.name}"
+    )
     is_old = group.oldest_seconds > _OLD_SECONDS
     if any(one.is_active for one in group.consumers):
         return _behind_advice(group) if is_old else ""
     if group.kind == "own":
-        return f"nobody works for it: start consume_signals --group {group.name}{forget}"
+        return f"no live consumer: start consume_signals --group {group.name}{forget}"
     if group.kind == "heartbeat":
         return f"none of its consumers sends a heartbeat: start its program{forget}"
     return f"its program has not read for {ACTIVE_SECONDS:.0f} s: start it{forget}" if is_old else ""
@@ -294,7 +296,7 @@ def advice_for(group: GroupFigures) -> str:
 def _behind_advice(group: GroupFigures) -> str:
     if group.kind == "own":
         return f"it is behind: start one more consume_signals --group {group.name}"
-    return "it is behind: another program reads it, so look there"
+    return "it is behind: check the program that reads it"
 
 
 def lag_label(group: GroupFigures) -> str:

@@ -1,4 +1,4 @@
-"""Consumers as real processes by the dozen, forked from one that has Django loaded, so that each starts at once.
+"""Consumers as real processes in large numbers, forked from one that has loaded Django, so that each starts at once.
 
 ``python -m tests.signals_app.fork_server LOG`` reads one command a line (a JSON list) and answers with a process id.
 """

@@ -240,7 +240,7 @@ def test_a_group_is_forgotten_after_a_question(
 ) -> None:
     assert "no groups yet" in run("signal_groups")
     run("publish_signals", str(signal_file))
-    assert "nobody works for it: start consume_signals --group apex-group" in run("signal_groups")
+    assert "no live consumer: start consume_signals --group apex-group" in run("signal_groups")
     consume("--group", "slow")
     for answers in ("n\n", ""):  # "": nobody is there, as under cron
         monkeypatch.setattr("sys.stdin", io.StringIO(answers))

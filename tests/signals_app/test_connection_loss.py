@@ -1,4 +1,4 @@
-"""What passes is waited for, against a server that cannot write for now."""
+"""Transient errors are waited for, against a server that refuses writes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parsing a batch says of each entry what parsing it alone says."""
+"""Parsing a batch gives the same results as parsing its entries one by one."""
 
 from collections.abc import Sequence
 

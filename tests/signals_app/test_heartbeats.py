@@ -33,8 +33,8 @@ def test_a_recorded_expiry_is_listed_once_with_the_consumer_that_took_over() -> 
     assert still_silent.expired_consumers("g", {"one": 3}) == [ExpiredConsumer("one", 14.0, 12, "two", 3.0)]
     alive_again = members({"g one": "1003000 new"}, {"g one": note})
     assert alive_again.expired_consumers("g", {"one": 3}) == [ExpiredConsumer("one", 14.0, 12, "two", 3.0)]
-    dead_again = members({"g one": "999000 new"}, {"g one": note})
-    assert [expired.expired_seconds_ago for expired in dead_again.expired_consumers("g", {})] == [5.0, 14.0]
+    expired_again = members({"g one": "999000 new"}, {"g one": note})
+    assert [expired.expired_seconds_ago for expired in expired_again.expired_consumers("g", {})] == [5.0, 14.0]
 
 
 def test_an_expiry_is_described_with_held_entries_and_takeover() -> None:

@@ -60,7 +60,7 @@ def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
 
 ALIVE = ConsumerFigures("ours", 1, 300.0, alive=True)
 FOREIGN = ConsumerFigures("theirs", 1, 59.0, alive=False)
-NOBODY = "nobody works for it: start consume_signals --group"
+NO_CONSUMER = "no live consumer: start consume_signals --group"
 GONE = ConsumerFigures("gone", 1, 61.0, alive=False)
 
 
@@ -71,13 +71,13 @@ GONE = ConsumerFigures("gone", 1, 61.0, alive=False)
         ({"consumers": [GONE]}, ""),
         (
             {"lag": 1},
-            f"{NOBODY} g; if nobody needs it: signal_groups --forget g",
+            f"{NO_CONSUMER} g; if it is no longer needed: signal_groups --forget g",
         ),
-        ({"lag": 1, "name": "apex-group"}, f"{NOBODY} apex-group"),
-        ({"lag": None, "name": "apex-group"}, f"{NOBODY} apex-group"),
+        ({"lag": 1, "name": "apex-group"}, f"{NO_CONSUMER} apex-group"),
+        ({"lag": None, "name": "apex-group"}, f"{NO_CONSUMER} apex-group"),
         (
             {"pending": 1, "consumers": [GONE], "name": "apex-group"},
-            f"{NOBODY} apex-group",
+            f"{NO_CONSUMER} apex-group",
         ),
         ({"pending": 1, "consumers": [FOREIGN]}, ""),
         ({"pending": 1, "consumers": [ALIVE, GONE], "oldest_pending_seconds": 60.0}, ""),
@@ -139,15 +139,16 @@ def test_the_kind_of_a_group_follows_from_its_records(
         ({"consumers": [SILENT], "oldest_undelivered_seconds": 59.0}, ""),
         (
             {"consumers": [FRESH], "oldest_undelivered_seconds": 61.0},
-            "it is behind: another program reads it, so look there",
+            "it is behind: check the program that reads it",
         ),
         (
             {"consumers": [SILENT], "oldest_undelivered_seconds": 61.0},
-            "its program has not read for 60 s: start it; if nobody needs it: signal_groups --forget g",
+            "its program has not read for 60 s: start it; if it is no longer needed: signal_groups --forget g",
         ),
         (
             {"consumers": [SILENT], "kind": "heartbeat"},
-            "none of its consumers sends a heartbeat: start its program; if nobody needs it: signal_groups --forget g",
+            "none of its consumers sends a heartbeat: start its program; "
+            "if it is no longer needed: signal_groups --forget g",
         ),
     ],
 )

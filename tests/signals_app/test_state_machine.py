@@ -1,4 +1,4 @@
-"""Publish, read, acknowledge, crash, claim, hand back, trim, forget in any order, against a small model."""
+"""Publish, read, acknowledge, crash, claim, release, trim, forget in any order, against a small model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The cheap look at the stream tells what the exact one does, and who died."""
+"""The overview of the stream agrees with the exact figures and lists expired consumers."""
 
 from typing import Any
 
