@@ -1,9 +1,7 @@
 """The operator console of the regime cache: health status, charts and the answers of ``explain``."""
 
-import math
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
@@ -11,7 +9,7 @@ from regime import keys
 from regime.domain.data_through import OLD_DAYS
 from regime.domain.freshness import LIFE_SECONDS, Freshness
 from regime.domain.state import SymbolError, valid_symbol
-from regime.domain.state_check import HeldKey, findings
+from regime.domain.state_check import HeldKey, findings, utc_text
 from regime.services.inspection import RegimeInspection, StateLookup, recent_figures
 from regime.services.samples import SAMPLES
 from regime.store.collection_store import Pointer
@@ -105,11 +103,11 @@ def _misnamed_answer(held: HeldKey) -> Answer:
 def _answer(lookup: StateLookup) -> Answer:
     state, judged = lookup.state, lookup.judgement
     facts = {
-        "computed": _moment(judged.computed_at),
+        "computed": utc_text(judged.computed_at),
         "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
         "data through": state.data_through.decode() or "unknown",
-        "key expires": _moment(state.expires_at) if state.expires_at else "never",
-        "backfilled": _moment(state.backfilled_at) if state.backfilled_at else "no",
+        "key expires": utc_text(state.expires_at) if state.expires_at else "never",
+        "backfilled": utc_text(state.backfilled_at) if state.backfilled_at else "no",
         "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",
         "invalid scores": str(state.bad_fields),
     }
@@ -130,12 +128,6 @@ def _reasons(lookup: StateLookup) -> Iterator[str]:
     else:
         yield "it has no computed_at, and a backfill set its expiry, so its age is unknown"
     yield _RULES[judged.freshness]
-
-
-def _moment(unix_seconds: float | None) -> str:
-    if unix_seconds is None or not math.isfinite(unix_seconds):
-        return "unknown"
-    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 CONSOLE = RoleConsole(

@@ -15,9 +15,9 @@ from avo_project.observability.sampler import Sampler
 from regime.admin import panels
 from regime.domain.state import SymbolError, valid_symbol
 from regime.models import MacroObservation, MacroSeries, RegimeCache
-from regime.services.backfill_job import start_backfill
 from regime.services.inspection import ROLE, RegimeInspection
 from regime.services.refresher import Refresher
+from regime.services.ttl_backfill import start_backfill
 
 
 def _backfill(request: HttpRequest) -> str:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from avo_project.console.live_admin import Panel
 from avo_project.lib.formatting import duration
 from regime.domain.data_through import OLD_DAYS
 from regime.domain.state import REGIMES, TIMEFRAMES
+from regime.domain.state_check import utc_text
 from regime.services.inspection import KeyspaceStatus, RegimeInspection, StateLookup, recent_figures
 from regime.store.ttl_backfill import BackfillRecord
 
@@ -57,7 +57,7 @@ def _states_panel(status: KeyspaceStatus, begin: Callable[[str, str], str]) -> P
         ),
         (
             "Counted",
-            f"{_moment(figures['sampled_at'])}, {'all keys' if is_exact else 'from random keys'}"
+            f"{utc_text(figures['sampled_at'])}, {'all keys' if is_exact else 'from random keys'}"
             if figures
             else "never: no sampler is running",
             "",
@@ -85,7 +85,7 @@ def _cycle_panel(status: KeyspaceStatus) -> Panel:
         ("Last cycle", pointer.cycle_id or "none yet"),
         (
             "Ended",
-            f"{_moment(pointer.cycle_ended_at)}, {_age(status.cycle_age_seconds)} ago" if pointer.cycle else "-",
+            f"{utc_text(pointer.cycle_ended_at)}, {_age(status.cycle_age_seconds)} ago" if pointer.cycle else "-",
         ),
         ("States written", f"{pointer.cycle_states:,}"),
         ("Schedule", overdue if pointer.cycle else "-"),
@@ -97,7 +97,7 @@ def _backfill_panel(note: BackfillRecord | None) -> Panel:
     if note is None:
         return Panel("Last TTL backfill", (), (), "No backfill in the last 7 days.")
     kind = "dry run, " if note.is_dry_run else ""
-    rows = [("State", kind + note.state), ("Updated", _moment(note.noted_at)), *note.figures.items()]
+    rows = [("State", kind + note.state), ("Updated", utc_text(note.noted_at)), *note.figures.items()]
     return Panel("Last TTL backfill", (), rows, "Shows the progress of a running backfill.")
 
 
@@ -118,10 +118,10 @@ def heat_map(lookup: StateLookup | None) -> HeatMap | None:
         for row, regime in enumerate(REGIMES)
     ]
     facts = [
-        ("Computed", _moment(judgement.computed_at)),
+        ("Computed", utc_text(judgement.computed_at)),
         ("Age", _age(judgement.age_seconds)),
         ("Data through", state.data_through.decode() or "unknown"),
-        ("Key expires", _moment(state.expires_at) if state.expires_at else "never"),
+        ("Key expires", utc_text(state.expires_at) if state.expires_at else "never"),
         ("Invalid scores", str(state.bad_fields)),
     ]
     return HeatMap(state.symbol, judgement.freshness.value, facts, TIMEFRAMES, rows)
@@ -129,12 +129,6 @@ def heat_map(lookup: StateLookup | None) -> HeatMap | None:
 
 def _cell(score: float | None) -> tuple[str, int]:
     return ("-", 0) if score is None else (f"{score:.2f}", round(_DARKEST * score))
-
-
-def _moment(unix_seconds: float | None) -> str:
-    if unix_seconds is None:
-        return "unknown"
-    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _age(seconds: float | None) -> str:

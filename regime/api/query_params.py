@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from avo_project.lib.decimals import decimal_of
 from regime.domain.cursor import Cursor, CursorError, decode_cursor, question_of
-from regime.domain.macro_history import Period
+from regime.domain.macro import Period
 from regime.domain.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
 from regime.domain.universe import Order, Query
 

@@ -16,7 +16,7 @@ from regime.conf import RegimeConf, regime_conf
 from regime.domain.cursor import Cursor
 from regime.domain.data_through import data_age, data_through_value
 from regime.domain.freshness import Freshness, Judgement, judge
-from regime.domain.macro_file import is_series_id
+from regime.domain.macro import is_series_id
 from regime.domain.state import StoredState
 from regime.metrics import BAD_FIELDS, NOT_CURRENT
 from regime.services.answers import CollectionAnswers, MacroAnswers, state_answer

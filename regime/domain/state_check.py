@@ -1,5 +1,6 @@
 """Checks a key under ``argus:regime:`` and explains the mistakes of its writer."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def _of_age(held: HeldKey, now: float) -> Iterator[Finding]:
         yield _error("There is no computed_at, and no expiry of a writer that would tell the age. Write Unix seconds.")
     elif held.expires_at > now + LIFE_SECONDS + 1:
         yield _error(
-            f"The key expires {_moment(held.expires_at)}, more than 86400 s from now, and there is no computed_at. "
+            f"The key expires {utc_text(held.expires_at)}, more than 86400 s from now, and there is no computed_at. "
             "Write computed_at in Unix seconds, and set the expiry to computed_at + 86400 by EXPIREAT."
         )
     else:
@@ -146,7 +147,7 @@ def _of_age(held: HeldKey, now: float) -> Iterator[Finding]:
     if held.expires_at is None:
         yield _error("The key has no expiry. Set it with the fields: EXPIREAT to computed_at + 86400.")
     elif stamp is not None and stamp < _MILLISECONDS and held.expires_at > stamp + LIFE_SECONDS + 1:
-        yield _error(f"The key expires {_moment(held.expires_at)}, later than computed_at + 86400.")
+        yield _error(f"The key expires {utc_text(held.expires_at)}, later than computed_at + 86400.")
 
 
 def _of_stamp(text: bytes, now: float) -> Iterator[Finding]:
@@ -158,7 +159,7 @@ def _of_stamp(text: bytes, now: float) -> Iterator[Finding]:
     elif stamp > now + FUTURE_TOLERANCE_SECONDS:
         yield _error(f"computed_at is {stamp - now:.0f} s in the future. Correct the clock of the writer.")
     elif stamp <= now - LIFE_SECONDS:
-        yield _error(f"computed_at is {_moment(stamp)}: the state is older than 24 h and expired.")
+        yield _error(f"computed_at is {utc_text(stamp)}: the state is older than 24 h and expired.")
 
 
 def _of_data(fields: Mapping[bytes, bytes], now: float) -> Iterator[Finding]:
@@ -197,7 +198,10 @@ def _shown(text: bytes) -> str:
     return repr(_text(text[:40]))
 
 
-def _moment(unix_seconds: float) -> str:
+def utc_text(unix_seconds: float | None) -> str:
+    """``2026-01-31 09:30:00 UTC``; ``unknown`` for None and NaN, the number itself where no calendar has it."""
+    if unix_seconds is None or math.isnan(unix_seconds):
+        return "unknown"
     try:
         return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):

@@ -17,8 +17,7 @@ from redis.exceptions import RedisError
 
 from avo_project.lib.bounded_dict import BoundedDict
 from avo_project.redis_client.errors import REDIS_FAILURES
-from regime.domain.macro_file import MacroFileError, MacroRow, rows_of
-from regime.domain.macro_history import Newest, Observation, Period, as_known, newest
+from regime.domain.macro import MacroFileError, MacroRow, Newest, Observation, Period, as_known, newest, rows_of
 from regime.models import MacroObservation, MacroSeries
 from regime.store.answer_cache import AnswerCache, CachedAnswer, CacheLookup
 

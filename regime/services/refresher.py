@@ -17,7 +17,7 @@ from regime.domain.data_through import OLD_DAYS
 from regime.domain.freshness import Freshness, freshness_at, judge
 from regime.domain.state import RawStates, are_symbols, decode_in_bulk
 from regime.domain.state_check import misnamed_text
-from regime.services.backfill_job import resume_backfill
+from regime.services.ttl_backfill import resume_backfill
 from regime.store.collection_store import CollectionStore, Pointer
 from regime.store.state_cache import StateCache
 from regime.store.state_scan import StateScan

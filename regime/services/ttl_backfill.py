@@ -1,15 +1,23 @@
-"""The TTL backfill: one throttled pass that sets the remaining TTL on every state without one."""
+"""The TTL backfill: one throttled pass that sets the remaining TTL on every state without one.
 
+The admin page runs it in a thread, one at a time over all processes. When that process dies, the lease expires and the
+refresher resumes the job.
+"""
+
+import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Self
 
 from avo_project.runtime.stop_flag import StopFlag
-from regime.conf import RegimeConf
+from regime.conf import RegimeConf, regime_conf
 from regime.domain.freshness import LIFE_SECONDS
-from regime.store.ttl_backfill import BackfillLog, Counts, TtlSetter
+from regime.store.ttl_backfill import LEASE_SECONDS, BackfillLease, BackfillLog, Counts, TtlSetter
 
+logger = logging.getLogger(__name__)
+_DRY_RUN, _BACKFILL = "dry-run", "backfill"
 _NOTED_EVERY_SECONDS = 1.0
 
 
@@ -116,3 +124,50 @@ class TtlBackfill:
     def _note(self, state: str) -> None:
         self._noted = self._monotonic()
         self._log.note(state, self._clock(), self._setter.dry_run, self.report().fields())
+
+
+def start_backfill(dry_run: bool) -> threading.Thread:
+    """Starts a throttled backfill. Raises ValueError when one is already running."""
+    last = BackfillLog.connect().last()
+    is_command_running = last is not None and last.is_running(time.time())
+    lease, job = BackfillLease.connect(), _DRY_RUN if dry_run else _BACKFILL
+    if is_command_running or not lease.begin(job):
+        raise ValueError("A backfill is already running. The page shows its progress.")
+    return _started(lease, job)
+
+
+def resume_backfill() -> threading.Thread | None:
+    """Resumes a backfill whose process died, if there is one."""
+    lease = BackfillLease.connect()
+    job = lease.resume()
+    if job is None:
+        return None
+    logger.info("backfill resumed after its process ended")
+    return _started(lease, job)
+
+
+def _started(lease: BackfillLease, job: str) -> threading.Thread:
+    thread = threading.Thread(target=run_job, args=(lease, job, time.monotonic), name="ttl-backfill", daemon=True)
+    thread.start()
+    return thread
+
+
+def run_job(lease: BackfillLease, job: str, monotonic: Callable[[], float]) -> None:
+    """One pass under ``lease``. A resumed job scans all keys again and skips those already done."""
+    stop = StopFlag()
+    renewed = monotonic()
+
+    def renew(_: int) -> None:
+        nonlocal renewed
+        if monotonic() - renewed >= LEASE_SECONDS / 5:
+            renewed = monotonic()
+            if not lease.renew():
+                stop.set()
+
+    pace = Pace.of(None, None, regime_conf())
+    report = TtlBackfill.connect(pace, job == _DRY_RUN, None).run(stop, renew)
+    if stop:
+        logger.warning("backfill stopped: its lease expired and another process may hold it")
+        return
+    lease.finish()
+    logger.info("backfill from the admin: %s", report.summary())

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from regime import keys
-from regime.services import backfill_job
-from regime.services.backfill_job import resume_backfill, run_job, start_backfill
+from regime.services import ttl_backfill
 from regime.services.refresher import Refresher
-from regime.store.backfill_lease import BackfillLease
+from regime.services.ttl_backfill import resume_backfill, run_job, start_backfill
+from regime.store.ttl_backfill import BackfillLease
 from tests.regime.states import plain_hset
 
 
@@ -90,7 +90,7 @@ def test_the_refresher_resumes(redis: Any, server_now: float, monkeypatch: pytes
 
     threads: list[Any] = []
     monkeypatch.setattr(
-        "regime.services.refresher.resume_backfill", lambda: threads.append(backfill_job.resume_backfill())
+        "regime.services.refresher.resume_backfill", lambda: threads.append(ttl_backfill.resume_backfill())
     )
     assert BackfillLease(redis).begin("dry-run")
     redis.delete(keys.BACKFILL_LEASE)

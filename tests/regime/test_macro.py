@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime.conf import RegimeConf
-from regime.domain.macro_history import Observation, Period, as_known, newest
+from regime.domain.macro import Observation, Period, as_known, newest
 from regime.models import MacroObservation, MacroSeries
 from regime.services import macro
 from regime.services.macro import Macro

@@ -6,7 +6,7 @@ import numpy as np
 from regime.domain.prices import Closes, read_euro_pairs
 from regime.domain.state import REGIMES, TIMEFRAMES, dominant_regimes
 from regime.services.cycle import states_of_closes
-from regime.services.sample_changes import changes_by_day
+from regime.services.transitions import changes_by_day
 
 
 def test_a_change_is_what_the_cycles_of_two_days_differ_in() -> None:

@@ -11,7 +11,7 @@ from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.options import at_least
 from avo_project.runtime.stop_flag import StopFlag
 from regime.domain.prices import read_euro_pairs
-from regime.services.sample_changes import changes_by_day
+from regime.services.transitions import changes_by_day
 from signals_app.keys import REDIS_ALIAS
 from signals_app.services.demo_source import DemoSource
 from signals_app.services.derivation import Change

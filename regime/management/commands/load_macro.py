@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.redis_client.errors import store_errors_as_command_error
 from regime.conf import regime_conf
-from regime.domain.macro_file import MacroFileError
+from regime.domain.macro import MacroFileError
 from regime.domain.prices import TextFileError
 from regime.keys import ANSWERS_ALIAS
 from regime.services.macro import load_macro_file
