@@ -1,1 +1,1 @@
-"""The operator console: live pages, actions, history, health strip and explanations of all four roles."""
+"""The operator console: system status, live pages, charts, audited actions and explanations of all roles."""

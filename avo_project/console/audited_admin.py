@@ -98,7 +98,7 @@ class AuditedModelAdmin(RowActionsAdmin):
     form = AuditedModelForm
     row_actions: Sequence[RowAction] = (DELETE,)
     rows_have_reason = False
-    """Whether the model has a ``reason`` field; the add form then asks for no second one."""
+    """Whether the model has a ``reason`` field; the add form then requires no second one."""
     change_list_template = "admin/audited_list.html"
     delete_confirmation_template = "admin/audited_delete.html"
 

@@ -70,7 +70,7 @@ def live_answer(request: HttpRequest, parts: Sequence[Fragment], now: float) -> 
 
 
 def json_answer(request: HttpRequest, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None) -> HttpResponse:
-    """``body`` and ``extra`` as JSON. The strong ETag covers the body alone: 304 while it is unchanged."""
+    """``body`` and ``extra`` as JSON. The strong ETag covers ``body`` only: 304 while it is unchanged."""
     etag = f'"{hashlib.sha256(dump_json(body)).hexdigest()[:32]}"'
     whole = dump_json({**body, **(extra or {})})
     answer = HttpResponse(whole, content_type="application/json", headers={"ETag": etag})

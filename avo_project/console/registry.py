@@ -40,7 +40,7 @@ class HealthStatus:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart; a ``name`` that ends in ``*`` stands for every figure that begins so."""
+    """One line of a chart; a ``name`` that ends in ``*`` matches every figure with that prefix."""
 
     name: str
     label: str

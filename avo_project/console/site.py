@@ -111,7 +111,7 @@ class _AnyFilterChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         try:
             return super().get_queryset(request, exclude_parameters)
-        except OverflowError as error:  # the date hierarchy looks for a ValueError alone
+        except OverflowError as error:  # the date hierarchy catches ValueError only
             raise IncorrectLookupParameters(error) from error
 
     def get_results(self, request: HttpRequest) -> None:

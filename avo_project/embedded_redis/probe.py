@@ -24,7 +24,7 @@ def connect(path: Path, timeout_seconds: float | None = ANSWER_SECONDS) -> socke
     return sock
 
 
-def ask(path: Path, command: bytes) -> bytes:
+def send_command(path: Path, command: bytes) -> bytes:
     """The reply to one command on a connection of its own; empty when no server listens or it ended.
 
     Raises TimeoutError after ANSWER_SECONDS.

@@ -93,7 +93,7 @@ class EmbeddedServer:
     def is_running(self) -> bool:
         """Whether a server answers now; does not start one."""
         with _explained(self._folder):
-            return bool(probe.ask(self.socket_path, b"PING"))
+            return bool(probe.send_command(self.socket_path, b"PING"))
 
     def _start(self, timeout_seconds: float) -> None:
         python = [sys.executable, "-S", "-P", "-m", supervisor.__name__]
@@ -119,7 +119,7 @@ class EmbeddedServer:
 
     def _is_gone(self, start_lock: FileLock) -> bool:
         """Sends SHUTDOWN on each call, because a server may only just be starting for a user that was killed."""
-        probe.ask(self.socket_path, b"SHUTDOWN NOSAVE")  # syncs the append-only file all the same
+        probe.send_command(self.socket_path, b"SHUTDOWN NOSAVE")  # syncs the append-only file all the same
         with FileLock(self._folder.server_lock) as server_lock:
             return start_lock.try_exclusive() and server_lock.try_exclusive()
 

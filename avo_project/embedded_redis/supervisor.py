@@ -137,7 +137,7 @@ def _await_ready(folder: ServerFolder, server: ServerProcess, signals: Signals) 
 
 def _is_ready(folder: ServerFolder) -> bool:
     try:
-        reply = probe.ask(folder.socket_path, b"PING")
+        reply = probe.send_command(folder.socket_path, b"PING")
     except TimeoutError:  # too busy loading to answer
         return False
     return bool(reply) and not reply.startswith(probe.LOADING)
@@ -156,7 +156,7 @@ def start(folder: ServerFolder, binary: str, idle_timeout_seconds: float, user: 
     start_lock.wait_exclusive()
     if os.getppid() != user:
         return "the process that needed it has ended"
-    if probe.ask(folder.socket_path, b"PING"):
+    if probe.send_command(folder.socket_path, b"PING"):
         return READY
     server_lock = FileLock(folder.server_lock)
     if not wait_until(server_lock.try_exclusive, STOP_SECONDS + probe.ANSWER_SECONDS):

@@ -1,1 +1,1 @@
-"""What the project says and asks over HTTP."""
+"""HTTP: problem responses, rendering, request limits and outgoing requests."""

@@ -7,7 +7,7 @@ MAX_LINE, MAX_TEXT = 2_000, 32_000  # characters; a traceback has many lines, an
 _HIDDEN, _CUT = "[hidden]", "[cut]"
 _NOT_YET = r"(?!\[hidden\])"
 _NAMES = r"token|secret|passw(?:or)?d|pwd|api[_-]?key|access[_-]?key|signature|sessionid|csrftoken"
-# A local part as in RFC 5322, quoted or not, in any script. What stands in front of one without a space may go too.
+# A local part as in RFC 5322, quoted or not, in any script. Text directly in front of one may be redacted too.
 _LOCAL_PART = r'(?:"[^"\n@]*+"|(?<![^\s@"<>(),:;\[\]\\])[^\s@"<>(),:;\[\]\\]++)'
 
 # In this order: a later rule sees what an earlier one left. Linear in the length of the text: what repeats without

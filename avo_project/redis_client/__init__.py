@@ -1,1 +1,1 @@
-"""How this project reaches Redis."""
+"""Redis clients of the roles: URLs, connection pools, circuit breakers, monitoring and ACL users."""

@@ -84,7 +84,7 @@ ROLE_PINGER = Pinger(_ping)
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """Figures of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 is no limit."""
+    """Figures of one server, or of a cluster's primaries together. ``maxmemory_bytes`` 0 means no limit."""
 
     used_bytes: int
     maxmemory_bytes: int
@@ -125,7 +125,7 @@ def live_metrics() -> Iterator[Metric]:
     """Gauges of every role's server; a server that is down has ``avo_redis_up`` 0 and no others."""
     up = Metric("avo_redis_up", "Whether the role's Redis answers", "gauge")
     used = Metric("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", "gauge")
-    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 is no limit", "gauge")
+    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 means no limit", "gauge")
     evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
     writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
     failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])

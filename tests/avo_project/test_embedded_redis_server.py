@@ -56,7 +56,7 @@ class TestConnection:
     def test_a_dead_server_is_replaced_at_the_next_use(self, embedded: EmbeddedServer, folder: ServerFolder) -> None:
         redis = client_of(folder.path)
         redis.set("kept", "1")
-        probe.ask(folder.socket_path, b"SHUTDOWN")
+        probe.send_command(folder.socket_path, b"SHUTDOWN")
         with FileLock(folder.server_lock) as lock:
             assert wait_until(lock.try_exclusive, 10)  # it has closed every connection
         assert redis.get("kept") == b"1"
@@ -106,7 +106,7 @@ def test_loading_is_waited_for_and_reported_at_the_deadline(folder: ServerFolder
     with FileLock(folder.server_lock) as lock:
         server = ServerProcess(folder, str(server_binary()), lock)
         try:
-            assert wait_until(lambda: bool(probe.ask(folder.socket_path, b"PING")), 10)
+            assert wait_until(lambda: bool(probe.send_command(folder.socket_path, b"PING")), 10)
             sock = probe.connect(folder.socket_path)
             assert sock
             with sock, pytest.raises(TimeoutError, match="still loading"):

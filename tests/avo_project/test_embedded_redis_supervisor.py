@@ -29,7 +29,7 @@ def supervisor(folder: ServerFolder) -> Iterator[Supervisor]:
     with FileLock(folder.server_lock) as lock:
         assert lock.try_exclusive()
         server = ServerProcess(folder, str(server_binary()), lock)
-        assert wait_until(lambda: probe.ask(folder.socket_path, b"PING").startswith(b"+PONG"), 10)
+        assert wait_until(lambda: probe.send_command(folder.socket_path, b"PING").startswith(b"+PONG"), 10)
         found = Supervisor(folder, server, lock, idle_timeout_seconds=10)
         yield found
         found.end()
@@ -87,7 +87,7 @@ class TestSupervisor:
         assert supervisor.step(0) == "its data folder or its socket was removed"
 
     def test_it_follows_a_server_that_ended(self, supervisor: Supervisor, folder: ServerFolder) -> None:
-        probe.ask(folder.socket_path, b"SHUTDOWN")
+        probe.send_command(folder.socket_path, b"SHUTDOWN")
         assert wait_until(lambda: supervisor.step(0) == "it exited", 5)
 
     def test_a_replaced_folder_keeps_its_new_socket(self, supervisor: Supervisor, folder: ServerFolder) -> None:
