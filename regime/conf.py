@@ -17,7 +17,7 @@ class RegimeConf:
     backfill_batch: int = 12
     backfill_pause_seconds: float = 0.001
 
-    # The collection: rebuilt by whoever notices it is older than this; how often a process asks for a newer version;
+    # The collection: the age at which it is rebuilt; how often a process checks for a newer version;
     # how long a request waits for a missing one; how long after a request that could do without it loads one; how long
     # a replaced version stays for the cursors into it.
     collection_max_age_seconds: float = 600.0

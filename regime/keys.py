@@ -27,26 +27,26 @@ def state_key(symbol: str) -> str:
 
 
 def symbol_of(state_key: bytes) -> bytes:
-    """The symbol part of a state key, as found, checked by nobody."""
+    """The symbol part of a state key, unchecked."""
     return state_key[len(_STATE_PREFIX) :]
 
 
 # Hash: which collection and which dominance log are valid, and when the last cycle ended.
 POINTER = "avo:{regime}:pointer"
 
-# String with expiry: held by the one process that builds the collection.
+# String with expiry: held by the process that builds the collection.
 BUILD_LEASE = "avo:{regime}:build-lease"
 
-# Hash: timeframe -> "cycle asked for before,cycle asked for last" by the derivation of signals.
+# Hash: timeframe -> "cycle of the request before,cycle of the last request" of the derivation of signals.
 DERIVED = "avo:{regime}:derived"
 
 # Hash with expiry: progress and report of the last TTL backfill.
 BACKFILL = "avo:{regime}:backfill"
 
-# String with expiry: the backfill that was asked for in the admin and is not finished.
+# String with expiry: the backfill that was started in the admin and is not finished.
 BACKFILL_JOB = "avo:{regime}:backfill-job"
 
-# String with expiry: held by the one process that does it.
+# String with expiry: held by the process that runs it.
 BACKFILL_LEASE = "avo:{regime}:backfill-lease"
 
 
@@ -60,16 +60,16 @@ def dominance_log(version: str) -> str:
     return "avo:{regime}:ledger:" + version
 
 
-# String: counts the loads of macro data; an answer made under another number is out of date. Role ``default``.
+# String: counts the loads of macro data; an answer with another number is stale. Role ``default``.
 MACRO_GENERATION = "avo:{macro}:generation"
 
 
 def macro_answer(name: str) -> str:
-    """String with expiry: one ready-made macro answer behind a line that says how old it is, of format 2: another
-    format gets the next number. Role ``default``."""
+    """String with expiry: one macro answer behind a line with its age, in format 2; another format gets the next
+    number. Role ``default``."""
     return "avo:{macro}:answer:2:" + name
 
 
 def macro_lease(name: str) -> str:
-    """String with expiry: the load after which one process makes the answer ``name`` right now. Role ``default``."""
+    """String with expiry: the load for which one process is building the answer ``name``. Role ``default``."""
     return "avo:{macro}:lease:" + name

@@ -20,7 +20,7 @@ def live_metrics() -> Iterator[Metric]:
     pointer, sample = overview.pointer, overview.sample
     yield _gauge(
         "avo_regime_states_estimated",
-        "States; estimated from random keys where there are many",
+        "States; estimated from random keys when there are many",
         sample.states_estimated,
     )
     yield _gauge(

@@ -4,7 +4,7 @@ from regime.api import views
 
 
 class AnyText:
-    """Symbols hold slashes; whatever else stands there is refused by name and not with a bare 404."""
+    """Matches any text: symbols contain slashes, and an invalid one gets a problem instead of a bare 404."""
 
     regex = r"[\s\S]+"
 

@@ -84,7 +84,7 @@ def merged(parts: Sequence[Columns]) -> Columns:
 
 
 def positions(symbols: NDArray[np.bytes_], wanted: NDArray[np.bytes_] | Sequence[bytes]) -> NDArray[np.intp]:
-    """Where each wanted symbol stands in the sorted ``symbols``; -1 where it is missing."""
+    """The index of each wanted symbol in the sorted ``symbols``; -1 where it is missing."""
     if not len(symbols):
         return np.full(len(wanted), -1, dtype=np.intp)
     width = symbols.dtype.itemsize

@@ -1,6 +1,6 @@
-"""Until when the data behind a state reaches: an ISO date or Unix seconds, kept as the text that Redis holds.
+"""The end of the data behind a state: an ISO date or Unix seconds, as the text that Redis stores.
 
-``b""`` stands for a state that does not say so. A date reaches to its end, in UTC.
+``b""`` stands for a state without it. A date reaches to its end, in UTC.
 """
 
 import re

@@ -30,7 +30,7 @@ class Observation:
 class Newest:
     """The newest value of a series beside the one for the period before; None where there is only one period.
 
-    ``revised`` and ``previous_revised`` tell whether an earlier vintage had another value for that period.
+    ``revised`` and ``previous_revised`` are True when an earlier vintage had another value for that period.
     """
 
     date: dt.date

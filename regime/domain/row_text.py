@@ -89,7 +89,7 @@ def _tails() -> Texts:
 
 @cache
 def _middles(timeframe: str) -> Texts:
-    """What stands between stamp and score, for each of REGIMES. Raises ValueError on what is no timeframe."""
+    """The JSON between stamp and score, for each of REGIMES. Raises ValueError on what is no timeframe."""
     if timeframe not in TIMEFRAMES:
         raise ValueError(f"no timeframe: {timeframe}")
     return np.array([f',"timeframe":"{timeframe}","regime":"{regime}","score":'.encode() for regime in REGIMES])

@@ -49,7 +49,7 @@ class RegimeState:
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """A state as Redis holds it, whoever wrote it.
+    """A state as stored in Redis, by any writer.
 
     ``computed_at`` is None without that field and NaN when it is no number; ``expires_at`` is when the key dies, in
     Unix seconds, None for never; ``bad_fields`` counts scores left out because they are no number in 0..1.

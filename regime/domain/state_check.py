@@ -12,7 +12,7 @@ from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, is_f
 from regime.domain.state import DATA_THROUGH, FIELDS, REGIMES, TIMEFRAMES, SymbolError, decode_stamp, valid_symbol
 
 MOST_FIELDS = 1_000
-"""A hash with more is read by nobody who checks it."""
+"""A hash with more fields is not read for a check."""
 
 _KNOWN = {*FIELDS, "computed_at", "backfilled_at", DATA_THROUGH.decode()}
 _MILLISECONDS = 10**11  # from here on a number of seconds would be a date after the year 5000

@@ -15,7 +15,7 @@ _SCORE_TYPES = {float, int, type(None)}
 
 
 class BadLineError(ValueError):
-    """A line that is no state; the message says what is wrong with it."""
+    """An invalid line; the message says what is wrong."""
 
 
 def state_of_line(line: bytes, now: float) -> RegimeState:
@@ -88,9 +88,9 @@ def _refuse_unknown_names(scores: dict[str, dict[str, Any]]) -> None:
 
 
 class StateLines:
-    """Iterates over the states in ``lines``. ``bad`` counts lines left out; ``on_bad`` hears the number and the why.
+    """Iterates over the states in ``lines``. ``bad`` counts invalid lines; ``on_bad`` gets their number and reason.
 
-    ``clock`` gives Unix seconds. Empty lines are nothing.
+    ``clock`` gives Unix seconds. Empty lines are skipped.
     """
 
     def __init__(self, lines: Iterable[bytes], clock: Callable[[], float], on_bad: Callable[[int, str], None]) -> None:

@@ -24,10 +24,10 @@ _FALLING = np.int32  # a number of another kind, searched for, would have all of
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to the universe.
+    """One query over all symbols.
 
-    ``regime`` None stands for each symbol's dominant one; ``symbols`` are separated by commas, None for all;
-    ``max_data_age`` is in seconds, None for data of any age and for states that do not tell it.
+    ``regime`` None selects each symbol's dominant regime; ``symbols`` are separated by commas, None for all;
+    ``max_data_age`` is in seconds, None for no limit, which includes states without ``data_through``.
     """
 
     timeframe: str = "1mo"
@@ -96,7 +96,7 @@ _KEPT_LISTS = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Choice:
-    """The score that a query looks at, and of which regime it is, for every state; (n,) each."""
+    """The score selected by a query and its regime, for every state; (n,) each."""
 
     scores: NDArray[np.uint16]
     regimes: NDArray[np.uint8]
@@ -111,7 +111,7 @@ class Universe:
         self._choices: BoundedDict[_Key, _Choice] = BoundedDict(len(TIMEFRAMES) * (len(REGIMES) + 1))
         self._rankings: BoundedDict[_Key, Ranking] = BoundedDict(_KEPT_RANKINGS)
         self._found: BoundedDict[tuple[str, str | None, int], Positions] = BoundedDict(_KEPT_RANKINGS)
-        # By list of symbols: the same few are asked for again and again.
+        # By list of symbols: callers repeat the same few lists.
         self._indexes: BoundedDict[bytes, Positions] = BoundedDict(_KEPT_LISTS)
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 -- Records that the changes up to a cycle were requested; returns the cycle of the request before.
--- KEYS  1 hash: timeframe -> 'cycle asked for before,cycle asked for last'
+-- KEYS  1 hash: timeframe -> 'cycle of the request before,cycle of the last request'
 -- ARGV  1 timeframe; 2 number of the newest cycle
--- Returns the cycle asked for before this one: the same for every question about one cycle
+-- Returns the cycle of the request before, the same for every request about one cycle
 -- Atomic, so that concurrent requests get the same answer.
 local derived = KEYS[1]
 local timeframe, newest = ARGV[1], tonumber(ARGV[2])

@@ -3,7 +3,7 @@
 -- ARGV  1 version of the collection, 2 version of the dominance log that the new ones were made from, '' for none;
 --       3 seconds that the replaced collection stays; then field, value, ... for the pointer
 -- Returns 1 when swapped, 0 when another was swapped in meanwhile, -1 when the new collection is gone
--- Atomic, so that of two writers who end a cycle at once neither loses its states: the second makes its own anew.
+-- Atomic, so that of two cycles that end at once neither loses its states: the second merges again.
 local pointer, new_collection, old_collection, new_log, old_log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local from_collection, from_log, stays_seconds = ARGV[1], ARGV[2], ARGV[3]
 

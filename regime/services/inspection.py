@@ -24,7 +24,7 @@ _SAMPLES = 6
 
 def recent_figures() -> Mapping[str, float]:
     """``states`` and ``without_ttl``, ``sampled_at`` in Unix seconds, and ``is_exact``: 1 for the counts of the newest
-    sample, 0 for means of the newest ones, of which each is a guess from random keys. Empty when nobody has sampled
+    sample, 0 for means of the newest ones, which are estimates from random keys. Empty when no sample was taken
     yet. One command."""
     held = History.connect(ROLE, keys.REDIS_ALIAS).newest(_SAMPLES)
     if not held:

@@ -162,7 +162,7 @@ class Macro:
         return read
 
     def _is_known(self, series_id: str) -> bool:
-        """Asked before anything is kept under the name, since a caller may ask for any; True while nobody can tell."""
+        """Checked before anything is cached, since callers choose the name. True while the database is down."""
         try:
             return self._cache.holds(_name(series_id)) or series_exists(series_id)
         except DatabaseError:

@@ -1,4 +1,4 @@
-"""Ready-made answers: their bytes, their compressed forms made once, their strong ETag, and when 304 will do."""
+"""Prepared responses: bytes, compressed forms, strong ETag, and when 304 applies."""
 
 import gzip
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Tag:
 
 
 class Representation:
-    """One answer. Compressed forms are made when they are first asked for and kept with it."""
+    """One answer. Compressed forms are made on first use and stored with it."""
 
     def __init__(self, body: bytes, tag: Tag) -> None:
         self.body = body

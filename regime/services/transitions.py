@@ -1,4 +1,4 @@
-"""Which symbols changed their dominant regime: what signals are derived from."""
+"""Changes of the dominant regime, from which signals are derived."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,10 +31,10 @@ class Transitions:
         return cls(CollectionStore.connect(), CollectionBuild.connect(), clock)
 
     def changes(self, timeframe: str) -> tuple[str, list[Change]]:
-        """The id of the newest cycle and, by symbol, what changed in the cycles that were not asked for before it.
+        """The id of the newest cycle and the changes, by symbol, since the cycle of the request before.
 
-        The same answer for every question about one cycle, but for states that expire meanwhile. Without any cycle the
-        id is ``""``. Raises ValueError on an unknown timeframe.
+        Every request about one cycle gets the same answer, except for states that expire meanwhile. The id is ``""``
+        before the first cycle. Raises ValueError on an unknown timeframe.
         """
         if timeframe not in TIMEFRAMES:
             raise ValueError(f"unknown timeframe {timeframe!r}; known are {' '.join(TIMEFRAMES)}")

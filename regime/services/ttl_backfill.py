@@ -91,7 +91,7 @@ class TtlBackfill:
         return cls(setter, BackfillLog.connect(), pace, time.time, time.monotonic)
 
     def keys_at_most(self) -> int:
-        """How many keys there are to look at, at most."""
+        """The maximum number of keys to scan."""
         return self._setter.keys_at_most()
 
     def step(self) -> int:

@@ -16,7 +16,7 @@ from regime.conf import RegimeConf, regime_conf
 logger = logging.getLogger(__name__)
 
 _REMEMBERED = 64
-_LEASE_MS = 5_000  # also how long after a failure nobody else tries
+_LEASE_MS = 5_000  # also the pause before another caller retries after a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CacheLookup:
 
 
 class AnswerCache:
-    """Keeps answers by name, and those asked for lately in this process too, so that Redis need not send them again.
+    """Caches answers by name in Redis, and the recent ones in this process too, so that Redis need not send them again.
 
     ``client`` is the Redis of the role ``default``.
     """

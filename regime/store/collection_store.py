@@ -98,7 +98,7 @@ class CollectionStore:
         self._release(keys=[keys.BUILD_LEASE], args=[self._token])
 
     def load(self, version: str, in_steps: bool = False) -> StoredCollection | None:
-        """A version, None when it has expired or cannot be read: then it is to be built anew.
+        """A version, None when it has expired or is unreadable and must be rebuilt.
 
         ``in_steps`` takes a command for each value: all in one hold the server up for 9 ms, which only a request needs,
         for it may send few.
@@ -155,7 +155,7 @@ class CollectionStore:
         return self._swapped(new, made_from)
 
     def mark_derived(self, timeframe: str, cycle: int) -> int:
-        """Notes that the changes up to ``cycle`` are asked for; returns up to which cycle they were asked for earlier,
+        """Records a request for the changes up to ``cycle``; returns the cycle of the request before,
         always the same number for one ``cycle``."""
         return int(self._mark_derived(keys=[keys.DERIVED], args=[timeframe, cycle]))
 
@@ -197,7 +197,7 @@ class CollectionStore:
 
 
 def _collection_fields(columns: Columns, built_at: float) -> dict[str, Any]:
-    """The fields of the pointer that tell of the collection."""
+    """The fields of the pointer about the collection."""
     return {
         "built_at": built_at,
         "symbols": len(columns),

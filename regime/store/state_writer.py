@@ -49,7 +49,7 @@ _FUTURE_MS = FUTURE_TOLERANCE_SECONDS * 1000
 
 
 class PutOutcome(IntEnum):
-    """What became of a state that was put: the replies of put_states.lua."""
+    """The outcome of one write: the replies of put_states.lua."""
 
     WRITTEN = 1
     NEWER_IS_THERE = 0

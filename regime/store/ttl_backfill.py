@@ -65,7 +65,7 @@ _KEYS_A_CALL = 100  # so that not even a large batch holds the server up for a m
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Keys by what was found and done; the order is that of the replies of backfill_ttl.lua."""
+    """Counts of keys by result, in the order of the replies of backfill_ttl.lua."""
 
     without_ttl: int = 0
     fixed: int = 0
@@ -78,7 +78,7 @@ class Counts:
 
 
 class TtlSetter:
-    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states that do not tell theirs
+    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states of unknown age
     and have no ``computed_at``."""
 
     def __init__(self, client: Any, dry_run: bool, assumed_age_seconds: float | None, now: float | None = None) -> None:
@@ -94,11 +94,11 @@ class TtlSetter:
         return cls(get_redis_connection(keys.REDIS_ALIAS), dry_run, assumed_age_seconds)
 
     def keys_at_most(self) -> int:
-        """All keys of the servers, other roles' too: the states are not more."""
+        """The number of keys on all servers, an upper bound of the number of states."""
         return sum(int(server.dbsize()) for server in self._shards.all())
 
     def batches(self, size: int) -> Iterator[tuple[int, Counts]]:
-        """Goes on by about ``size`` keys each time it is asked, and tells how many and what became of them."""
+        """Processes about ``size`` keys per iteration; yields how many and the counts by result."""
         for server in self._shards.all():
             server.script_load(self._script.script)
             cursor, found = b"", list[bytes]()
@@ -150,19 +150,19 @@ class BackfillLease:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def begin(self, job: str) -> bool:
-        """Takes the lease for a new job, in the place of one that nobody finished; False when another has it."""
+        """Takes the lease for a new job, which replaces an unfinished one; False when another process holds it."""
         return self._taken(job) is not None
 
     def resume(self) -> str | None:
-        """Takes the lease for the job that nobody finished; None when there is none, or another has it."""
+        """Takes the lease for the unfinished job; None when there is none, or another process holds it."""
         return self._taken("")
 
     def renew(self) -> bool:
-        """Holds the lease for longer; False when it ran out, and the job may be another's."""
+        """Renews the lease; False when it expired and another process may hold it."""
         return bool(self._renew(keys=[keys.BACKFILL_LEASE], args=[self._token, round(LEASE_SECONDS * 1000)]))
 
     def finish(self) -> None:
-        """The job is done, if it is still this one's."""
+        """Deletes the job and the lease, if this process still holds it."""
         self._release(keys=[keys.BACKFILL_LEASE, keys.BACKFILL_JOB], args=[self._token])
 
     def _taken(self, job: str) -> str | None:
