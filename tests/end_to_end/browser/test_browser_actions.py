@@ -119,10 +119,13 @@ def test_an_action_is_previewed_reasoned_confirmed_told_and_written_down(desk: D
 
 def test_the_two_backfills_run_one_after_the_other(desk: Desk) -> None:
     page = desk.page("desk")
-    for label, state in (("Try the TTL backfill", "dry run, done"), ("Backfill TTLs", "done")):
+    for label, preview, state in (
+        ("Try the TTL backfill", "Changes nothing", "dry run, done"),
+        ("Backfill TTLs", "Sets the remaining TTL", "done"),
+    ):
         page.goto(PAGES["regime"])
         begin(page, label)
-        expect(page.locator(".avo-preview")).to_contain_text("expiry")
+        expect(page.locator(".avo-preview")).to_contain_text(preview)
         confirm(page, label, f"trial of {label.lower()}")
         expect_done(page, "Started")
         expect(page.get_by_role("cell", name=state, exact=True)).to_be_visible()
@@ -176,7 +179,7 @@ def test_a_subject_that_is_refused_is_mended(desk: Desk, label: str, subject: st
         "has its whole limit" if label == "Reset" else "gets 200/min for 2 hours"
     )
     confirm(page, f"{label} this subject", reason)
-    expect_done(page, "emptied" if label == "Reset" else "Override of")
+    expect_done(page, "Emptied" if label == "Reset" else "Override of")
     expect_row(page, f"{label} this subject", reason)
 
 
