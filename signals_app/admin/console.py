@@ -90,7 +90,7 @@ def _reasons(trace: Trace) -> Iterator[str]:
     for delivery in trace.deliveries:
         if delivery.holder is not None:
             consumer, deliveries = delivery.holder
-            yield f"{consumer} of group {delivery.group} holds it, delivery {deliveries}"
+            yield f"consumer {consumer} of group {delivery.group} holds it, delivery {deliveries}"
         elif delivery.is_delivered:
             yield f"group {delivery.group} has handled it"
         else:

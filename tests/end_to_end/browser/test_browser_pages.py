@@ -212,7 +212,7 @@ def test_the_charts_change_their_range_and_tell_it_as_a_table(desk: Desk) -> Non
         ("user:user_refused", "is over its limit"),
         ("limits@example.com", "Inbox limits@example.com"),
         ("SYM1", "Symbol SYM1"),
-        ("00000000-0000-4000-8000-000000000003", "consumer"),
+        ("00000000-0000-4000-8000-000000000003", "Consumer gone of group"),
         ("nobody@example.com", "No match found"),
     ],
 )
