@@ -10,7 +10,7 @@ class RegimeConf:
     """Keys of ``settings.REGIME`` are these names in upper case."""
 
     # Writing: states per call, and calls on their way to each server. docs/decisions/regime.md has the measurements.
-    write_batch: int = 8
+    write_batch: int = 3
     write_calls_in_flight: int = 2
 
     # Backfill without --batch: keys per step, and the pause after each step that readers use.
