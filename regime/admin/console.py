@@ -24,9 +24,9 @@ _MISSING = (
 )
 _RULES = {
     Freshness.CURRENT: "a state younger than 24 hours is current",
-    Freshness.EXPIRED: "states expire 24 hours after `computed_at`, whatever the expiry of their key",
+    Freshness.EXPIRED: "states expire 24 hours after computed_at, whatever the expiry of their key",
     Freshness.UNKNOWN_AGE: "a state of unknown age is never current; write it again",
-    Freshness.FUTURE_STAMP: "a `computed_at` more than 5 minutes in the future is not trusted",
+    Freshness.FUTURE_STAMP: "a computed_at more than 5 minutes in the future is not trusted",
 }
 
 

@@ -90,7 +90,7 @@ def _cycle_panel(status: KeyspaceStatus) -> Panel:
         ("States written", f"{pointer.cycle_states:,}"),
         ("Schedule", overdue if pointer.cycle else "-"),
     ]
-    return Panel("Cycles", (), rows, "States expire 24 hours after `computed_at`.")
+    return Panel("Cycles", (), rows, "States expire 24 hours after computed_at.")
 
 
 def _backfill_panel(note: BackfillRecord | None) -> Panel:
