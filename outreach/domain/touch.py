@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ LATEST_NOT_BEFORE = 4_102_444_800  # the year 2100: anything later is millisecon
 
 # RFC 20 control characters, and other characters that some mail software treats as a line end.
 _LINE_BREAKERS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no text of a database can hold them
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -191,12 +192,24 @@ def _metadata(value: object) -> dict[str, Any]:
         raise TouchError("metadata", "must be a JSON object")
     if _is_deeper_than(MAX_METADATA_DEPTH, value):
         raise TouchError("metadata", f"is nested too deeply; at most {MAX_METADATA_DEPTH} levels are allowed")
-    shown = repr(value)
-    if len(shown) > MAX_METADATA_CHARACTERS:
+    if len(repr(value)) > MAX_METADATA_CHARACTERS:
         raise TouchError("metadata", f"is too large; at most {MAX_METADATA_CHARACTERS} characters are allowed")
-    if "\\x00" in shown or re.search(r"\\ud[89a-f]", shown):
+    if any(_UNSTORABLE.search(text) for text in _texts(value)):
         raise TouchError("metadata", "must not contain U+0000 or a lone surrogate")
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:  # JSON like 1e400 is read as infinity
+        raise TouchError("metadata", "has a number that is too large") from None
     return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in decoded JSON, names of members included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _is_deeper_than(most: int, value: object) -> bool:

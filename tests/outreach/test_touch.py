@@ -68,6 +68,9 @@ def test_a_full_touch_keeps_every_field() -> None:
         ({"metadata": {"a": "x" * 20_000}}, "metadata"),
         ({"metadata": {"a": "\0"}}, "metadata"),
         ({"metadata": {"a": "\ud800"}}, "metadata"),
+        ({"metadata": {"\0": "a"}}, "metadata"),
+        ({"metadata": {"a": json.loads("1e400")}}, "metadata"),
+        ({"metadata": {"a": [{"b": "\udfff"}]}}, "metadata"),
         ({"metadata": nested(MAX_METADATA_DEPTH + 1)}, "metadata"),
         ({"metadata": nested(1020)}, "metadata"),
         ({"not_before": "soon"}, "not_before"),
@@ -88,6 +91,11 @@ def test_metadata_may_be_nested_up_to_its_bound() -> None:
     assert parse_draft({**GOOD, "metadata": nested(MAX_METADATA_DEPTH)}).metadata
     with pytest.raises(TouchError, match="at most 64 levels"):
         parse_draft({**GOOD, "metadata": nested(MAX_METADATA_DEPTH + 1)})
+
+
+@pytest.mark.parametrize("text", ["C:\\udemy", "got \\x00 byte", "\\ud83d", "\x01", "\U0001f600"])
+def test_metadata_may_hold_any_legal_text(text: str) -> None:
+    assert parse_draft({**GOOD, "metadata": {text: [text]}}).metadata == {text: [text]}
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3])
