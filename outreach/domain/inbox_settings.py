@@ -5,6 +5,7 @@ sending limits in Google Workspace"). exchange: 30 messages a minute and 10,000 
 "Exchange Online limits", section Sending limits). The gaps are ours: about what a person could type.
 """
 
+import re
 from datetime import date, time
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -40,6 +41,8 @@ def check_url(url: str) -> SplitResult:
 
 
 _LONGEST_GAP_SECONDS = 86_400
+# Files of the time zone database that are no zones: the host's choice, "not set", and copies with other rules.
+_NO_PLACE = re.compile("localtime$|Factory$|posixrules$|posix/|right/")
 
 
 class InboxError(ValueError):
@@ -121,5 +124,5 @@ def _check_window(inbox: InboxSettings) -> None:
         raise InboxError("window: needs both the time it opens and the time it closes")
     if inbox.window_opens is not None and inbox.window_opens == inbox.window_closes:
         raise InboxError("window: opens and closes at the same time, so it would never be open")
-    if inbox.timezone not in available_timezones():
+    if inbox.timezone not in available_timezones() or _NO_PLACE.match(inbox.timezone):
         raise InboxError(f"timezone: {inbox.timezone!r} is not an IANA time zone such as Europe/Madrid")

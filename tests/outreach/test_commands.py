@@ -30,6 +30,9 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
     assert not Inbox.objects.get().paused
 
 
+NO_PLACES = ("localtime", "Factory", "posixrules", "posix/Europe/Madrid", "right/Europe/Madrid", "europe/madrid", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -40,6 +43,7 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
         (["a@example.com", "--window", "08:00Z-18:00Z"], "window"),
         (["a@example.com", "--window", "08:00-18:00+01:00"], "window"),
         (["a@example.com", "--timezone", "Mars/Olympus"], "timezone"),
+        *((["a@example.com", "--timezone", name], "timezone") for name in NO_PLACES),
         (["a@example.com", "--per-minute", "0"], "per_minute"),
         (["a@example.com", "--min-gap", "-1"], "min_gap"),
         (["a@example.com", "--min-gap", "nan"], "min_gap"),
