@@ -6,6 +6,7 @@ process loads no application code, so that a reload (HUP) starts workers with th
 """
 
 import argparse
+import asyncio
 import multiprocessing
 import os
 import resource
@@ -13,6 +14,8 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian.constants import Interfaces, Loops, RuntimeModes
@@ -27,6 +30,7 @@ from avo_project.observability.logging import chosen_format, chosen_level, loggi
 
 HEADER_SECONDS = 10  # for the request head, and idle time of a kept-alive connection
 STOP_SECONDS = 5  # for requests in flight when a worker stops
+HEAD_GRACE_SECONDS = 0.2  # for the request head on a connection accepted just before its worker stops
 UNSENT_SECONDS = 30  # for a client to read its response
 BACKLOG = 1024
 _FIRST_INHERITED = 3  # systemd's first socket (sd_listen_fds(3))
@@ -62,13 +66,31 @@ def address_of(listener: socket.socket) -> str:
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"
 
 
-def load_application() -> Any:
-    """Loads the application; the entry point of each worker."""
+def load_application(listener_inode: int) -> Any:
+    """Loads the application; the entry point of each worker, called before its event loop runs."""
     threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
+    loop = asyncio.get_event_loop()
+    loop.call_soon(loop.add_signal_handler, signal.SIGTERM, _stop_accepting, loop, listener_inode)
     counter_files.claim()
     from avo_project.asgi import application
 
     return application
+
+
+def _stop_accepting(loop: asyncio.AbstractEventLoop, listener_inode: int) -> None:
+    """Stops this worker in two steps. Granian stops accepting and shuts its connections down at once, and hyper then
+    closes a connection on which nothing was read yet; its client would get no answer. So the listening socket is first
+    replaced in this process by one to which nobody connects, and SIGINT, which Granian handles, follows."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody_connects:
+        nobody_connects.setblocking(False)
+        for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+            try:
+                is_listener = os.fstat(descriptor).st_ino == listener_inode
+            except OSError:  # the descriptor of the listing itself
+                continue
+            if is_listener:
+                os.dup2(nobody_connects.fileno(), descriptor, inheritable=False)
+    loop.call_later(HEAD_GRACE_SECONDS, os.kill, os.getpid(), signal.SIGINT)
 
 
 def _end_with_the_parent(parent: int) -> None:
@@ -144,7 +166,7 @@ def serve(listener: socket.socket) -> None:
             log_dictconfig=logging_settings(chosen_format(os.environ, debug=False), level),
             log_access=os.environ.get("WEB_ACCESS_LOG", "") == "on",
             log_access_format=_ACCESS_FORMAT,
-        ).serve(target_loader=load_application, wrap_loader=False)
+        ).serve(target_loader=partial(load_application, os.fstat(listener.fileno()).st_ino), wrap_loader=False)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,23 @@ def test_no_request_behind_nginx_fails(tmp_path: Path, change: Callable[[Service
                 change(running)
         assert outcome.lost == 0
         assert set(outcome.statuses) == {200}, outcome.statuses
+
+
+def test_a_connection_accepted_before_the_signal_is_answered() -> None:
+    """A client of its own, since a proxy leaves microseconds between connection and request."""
+    with data_folder() as folder, service(folder) as running:
+        for _ in range(3):
+            with (
+                socket.create_connection(("127.0.0.1", running.port), timeout=15) as client,
+                ThreadPoolExecutor(1) as background,
+            ):
+                time.sleep(0.05)  # a worker accepts it
+                stopping = background.submit(running.stop)
+                time.sleep(0.05)  # the worker gets the signal
+                client.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.0 200")
+                stopping.result()
+            running.restart()
 
 
 def test_the_runbook_upgrades_and_rolls_back_without_a_failed_request(tmp_path: Path) -> None:
