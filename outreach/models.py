@@ -189,12 +189,17 @@ class Attempt(models.Model):
 
 
 class Suppression(models.Model):
-    """A recipient who receives nothing more. The digest stays when the address is erased."""
+    """A recipient who receives nothing more. The digest stays when the address is erased.
+
+    ``is_idna_2003``: written while domains were converted by IDNA 2003, so it also covers the domains that IDNA 2003
+    did not distinguish (straße.example from strasse.example). Processes of such a version set it by the default.
+    """
 
     recipient_key = models.CharField(max_length=64, unique=True)
     recipient = models.CharField(max_length=254, blank=True)
     reason = models.CharField(max_length=300)
     created_at = models.DateTimeField(auto_now_add=True)
+    is_idna_2003 = models.BooleanField(default=False, db_default=True, editable=False)
 
     def __str__(self) -> str:
         return str(self.pk)  # the reason may quote a reply that names the recipient

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import idna
+
 FIELDS = ("inbox", "recipient", "subject", "body", "metadata", "not_before", "idempotency_key")
 MAX_BODY_BYTES = 1_000_000
 MAX_METADATA_CHARACTERS = 10_000
@@ -103,7 +105,8 @@ def header_text(data: Mapping[str, Any], name: str, longest: int, default: str |
 
 
 def email_address(name: str, address: str) -> str:
-    """``address`` with its domain in lower-case ASCII (RFC 5891). Raises TouchError for the field ``name``."""
+    """``address`` with its domain in lower-case ASCII: IDNA 2008 (RFC 5891) after the mapping of UTS 46, where ß, final
+    sigma and joiners stay letters of their own. Raises TouchError for the field ``name``."""
     local, at, domain = address.rpartition("@")
     if not at:
         raise TouchError(name, "is not an e-mail address: it has no @")
@@ -133,7 +136,23 @@ def mailbox(address: str) -> str:
 def recipient_key(recipient: str) -> str:
     """The digest (64 hex digits) by which suppression knows a recipient; the same for every spelling, including
     international domains."""
-    return hashlib.sha256(mailbox(recipient.strip()).casefold().encode()).hexdigest()
+    return _digest(mailbox(recipient.strip()))
+
+
+def idna_2003_key(recipient: str) -> str | None:
+    """The key that the recipient had while domains were written by IDNA 2003; None when it is ``recipient_key``."""
+    local, at, domain = mailbox(recipient.strip()).rpartition("@")
+    if "xn--" not in domain:
+        return None
+    try:
+        former = idna.decode(domain).encode("idna").decode("ascii")
+    except UnicodeError:  # a domain that only one of the standards allows
+        return None
+    return None if former == domain else _digest(local + at + former)
+
+
+def _digest(identity: str) -> str:
+    return hashlib.sha256(identity.casefold().encode()).hexdigest()
 
 
 def new_touch_id(now_ms: int, random_bits: int) -> UUID:
@@ -143,10 +162,11 @@ def new_touch_id(now_ms: int, random_bits: int) -> UUID:
 
 
 def _ascii_domain(name: str, domain: str) -> str:
+    """A domain in ASCII stays as it is: older names exist that IDNA 2008 would not register."""
     try:
-        wire = domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise TouchError(name, "is not an e-mail address: the domain is malformed") from None
+        wire = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise TouchError(name, "is not an e-mail address: the domain is not allowed by IDNA 2008") from None
     labels = wire.split(".")
     if (len(labels) < 2 and wire != "localhost") or not all(_LABEL.fullmatch(label) for label in labels):
         raise TouchError(name, "is not an e-mail address: the domain is malformed")

@@ -29,7 +29,7 @@ from outreach.domain.touch import (
 )
 from outreach.models import Inbox, Touch
 from outreach.services.inboxes import InboxNames
-from outreach.services.suppression import suppressed_keys
+from outreach.services.suppression import suppressed_among
 from outreach.store.lanes import Lanes
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Intake:
     def accept_drafts(self, drafts: Sequence[tuple[Draft, Inbox]], owner: str = COMMAND_LINE) -> list[Accepted]:
         """Writes checked drafts in one transaction and enqueues them after the commit; one answer each, in order."""
         with transaction.atomic():
-            suppressed = suppressed_keys(recipient_key(draft.recipient) for draft, _ in drafts)
+            suppressed = suppressed_among(draft.recipient for draft, _ in drafts)
             rows = [self._row(draft, inbox, owner, suppressed) for draft, inbox in drafts]
             kept = _insert(rows)
             transaction.on_commit(lambda: self._push([row for row in rows if kept.get(row.pk) is row]))

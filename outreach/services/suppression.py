@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
 
-from outreach.domain.touch import recipient_key
+from outreach.domain.touch import idna_2003_key, recipient_key
 from outreach.models import RESERVABLE, Suppression, Touch
 from outreach.store.lanes import Lanes
 
@@ -21,6 +21,18 @@ def suppressed_keys(recipient_keys: Iterable[str]) -> set[str]:
     return set(
         Suppression.objects.filter(recipient_key__in=set(recipient_keys)).values_list("recipient_key", flat=True)
     )
+
+
+def suppressed_among(recipients: Iterable[str]) -> set[str]:
+    """The keys of those ``recipients`` who are suppressed, also by a suppression from the time of IDNA 2003."""
+    former = {recipient_key(one): idna_2003_key(one) for one in recipients}
+    found = suppressed_keys(former)
+    wanted = {key for key in former.values() if key is not None}
+    if wanted:
+        covering = Suppression.objects.filter(recipient_key__in=wanted, is_idna_2003=True)
+        old = set(covering.values_list("recipient_key", flat=True))
+        found |= {key for key, its_former in former.items() if its_former in old}
+    return found
 
 
 def suppress(key: str, recipient: str, reason: str, lanes: Lanes) -> int:

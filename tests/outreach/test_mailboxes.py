@@ -1,4 +1,4 @@
-"""One mailbox is one inbox in any spelling; existing pairs are kept and reported."""
+"""One mailbox is one inbox in any spelling; existing pairs are kept and reported. Migrations of addresses and keys."""
 
 import uuid
 from typing import Any
@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from outreach.models import Inbox, Touch
+from outreach.models import Inbox, Suppression, Touch
 from outreach.services.inboxes import InboxNames, change_inbox
 from outreach.services.intake import Intake
 from tests.outreach.conftest import touch_data
@@ -110,3 +110,18 @@ def test_touches_from_before_owners_keep_their_keys(transactional_db: None) -> N
         ("k", None, ""),
         (None, None, ""),
     }
+
+
+def test_the_migration_marks_the_suppressions_of_idna_2003(transactional_db: None) -> None:
+    try:
+        migrated_to("0008_channels").get_model("outreach", "Suppression").objects.create(recipient_key="a", reason="x")
+    finally:
+        migrated_to_the_newest()
+    Suppression.objects.create(recipient_key="b", reason="x")
+    with connection.cursor() as cursor:  # as a process of the earlier version that still runs
+        cursor.execute(
+            "INSERT INTO outreach_suppression (recipient_key, recipient, reason, created_at) VALUES ('c', '', 'x', %s)",
+            [timezone.now()],
+        )
+    marked = Suppression.objects.order_by("recipient_key").values_list("recipient_key", "is_idna_2003")
+    assert list(marked) == [("a", True), ("b", False), ("c", True)]

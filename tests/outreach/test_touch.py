@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from outreach.domain.touch import (
     MAX_METADATA_DEPTH,
     TouchError,
     email_address,
+    idna_2003_key,
     new_touch_id,
     parse_draft,
     recipient_key,
@@ -121,6 +123,22 @@ def test_a_subject_may_be_left_out_and_a_body_may_have_lines() -> None:
 )
 def test_an_email_domain_goes_out_in_ascii(written: str, wire: str) -> None:
     assert check_recipient(written, "email") == wire
+
+
+DOMAINS = json.loads(Path(__file__).with_name("data").joinpath("domains.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", DOMAINS, ids=lambda case: str(case["written"]))
+def test_a_domain_goes_out_by_idna_2008(case: dict[str, str | None]) -> None:
+    written, wire = f"user@{case['written']}", case["wire"]
+    if wire is None:
+        with pytest.raises(TouchError, match="the domain is"):
+            email_address("recipient", written)
+        return
+    assert email_address("recipient", written) == f"user@{wire}"
+    assert recipient_key(written) == recipient_key(f"USER@{wire} ")
+    former = case.get("idna_2003")
+    assert idna_2003_key(written) == (former and recipient_key(f"user@{former}"))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from outreach.domain.reservation import Outcome
+from outreach.domain.touch import recipient_key
 from outreach.models import Attempt, Inbox, Suppression, Touch
 from outreach.services.suppression import suppress_recipient
 from outreach.services.touch_operations import TouchOperations
@@ -126,6 +127,26 @@ def test_a_recipient_is_suppressed_in_every_spelling(
     with commit():
         assert suppress_recipient(written, "asked", lanes) == 1
     assert statuses() == ["suppressed"]
+
+
+def test_who_was_suppressed_under_idna_2003_stays_suppressed(inbox: Inbox, queue_up: Queue) -> None:
+    Suppression.objects.create(recipient_key=recipient_key("user@strasse.example"), reason="asked", is_idna_2003=True)
+    queue_up(1, recipient="user@straße.example")
+    queue_up(1, recipient="user@strasse.example")
+    queue_up(1, recipient="other@straße.example")
+    assert statuses() == ["queued", "suppressed", "suppressed"]
+
+
+def test_the_owner_of_a_similar_domain_is_not_suppressed(
+    inbox: Inbox, queue_up: Queue, commit: Any, lanes: Lanes
+) -> None:
+    for one, other in (("straße", "strasse"), ("σίγμασ", "σίγμας")):
+        queue_up(1, recipient=f"user@{one}.example")
+        queue_up(1, recipient=f"user@{other}.example")
+        with commit():
+            assert suppress_recipient(f"user@{other}.example", "asked", lanes) == 1
+        queue_up(1, recipient=f"user@{one}.example")
+    assert statuses() == ["queued"] * 4 + ["suppressed"] * 2
 
 
 def test_a_failing_inbox_rests_for_all_workers(
