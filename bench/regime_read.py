@@ -11,7 +11,6 @@ def main() -> None:
     with loaded_project():
         from django_redis import get_redis_connection
 
-        from regime.domain.freshness import judge
         from regime.store.state_cache import StateCache
 
         client = get_redis_connection("regime")
@@ -24,7 +23,7 @@ def main() -> None:
         def read_and_judge() -> None:
             state = states.get(symbol())
             assert state is not None
-            assert judge(state, now).is_current
+            assert state.judge(now).is_current
 
         calls = {
             "PING": client.ping,

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.formatting import duration
 from regime import keys
-from regime.domain.data_through import OLD_DAYS
-from regime.domain.freshness import LIFE_SECONDS, Freshness
+from regime.domain.freshness import LIFE_SECONDS, OLD_DAYS, Freshness
 from regime.domain.state import SymbolError, valid_symbol
 from regime.domain.state_check import HeldKey, findings, utc_text
 from regime.services.inspection import RegimeInspection, StateLookup, recent_figures

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from avo_project.console.live_admin import Panel
 from avo_project.lib.formatting import duration
-from regime.domain.data_through import OLD_DAYS
+from regime.domain.freshness import OLD_DAYS
 from regime.domain.state import REGIMES, TIMEFRAMES
 from regime.domain.state_check import utc_text
 from regime.services.inspection import KeyspaceStatus, RegimeInspection, StateLookup, recent_figures

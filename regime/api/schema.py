@@ -6,8 +6,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from avo_project.http.problems import MEDIA_TYPE
-from regime.api.query_params import MOST_ROWS, MOST_SYMBOLS
 from regime.domain.state import REGIMES, TIMEFRAMES
+from regime.domain.universe import MOST_ROWS, MOST_SYMBOLS
 
 Shape = dict[str, Any]
 

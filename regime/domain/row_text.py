@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from regime.domain.columns import SCORE_SCALE
-from regime.domain.data_through import data_through_value
+from regime.domain.freshness import data_through_value
 from regime.domain.state import REGIMES, TIMEFRAMES
 
 Texts = NDArray[np.bytes_]  # (n,)

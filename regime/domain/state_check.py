@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from avo_project.lib.decimals import decimal_of
-from regime.domain.data_through import OLD_DAYS, OLD_SECONDS, data_age, known_data_through
-from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, is_from_backfill
+from regime.domain.freshness import (
+    FUTURE_TOLERANCE_SECONDS,
+    LIFE_SECONDS,
+    OLD_DAYS,
+    OLD_SECONDS,
+    data_age,
+    is_from_backfill,
+    known_data_through,
+)
 from regime.domain.state import DATA_THROUGH, FIELDS, REGIMES, TIMEFRAMES, SymbolError, decode_stamp, valid_symbol
 
 MOST_FIELDS = 1_000

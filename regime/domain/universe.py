@@ -1,8 +1,11 @@
 """A query over all symbols and its page of rows: filters, order and cursor, by vectorised numpy."""
 
+import base64
+import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -11,12 +14,17 @@ from numpy.typing import NDArray
 
 from avo_project.lib.bounded_dict import BoundedDict
 from regime.domain.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
-from regime.domain.data_through import are_young, data_ends
-from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, are_young, data_ends
 from regime.domain.row_text import RowText
-from regime.domain.state import REGIMES, TIMEFRAMES
+from regime.domain.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
 
 Order = Literal["score", "-score", "symbol"]
+ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
+MOST_ROWS = 1_000
+"""of a page"""
+MOST_SYMBOLS = 500
+"""of a query"""
+
 Positions = NDArray[np.intp]
 
 _FALLING = np.int32  # a number of another kind, searched for, would have all of them converted
@@ -45,6 +53,42 @@ class PagePosition:
 
     score: int
     symbol: str
+
+
+class CursorError(ValueError):
+    """A text that no listing ever gave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The version that a listing walks through and the position where its last page ended. ``question`` is what
+    ``question_of`` makes of the query that the position belongs to."""
+
+    version: str
+    position: PagePosition
+    question: str
+
+
+def question_of(query: Query) -> str:
+    """A digest of all that decides which rows there are and in which order, so all but the size of a page."""
+    asked = (query.timeframe, query.regime, query.min_score, query.symbols, query.order, query.max_data_age)
+    return blake2b(repr(asked).encode(), digest_size=6).hexdigest()
+
+
+def encode_cursor(cursor: Cursor) -> str:
+    text = orjson.dumps([cursor.version, cursor.position.score, cursor.position.symbol, cursor.question])
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str) -> Cursor:
+    """Raises CursorError."""
+    try:
+        version, score, symbol, question = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if isinstance(version, str) and type(score) is int and len(version) <= 64 and isinstance(question, str):
+            return Cursor(version, PagePosition(score, valid_symbol(symbol)), question)
+    except (binascii.Error, ValueError, TypeError, AttributeError, SymbolError) as error:
+        raise CursorError("Invalid cursor. Omit it to start from the first page.") from error
+    raise CursorError("Invalid cursor. Omit it to start from the first page.")
 
 
 @dataclass(frozen=True, slots=True)

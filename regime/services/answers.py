@@ -1,21 +1,144 @@
-"""Bytes of the API's answers about states, the collection and macro series, with their entity tags."""
+"""The API's answers about states, the collection and macro series: bytes, compressed forms, strong entity tags, and
+when a client's copy is confirmed with 304.
 
-from collections.abc import Hashable
+The request header fields are those of RFC 9110: Accept-Encoding (12.5.3) and If-None-Match (13.1.2).
+"""
+
+import gzip
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 
 import orjson
+import zstandard
+from django.http import HttpResponse
+from rest_framework.request import Request
 
 from avo_project.http.json import dump_json
 from avo_project.lib.bounded_dict import BoundedDict
-from regime.domain.cursor import Cursor, encode_cursor, question_of
-from regime.domain.data_through import data_through_value
-from regime.domain.freshness import Judgement
+from regime.domain.freshness import Judgement, data_through_value
 from regime.domain.state import REGIMES, TIMEFRAMES, StoredState, dominant_regimes
-from regime.domain.universe import PagePosition, Query, Universe
+from regime.domain.universe import Cursor, PagePosition, Query, Universe, encode_cursor, question_of
 from regime.services.collection import Version
-from regime.services.representation import Representation, Tag
 
 _MOST_CACHED = 64
+_WORTH_COMPRESSING = 512  # bytes
+_BYTES_A_UNIT = 100_000  # before compression
+_ENCODINGS = ("zstd", "gzip")  # best first
+_JSON = "application/json"
+IDENTITY = "identity"
+_ANY = "*"
+_ALIASES = {"x-gzip": "gzip"}  # 8.4.1.3
+_CODING = re.compile(r"([!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*(?:;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
+_ENTITY_TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?("[!#-~\x80-\xff]*")[ \t]*(?=,|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A strong validator: ``content`` names what the answer says, ``second`` the age that is written into it.
+
+    Two answers of one tag are the same bytes. An answer that says the same and is only some seconds older may be
+    confirmed: it is the answer that was right then, and a cache could have given it as well.
+    """
+
+    content: str
+    second: int = 0
+
+    def confirms(self, held: "Tag", within_seconds: int) -> bool:
+        """Whether a client that holds ``held`` need not be sent this one."""
+        return held.content == self.content and 0 <= self.second - held.second <= within_seconds
+
+    def header(self, encoding: str) -> str:
+        return f'"{self.content}.{self.second}.{encoding}"'
+
+
+class Representation:
+    """One answer. Compressed forms are made on first use and stored with it."""
+
+    def __init__(self, body: bytes, tag: Tag) -> None:
+        self.body = body
+        self.tag = tag
+
+    @cached_property
+    def _zstd(self) -> bytes:
+        return zstandard.ZstdCompressor(level=3).compress(self.body)
+
+    @cached_property
+    def _gzip(self) -> bytes:
+        return gzip.compress(self.body, 6, mtime=0)
+
+    def encoded(self, encoding: str) -> bytes:
+        return {"zstd": lambda: self._zstd, "gzip": lambda: self._gzip}.get(encoding, lambda: self.body)()
+
+
+def answer(request: Request, given: Representation, cache_control: str, confirm_seconds: int = 0) -> HttpResponse:
+    """The response to ``request``: 304 when the client's copy will do, else the bytes in a form that it accepts.
+
+    A large one costs more units. Ready-made bytes need no renderer: DRF has negotiated and passes a plain response of
+    Django on as it is.
+    """
+    asked: Mapping[str, str] = request.META
+    is_worth_it = len(given.body) >= _WORTH_COMPRESSING
+    encoding = preferred_encoding(asked.get("HTTP_ACCEPT_ENCODING", ""), _ENCODINGS) if is_worth_it else IDENTITY
+    headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding", "ETag": given.tag.header(encoding)}
+    if if_none_match := asked.get("HTTP_IF_NONE_MATCH"):
+        confirmed = _confirmed(if_none_match, given.tag, encoding, confirm_seconds)
+        if confirmed is not None:
+            return HttpResponse(status=304, content_type=_JSON, headers={**headers, "ETag": confirmed})
+    if encoding != IDENTITY:
+        headers["Content-Encoding"] = encoding
+    response = HttpResponse(given.encoded(encoding), content_type=_JSON, headers=headers)
+    response.throttle_cost = 1 + len(given.body) // _BYTES_A_UNIT  # type: ignore[attr-defined]
+    return response
+
+
+def _confirmed(if_none_match: str, tag: Tag, encoding: str, within_seconds: int) -> str | None:
+    """The ETag of the client's copy that is still right in this encoding, None when it has none."""
+    for value in entity_tags(if_none_match):
+        if value == "*":
+            return tag.header(encoding)
+        held = _parsed(value)
+        if held is not None and held.header(encoding) == value and tag.confirms(held, within_seconds):
+            return value
+    return None
+
+
+def _parsed(value: str) -> Tag | None:
+    content, _, rest = value.strip('"').partition(".")
+    second = rest.partition(".")[0]
+    return Tag(content, int(second)) if second.isascii() and second.isdigit() and len(second) < 12 else None
+
+
+def preferred_encoding(accept_encoding: str, available: Sequence[str]) -> str:
+    """The content coding that suits the client best, of ``available`` (best first) and identity.
+
+    Identity is acceptable unless it is refused, but comes last unless the client weighs it. Where nothing is
+    acceptable it is sent all the same, as 12.5.3 recommends. What is no weighted coding counts as not said.
+    """
+    weights = _weights(accept_encoding)
+    best, highest = IDENTITY, weights.get(IDENTITY, 0.0)
+    for coding in reversed(available):
+        weight = weights.get(coding, weights.get(_ANY, 0.0))
+        if weight and weight >= highest:
+            best, highest = coding, weight
+    return best
+
+
+def entity_tags(if_none_match: str) -> list[str]:
+    """The opaque tags, with their quotes and without ``W/``: If-None-Match compares weakly. ``["*"]`` for any."""
+    if if_none_match.strip(" \t") == _ANY:
+        return [_ANY]
+    return _ENTITY_TAG.findall(if_none_match)
+
+
+def _weights(accept_encoding: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in accept_encoding.lower().split(","):
+        if found := _CODING.fullmatch(part.strip(" \t")):
+            weights[_ALIASES.get(found[1], found[1])] = float(found[2] or 1)
+    return weights
 
 
 class CollectionAnswers:

@@ -6,16 +6,25 @@ from typing import Self
 
 import numpy as np
 
-from regime.domain.columns import Columns, are_current, columns_of, empty_columns, merged, old_data, score_matrix
-from regime.domain.data_through import OLD_DAYS
-from regime.domain.dominance_log import DominanceLog, after_cycle, empty_dominance_log
+from regime.domain.columns import (
+    Columns,
+    DominanceLog,
+    after_cycle,
+    are_current,
+    columns_of,
+    empty_columns,
+    empty_dominance_log,
+    merged,
+    old_data,
+    score_matrix,
+)
+from regime.domain.freshness import OLD_DAYS
 from regime.domain.prices import Closes
 from regime.domain.scoring import scores_of_closes
 from regime.domain.state import RegimeState
 from regime.services.refresher import CollectionBuild
 from regime.store.collection_store import CollectionStore, Pointer
-from regime.store.state_cache import StateCache
-from regime.store.state_writer import PutOutcome
+from regime.store.state_cache import PutOutcome, StateCache
 
 _DECIMALS = 4
 

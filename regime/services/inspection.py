@@ -10,7 +10,7 @@ import numpy as np
 from avo_project.observability.timeseries import History
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.domain.freshness import LIFE_SECONDS, Judgement, judge
+from regime.domain.freshness import LIFE_SECONDS, Judgement
 from regime.domain.state import StoredState
 from regime.domain.state_check import HeldKey, name_finding
 from regime.store.collection_store import CollectionStore, Pointer
@@ -40,17 +40,6 @@ _HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """State of the cache. Ages in seconds, None where there is nothing yet."""
-
-    pointer: Pointer
-    sample: Sample
-    collection_age_seconds: float | None
-    cycle_age_seconds: float | None
-    is_cycle_overdue: bool
-
-
-@dataclass(frozen=True, slots=True)
 class KeyspaceStatus:
     """Last results of our writers and refreshers. Ages in seconds, None where there is nothing yet."""
 
@@ -63,6 +52,13 @@ class KeyspaceStatus:
     def has_old_data(self) -> bool:
         """Whether more than a hundredth of the collection has: a few symbols that are quoted no more are no cause."""
         return self.pointer.old_data * 100 > self.pointer.symbols
+
+
+@dataclass(frozen=True, slots=True)
+class Overview(KeyspaceStatus):
+    """The same, and a sample of the keys."""
+
+    sample: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +116,8 @@ class RegimeInspection:
         """Some hundred to two thousand small commands in at most twelve round trips: for a sampler, not for a page that
         refreshes itself."""
         status = self.status()
-        return Overview(
-            pointer=status.pointer,
-            sample=self._sample.take(_SAMPLE_SIZE),
-            collection_age_seconds=status.collection_age_seconds,
-            cycle_age_seconds=status.cycle_age_seconds,
-            is_cycle_overdue=status.is_cycle_overdue,
-        )
+        same = {name: getattr(status, name) for name in KeyspaceStatus.__slots__}
+        return Overview(**same, sample=self._sample.take(_SAMPLE_SIZE))
 
     def ages_by_hour(self) -> list[int]:
         """How many current states of the collection are 0, 1, …, 23 hours old. Loads the collection."""
@@ -148,7 +139,7 @@ class RegimeInspection:
     def look_up(self, symbol: str) -> StateLookup | None:
         """The state of a symbol, None when there is none."""
         state = self._states.get(symbol)
-        return None if state is None else StateLookup(state, judge(state, self._clock()))
+        return None if state is None else StateLookup(state, state.judge(self._clock()))
 
     def last_backfill(self) -> BackfillRecord | None:
         return self._log.last()

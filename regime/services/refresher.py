@@ -13,14 +13,12 @@ from redis.exceptions import RedisError
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf, regime_conf
 from regime.domain.columns import Columns, are_current, merged, old_data, part_of, same_states, score_matrix
-from regime.domain.data_through import OLD_DAYS
-from regime.domain.freshness import Freshness, freshness_at, judge
+from regime.domain.freshness import OLD_DAYS, Freshness, freshness_at
 from regime.domain.state import RawStates, are_symbols, decode_in_bulk
 from regime.domain.state_check import misnamed_text
 from regime.services.ttl_backfill import resume_backfill
 from regime.store.collection_store import CollectionStore, Pointer
-from regime.store.state_cache import StateCache
-from regime.store.state_scan import StateScan
+from regime.store.state_cache import StateCache, StateScan
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +99,7 @@ class CollectionBuild:
 
     def _irregular(self, symbols: list[bytes], now: float, scan_counts: ScanCounts) -> _Rows:
         held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
-        judged = [(state, judge(state, now)) for state in held]
+        judged = [(state, state.judge(now)) for state in held]
         for state, judgement in judged:
             scan_counts.freshness[judgement.freshness] += 1
             scan_counts.bad_fields += state.bad_fields

@@ -7,8 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from regime.domain.columns import NO_REGIME, SCORE_SCALE, Columns, are_current, positions
-from regime.domain.dominance_log import changed_symbols
+from regime.domain.columns import NO_REGIME, SCORE_SCALE, Columns, are_current, changed_symbols, positions
 from regime.domain.prices import Closes
 from regime.domain.state import REGIMES, TIMEFRAMES, dominant_regimes
 from regime.services.cycle import states_of_closes

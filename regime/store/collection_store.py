@@ -11,10 +11,18 @@ from django_redis import get_redis_connection
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.domain.columns import Columns, newest_data, old_data
-from regime.domain.dominance_log import DominanceLog
+from regime.domain.columns import (
+    Columns,
+    DominanceLog,
+    PackingError,
+    newest_data,
+    old_data,
+    pack_columns,
+    pack_dominance_log,
+    unpack_columns,
+    unpack_dominance_log,
+)
 from regime.domain.freshness import LIFE_SECONDS
-from regime.domain.packing import PackingError, pack_columns, pack_dominance_log, unpack_columns, unpack_dominance_log
 
 logger = logging.getLogger(__name__)
 

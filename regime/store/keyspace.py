@@ -8,7 +8,7 @@ from redis import Redis
 
 from regime import keys
 from regime.domain.state_check import MOST_FIELDS, HeldKey
-from regime.store.state_writer import Shards
+from regime.store.state_cache import Shards
 
 _PREFIX = keys.STATE_PATTERN[:-1].encode()
 _MOST_DRAWS = 10  # to see each of 200 keys, all but once in a hundred times
@@ -96,7 +96,7 @@ class KeyReader:
 
     def read(self, name: bytes) -> HeldKey:
         """The key of that name after the prefix; four commands at most."""
-        key = keys.STATE_PATTERN[:-1].encode() + name
+        key = _PREFIX + name
         kind = self._client.type(key).decode()
         if kind != "hash":
             return HeldKey(name, kind, 0, {}, None)

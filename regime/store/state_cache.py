@@ -1,17 +1,149 @@
-"""The states in Redis: written with their expiry in one step, read in one round trip."""
+"""The states in Redis, on one server and on clusters: written with their expiry in one step, read in one round trip,
+and walked over in one pass of SCAN.
 
+Of two states the newer wins. put_states.lua alone decides that; nothing here compares stamps. So a call whose reply was
+lost may be sent again.
+"""
+
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Self
 
 from django_redis import get_redis_connection
-from redis import Redis
+from redis import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from avo_project.redis_client.persistent_connection import execute_packed, pack
+from avo_project.redis_client.persistent_connection import Argument, Pipeline, Reply, execute_packed, pack, server_of
+from avo_project.redis_client.scripts import read_lua
 from regime import keys
 from regime.conf import RegimeConf, regime_conf
-from regime.domain.state import RegimeState, StoredState, decode_state
-from regime.store.state_writer import Put, Shards, StateWriter
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
+from regime.domain.state import RawStates, RegimeState, StoredState, decode_state, encode_fields
+
+_LIFE_MS = LIFE_SECONDS * 1000
+_FUTURE_MS = FUTURE_TOLERANCE_SECONDS * 1000
+_KEYS_A_STEP = 40  # docs/decisions/regime.md: fewer take longer, more let readers wait
+_NOTHING = RawStates([], [])
+
+
+class Shards:
+    """Finds the server of a key. ``client`` is a Redis or a RedisCluster."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._is_cluster = isinstance(client, RedisCluster)
+
+    def of(self, key: str) -> "Redis":
+        """The server that holds ``key``. On a cluster its answer may still be MOVED, when slots are on their way."""
+        return server_of(self._client, key)
+
+    def all(self) -> "list[Redis]":
+        """Every server with keys of its own."""
+        if not self._is_cluster:
+            return [self._client]
+        return [self._client.get_redis_connection(node) for node in self._client.get_primaries()]
+
+    def keys_per_script(self, wanted: int) -> int:
+        """On a cluster the keys of one script call must share a slot, and states are spread over all."""
+        return 1 if self._is_cluster else wanted
+
+
+class PutOutcome(IntEnum):
+    """The outcome of one write: the replies of put_states.lua."""
+
+    WRITTEN = 1
+    NEWER_IS_THERE = 0
+    PAST_ITS_LIFE = -1
+
+
+Put = tuple[RegimeState, PutOutcome]
+
+
+@dataclass(slots=True)
+class _Lane:  # one server: the batch being filled, and the calls sent and not yet answered
+    pipeline: Pipeline
+    batch: list[RegimeState] = field(default_factory=list)
+    sent: deque[list[RegimeState]] = field(default_factory=deque)
+
+
+class StateWriter:
+    """Puts states by ``conf.write_batch`` a call, one a call on a cluster, with ``conf.write_calls_in_flight`` calls on
+    their way to each server. ``client`` is the Redis or RedisCluster of the role ``regime``."""
+
+    def __init__(self, client: Any, conf: RegimeConf) -> None:
+        self._client = client
+        self._shards = Shards(client)
+        self._script = client.register_script(read_lua("regime", "put_states"))
+        self._batch_size = self._shards.keys_per_script(conf.write_batch)
+        self._calls_in_flight = conf.write_calls_in_flight
+
+    def put_many(self, states: Iterable[RegimeState], now: float | None) -> Iterator[Put]:
+        """The outcome of each state, in order for each server. ``now`` (Unix seconds) replaces the server's clock."""
+        self._client.script_load(self._script.script)
+        with ExitStack() as stack:
+            lanes: dict[Redis, _Lane] = {}
+            for state in states:
+                lane = self._lane_of(state, lanes, stack)
+                lane.batch.append(state)
+                if len(lane.batch) >= self._batch_size:
+                    yield from self._send(lane, now)
+            for lane in lanes.values():
+                if lane.batch:
+                    yield from self._send(lane, now)
+                while lane.sent:
+                    yield from self._receive(lane, now)
+
+    def _lane_of(self, state: RegimeState, lanes: "dict[Redis, _Lane]", stack: ExitStack) -> _Lane:
+        server = self._shards.of(keys.state_key(state.symbol))
+        if server not in lanes:
+            lanes[server] = _Lane(stack.enter_context(Pipeline(server)))
+        return lanes[server]
+
+    def _send(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        """Sends the batch; returns the outcomes of an earlier call once enough are on their way."""
+        puts = self._receive(lane, now) if len(lane.sent) >= self._calls_in_flight else ()
+        batch, lane.batch = lane.batch, []
+        lane.sent.append(batch)
+        try:
+            names, arguments = _call(batch, now)
+            lane.pipeline.post(pack("EVALSHA", self._script.sha, len(names), *names, *arguments), 1)
+        except RedisConnectionError:
+            return [*puts, *self._resend(lane, now)]
+        return puts
+
+    def _receive(self, lane: _Lane, now: float | None) -> Iterable[Put]:
+        """The outcomes of the oldest call on its way."""
+        try:
+            [codes] = lane.pipeline.receive()
+        except RedisConnectionError:
+            return self._resend(lane, now)
+        states = lane.sent.popleft()
+        if isinstance(codes, ResponseError):  # NOSCRIPT after a restart, MOVED, READONLY
+            return self._put(states, now)
+        return [(state, PutOutcome(code)) for state, code in zip(states, codes, strict=True)]
+
+    def _resend(self, lane: _Lane, now: float | None) -> list[Put]:
+        """Puts again what was on its way over a connection that is lost."""
+        lost, lane.sent = lane.sent, deque()
+        lane.pipeline.restart()
+        return [put for states in lost for put in self._put(states, now)]
+
+    def _put(self, states: list[RegimeState], now: float | None) -> list[Put]:
+        """By redis-py, which loads the script, follows MOVED, or raises RedisError."""
+        names, arguments = _call(states, now)
+        codes = self._script(keys=names, args=arguments)
+        return [(state, PutOutcome(code)) for state, code in zip(states, codes, strict=True)]
+
+
+def _call(states: Sequence[RegimeState], now: float | None) -> tuple[list[str], list[Argument]]:
+    """KEYS and ARGV of put_states.lua."""
+    now_ms: Argument = "" if now is None else int(now * 1000)
+    names = [keys.state_key(state.symbol) for state in states]
+    return names, [now_ms, _LIFE_MS, _FUTURE_MS, *map(encode_fields, states)]
 
 
 class StateCache:
@@ -68,3 +200,59 @@ def _question(key: str) -> bytes:
 
 def _flattened(fields: dict[bytes, bytes]) -> list[bytes]:
     return [part for pair in fields.items() for part in pair]
+
+
+class StateScan:
+    """Walks over all state keys of all servers; never part of a request. ``client`` is the Redis or RedisCluster of the
+    role ``regime``."""
+
+    def __init__(self, client: Any) -> None:
+        self._shards = Shards(client)
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def batches(self) -> Iterator[RawStates]:
+        """All states, raw, some hundred at a time; a state may come twice. Keys of another type are left out."""
+        for server in self._shards.all():
+            yield from self._batches_of(server)
+
+    def _batches_of(self, server: "Redis") -> Iterator[RawStates]:
+        # While the caller works on one batch the server reads the next two: a batch is received before the one ahead
+        # of it is handed out, and the next SCAN goes before the questions about the names that the last one found.
+        with Pipeline(server) as window:
+            window.post(_scan(b"0"), 1)
+            cursor, received = b"", _NOTHING
+            names: list[bytes] | None = None
+            while cursor != b"0":
+                cursor, found = _scanned(window.receive()[0])
+                if cursor != b"0":
+                    window.post(_scan(cursor), 1)
+                window.post(_questions(found), len(found))
+                yield received
+                received, names = _NOTHING if names is None else _raw(names, window.receive()), found
+            yield received
+            yield _raw(names or [], window.receive())
+
+
+def _scan(cursor: bytes) -> bytes:
+    return pack(b"SCAN", cursor, b"MATCH", keys.STATE_PATTERN, b"COUNT", _KEYS_A_STEP)
+
+
+def _scanned(reply: Reply) -> tuple[bytes, list[bytes]]:
+    if isinstance(reply, ResponseError):
+        raise reply
+    cursor, found = reply
+    return cursor, found
+
+
+def _questions(names: list[bytes]) -> bytes:
+    return b"".join([b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names])
+
+
+def _raw(names: list[bytes], replies: list[Reply]) -> RawStates:
+    raw = RawStates([keys.symbol_of(name) for name in names], replies)
+    if all(type(reply) is list and reply for reply in replies):
+        return raw
+    return raw.only([isinstance(reply, list) and bool(reply) for reply in replies])

@@ -13,7 +13,7 @@ from avo_project.redis_client.persistent_connection import Pipeline, Reply, pack
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
 from regime.domain.freshness import LIFE_SECONDS
-from regime.store.state_writer import Shards
+from regime.store.state_cache import Shards
 
 _LIFE_SECONDS = 7 * 86_400
 _SILENT_AFTER_SECONDS = 15.0

@@ -6,8 +6,7 @@ from regime.conf import RegimeConf
 from regime.services.cycle import Cycle
 from regime.services.refresher import CollectionBuild
 from regime.store.collection_store import CollectionStore
-from regime.store.state_cache import StateCache
-from regime.store.state_scan import StateScan
+from regime.store.state_cache import StateCache, StateScan
 
 
 def build_of(redis: Any, states: StateCache) -> CollectionBuild:

@@ -5,7 +5,7 @@ import pytest
 
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
-from regime.domain.freshness import LIFE_SECONDS, Freshness, judge
+from regime.domain.freshness import LIFE_SECONDS, Freshness
 from regime.services.ttl_backfill import BackfillReport, Pace, TtlBackfill
 from regime.store.state_cache import StateCache
 from regime.store.ttl_backfill import BackfillLog, Counts, TtlSetter
@@ -23,7 +23,7 @@ def backfill(
 
 def freshness(states: StateCache, symbol: str, now: float) -> Freshness | None:
     state = states.get(symbol)
-    return None if state is None else judge(state, now).freshness
+    return None if state is None else state.judge(now).freshness
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_operator_may_vouch_for_an_age(redis: Any, states: StateCache, server
     assert backfill(redis, assume_age=2 * HOUR).counts == Counts(without_ttl=1, fixed=1)
     held = states.get("X")
     assert held is not None
-    assert judge(held, server_now).age_seconds == pytest.approx(2 * HOUR, abs=5)
+    assert held.judge(server_now).age_seconds == pytest.approx(2 * HOUR, abs=5)
 
 
 def test_an_operator_may_vouch_after_an_earlier_pass(redis: Any, states: StateCache, server_now: float) -> None:

@@ -12,15 +12,21 @@ from regime.domain.columns import (
     NO_REGIME,
     NO_SCORE,
     Columns,
+    PackingError,
+    after_cycle,
+    changed_symbols,
     columns_of,
     empty_columns,
+    empty_dominance_log,
     merged,
+    pack_columns,
+    pack_dominance_log,
     positions,
     same_states,
     score_matrix,
+    unpack_columns,
+    unpack_dominance_log,
 )
-from regime.domain.dominance_log import after_cycle, changed_symbols, empty_dominance_log
-from regime.domain.packing import PackingError, pack_columns, pack_dominance_log, unpack_columns, unpack_dominance_log
 from regime.domain.state import TIMEFRAMES, RegimeState, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 

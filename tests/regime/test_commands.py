@@ -169,7 +169,7 @@ def test_backfill_refuses_what_makes_no_sense(redis: Any, bad: list[str]) -> Non
 @pytest.fixture
 def no_server(redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nobody = Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
-    for store in ("state_cache", "collection_store", "state_scan", "ttl_backfill"):
+    for store in ("state_cache", "collection_store", "ttl_backfill"):
         monkeypatch.setattr(f"regime.store.{store}.get_redis_connection", lambda alias: nobody)
 
 

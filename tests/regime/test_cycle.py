@@ -8,14 +8,13 @@ from redis.exceptions import ResponseError
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS
-from regime.domain.state_lines import BadLineError, StateLines, state_of_line
+from regime.domain.state import BadLineError, StateLines, state_of_line
 from regime.domain.universe import DatedUniverse
 from regime.services.cycle import Cycle
 from regime.services.refresher import CollectionBuild, Refresher
 from regime.services.transitions import Transitions
 from regime.store.collection_store import CollectionStore
-from regime.store.state_cache import StateCache
-from regime.store.state_writer import PutOutcome
+from regime.store.state_cache import PutOutcome, StateCache
 from tests.regime.conftest import build_of
 from tests.regime.states import NOW, a_state, only, plain_hset
 

@@ -1,13 +1,26 @@
+import json
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime.domain.freshness import LIFE_SECONDS, Freshness, judge
+from regime.domain.freshness import (
+    LIFE_SECONDS,
+    Freshness,
+    are_young,
+    data_age,
+    data_ends,
+    data_through_value,
+    known_data_through,
+)
 from regime.domain.state import FIELDS, StoredState
 from tests.regime.states import NOW
 
+DATA_THROUGH = json.loads((Path(__file__).parent / "data" / "data_through.json").read_text())["cases"]
 HOUR = 3600.0
 stamps = st.none() | st.just(math.nan) | st.floats(NOW - 3 * LIFE_SECONDS, NOW + 3 * LIFE_SECONDS)
 
@@ -38,7 +51,7 @@ def held(
     ],
 )
 def test_the_rules(state: StoredState, freshness: Freshness, age_seconds: float | None) -> None:
-    judgement = judge(state, NOW)
+    judgement = state.judge(NOW)
     assert judgement.freshness is freshness
     assert judgement.age_seconds == pytest.approx(age_seconds)
 
@@ -47,7 +60,7 @@ def test_the_rules(state: StoredState, freshness: Freshness, age_seconds: float 
 def test_nothing_of_a_day_or_more_is_ever_current(
     computed_at: float | None, expires_at: float | None, backfilled_at: float | None
 ) -> None:
-    judgement = judge(held(computed_at, expires_at, backfilled_at), NOW)
+    judgement = held(computed_at, expires_at, backfilled_at).judge(NOW)
     if judgement.is_current:
         assert judgement.age_seconds is not None
         assert 0.0 <= judgement.age_seconds < LIFE_SECONDS
@@ -61,10 +74,26 @@ def test_nothing_of_a_day_or_more_is_ever_current(
 def test_the_clock_going_on_never_makes_an_expired_state_current(
     computed_at: float | None, later_seconds: float
 ) -> None:
-    if judge(held(computed_at), NOW).freshness is Freshness.EXPIRED:
-        assert judge(held(computed_at), NOW + later_seconds).freshness is Freshness.EXPIRED
+    if held(computed_at).judge(NOW).freshness is Freshness.EXPIRED:
+        assert held(computed_at).judge(NOW + later_seconds).freshness is Freshness.EXPIRED
 
 
 def test_a_state_dies_with_its_key_when_that_comes_first() -> None:
-    assert judge(held(NOW - HOUR, NOW + 60), NOW).expires_at == NOW + 60
-    assert judge(held(NOW - HOUR), NOW).expires_at == NOW + 23 * HOUR
+    assert held(NOW - HOUR, NOW + 60).judge(NOW).expires_at == NOW + 60
+    assert held(NOW - HOUR).judge(NOW).expires_at == NOW + 23 * HOUR
+
+
+@pytest.mark.parametrize(("text", "value", "age_seconds"), DATA_THROUGH)
+def test_what_a_writer_may_say(text: str, value: Any, age_seconds: float | None) -> None:
+    known = known_data_through(text.encode())
+    assert data_through_value(known) == value
+    assert data_age(known, NOW) == age_seconds
+    assert known_data_through(known or None) == known
+
+
+def test_many_are_as_old_as_each_of_them() -> None:
+    known = np.array([known_data_through(text.encode()) for text, _, _ in DATA_THROUGH])
+    for max_age in (0.0, 999.7, 1e6, 1e10):
+        young = [age is not None and age <= max_age for _, _, age in DATA_THROUGH]
+        assert are_young(data_ends(known), NOW, max_age).tolist() == young
+    assert data_ends(known[:0]).tolist() == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regime.domain.data_through import data_through_value
+from regime.domain.freshness import data_through_value
 from regime.domain.row_text import RowText, stamp_texts
 from regime.domain.state import REGIMES
 

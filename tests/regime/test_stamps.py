@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, Freshness, judge
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, Freshness
 from regime.domain.state import FIELDS, RawStates, decode_in_bulk, decode_stamp
 from regime.domain.state_check import HeldKey, findings
-from regime.store.state_cache import StateCache
-from regime.store.state_writer import PutOutcome
+from regime.store.state_cache import PutOutcome, StateCache
 from regime.store.ttl_backfill import Counts, TtlSetter
 from tests.regime.states import a_state, plain_hset
 
@@ -65,7 +64,7 @@ def test_the_backfill_takes_it_for(
     assert redis.hget(KEY, "backfilled_at") == (b"%.3f" % NOW if seconds is None else None)
     held = states.get("X")
     assert held is not None
-    assert (judge(held, NOW).freshness is Freshness.UNKNOWN_AGE) is (seconds is None)
+    assert (held.judge(NOW).freshness is Freshness.UNKNOWN_AGE) is (seconds is None)
 
 
 @each_stamp
@@ -77,7 +76,7 @@ def test_the_mark_of_a_backfill_is_taken_for(redis: Any, states: StateCache, tex
     held = states.get("X")
     assert held is not None
     is_unknown = seconds is None or seconds == made
-    assert (judge(held, NOW).freshness is Freshness.UNKNOWN_AGE) is is_unknown
+    assert (held.judge(NOW).freshness is Freshness.UNKNOWN_AGE) is is_unknown
     assert passed(redis, 2 * HOUR) == (Counts(fixed=1) if is_unknown else Counts(already_ok=1))
     assert redis.expiretime(KEY) == (NOW - 2 * HOUR if is_unknown else made) + LIFE_SECONDS
     plain_hset(redis, "X", {"backfilled_at": text})

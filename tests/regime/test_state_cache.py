@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regime.conf import regime_conf
-from regime.domain.freshness import LIFE_SECONDS, judge
+from regime.domain.freshness import LIFE_SECONDS
 from regime.domain.state import FIELDS, RegimeState
-from regime.store.state_cache import StateCache
-from regime.store.state_writer import PutOutcome
+from regime.store.state_cache import PutOutcome, StateCache
 from regime.store.ttl_backfill import TtlSetter
 from tests.regime.states import NOW, a_state, only, plain_hset
 
@@ -191,7 +190,7 @@ def test_writers_take_for_newer_what_readers_do(
     if made is not None:
         redis.pexpireat(KEY, (now + made + LIFE_SECONDS) * 1000)
     held = states.get("EURUSD=X")
-    judgement = judge(held, now) if held else None
+    judgement = held.judge(now) if held else None
     is_newer = judgement and judgement.is_current and judgement.computed_at and judgement.computed_at > now + ours
     expected = PutOutcome.NEWER_IS_THERE if is_newer else PutOutcome.WRITTEN
     assert put_one(states, a_state(computed_at=now + ours), now) is (
@@ -245,7 +244,7 @@ def test_a_plain_hset_is_seen_at_once_and_of_unknown_age(states: StateCache, red
     held = states.get("EURUSD=X")
     assert held is not None
     assert held.expires_at is None
-    assert not judge(held, server_now).is_current
+    assert not held.judge(server_now).is_current
 
 
 junk = st.sampled_from(["", "x", "nan", "-1", "0.5", "1", "2", "1e3"])
@@ -280,7 +279,7 @@ def test_no_mix_of_stamps_and_expiries_passes_for_current_after_a_day(
     held = states.get("EURUSD=X")
     assert held is not None
     now = written_at + step_seconds
-    judgement = judge(held, now)
+    judgement = held.judge(now)
     if isinstance(stamp, str) or (stamp is None and ttl_seconds is None):
         assert not judgement.is_current
     elif stamp is not None:

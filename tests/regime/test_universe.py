@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime.domain.columns import columns_of, score_matrix
-from regime.domain.cursor import Cursor, CursorError, decode_cursor, encode_cursor, question_of
-from regime.domain.data_through import data_age, data_through_value
-from regime.domain.freshness import LIFE_SECONDS
+from regime.domain.freshness import LIFE_SECONDS, data_age, data_through_value
 from regime.domain.state import FIELDS, REGIMES, RegimeState, dominant_regimes
-from regime.domain.universe import DatedUniverse, PagePosition, Query, Universe
+from regime.domain.universe import (
+    Cursor,
+    CursorError,
+    DatedUniverse,
+    PagePosition,
+    Query,
+    Universe,
+    decode_cursor,
+    encode_cursor,
+    question_of,
+)
 from tests.regime.states import NOW, Row, only, rows_of
 
 levels = st.none() | st.sampled_from([0.0, 0.1234, 0.5, 0.9, 1.0])

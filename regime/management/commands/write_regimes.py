@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.lib.ndjson import UnreadableError, open_source
 from avo_project.redis_client.errors import store_errors_as_command_error
-from regime.domain.state_lines import StateLines
+from regime.domain.state import StateLines
 from regime.keys import REDIS_ALIAS
 from regime.services.cycle import Cycle
 from regime.services.progress import Progress

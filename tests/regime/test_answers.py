@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from regime.domain.http_fields import entity_tags, preferred_encoding
+from regime.services.answers import entity_tags, preferred_encoding
 
 _TABLE = json.loads((Path(__file__).parent / "data" / "accept_encoding.json").read_text())
 
