@@ -11,6 +11,7 @@ from django.db import connections, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Lower
 
+from outreach.conf import OutreachConf
 from outreach.domain.channels import CHANNELS, EMAIL
 from outreach.domain.inbox_rules import InboxRules, WarmUp
 from outreach.domain.inbox_settings import InboxError, check_inbox
@@ -63,7 +64,7 @@ class Inbox(models.Model):
 
     def clean(self) -> None:
         try:
-            check_inbox(self)
+            check_inbox(self, allow_private_hosts=OutreachConf.load().allow_private_hosts)
         except InboxError as error:
             raise ValidationError(str(error)) from None
         twin = None if self.shares_mailbox else inboxes_of([mailbox(self.address)]).exclude(pk=self.pk).first()

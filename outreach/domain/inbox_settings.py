@@ -8,10 +8,10 @@ sending limits in Google Workspace"). exchange: 30 messages a minute and 10,000 
 import re
 from datetime import date, time
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
 from outreach.domain.channels import CHANNELS
+from outreach.domain.endpoint import ForbiddenUrlError, check_url
 from outreach.domain.inbox_rules import MOST_SENDS
 from outreach.domain.touch import TouchError, header_text
 
@@ -20,24 +20,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gmail-workspace": {"per_day": 2000, "per_minute": 30, "min_gap_seconds": 1.0},
     "exchange": {"per_day": 10_000, "per_minute": 30, "min_gap_seconds": 1.0},
 }
-
-
-class ForbiddenUrlError(ValueError):
-    """A URL that workers must not request; the message gives the reason."""
-
-
-def check_url(url: str) -> SplitResult:
-    """Parses an http or https URL with a host and no credentials. Raises ForbiddenUrlError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ForbiddenUrlError(f"the URL is malformed: {error}") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        raise ForbiddenUrlError("the URL must start with http:// or https:// and name a host")
-    if parts.username or parts.password:
-        raise ForbiddenUrlError("the URL must not hold a user name or a password")
-    return parts
 
 
 _LONGEST_GAP_SECONDS = 86_400
@@ -66,8 +48,9 @@ class InboxSettings(Protocol):
     warm_up_target: int | None
 
 
-def check_inbox(inbox: InboxSettings) -> None:
-    """Validates every setting and converts the address to wire form. Raises InboxError."""
+def check_inbox(inbox: InboxSettings, *, allow_private_hosts: bool = False) -> None:
+    """Validates every setting and converts the address to wire form; ``allow_private_hosts``: as of ``check_url``.
+    Raises InboxError."""
     channel = CHANNELS.get(inbox.channel)
     if channel is None:
         raise InboxError(f"channel: must be one of {', '.join(CHANNELS)}")
@@ -75,7 +58,7 @@ def check_inbox(inbox: InboxSettings) -> None:
         inbox.address = header_text({"address": inbox.address}, "address", 254)
         inbox.address = channel.wire_address("address", inbox.address)
         if channel.needs_url:
-            check_url(inbox.url)
+            check_url(inbox.url, allow_private_hosts=allow_private_hosts)
     except TouchError as error:
         raise InboxError(str(error)) from None
     except ForbiddenUrlError as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from outreach.conf import OutreachConf
 from outreach.domain.inbox_settings import check_inbox
 from outreach.domain.touch import mailbox
 from outreach.models import Inbox, inboxes_of
@@ -36,14 +37,15 @@ def inbox_named(address: str) -> Inbox:
 
 
 def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
-    """Creates or updates the inbox; only the fields in ``changes`` are set. An inbox keeps the spelling of its address.
-    Raises InboxError."""
+    """Creates or updates the inbox; only the fields in ``changes`` are set. An inbox keeps the spelling of its address,
+    and can be paused whatever its other settings are. Raises InboxError."""
     inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
     for name, value in changes.items():
         setattr(inbox, name, value)
     if not inbox.paused:
         inbox.pause_reason = ""
-    check_inbox(inbox)
+    if inbox.pk is None or changes != {"paused": True}:
+        check_inbox(inbox, allow_private_hosts=OutreachConf.load().allow_private_hosts)
     inbox.save()
     return inbox
 

@@ -51,6 +51,7 @@ NO_PLACES = ("localtime", "Factory", "posixrules", "posix/Europe/Madrid", "right
         (["@avo", "--channel", "pigeon"], "channel"),
         (["@avo", "--channel", "dm"], "url"),
         (["@avo", "--channel", "dm", "--url", "ftp://x/"], "url"),
+        (["@avo", "--channel", "dm", "--url", "https://[fec0::1]/"], "url: the URL's host is not a public address"),
         (["a@example.com\r\nBcc: x"], "address"),
     ],
 )
@@ -58,6 +59,14 @@ def test_set_inbox_names_what_is_wrong(arguments: list[str], message: str) -> No
     with pytest.raises(CommandError, match=message):
         run("set_inbox", *arguments)
     assert Inbox.objects.count() == 0
+
+
+def test_an_inbox_whose_settings_are_no_longer_allowed_can_be_paused() -> None:
+    Inbox.objects.create(address="@avo", channel="dm", url="http://hooks.example.com/", timezone="Factory")
+    with pytest.raises(CommandError, match="url"):
+        run("set_inbox", "@avo", "--per-day", "5")
+    assert run("set_inbox", "@avo", "--pause") == "@avo (dm): paused"
+    assert run("set_inbox", "@avo", "--url", "https://hooks.example.com/", "--timezone", "UTC", "--resume")
 
 
 def test_set_inbox_on_a_disk_that_takes_no_writes_is_one_line() -> None:

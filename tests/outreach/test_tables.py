@@ -63,6 +63,8 @@ def test_the_inbox_form_checks_as_the_command_does(operator_client: Any, inbox: 
     }
     page = operator_client.post("/admin/outreach/inbox/add/", form)
     assert b"not an IANA time zone" in page.content
+    dm = {**form, "channel": "dm", "url": "https://0177.0.0.1/", "timezone": "UTC"}
+    assert b"is not a public address" in operator_client.post("/admin/outreach/inbox/add/", dm).content
     assert operator_client.post("/admin/outreach/inbox/add/", {**form, "timezone": "UTC"}).status_code == 302
 
 

@@ -1,7 +1,6 @@
 """Direct messages and retargeting: a POST of JSON to the inbox's URL with an idempotency key."""
 
 import email.utils
-import ipaddress
 import socket
 import time
 from typing import Any
@@ -10,14 +9,13 @@ import httpx
 
 from avo_project.http.fetch import BoundedClient
 from outreach.conf import OutreachConf
-from outreach.domain.inbox_settings import ForbiddenUrlError, check_url
+from outreach.domain.endpoint import Endpoint, ForbiddenUrlError, check_url, is_global_unicast
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 
 # Errors that occur before anything is sent.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NOT_NOW = frozenset({408, 425, 429})
 _INBOX_IS_WRONG = frozenset({401, 403})
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class HttpSender:
@@ -44,15 +42,17 @@ class HttpSender:
         self._client.close()
 
     def _request(self, touch: Outgoing) -> httpx.Request:
-        parts = check_url(touch.url)
-        host = str(parts.hostname)
-        url, extensions = httpx.URL(touch.url), {}
+        endpoint = check_url(touch.url, allow_private_hosts=self._allow_private_hosts)
+        try:
+            url = httpx.URL(touch.url).copy_with(host=endpoint.host)
+        except httpx.InvalidURL as error:
+            raise ForbiddenUrlError(f"the URL is malformed: {error}") from None
         headers = {"Idempotency-Key": touch.touch_id}
+        extensions = {}
         if not self._allow_private_hosts:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
             headers["Host"] = url.netloc.decode("ascii")
-            url = url.copy_with(host=public_address(host, port))
-            extensions = {"sni_hostname": host}  # TLS still checks the certificate against the name
+            url = url.copy_with(host=public_address(endpoint))
+            extensions = {"sni_hostname": endpoint.host}  # TLS still checks the certificate against the name
         return self._client.build_request("POST", url, json=_body(touch), headers=headers, extensions=extensions)
 
 
@@ -94,25 +94,15 @@ def _body(touch: Outgoing) -> dict[str, Any]:
     }
 
 
-def public_address(host: str, port: int) -> str:
-    """The address to connect to. Raises ForbiddenUrlError if any address of ``host`` is not public, OSError without an
-    address."""
+def public_address(endpoint: Endpoint) -> str:
+    """The address to connect to. Raises ForbiddenUrlError unless all addresses of the host are global unicast, OSError
+    without an address."""
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        found = {
+            str(entry[4][0]) for entry in socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        }
     except UnicodeError:
         raise ForbiddenUrlError("the URL's host is malformed") from None
-    for address in found:
-        if not is_public(address):
-            raise ForbiddenUrlError("the URL resolves to a loopback, private or link-local address: not allowed")
+    if not all(map(is_global_unicast, found)):
+        raise ForbiddenUrlError("the URL's host has an address that is not public")
     return min(found, key=lambda address: (":" in address, address))
-
-
-def is_public(address: str) -> bool:
-    """Whether ``address`` is public, including IPv4 addresses embedded in IPv6."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped or parsed.sixtofour:
-            parsed = parsed.ipv4_mapped or parsed.sixtofour or parsed
-        elif parsed in _NAT64:
-            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
-    return parsed.is_global and not parsed.is_multicast
