@@ -20,7 +20,7 @@ APPS = ("avo_project", "regime", "signals_app", "outreach", "throttling")
 MADE_LATER = ("var/", "deploy/.env", "users.acl", "all.json")
 """What the project or its reader writes."""
 OTHERS = {
-    "ValkeyServer", "WatchError", "HerdClient", "AckWait", "DiscardNew", "MaxDeliver", "task_acks_late",
+    "ValkeyServer", "WatchError", "HerdClient", "AckWait", "DiscardNew", "MaxDeliver", "limit_req", "task_acks_late",
     "pg_restore", "SCHED_BATCH", "SCHED_IDLE", "SO_REUSEPORT", "REQUEST_ID",
     "--host", "--build-arg", "--scale", "--user", "--askpass",
 }  # fmt: skip
