@@ -49,7 +49,7 @@ def run_raw(client: Any, number: int, count: int) -> float:
 
 def run_ours(client: Any, number: int, count: int, handler: str, *, symbols: int = 0, ordered: bool = False) -> float:
     from avo_project.runtime.stop_flag import StopFlag
-    from signals_app.services.process import ConsumerOptions, assemble_consumer
+    from signals_app.services.consumer import ConsumerOptions, assemble_consumer
     from signals_app.services.stop_deadline import StopDeadline
 
     fill(client, number, symbols)

@@ -57,7 +57,7 @@ def our_consumer(client: Any, latencies: list[float]) -> None:
     from avo_project.runtime.stop_flag import StopFlag
     from signals_app.handlers import batch_handler
     from signals_app.services import handling
-    from signals_app.services.process import ConsumerOptions, assemble_consumer
+    from signals_app.services.consumer import ConsumerOptions, assemble_consumer
     from signals_app.services.stop_deadline import StopDeadline
 
     stop = StopFlag()

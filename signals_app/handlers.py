@@ -11,7 +11,7 @@ With ``@batch_handler`` it takes a list of events, which succeed or fail togethe
 to it again one at a time, so that one bad event does not fail the others.
 """
 
+from signals_app.domain.delivery import Handled, RejectError, RetryLaterError, batch_handler
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled, RejectError, RetryLaterError, batch_handler
 
 __all__ = ["Event", "Handled", "RejectError", "RetryLaterError", "batch_handler"]

@@ -1,14 +1,16 @@
-"""A delivery of an event to a consumer, and the retry policy that decides what follows a failed one."""
+"""A delivery of an event to a consumer, what its handler may answer, and the retry policy that decides what follows a
+failed one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from avo_project.lib.backoff import exponential_seconds
-from signals_app.domain.handling import RejectError, RetryLaterError
-from signals_app.domain.option_range import check_range
+from signals_app.domain.names import check_range
 
-_MAX_DELIVERIES = 1_000_000
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+
+MAX_DELIVERIES = 1_000_000
 _MAX_SECONDS = 86_400
 _MAX_FACTOR = 100
 
@@ -20,6 +22,38 @@ class Delivery(NamedTuple):
     entry_id: str
     fields: Sequence[bytes]
     deliveries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """Optional return value of a handler: how many of its events were ``executed`` and how many were ``duplicates``."""
+
+    executed: int
+    duplicates: int = 0
+
+
+class RetryLaterError(Exception):
+    """Raised by a handler for an event that cannot be handled now. The event is redelivered after ``after_seconds``;
+    without it, after the delay of the retry policy."""
+
+    def __init__(self, why: str = "", after_seconds: float | None = None) -> None:
+        super().__init__(why or "not now")
+        self.after_seconds = after_seconds
+
+
+class RejectError(Exception):
+    """Raised by a handler for an event that can never be handled. The event is dead-lettered with this reason."""
+
+
+class UnavailableError(Exception):
+    """Raised when a dependency of the handler is down, whatever the event. The consumer waits and retries the same
+    deliveries; these attempts do not count as deliveries. Failures of Django's database raise it automatically."""
+
+
+def batch_handler(handler: _Handler) -> _Handler:
+    """Decorator for a handler that takes a list of events and succeeds or fails as a whole."""
+    handler.takes_batch = True  # type: ignore[attr-defined]
+    return handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +81,7 @@ class RetryPolicy:
     cap_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        check_range("MAX_DELIVERIES", self.max_deliveries, 1, _MAX_DELIVERIES)
+        check_range("MAX_DELIVERIES", self.max_deliveries, 1, MAX_DELIVERIES)
         check_range("RETRY_BASE_SECONDS", self.base_seconds, 0, _MAX_SECONDS)
         check_range("RETRY_FACTOR", self.factor, 1, _MAX_FACTOR)
         check_range("RETRY_CAP_SECONDS", self.cap_seconds, 0, _MAX_SECONDS)

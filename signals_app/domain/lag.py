@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from signals_app import keys
 from signals_app.domain.heartbeats import ExpiredConsumer, Heartbeats
-from signals_app.domain.option_range import check_range
+from signals_app.domain.names import check_range
 from signals_app.keys import DEFAULT_GROUP
 
 ACTIVE_SECONDS = 60.0

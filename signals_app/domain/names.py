@@ -1,4 +1,4 @@
-"""Names of groups, consumers and fields: escaping of bytes as text, and validation of names given by users."""
+"""Names of groups, consumers and fields: escaping of bytes as text; and the validation of options given by users."""
 
 import re
 
@@ -24,3 +24,9 @@ def check_name(what: str, name: str) -> None:
     """Raises ValueError unless the name has 1 to 200 printable characters without a space."""
     if not 1 <= len(name) <= _MAX_CHARACTERS or not name.isprintable() or any(map(str.isspace, name)):
         raise ValueError(f"{what} must be a name of 1 to {_MAX_CHARACTERS} printable characters without a space")
+
+
+def check_range(option: str, value: float, least: float, most: float) -> None:
+    """Raises ValueError with the option and its range. NaN is out of any range."""
+    if not least <= value <= most:
+        raise ValueError(f"{option} must be {least:,} to {most:,}, not {value}")

@@ -1,29 +1,78 @@
-"""The consumer loop: joins a group, fetches and processes deliveries, and recovers from Redis errors."""
+"""The consumer: its options, its assembly, and the loop that joins a group, fetches and processes deliveries, does the
+maintenance and recovers from Redis errors."""
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from avo_project.observability.sampler import Sampler
 from avo_project.redis_client.errors import REDIS_FAILURES
 from avo_project.runtime.heartbeat import Heartbeat
 from avo_project.runtime.stop_flag import StopFlag
-from signals_app.domain.handling import UnavailableError
+from signals_app.conf import MAX_BLOCK_MS, SignalsConf
+from signals_app.domain.delivery import MAX_DELIVERIES, UnavailableError
+from signals_app.domain.names import check_name, check_range
 from signals_app.services.connection_loss import is_transient, reconnect_delay_seconds
-from signals_app.services.counters import Counters
-from signals_app.services.maintenance import Maintenance
-from signals_app.services.member import Member
-from signals_app.services.processor import Processor
-from signals_app.services.source import DeliverySource
+from signals_app.services.handling import load_handler
+from signals_app.services.ordered_source import OrderedSource
+from signals_app.services.processor import Counters, Processor
+from signals_app.services.source import DeliverySource, FetchOptions, Member, ReplayWindow
 from signals_app.services.stop_deadline import StopDeadline, TimeIsUpError
-from signals_app.store.group import ConsumerGroup, NameTakenError, is_group_missing
+from signals_app.store.group import ConsumerGroup, NameTakenError, ReplayGroups, is_group_missing
+from signals_app.store.stream import SignalStream
 
 logger = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 1.0
+_MAINTENANCE_SECONDS = 5.0
 _MAX_UNAVAILABLE_ATTEMPTS = 8  # about 7 s with the waits in between
+_SLOTS = 256
+_MAX_COUNT = 5_000
+_MIN_BLOCK_MS = 100
+_MAX_CLAIM_IDLE_MS = 86_400_000
+
+
+class Maintenance:
+    """Periodic maintenance: trims the stream, records drain rates, removes long expired consumers.
+
+    Safe to run in any number of consumers at once: each task is one script. ``sample`` is called at every step.
+    """
+
+    def __init__(
+        self,
+        stream: SignalStream,
+        group: ConsumerGroup,
+        *,
+        forget_consumer_after_ms: int,
+        sample: Callable[[float], object] = lambda now: None,
+    ) -> None:
+        self._stream = stream
+        self._group = group
+        self._forget_consumer_after_ms = forget_consumer_after_ms
+        self._sample = sample
+        self._due = 0.0
+
+    def step(self, now: float) -> bool:
+        """Run the tasks if due. Returns whether they ran."""
+        self._sample(now)
+        if now < self._due:
+            return False
+        self._due = now + _MAINTENANCE_SECONDS
+        self.run()
+        return True
+
+    def run(self) -> None:
+        """Run all tasks now."""
+        self._group.record_pace()
+        if trimmed := self._stream.trim():
+            logger.info("trimmed %d entries", trimmed)
+        if removed := self._group.remove_idle_consumers(self._forget_consumer_after_ms):
+            logger.info("removed consumers %s of group %s", ", ".join(removed), self._group.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +233,67 @@ class Consumer:
         else:
             if released:
                 logger.info("released %d entries", released)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """Options of ``consume_signals``. An empty ``consumer`` takes the first free slot of the host, an empty ``handler``
+    that of the settings; ``ordered`` keeps the order within a symbol."""
+
+    group: str
+    consumer: str = ""
+    count: int = 10
+    block_ms: int = 1_000
+    claim_idle_ms: int = 30_000
+    max_deliveries: int | None = None
+    handler: str = ""
+    ordered: bool = False
+
+    def check(self) -> None:
+        """Raises ValueError with the option and its range."""
+        check_range("--block-ms", self.block_ms, 0, MAX_BLOCK_MS)
+        check_range("--count", self.count, 1, _MAX_COUNT)
+        check_range("--claim-idle-ms", self.claim_idle_ms, 0, _MAX_CLAIM_IDLE_MS)
+        if self.max_deliveries is not None:
+            check_range("--max-deliveries", self.max_deliveries, 1, MAX_DELIVERIES)
+        check_name("--group", self.group)
+        if self.consumer:
+            check_name("--consumer", self.consumer)
+
+    @property
+    def wait_ms(self) -> int:
+        """Blocking time of a read, with a minimum so that an idle consumer does not poll Redis continuously."""
+        return max(self.block_ms, _MIN_BLOCK_MS)
+
+    def names(self) -> list[str]:
+        """Candidate names in order of preference: slots of the host, so that restarts reuse names."""
+        host = os.environ.get("HOSTNAME") or socket.gethostname()
+        return [self.consumer] if self.consumer else [f"{host}-{slot}" for slot in range(_SLOTS)]
+
+
+def assemble_consumer(options: ConsumerOptions, deadline: StopDeadline) -> Consumer:
+    """Build a consumer that has not joined yet. Raises ValueError, ImportError or TypeError for invalid options."""
+    conf = SignalsConf.load()
+    options.check()
+    handler = load_handler(options.handler or conf.handler)
+    ttl_seconds = conf.heartbeat_ttl_ms / 1000
+    group = ConsumerGroup.connect(options.group)
+    member = Member(group, options.names(), stale_after_seconds=ttl_seconds / 2)
+    fetch = FetchOptions(options.count, options.wait_ms, options.claim_idle_ms, grace_seconds=ttl_seconds)
+    window = ReplayWindow(ReplayGroups.connect(), options.group)
+    source = (OrderedSource if options.ordered else DeliverySource)(group, member, window, fetch)
+    processor = Processor(
+        group,
+        member,
+        handler,
+        retry_policy=conf.retry_policy(options.max_deliveries),
+        redeliver_at=source.redeliver_at,
+        must_end=deadline.must_end,
+    )
+    maintenance = Maintenance(
+        SignalStream.connect(),
+        group,
+        forget_consumer_after_ms=conf.forget_consumer_after_ms,
+        sample=Sampler.of("signals").step,
+    )
+    return Consumer(group, member, source, processor, maintenance, name_timeout_seconds=2 * ttl_seconds + 2)

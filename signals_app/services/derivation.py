@@ -1,18 +1,22 @@
-"""Derives signals from changes of the dominant regime: one per symbol and cycle, however often it is run."""
+"""Derives signals from changes of the dominant regime: one per symbol and cycle, however often it is run; and demo
+signals from a historical series."""
 
 import time
 import uuid
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 from urllib.parse import quote
 
 from django.utils.module_loading import import_string
 
+from avo_project.runtime.stop_flag import StopFlag
 from signals_app import keys
 from signals_app.conf import SignalsConf
 from signals_app.domain.event import Direction, Event
+from signals_app.services.publisher import Publisher
 from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
 
 Change = tuple[str, str, float]
@@ -95,3 +99,40 @@ class Deriver:
 def _resume_at(symbols: Sequence[str], place: str, mark: str) -> int:
     marked_place, _, last_symbol = mark.partition("/")
     return bisect_right(symbols, last_symbol) if marked_place == place else 0
+
+
+class DemoSource:
+    """Publishes changes of a historical series, a few a minute, as if they happened now.
+
+    ``changes`` is endless; ``clock`` returns Unix seconds; ``spread()`` returns the random factor of a pause.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        changes: Iterator[tuple[date, Change]],
+        *,
+        timeframe: str,
+        per_minute: float,
+        clock: Callable[[], float],
+        spread: Callable[[], float],
+    ) -> None:
+        self._publisher = publisher
+        self._changes = changes
+        self._timeframe = timeframe
+        self._pause_seconds = 60 / per_minute
+        self._clock = clock
+        self._spread = spread
+
+    def step(self) -> float:
+        """Publish the next change. Returns the seconds until the one after. Raises StreamFullError, RedisError."""
+        day, change = next(self._changes)
+        now_ms = int(self._clock() * 1000)
+        cycle = f"demo of {day} at {now_ms}"  # each publication is a signal of its own
+        self._publisher.publish_batch([signal_for(cycle, self._timeframe, change, now_ms)])
+        return self._pause_seconds * self._spread()
+
+    def run(self, stop: StopFlag) -> None:
+        """Run until ``stop``."""
+        while not stop:
+            stop.wait(self.step())

@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from avo_project.redis_client.errors import is_of_the_database
+from signals_app.domain.delivery import Handled, UnavailableError, batch_handler
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled, UnavailableError, batch_handler
 from signals_app.models import Execution
 
 _FORMER_MODULE, _MODULE = "signals_app.roles.handlers.", "signals_app.services.handling."

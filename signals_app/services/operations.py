@@ -2,14 +2,15 @@
 
 from signals_app import keys
 from signals_app.conf import SignalsConf
-from signals_app.domain.entry import order
+from signals_app.domain.entry import order, parse_bound
 from signals_app.domain.lag import ACTIVE_SECONDS
+from signals_app.domain.names import check_name
 from signals_app.services import inspection
-from signals_app.services.replay import start_replay
 from signals_app.store.dead_letters import DeadLetters
-from signals_app.store.group import ConsumerGroup
-from signals_app.store.replay_groups import ReplayGroups
+from signals_app.store.group import ConsumerGroup, ReplayGroups
 from signals_app.store.stream import SignalStream
+
+_PAGE = 1_000
 
 
 class OperationRefusedError(ValueError):
@@ -84,6 +85,30 @@ def replay(group: str, first: str, last: str) -> str:
     """Replay a range to a group. Raises ValueError for invalid bounds, ReplayRefusedError for a busy group."""
     entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
     return f"Group {group} gets {entries} entries again."
+
+
+def start_replay(stream: SignalStream, replays: ReplayGroups, group: str, first: str, last: str) -> int:
+    """Deliver the entries from ``first`` to ``last`` (entry ids or ISO times, inclusive) to the group.
+
+    Returns the number of entries; no group is created for an empty range. Raises ValueError for an invalid group name
+    or invalid bounds, ReplayRefusedError when the group is not free.
+    """
+    check_name("--group", group)
+    from_id, to_id = parse_bound(first, is_last=False), parse_bound(last, is_last=True)
+    if order(from_id) > order(to_id):
+        raise ValueError(f"--from {first} is after --to {last}")
+    entries = _count(stream, from_id, to_id)
+    if entries:
+        replays.start(group, from_id, to_id)
+    return entries
+
+
+def _count(stream: SignalStream, from_id: str, to_id: str) -> int:
+    counted = 0
+    while entries := stream.between(from_id, to_id, _PAGE):
+        counted += len(entries)
+        from_id = f"({entries[-1].entry_id}"
+    return counted
 
 
 def describe_forgetting(group: str) -> str:

@@ -4,9 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from signals_app.domain.delivery import Delivery
-from signals_app.services.member import Member
-from signals_app.services.replay import ReplayWindow
-from signals_app.services.source import DeliverySource, FetchOptions
+from signals_app.services.source import DeliverySource, FetchOptions, Member, ReplayWindow
 from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)

@@ -3,21 +3,53 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from signals_app.domain.delivery import Delivery, MoveToDeadLetters, RetryPolicy
+from prometheus_client import Counter
+
+from signals_app.domain.delivery import Delivery, Handled, MoveToDeadLetters, RetryPolicy, UnavailableError
 from signals_app.domain.event import BadEventError, Event, parse_batch
-from signals_app.domain.handling import Handled, UnavailableError
-from signals_app.services.counters import Counters
 from signals_app.services.handling import LoadedHandler
-from signals_app.services.member import Member
+from signals_app.services.source import Member
 from signals_app.store.group import ConsumerGroup
 
 logger = logging.getLogger(__name__)
 
 _ACKNOWLEDGE_INTERVAL_SECONDS = 0.05
-
+_EVENTS = Counter("avo_signals_events", "Events finished by consumers of this process", ["outcome"])
+_COUNTERS = [_EVENTS.labels(outcome) for outcome in ("executed", "duplicate", "dead")]
 
 _Job = tuple[str, Event]  # entry id and event
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts for the summary line of a consumer and for /metrics. ``consumed`` entries are finished: ``executed``,
+    ``duplicates`` or ``dead``. ``reclaimed`` entries were pending before: for an earlier process of this name, for an
+    expired consumer, or assigned by another client."""
+
+    executed: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    reclaimed: int = 0
+
+    @property
+    def consumed(self) -> int:
+        return self.executed + self.duplicates + self.dead
+
+    def count(self, *, executed: int = 0, duplicates: int = 0, dead: int = 0) -> None:
+        self.executed += executed
+        self.duplicates += duplicates
+        self.dead += dead
+        for counter, number in zip(_COUNTERS, (executed, duplicates, dead), strict=True):
+            if number:
+                counter.inc(number)
+
+    def __str__(self) -> str:
+        return (
+            f"consumed={self.consumed} executed={self.executed} duplicates={self.duplicates} "
+            f"dead={self.dead} reclaimed={self.reclaimed}"
+        )
 
 
 class Processor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from signals_app.domain.entry import order
-from signals_app.domain.option_range import check_range
+from signals_app.domain.names import check_range
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 
 Verb = Literal["show", "redrive", "remove"]

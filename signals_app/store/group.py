@@ -1,4 +1,5 @@
-"""A consumer group of the stream: reading, acknowledging, claiming, dead-lettering, and consumer names."""
+"""A consumer group of the stream: reading, acknowledging, claiming, dead-lettering, and consumer names; and replay
+groups, which get one range of the stream again."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import SignalsConf
 from signals_app.domain.delivery import Delivery
+from signals_app.domain.entry import END, just_before
 from signals_app.domain.names import escaped, unescaped
 
 _new_delivery = partial(tuple.__new__, Delivery)
@@ -208,3 +210,40 @@ def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:
     """Built in bulk: a consumer gets a hundred thousand a second."""
     entry_ids = b" ".join([row[0] for row in rows]).decode().split(" ")
     return list(map(_new_delivery, zip(entry_ids, [row[1] for row in rows], repeat(1))))
+
+
+class ReplayRefusedError(Exception):
+    """The group cannot start a replay; nothing was changed."""
+
+
+class ReplayGroups:
+    """The end of each range is stored in a hash. A finished group is set to ``entry.END``, where it gets no new entries
+    and holds back no trim."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._start = client.register_script(read_lua("signals_app", "start_replay"))
+        self._finish = client.register_script(read_lua("signals_app", "finish_replay"))
+
+    @classmethod
+    def connect(cls) -> Self:
+        return cls(get_redis_connection(keys.REDIS_ALIAS))
+
+    def start(self, group: str, first: str, last: str) -> None:
+        """Start a replay of the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
+        arguments = [unescaped(group), just_before(first), last, END]
+        outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS, keys.MEMBERS], args=arguments)
+        if outcome == b"other":
+            raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
+        if outcome == b"busy":
+            raise ReplayRefusedError(f"{group} has not finished its last range; wait for it or choose another group")
+
+    def end_of(self, group: str) -> str | None:
+        """The last id of the range; None for a group that is not a replay group."""
+        end: bytes | None = self._client.hget(keys.REPLAY_ENDS, unescaped(group))
+        return end.decode() if end is not None else None
+
+    def finish(self, group: str, end: str, beyond: Sequence[str]) -> bool:
+        """Finish the replay and acknowledge entries ``beyond`` its range. False when the group has a new range."""
+        acknowledged = self._finish(keys=[keys.LIVE, keys.REPLAY_ENDS], args=[unescaped(group), end, END, *beyond])
+        return int(acknowledged) >= 0

@@ -119,9 +119,6 @@ class SignalStream:
         held: bytes = self._client.get(key) or b""
         return held.partition(b" ")[0].decode()
 
-    def is_too_long(self) -> bool:
-        return self.length() > self._soft_cap
-
     def trim(self) -> int:
         """Trim to about the soft cap. Returns the number of entries removed.
 

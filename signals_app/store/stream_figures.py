@@ -284,10 +284,6 @@ class StreamSummary:
         }
 
 
-def _idle_by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    return {escaped(row["name"]): idle_seconds(row) for row in rows}
-
-
 def _alive(name: str, state: StreamState) -> int:
     return sum(state.members.is_alive(name, consumer) for consumer in state.members.of(name))
 

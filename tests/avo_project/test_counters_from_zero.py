@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WEB_PROCESS = """
 import avo_project.wsgi
 from prometheus_client import REGISTRY
-import signals_app.services.counters, outreach.services.counters
+import signals_app.services.processor, outreach.services.counters
 
 for family in REGISTRY.collect():
     if family.name.startswith("avo_") and family.type in ("counter", "histogram"):

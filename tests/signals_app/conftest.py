@@ -10,21 +10,16 @@ import pytest
 from django.db import connection
 
 from signals_app import keys
-from signals_app.domain.delivery import Delivery, RetryPolicy
+from signals_app.domain.delivery import Delivery, Handled, RetryPolicy
 from signals_app.domain.entry import LAST
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled
 from signals_app.models import Execution
-from signals_app.services.consumer import Consumer
+from signals_app.services.consumer import Consumer, Maintenance
 from signals_app.services.handling import LoadedHandler
-from signals_app.services.maintenance import Maintenance
-from signals_app.services.member import Member
 from signals_app.services.ordered_source import OrderedSource
 from signals_app.services.processor import Processor
-from signals_app.services.replay import ReplayWindow
-from signals_app.services.source import DeliverySource, FetchOptions
-from signals_app.store.group import ConsumerGroup
-from signals_app.store.replay_groups import ReplayGroups
+from signals_app.services.source import DeliverySource, FetchOptions, Member, ReplayWindow
+from signals_app.store.group import ConsumerGroup, ReplayGroups
 from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock
 

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from signals_app import keys
 from signals_app.models import Execution
-from signals_app.services.process import ConsumerOptions
+from signals_app.services.consumer import ConsumerOptions
 from tests.signals_app.conftest import fields
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from signals_app import keys
-from signals_app.domain.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.domain.delivery import RejectError, RetryLaterError, UnavailableError
 from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.doubles import DownRedis
 from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, fields, number_of

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, RetryPolicy
-from signals_app.domain.handling import RejectError, RetryLaterError
+from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, RejectError, RetryLaterError, RetryPolicy
 
 
 def test_the_delay_doubles_up_to_a_minute() -> None:

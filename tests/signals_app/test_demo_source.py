@@ -2,7 +2,7 @@ import itertools
 from datetime import date
 
 from avo_project.runtime.stop_flag import StopFlag
-from signals_app.services.demo_source import DemoSource
+from signals_app.services.derivation import DemoSource
 from signals_app.services.publisher import Publisher
 from signals_app.store.stream import SignalStream
 from tests.doubles import FixedClock

@@ -17,8 +17,8 @@ from django.db import (
 )
 from django.db.transaction import TransactionManagementError
 
+from signals_app.domain.delivery import Handled, UnavailableError, batch_handler
 from signals_app.domain.event import Event
-from signals_app.domain.handling import Handled, UnavailableError, batch_handler
 from signals_app.models import Execution
 from signals_app.services.handling import LoadedHandler, PaperExecutor, book_executions, load_handler
 from tests.signals_app.conftest import event

@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 
 from avo_project.runtime.heartbeat import Heartbeat
 from signals_app import keys
+from signals_app.domain.delivery import RetryLaterError
 from signals_app.domain.event import Event
-from signals_app.domain.handling import RetryLaterError
-from signals_app.services.member import Member
 from signals_app.services.publisher import Publisher
+from signals_app.services.source import Member
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
 from tests.reply_thief import ReplyThief

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.services.member import Member
+from signals_app.services.source import Member
 from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.doubles import FixedClock
 from tests.signals_app.conftest import fields, ids

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signals_app import keys
-from signals_app.domain.handling import RejectError, RetryLaterError, UnavailableError
+from signals_app.domain.delivery import RejectError, RetryLaterError, UnavailableError
 from signals_app.store.group import ConsumerGroup
 from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, number_of
 from tests.signals_app.test_consumer import add, dead_reasons

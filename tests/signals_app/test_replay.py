@@ -5,10 +5,9 @@ import pytest
 
 from signals_app import keys
 from signals_app.domain.entry import END
-from signals_app.services.process import ConsumerOptions
-from signals_app.services.replay import start_replay
-from signals_app.store.group import ConsumerGroup
-from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
+from signals_app.services.consumer import ConsumerOptions
+from signals_app.services.operations import start_replay
+from signals_app.store.group import ConsumerGroup, ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, event, fields
 

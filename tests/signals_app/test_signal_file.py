@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals_app.domain.event import BadEventError
-from signals_app.services.publisher import Publisher
-from signals_app.services.signal_file import SignalFile, json_members, lines_as_they_come, parse_line
+from signals_app.services.publisher import Publisher, SignalFile, json_members, lines_as_they_come, parse_line
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import event, fields, no_pause
 

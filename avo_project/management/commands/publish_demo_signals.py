@@ -13,8 +13,7 @@ from avo_project.runtime.stop_flag import StopFlag
 from regime.domain.prices import read_euro_pairs
 from regime.services.transitions import changes_by_day
 from signals_app.keys import REDIS_ALIAS
-from signals_app.services.demo_source import DemoSource
-from signals_app.services.derivation import Change
+from signals_app.services.derivation import Change, DemoSource
 from signals_app.services.publisher import Publisher
 from signals_app.store.stream import StreamFullError
 

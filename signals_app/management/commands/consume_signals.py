@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.stop_flag import StopFlag
 from signals_app import keys
-from signals_app.domain.handling import UnavailableError
-from signals_app.services.process import ConsumerOptions, assemble_consumer
+from signals_app.domain.delivery import UnavailableError
+from signals_app.services.consumer import ConsumerOptions, assemble_consumer
 from signals_app.services.stop_deadline import StopDeadline
 from signals_app.store.group import NameTakenError
 

@@ -7,8 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from avo_project.lib.ndjson import UnreadableError, open_source
 from avo_project.redis_client.errors import REDIS_FAILURES, describe_store_error
 from signals_app.keys import REDIS_ALIAS
-from signals_app.services.publisher import Publisher
-from signals_app.services.signal_file import SignalFile, lines_as_they_come
+from signals_app.services.publisher import Publisher, SignalFile, lines_as_they_come
 from signals_app.store.stream import StreamFullError
 
 

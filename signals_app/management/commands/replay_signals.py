@@ -5,8 +5,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.redis_client.errors import store_errors_as_command_error
 from signals_app.keys import REDIS_ALIAS
-from signals_app.services.replay import start_replay
-from signals_app.store.replay_groups import ReplayGroups, ReplayRefusedError
+from signals_app.services.operations import start_replay
+from signals_app.store.group import ReplayGroups, ReplayRefusedError
 from signals_app.store.stream import SignalStream
 
 
