@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from avo_project.models import OperatorAction
 from signals_app import keys
-from signals_app.admin.actions import ACTIONS
+from signals_app.admin.pages import ACTIONS
 from signals_app.models import Execution
 from signals_app.store.group import ConsumerGroup
 from signals_app.store.stream import SignalStream
