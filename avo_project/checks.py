@@ -2,19 +2,20 @@
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
-from redis.exceptions import RedisError
 
 from avo_project.environment import is_stored_secret_key
-from avo_project.redis_client.clients import ROLES, RedisRole
-from avo_project.redis_client.monitoring import ServerFacts, facts_of
+from avo_project.redis_client.roles import ROLES, RedisRole
 from avo_project.redis_client.urls import RedisTarget, parse_redis_url
+
+if TYPE_CHECKING:  # every command loads this module, and few run the checks that need redis-py
+    from avo_project.redis_client.monitoring import ServerFacts
 
 Apps = Sequence[AppConfig] | None
 
@@ -120,6 +121,10 @@ def _reached(role: RedisRole, target: RedisTarget) -> Iterator[CheckMessage]:
 
 
 def _kept(role: RedisRole) -> Iterator[CheckMessage]:
+    from redis.exceptions import RedisError
+
+    from avo_project.redis_client.monitoring import facts_of
+
     try:
         facts = facts_of(role.alias)
     except RedisError as failure:
@@ -132,7 +137,7 @@ def _kept(role: RedisRole) -> Iterator[CheckMessage]:
         yield Error(f"The Redis of role {role.alias} has no append-only file.", hint=hint, id="avo.E006")
 
 
-def _evicts(role: RedisRole, facts: ServerFacts) -> Iterator[CheckMessage]:
+def _evicts(role: RedisRole, facts: "ServerFacts") -> Iterator[CheckMessage]:
     policies = ", ".join(sorted(facts.policies))
     if role.alias in _QUEUES and facts.policies - {"noeviction"}:
         hint = f"Use a separate server with maxmemory-policy noeviction for {role.variable}."

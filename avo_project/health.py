@@ -10,8 +10,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from avo_project.http.problems import only_safe_methods, problem_response
-from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.monitoring import ROLE_PINGER
+from avo_project.redis_client.roles import ROLES
 
 logger = logging.getLogger(__name__)
 

@@ -1,11 +1,13 @@
 """Django settings, read from the environment (docs/operations.md lists every variable)."""
 
+import sys
+from logging.config import dictConfig
 from pathlib import Path
 from typing import Any
 
 from avo_project import environment
 from avo_project.observability.logging import chosen_format, chosen_level, logging_settings
-from avo_project.redis_client.clients import DEFAULT_MAX_CONNECTIONS, cache_settings
+from avo_project.redis_client.roles import DEFAULT_MAX_CONNECTIONS, cache_settings
 from avo_project.redis_client.urls import RedisUrlError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,7 +21,7 @@ ALLOWED_HOSTS = env.hosts("DJANGO_ALLOWED_HOSTS", default=["localhost", "127.0.0
 INSTALLED_APPS = [
     "avo_project.apps.AvoProjectConfig",
     "whitenoise.runserver_nostatic",
-    "avo_project.apps.ConsoleAdminConfig",
+    "avo_project.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -35,8 +37,16 @@ INSTALLED_APPS = [
     "throttling.apps.ThrottlingConfig",
     "rest_framework.authtoken",  # after throttling, whose drf_create_token replaces its command
 ]
+# Commands for cron and probes that use no database load the app of their role and no other, to start fast.
+REDIS_COMMANDS = {
+    "backfill_regime_ttl": "regime.apps.RegimeConfig",
+    "signal_groups": "signals_app.apps.SignalsConfig",
+    "signal_lag": "signals_app.apps.SignalsConfig",
+}
+if app := REDIS_COMMANDS.get(environment.command_name(sys.argv)):
+    INSTALLED_APPS = ["avo_project.apps.AvoProjectConfig", app]
 MIDDLEWARE = [
-    "avo_project.observability.middleware.RequestIdMiddleware",
+    "avo_project.observability.tracing.RequestIdMiddleware",
     "avo_project.middleware.ResponseHeadersMiddleware",
     "avo_project.observability.middleware.RequestMetricsMiddleware",
     "avo_project.http.request_limits.RequestLimitsMiddleware",
@@ -215,3 +225,5 @@ THROTTLING: dict[str, Any] = {
 }
 
 LOGGING = logging_settings(chosen_format(env.ENVIRON, debug=DEBUG), chosen_level(env.ENVIRON))
+LOGGING_CONFIG = None  # Django would first set up handlers that mail exceptions, and load the views they need
+dictConfig(LOGGING)

@@ -1,16 +1,15 @@
-from django.apps import AppConfig
+from avo_project.runtime.role_config import RoleConfig
 
 
-class SignalsConfig(AppConfig):
+class SignalsConfig(RoleConfig):
     name = "signals_app"
     verbose_name = "Trading signals"
+    role = "signals"
+    console = "signals_app.admin.console.CONSOLE"
+    samples = "signals_app.services.samples.SAMPLES"
+    live_metrics = "signals_app.metrics.live_metrics"
 
     def ready(self) -> None:
-        from avo_project.console.registry import register_console
-        from avo_project.observability.sources import register_live_source, register_samples
         from signals_app.conf import SignalsConf
 
         SignalsConf.load()  # an unusable setting stops the start
-        register_console("signals", "signals_app.admin.console.CONSOLE")
-        register_samples("signals", "signals_app.services.samples.SAMPLES")
-        register_live_source("signals", "signals_app.metrics.live_metrics")

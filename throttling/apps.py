@@ -1,19 +1,21 @@
 from typing import Any
 
-from django.apps import AppConfig
+from avo_project.runtime.role_config import RoleConfig
 
 
-class ThrottlingConfig(AppConfig):
+class ThrottlingConfig(RoleConfig):
     name = "throttling"
     verbose_name = "Rate limits"
+    role = "throttling"
+    console = "throttling.admin.console.CONSOLE"
+    samples = "throttling.services.samples.SAMPLES"
+    live_metrics = "throttling.services.inspection.metrics"
 
     def ready(self) -> None:
         from django.core.signals import setting_changed
         from django.db.models.signals import post_save
         from rest_framework.authtoken.models import Token, TokenProxy
 
-        from avo_project.console.registry import register_console
-        from avo_project.observability.sources import register_live_source, register_samples
         from throttling import checks, conf  # noqa: F401 - checks registers itself
 
         try:
@@ -23,9 +25,6 @@ class ThrottlingConfig(AppConfig):
         setting_changed.connect(forget_process, dispatch_uid="throttling")
         for model in (Token, TokenProxy):
             post_save.connect(adopt_token, sender=model, dispatch_uid=f"throttling.{model.__name__}")
-        register_console("throttling", "throttling.admin.console.CONSOLE")
-        register_samples("throttling", "throttling.services.samples.SAMPLES")
-        register_live_source("throttling", "throttling.services.inspection.metrics")
 
 
 def forget_process(**signal: Any) -> None:

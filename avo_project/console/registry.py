@@ -1,6 +1,6 @@
 """Registry of the operator console: each role's title, page, health status, charts and explanations.
 
-An app registers the dotted path of its RoleConsole in ``AppConfig.ready``; the console knows no role by name.
+An app names its RoleConsole in its RoleConfig; the console knows no role by name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db import DatabaseError
-from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
-from avo_project.observability.sources import SampleSource
+from avo_project.observability.sampler import SampleSource
+from avo_project.runtime.role_config import declared
 
 UNREACHABLE = (RedisError, DatabaseError)
 
@@ -93,14 +93,6 @@ class RoleConsole:
         return self.samples.alias
 
 
-_paths: dict[str, str] = {}
-
-
-def register_console(role: str, path: str) -> None:
-    """``path`` names the role's RoleConsole, which is loaded on first use."""
-    _paths[role] = path
-
-
 def consoles(roles: Iterable[str] = ()) -> list[RoleConsole]:
     """The consoles of ``roles``, of all when none is named. Raises KeyError for an unknown role."""
-    return [import_string(_paths[role]) for role in roles or _paths]
+    return list(declared("console", roles).values())

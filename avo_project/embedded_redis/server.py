@@ -15,9 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from redis.connection import UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.embedded_redis import probe, supervisor
@@ -122,22 +120,6 @@ class EmbeddedServer:
         probe.send_command(self.socket_path, b"SHUTDOWN NOSAVE")  # syncs the append-only file all the same
         with FileLock(self._folder.server_lock) as server_lock:
             return start_lock.try_exclusive() and server_lock.try_exclusive()
-
-
-class EmbeddedServerConnection(UnixDomainSocketConnection):
-    """A connection to the server of ``data_dir``, which it starts whenever it is not running.
-
-    Connecting fails with EmbeddedServerError, which is a redis ConnectionError, and with nothing else.
-    """
-
-    def __init__(self, data_dir: Path | str, **options: Any) -> None:
-        self._server = EmbeddedServer(Path(data_dir))
-        super().__init__(**{**options, "path": str(self._server.socket_path)})  # type: ignore[no-untyped-call]
-
-    def _connect(self) -> socket.socket:
-        sock = self._server.open_socket(self.socket_connect_timeout)
-        sock.settimeout(self.socket_timeout)
-        return sock
 
 
 def _start_error(reason: str, folder: ServerFolder) -> Exception:

@@ -11,8 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 from avo_project import environment
 from avo_project.environment import command_name
 from avo_project.lib.redaction import redacted, redacted_values
-from avo_project.observability.middleware import current_request_id
-from avo_project.observability.tracing import current_trace_id
+from avo_project.observability.tracing import current_request_id, current_trace_id
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OTHER_LEVELS = ("WARN", "NOTSET")  # accepted by logging and Granian, but not documented

@@ -4,7 +4,7 @@ import hmac
 import ipaddress
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -22,9 +22,9 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from avo_project.http.problems import only_safe_methods, problem_response
-from avo_project.observability.sources import LiveSource, live_sources
-from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.monitoring import ROLE_PINGER
+from avo_project.redis_client.roles import ROLES
+from avo_project.runtime.role_config import declared
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class LiveCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
         failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
-        for role, source in live_sources():
+        for role, source in sorted(declared("live_metrics").items()):
             gauges, failure = ([], failures[role]) if failures.get(role) else _read(source)
             if failure:
                 logger.warning("cannot read the metrics of %s: %s", role, failure)
@@ -63,7 +63,7 @@ class LiveCollector(Collector):
         yield up
 
 
-def _read(source: LiveSource) -> tuple[list[Metric], str]:
+def _read(source: Callable[[], Iterable[Metric]]) -> tuple[list[Metric], str]:
     """The gauges and an empty text, or no gauges and the failure."""
     try:
         return list(source()), ""

@@ -1,51 +1,12 @@
-"""Middleware that assigns a request id and measures requests by route, method and status class."""
+"""Middleware that measures requests by route, method and status class."""
 
-import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver
 from prometheus_client import Histogram
-
-HEADER = "X-Request-ID"
-_META_NAME = "HTTP_X_REQUEST_ID"  # request.headers would be built from all of META
-_VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{7,63}")
-
-_current: ContextVar[str] = ContextVar("request_id", default="")
-
-
-def current_request_id() -> str:
-    """The id of the current request; empty outside of one."""
-    return _current.get()
-
-
-def request_id_from(header: str | None) -> str:
-    """The id sent by a proxy or client if it is 8 to 64 of ``A-Z a-z 0-9 _ . -``, else a new one."""
-    return header if header and _VALID.fullmatch(header) else os.urandom(16).hex()
-
-
-class RequestIdMiddleware:
-    """Assigns the request id. It is the outermost middleware, so that all log lines have the id."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = request_id_from(request.META.get(_META_NAME))
-        # Django logs client errors after this middleware, with the request in the log record.
-        request.META["avo.request_id"] = request_id
-        token = _current.set(request_id)
-        try:
-            response = self._get_response(request)
-            response.headers[HEADER] = request_id
-        finally:
-            _current.reset(token)
-        return response
-
 
 _FAILURES = ("4xx", "5xx")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

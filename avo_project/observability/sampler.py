@@ -2,16 +2,27 @@
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Self
 
-from avo_project.observability.sources import SampleSource, sample_sources
 from avo_project.observability.timeseries import COARSE, FINE, History
+from avo_project.runtime.role_config import declared
 from avo_project.runtime.stop_flag import StopFlag
 
 logger = logging.getLogger(__name__)
 
 _LATE_SECONDS = (0.05, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSource:
+    """The figures of ``role`` that are kept over time, in the Redis of ``alias``. ``sample`` may raise RedisError or
+    DatabaseError."""
+
+    role: str
+    alias: str
+    sample: Callable[[], Mapping[str, float]]
 
 
 class Sampler:
@@ -28,7 +39,7 @@ class Sampler:
     @classmethod
     def of(cls, *roles: str) -> Self:
         """A sampler of ``roles``, of all when none is named. Raises KeyError for an unknown role."""
-        return cls(sample_sources(roles))
+        return cls(declared("samples", roles).values())
 
     def step(self, now: float) -> int:
         """Samples what is due at ``now`` (seconds of any clock); returns the number of recorded samples.

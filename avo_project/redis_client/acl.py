@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from django.apps import apps
 
 from avo_project import keys
-from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.roles import ROLES
 from avo_project.redis_client.urls import RedisTarget
 
 # For every connection: the connection category (some of its commands are newer than Redis 7.0), INFO, and the slots of

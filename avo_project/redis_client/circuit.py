@@ -1,36 +1,19 @@
-"""The circuit breaker of one Redis server for one role: rejections, metrics and logs."""
+"""The circuit breaker of one Redis server for one role, which logs its changes and sends signals for the metrics."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 
-from prometheus_client import Counter, Gauge
+from django.dispatch import Signal
 from redis.exceptions import MaxConnectionsError
 
 from avo_project.lib.circuit_breaker import CircuitBreaker
 
 logger = logging.getLogger(__name__)
 
-OPEN = Gauge(
-    "avo_redis_circuit_open",
-    "Circuit breakers of Redis servers that are open, over all processes",
-    ["role"],
-    multiprocess_mode="livesum",
-)
-OPENED = Counter("avo_redis_circuit_opened", "Times a circuit breaker of a Redis server opened", ["role"])
-REJECTED = Counter("avo_redis_calls_rejected", "Calls rejected before anything was sent to Redis", ["role", "reason"])
-
-
-REJECTIONS = ("circuit-open", "pool-exhausted")
-
-
-def count_from_zero(role: str) -> None:
-    """Initialises the counters of a role, so that a rate includes their first event."""
-    OPEN.labels(role)
-    OPENED.labels(role)
-    for reason in REJECTIONS:
-        REJECTED.labels(role, reason)
+state_changed = Signal()  # of a circuit: ``role``, ``is_open``
+call_rejected = Signal()  # ``role``, ``reason``: "circuit-open" or "pool-exhausted"
 
 
 class CallRejectedError(MaxConnectionsError):
@@ -54,7 +37,7 @@ class Circuit:
         if not self.breaker.is_open:
             return False
         if not self.breaker.allows(self._monotonic()):
-            REJECTED.labels(self._role, "circuit-open").inc()
+            call_rejected.send(Circuit, role=self._role, reason="circuit-open")
             raise CircuitOpenError(f"The circuit of the Redis of the role {self._role} is open: {self._failure}")
         return True
 
@@ -62,13 +45,12 @@ class Circuit:
         """Records a timeout or a failed connection."""
         self._failure = str(failure) or type(failure).__name__
         if self.breaker.trip(self._monotonic()):
-            OPEN.labels(self._role).inc()
-            OPENED.labels(self._role).inc()
+            state_changed.send(Circuit, role=self._role, is_open=True)
             logger.error("the Redis of the role %s does not answer, its circuit opens: %s", self._role, failure)
 
     def answered(self) -> None:
         if self.breaker.reset():
-            OPEN.labels(self._role).dec()
+            state_changed.send(Circuit, role=self._role, is_open=False)
             logger.warning("the Redis of the role %s answers again, its circuit closes", self._role)
 
 

@@ -1,18 +1,15 @@
-"""Health of the Redis servers: pings in parallel with a deadline, and their INFO figures as metrics."""
+"""Health of the Redis servers: pings in parallel with a deadline, and the figures of INFO."""
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django_redis import get_redis_connection
-from prometheus_client import Metric
 from redis import RedisCluster
-from redis.exceptions import RedisError
 
-from avo_project.redis_client.clients import ROLES
 from avo_project.redis_client.urls import parse_redis_url
 
 
@@ -119,31 +116,3 @@ def summed(infos: Sequence[Mapping[str, Any]]) -> ServerFacts:
             for name in ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
         ),
     )
-
-
-def live_metrics() -> Iterator[Metric]:
-    """Gauges of every role's server; a server that is down has ``avo_redis_up`` 0 and no others."""
-    up = Metric("avo_redis_up", "Whether the role's Redis answers", "gauge")
-    used = Metric("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", "gauge")
-    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 means no limit", "gauge")
-    evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
-    writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
-    failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
-    for role in ROLES:
-        labels = {"role": role.alias}
-        facts = None if failures[role.alias] else _facts_if_up(role.alias)
-        up.add_sample("avo_redis_up", labels, float(facts is not None))
-        if facts is None:
-            continue
-        used.add_sample("avo_redis_memory_used_bytes", labels, facts.used_bytes)
-        limit.add_sample("avo_redis_memory_max_bytes", labels, facts.maxmemory_bytes)
-        evicted.add_sample("avo_redis_evicted_keys_total", labels, facts.evicted_keys)
-        writes.add_sample("avo_redis_persistence_ok", labels, float(facts.last_writes_worked))
-    yield from (up, used, limit, evicted, writes)
-
-
-def _facts_if_up(alias: str) -> ServerFacts | None:
-    try:
-        return facts_of(alias)
-    except RedisError:
-        return None

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import SentinelConnectionPool
 
-from avo_project.redis_client.circuit import REJECTED, CallRejectedError, Circuit, circuit_of
+from avo_project.redis_client.circuit import CallRejectedError, Circuit, call_rejected, circuit_of
 
 _ANSWERS = (AuthenticationError, BusyLoadingError)  # redis-py raises them as connection errors
 _TRUSTED_SECONDS = 0.1  # no server closes an idle connection that soon
@@ -170,7 +170,7 @@ class GuardedPool(ConnectionPool):
                     if self._created_connections < self.max_connections:
                         return self.make_connection()
                     if not self._returned.wait(until - monotonic()) and monotonic() >= until:
-                        REJECTED.labels(self._role, "pool-exhausted").inc()
+                        call_rejected.send(GuardedPool, role=self._role, reason="pool-exhausted")
                         raise PoolExhaustedError(
                             f"All {self.max_connections} connections of the role {self._role} are in use. "
                             "Raise REDIS_MAX_CONNECTIONS, or run fewer threads in a process."

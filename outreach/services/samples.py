@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count
 
-from avo_project.observability.sources import SampleSource
+from avo_project.observability.sampler import SampleSource
 from outreach import keys
 from outreach.models import UNFINISHED, Attempt, Touch
 from outreach.store.inspection import Overview, QueueView

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from avo_project.observability.sources import SampleSource
+from avo_project.observability.sampler import SampleSource
 from regime import keys
 from regime.services.inspection import ROLE, RegimeInspection
 

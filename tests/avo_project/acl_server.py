@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from avo_project.embedded_redis.process import server_binary
 from avo_project.redis_client.acl import acl_file
-from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.roles import ROLES
 from avo_project.redis_client.urls import parse_redis_url
 
 _ADMIN = "user admin on >admin allkeys allchannels +@all\n"

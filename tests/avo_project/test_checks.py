@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from avo_project import checks
 from avo_project import checks as redis_checks
 from avo_project.environment import stored_secret_key
+from avo_project.redis_client import monitoring
 from avo_project.redis_client.monitoring import ServerFacts, summed
 
 QUIET = {"used_memory": 1, "maxmemory_policy": "noeviction", "aof_enabled": 1}
@@ -118,7 +119,7 @@ def test_what_a_server_keeps(
     def facts(alias: str) -> ServerFacts:
         return summed([QUIET | info if alias == role else QUIET])
 
-    monkeypatch.setattr(redis_checks, "facts_of", facts)
+    monkeypatch.setattr(monitoring, "facts_of", facts)
     assert ids(redis_checks.servers_keep_what_must_be_kept(None)) == expected
 
 
@@ -128,7 +129,7 @@ def test_a_server_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RedisConnectionError("gone")
         return summed([QUIET])
 
-    monkeypatch.setattr(redis_checks, "facts_of", facts)
+    monkeypatch.setattr(monitoring, "facts_of", facts)
     assert ids(redis_checks.servers_keep_what_must_be_kept(None)) == ["avo.W007"]
 
 

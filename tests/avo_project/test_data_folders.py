@@ -10,7 +10,8 @@ import pytest
 from avo_project import environment
 from avo_project.embedded_redis.folder import ServerFolder
 from avo_project.embedded_redis.server import EmbeddedServer
-from avo_project.redis_client.clients import RoleConnectionFactory, cache_settings
+from avo_project.redis_client.clients import RoleConnectionFactory
+from avo_project.redis_client.roles import cache_settings
 from avo_project.redis_client.urls import parse_redis_url
 from tests.avo_project.test_embedded_database import start
 

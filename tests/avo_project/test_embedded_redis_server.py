@@ -14,7 +14,8 @@ from avo_project.embedded_redis import folder as embedded_users
 from avo_project.embedded_redis import probe, process
 from avo_project.embedded_redis.folder import FileLock, ServerFolder, wait_until
 from avo_project.embedded_redis.process import ServerProcess, server_binary
-from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerConnection, EmbeddedServerError
+from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerError
+from avo_project.redis_client.clients import EmbeddedServerConnection
 
 pytestmark = pytest.mark.real_server
 

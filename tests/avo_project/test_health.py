@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project import health
 from avo_project.observability import metrics
-from avo_project.redis_client import monitoring
+from avo_project.redis_client import metrics as redis_metrics
 from avo_project.redis_client.monitoring import Pinger
 from tests.doubles import DownRedis
 
@@ -113,7 +113,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
             release.wait()
 
     pinger = Pinger(ping)
-    for module in (health, metrics, monitoring):
+    for module in (health, metrics, redis_metrics):
         monkeypatch.setattr(module, "ROLE_PINGER", pinger)
     settings.HEALTH = {"PING_SECONDS": 0.2}
     yield

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from avo_project.redis_client import pool as redis_pool
-from avo_project.redis_client.clients import RedisRole, RoleConnectionFactory
+from avo_project.redis_client.clients import RoleConnectionFactory
 from avo_project.redis_client.persistent_connection import (
     ConnectionLostError,
     Pipeline,
@@ -23,6 +23,7 @@ from avo_project.redis_client.persistent_connection import (
     run_script,
 )
 from avo_project.redis_client.pool import GuardedPool
+from avo_project.redis_client.roles import RedisRole
 from tests.reply_thief import ReplyThief
 
 FORKING = """

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
 from avo_project.redis_client.acl import acl_file
-from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.roles import ROLES
 from avo_project.redis_client.urls import RedisTarget
 from tests.avo_project.acl_server import AclServer, acl_server, binaries
 

@@ -13,7 +13,8 @@ from redis import Redis, RedisCluster
 from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.redis_client.clients import ROLES, RoleConnectionFactory, cache_settings
+from avo_project.redis_client.clients import RoleConnectionFactory
+from avo_project.redis_client.roles import ROLES, cache_settings
 from avo_project.redis_client.urls import RedisUrlError
 
 ALIASES = [role.alias for role in ROLES]

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.redis_client import monitoring
-from avo_project.redis_client.monitoring import facts_of, live_metrics, summed
+from avo_project.redis_client import metrics
+from avo_project.redis_client.metrics import live_metrics
+from avo_project.redis_client.monitoring import ServerFacts, facts_of, summed
 
 
 @pytest.mark.real_server
@@ -38,12 +39,12 @@ def test_a_failed_write_to_disk_shows(name: str) -> None:
 def test_a_server_that_is_down_is_shown_as_down_beside_the_others(
     redis_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def facts(alias: str) -> monitoring.ServerFacts:
+    def facts(alias: str) -> ServerFacts:
         if alias == "signals":
             raise RedisConnectionError("gone")
         return summed([{"used_memory": 1}])
 
-    monkeypatch.setattr(monitoring, "facts_of", facts)
+    monkeypatch.setattr(metrics, "facts_of", facts)
     up, used, *_ = live_metrics()
     values = {sample.labels["role"]: sample.value for sample in up.samples}
     assert values == {"default": 1, "regime": 1, "signals": 0, "outreach": 1, "throttling": 1}

@@ -14,9 +14,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from avo_project.lib.circuit_breaker import CircuitBreaker
 from avo_project.redis_client.circuit import Circuit, CircuitOpenError
-from avo_project.redis_client.clients import RedisRole, RoleConnectionFactory
+from avo_project.redis_client.clients import RoleConnectionFactory
 from avo_project.redis_client.persistent_connection import execute, execute_packed, pack
 from avo_project.redis_client.pool import GuardedConnection, GuardedPool, GuardedSentinelPool, PoolExhaustedError
+from avo_project.redis_client.roles import RedisRole
 from tests.doubles import FixedClock
 from tests.hanging_server import HangingServer
 

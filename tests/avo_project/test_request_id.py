@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avo_project.observability.middleware import RequestIdMiddleware, current_request_id, request_id_from
+from avo_project.observability.tracing import RequestIdMiddleware, current_request_id, request_id_from
 
 
 def test_a_valid_id_is_kept(client: Any) -> None:

@@ -14,9 +14,9 @@ from redis.exceptions import RedisClusterException
 from avo_project import keys
 from avo_project.console.charts import SPANS, Span, chart_data
 from avo_project.console.registry import Chart, HealthStatus, Level, Line, RoleConsole
-from avo_project.observability.sampler import Sampler
-from avo_project.observability.sources import SampleSource, sample_sources
+from avo_project.observability.sampler import Sampler, SampleSource
 from avo_project.observability.timeseries import COARSE, FINE, History, Resolution, Sample, downsampled, line
+from avo_project.runtime.role_config import declared
 
 NOON = 1_790_000_000 // 600 * 600
 
@@ -152,7 +152,7 @@ class TestSampler:
 
     @pytest.mark.django_db
     def test_every_role_tells_numbers(self, redis_of: Any) -> None:
-        for source in sample_sources():
+        for source in declared("samples").values():
             assert all(isinstance(value, int | float) for value in source.sample().values()), source.role
 
     @pytest.mark.django_db

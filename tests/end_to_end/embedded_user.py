@@ -26,7 +26,8 @@ from redis import ConnectionError, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from avo_project.embedded_redis.folder import ServerFolder
-from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerConnection
+from avo_project.embedded_redis.server import EmbeddedServer
+from avo_project.redis_client.clients import EmbeddedServerConnection
 from avo_project.embedded_redis.folder import release_claim
 
 clients = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from avo_project.observability.sources import SampleSource
+from avo_project.observability.sampler import SampleSource
 from throttling import conf, keys
 from throttling.services.inspection import Inspection
 

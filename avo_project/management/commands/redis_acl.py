@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from avo_project.redis_client.acl import acl_file
-from avo_project.redis_client.clients import ROLES
+from avo_project.redis_client.roles import ROLES
 from avo_project.redis_client.urls import RedisTarget, parse_redis_url
 
 
