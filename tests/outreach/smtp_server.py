@@ -14,12 +14,13 @@ from aiosmtpd.smtp import SMTP
 @dataclass
 class Script:
     """The server's reply to each command: ``drop`` closes the connection, ``hang`` never replies, ``drip`` never ends
-    its reply, any other text is sent unchanged."""
+    its reply, any other text is sent unchanged. ``extensions``: what EHLO offers; None: all that the server knows."""
 
     answers: dict[str, str] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     sessions: int = 0
+    extensions: tuple[str, ...] | None = None
 
     async def play(self, server: SMTP, command: str) -> str | None:
         answer = self.answers.get(command)
@@ -38,7 +39,9 @@ class Script:
     ) -> list[str]:
         session.host_name = hostname
         self.sessions += 1
-        return responses
+        if self.extensions is None:
+            return responses
+        return [*(f"250-{name}" for name in self.extensions), "250 HELP"]
 
     async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         answer = await self.play(server, "MAIL")

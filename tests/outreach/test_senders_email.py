@@ -15,6 +15,7 @@ from outreach.domain.reservation import Outcome, Outgoing, Reservation
 from outreach.services.senders.delivery_errors import classify
 from outreach.services.senders.email import EmailSender
 from tests.outreach.smtp_server import free_port, smtp_server
+from tests.outreach.test_mime import BODIES, check_lines, unfolded
 
 TOUCH = Outgoing(
     Reservation("01a205d6-b677-7029-8876-1291c628e85a", 1, 5),
@@ -43,6 +44,23 @@ def test_a_mail_carries_what_it_needs(sender: EmailSender, settings: Any) -> Non
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail.get_content().replace("\r\n", "\n").rstrip("\n") == TOUCH.body
     assert script.recipients == ["r@example.com"]
+
+
+LONG_SUBJECT = "Приглашение " * 20 + "!"
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_server_without_8bitmime_gets_lines_that_it_can_take(sender: EmailSender, settings: Any, body: str) -> None:
+    """The server refuses a line of more than 998 octets, as RFC 5321, 4.5.3.1.6 allows."""
+    with smtp_server() as (script, settings.EMAIL_PORT):
+        script.extensions = ()
+        assert sender.send(replace(TOUCH, body=body, subject=LONG_SUBJECT)) == Outcome("sent")
+        sender.close()
+    [content] = script.mails
+    check_lines(content)
+    mail = email.message_from_bytes(content, policy=email.policy.default)
+    assert mail["Subject"] == LONG_SUBJECT
+    assert unfolded(mail.get_content()).rstrip("\n") == unfolded(body).rstrip("\n")
 
 
 def test_the_same_touch_has_the_same_message_id(sender: EmailSender, settings: Any) -> None:

@@ -8,17 +8,16 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import get_connection
 from django.core.mail.backends.smtp import EmailBackend
 
 from outreach.conf import OutreachConf
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 from outreach.services.senders.delivery_errors import classify, classify_esp, is_esp_error
-from outreach.services.suppression import unsubscribe_token
+from outreach.services.senders.message import message
 
 _DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _WATCHED_SMTP = "outreach.services.senders.email.WatchedEmailBackend"
-_LINE_CHARACTERS = 900  # RFC 5322, 2.1.1 allows 998
 _KEEP_SECONDS = 20.0  # well under the 5 minutes that RFC 5321, 4.5.3.2.7 has a server wait for a command
 
 
@@ -75,28 +74,6 @@ class EmailSender:
         outcome = classify(error, content_sent=connection.content_sent)
         connection.drop()
         return outcome
-
-
-def message(touch: Outgoing, public_url: str, connection: Any = None) -> EmailMessage:
-    """The mail of a touch. Its Message-ID is derived from the touch, so that a mailbox can detect a duplicate."""
-    unsubscribe = f"{public_url.rstrip('/')}/u/{unsubscribe_token(touch.touch_id)}"
-    headers = {
-        "Message-ID": f"<{touch.touch_id}@{touch.sender_address.rpartition('@')[2]}>",
-        "List-Unsubscribe": f"<{unsubscribe}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }
-    mail = _UnfoldedMail(touch.subject, touch.body, touch.sender_address, [touch.recipient], headers=headers)
-    mail.connection = connection
-    return mail
-
-
-class _UnfoldedMail(EmailMessage):
-    """Does not fold the unsubscribe header: simple parsers of RFC 2369 fields read only its first line."""
-
-    def message(self, **options: Any) -> Any:
-        made: Any = super().message(**options)
-        made.policy = made.policy.clone(max_line_length=_LINE_CHARACTERS)
-        return made
 
 
 def _connection(timeout_seconds: float) -> Any:
