@@ -21,6 +21,7 @@ MADE_LATER = ("var/", "deploy/.env", "users.acl", "all.json")
 """What the project or its reader writes."""
 OTHERS = {
     "ValkeyServer", "WatchError", "HerdClient", "AckWait", "DiscardNew", "MaxDeliver", "limit_req", "task_acks_late",
+    "default_destination_rate_delay", "super_fetch",
     "pg_restore", "SCHED_BATCH", "SCHED_IDLE", "SO_REUSEPORT", "REQUEST_ID",
     "--host", "--build-arg", "--scale", "--user", "--askpass",
 }  # fmt: skip
