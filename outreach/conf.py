@@ -22,10 +22,11 @@ class OutreachConf:
     allow_private_hosts: bool = False
     public_url: str = "http://localhost:8000"
     senders: Mapping[str, str] = field(default_factory=_senders)
-    retries: int = 5
-    retry_base_seconds: float = 15.0
-    retry_factor: float = 4.0
+    retries: int = 30
+    retry_base_seconds: float = 300.0
+    retry_factor: float = 2.0
     retry_cap_seconds: float = 14_400.0
+    hold_base_seconds: float = 3600.0
     smtp_timeout_seconds: float = 30.0
     http_timeout_seconds: float = 10.0
     block_seconds: float = 2.0

@@ -171,11 +171,13 @@ UNFINISHED = (*RESERVABLE, Touch.Status.SENDING)
 
 
 class Attempt(models.Model):
-    """One attempt and its outcome (``reservation.Kind``); never changed."""
+    """One attempt, its outcome (``reservation.Kind``) and whose fault a refusal was (``reply_rules.ReplyClass``, or
+    empty); never changed."""
 
     touch = models.ForeignKey(Touch, on_delete=models.CASCADE, related_name="attempts")
     inbox = models.ForeignKey(Inbox, on_delete=models.PROTECT, related_name="+", db_index=False)
     outcome = models.CharField(max_length=10)
+    reply_class = models.CharField(max_length=20, blank=True, default="", db_default="")
     code = models.PositiveSmallIntegerField(default=0)
     detail = models.CharField(max_length=500, blank=True)
     worker = models.CharField(max_length=100)

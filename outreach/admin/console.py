@@ -126,7 +126,8 @@ def _touch_reasons(touch: Touch, waiting: Waiting, last: Attempt | None) -> Iter
     if touch.reason:
         yield f"recorded reason: {touch.reason}"
     if last is not None:
-        yield f"last attempt: {last.outcome} {last.code or ''}: {last.detail or 'no detail'}"
+        whose = f" ({last.reply_class})" if last.reply_class else ""
+        yield f"last attempt: {last.outcome} {last.code or ''}{whose}: {last.detail or 'no detail'}"
     if touch.status == Status.SENDING:
         yield f"worker {touch.worker} holds it; if that worker dies, another recovers it when the lease expires"
 

@@ -124,7 +124,7 @@ class AttemptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
 
     def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
         said = "detail" if _may_see_payload(request) else "said"
-        return ("started_at", "finished_at", "outcome", "code", said, "worker")
+        return ("started_at", "finished_at", "outcome", "reply_class", "code", said, "worker")
 
     @admin.display(description="detail")
     def said(self, attempt: Attempt) -> str:

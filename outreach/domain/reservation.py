@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MAX_DETAIL_CHARACTERS = 500
-Kind = Literal["sent", "retry", "suppress", "pause", "give_up", "unknown"]
+Kind = Literal["sent", "retry", "hold", "suppress", "pause", "give_up", "unknown"]
+HoldReason = Literal["quota", "throttle", "reputation", "server"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of one attempt.
 
-    ``sent``: the server accepted it. ``retry``: a temporary failure. ``suppress``: the recipient is rejected for good.
-    ``pause``: the inbox is rejected and pauses. ``give_up``: this touch is rejected. ``unknown``: it may have been
-    delivered. ``code`` is the server's reply code (SMTP or HTTP) or 0; ``is_inbox_failure`` counts towards the inbox's
-    cooldown. ``code`` and ``detail`` are cleaned so that every database can store them.
+    ``sent``: the server accepted it. ``retry``: a temporary failure. ``hold``: the inbox's lane is held, for the reason
+    ``hold``. ``suppress``: the recipient is rejected for good. ``pause``: the inbox is rejected and pauses.
+    ``give_up``: this touch is rejected. ``unknown``: it may have been delivered. ``code`` is the server's reply code
+    (SMTP or HTTP) or 0, ``reply_class`` its ``reply_rules.ReplyClass`` or empty; ``is_inbox_failure`` counts towards a
+    hold of the lane. ``code`` and ``detail`` are cleaned so that every database can store them.
     """
 
     kind: Kind
@@ -23,6 +25,8 @@ class Outcome:
     detail: str = ""
     retry_after_seconds: float | None = None
     is_inbox_failure: bool = False
+    reply_class: str = ""
+    hold: HoldReason | None = None
 
     def __post_init__(self) -> None:
         detail = self.detail[:MAX_DETAIL_CHARACTERS].encode(errors="replace").decode().replace("\0", "?")

@@ -1,4 +1,4 @@
-"""Exponential back-off: retries of a touch with full jitter, and the cooldown of an inbox that keeps failing."""
+"""Exponential back-off: retries of a touch over days, and the cooldown of an inbox that keeps failing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,15 +6,20 @@ from dataclasses import dataclass, field
 from avo_project.lib.backoff import exponential_seconds
 
 _LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+_JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Up to ``retries`` retries; the n-th after at most ``base_seconds * factor ** (n - 1)``, capped."""
+    """Up to ``retries`` retries; the n-th ``base_seconds * factor ** (n - 1)`` after the last attempt, capped.
 
-    retries: int = 5
-    base_seconds: float = 15.0
-    factor: float = 4.0
+    The defaults retry for four days (RFC 5321, 4.5.4.1), first after five minutes, at which greylisting servers
+    accept a repetition (RFC 6647, 4.4).
+    """
+
+    retries: int = 30
+    base_seconds: float = 300.0
+    factor: float = 2.0
     cap_seconds: float = 14_400.0
 
 
@@ -23,15 +28,15 @@ def retry_delay_seconds(
 ) -> float | None:
     """Seconds until the next attempt after ``failures`` (1 or more) failed ones, or None: give up.
 
-    Full jitter (uniform from 0 to the back-off; ``random`` returns 0..1) keeps touches that failed together from being
-    retried together: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015. ``retry_after_seconds``
-    (Retry-After, capped at a day) is a lower bound.
+    The back-off and ``retry_after_seconds`` (what the server named, capped at a day) are lower bounds. Up to a quarter
+    of the back-off is added (``random`` returns 0..1), so that touches that failed together are not retried together:
+    M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
     if failures > policy.retries:
         return None
-    ceiling = exponential_seconds(failures, policy.base_seconds, policy.cap_seconds, policy.factor)
+    back_off = exponential_seconds(failures, policy.base_seconds, policy.cap_seconds, policy.factor)
     requested = min(retry_after_seconds or 0.0, _LONGEST_RETRY_AFTER_SECONDS)
-    return max(requested, ceiling * random())
+    return max(requested, back_off) + back_off * _JITTER * random()
 
 
 @dataclass(slots=True)

@@ -32,7 +32,8 @@ _ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # caused by one r
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata")
 _FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_PAYLOAD)
 Status = Touch.Status
-_PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused
+_PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused or held
+_KEEPS_TRIES = ("pause", "hold")  # the inbox was refused, not the touch
 # A late result of a touch that another worker marked unknown is still valid, unless it was sent again.
 _IN_FLIGHT = (Status.SENDING, Status.UNKNOWN)
 
@@ -144,6 +145,7 @@ class Ledger:
                 touch_id=result.outgoing.touch_id,
                 inbox_id=result.outgoing.reservation.inbox_id,
                 outcome=result.outcome.kind,
+                reply_class=result.outcome.reply_class,
                 code=result.outcome.code,
                 detail=result.outcome.detail,
                 worker=self._lease_owner.worker,
@@ -175,6 +177,7 @@ class Ledger:
         Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_FLIGHT).update(
             status=status,
             reason=outcome.detail,
+            tries=outgoing.tries - (outcome.kind in _KEEPS_TRIES),
             due_at=due_at,
             finished_at=None if due_at else _utc(result.finished_at),
         )
@@ -186,7 +189,7 @@ class Ledger:
         if outcome.kind == "retry":
             delay = retry_delay_seconds(self._policy, result.outgoing.tries, self._random, outcome.retry_after_seconds)
             return (Status.DEAD, None) if delay is None else (Status.RETRYING, delay)
-        if outcome.kind == "pause":
+        if outcome.kind in _KEEPS_TRIES:
             return Status.WAITING, _PAUSE_PROPAGATION_SECONDS
         return (Status.UNKNOWN if outcome.kind == "unknown" else Status.DEAD), None
 

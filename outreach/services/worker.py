@@ -154,8 +154,10 @@ class Worker:
 
     def _hold_failing_inboxes(self, results: list[SendResult]) -> None:
         for result in results:
-            inbox_id = result.outgoing.reservation.inbox_id
-            seconds = self._cooldown.cooldown_seconds(inbox_id, failed=result.outcome.is_inbox_failure)
+            inbox_id, outcome = result.outgoing.reservation.inbox_id, result.outcome
+            seconds = self._cooldown.cooldown_seconds(inbox_id, failed=outcome.is_inbox_failure)
+            if outcome.kind == "hold":
+                seconds = outcome.retry_after_seconds or self._conf.hold_base_seconds
             if seconds is not None:
                 self._lanes.recheck(inbox_id, held_until_ms=round((result.finished_at + seconds) * 1000))
 

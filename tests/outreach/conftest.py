@@ -111,7 +111,7 @@ def make_harness(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any
     def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> WorkerHarness:
         settings, inbox_cache, lease_owner = OutreachConf(**conf), InboxCache(), LeaseOwner(name, lease_seconds)
         sender = RecordingSender()
-        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 1.0)
+        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 0.0)
         reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
         maintenance = Maintenance(lease_owner, settings, lanes, ledger, inbox_cache, reconciler)
         pool = SenderPool(size, dict.fromkeys(CHANNELS, lambda: sender), clock)

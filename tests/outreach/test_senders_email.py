@@ -3,6 +3,7 @@
 import email
 import email.policy
 import smtplib
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_the_same_touch_has_the_same_message_id(sender: EmailSender, settings: A
         ({"RCPT": "550 5.1.1 no such user"}, "suppress", 550),
         ({"RCPT": "550 5.7.1 blocked"}, "pause", 550),
         ({"MAIL": "550 5.7.1 blocked"}, "pause", 550),
-        ({"CONTENT": "550 5.7.1 spam"}, "pause", 550),
+        ({"CONTENT": "550 5.7.1 spam"}, "give_up", 550),
         ({"MAIL": "553 5.1.8 sender unknown"}, "pause", 553),
         ({"CONTENT": "554 5.6.0 bad content"}, "give_up", 554),
         ({"MAIL": "drop"}, "retry", 0),
@@ -185,12 +186,16 @@ class BrokenBackend:
         (smtplib.SMTPAuthenticationError(535, b"5.7.8 bad credentials"), "pause"),
         (smtplib.SMTPAuthenticationError(454, b"4.7.0 temporary"), "retry"),
         (smtplib.SMTPAuthenticationError(-1, b"nonsense"), "retry"),
-        (smtplib.SMTPConnectError(421, "too many connections"), "retry"),
+        (smtplib.SMTPConnectError(421, "too many connections"), "hold"),
         (smtplib.SMTPConnectError(-1, "garbage"), "retry"),
-        (smtplib.SMTPHeloError(501, b"bad name"), "give_up"),
+        (smtplib.SMTPConnectError(554, "no SMTP service here"), "pause"),
+        (smtplib.SMTPHeloError(501, b"bad name"), "pause"),
+        (smtplib.SMTPException("No suitable authentication method found."), "pause"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "pause"),
+        (smtplib.SMTPResponseException(454, b"TLS not available"), "retry"),
         (smtplib.SMTPNotSupportedError("no STARTTLS"), "pause"),
         (smtplib.SMTPSenderRefused(550, b"5.1.0 who?", "anna@example.com"), "pause"),
-        (smtplib.SMTPRecipientsRefused({"r@example.com": (552, b"5.2.2 full")}), "suppress"),
+        (smtplib.SMTPRecipientsRefused({"r@example.com": (552, b"5.2.2 full")}), "retry"),
     ],
 )
 def test_errors_before_the_envelope(error: Exception, kind: str) -> None:

@@ -76,13 +76,24 @@ def test_a_mail_that_the_service_takes_is_sent(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(429, "retry"), (500, "retry"), (503, "retry"), (401, "pause"), (403, "pause"), (404, "give_up")],
+    [
+        (429, "hold"),
+        (500, "hold"),
+        (503, "hold"),
+        (401, "pause"),
+        (402, "pause"),
+        (403, "pause"),
+        (404, "pause"),
+        (410, "pause"),
+        (400, "give_up"),
+        (413, "give_up"),
+    ],
 )
 def test_an_answer_is_classified_by_its_status(service: Service, status: int, kind: str) -> None:
     service.status, service.headers = status, {"Retry-After": "120"}
     outcome = send()
     assert (outcome.kind, outcome.code) == (kind, status)
-    assert outcome.retry_after_seconds == (120.0 if kind == "retry" else None)
+    assert outcome.retry_after_seconds == 120.0
     assert "r@example.com" not in outcome.detail
 
 
@@ -93,7 +104,7 @@ def test_a_refused_recipient_is_suppressed(service: Service) -> None:
         b'Found inactive addresses: r@example.com. Inactive recipients are ones that have generated a hard bounce."}'
     )
     assert send().kind == "suppress"
-    assert classify_esp(AnymailRecipientsRefused()).kind == "suppress"
+    assert classify_esp(AnymailRecipientsRefused(), 0).kind == "suppress"
 
 
 def test_a_mail_whose_answer_was_lost_may_have_left(service: Service) -> None:
@@ -114,5 +125,5 @@ def test_a_service_that_is_not_set_up_pauses_the_inbox(service: Service, setting
 
 
 def test_other_errors() -> None:
-    assert classify_esp(AnymailInvalidAddress("no address")).kind == "give_up"
+    assert classify_esp(AnymailInvalidAddress("no address"), 0).kind == "give_up"
     assert not is_esp_error(ValueError("plain"))

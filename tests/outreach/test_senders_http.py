@@ -13,9 +13,10 @@ import pytest
 
 from outreach.conf import OutreachConf
 from outreach.domain.endpoint import Endpoint
+from outreach.domain.replies import retry_after_seconds
 from outreach.domain.reservation import Outgoing, Reservation
 from outreach.services.senders import http
-from outreach.services.senders.http import HttpSender, classify, retry_after_seconds
+from outreach.services.senders.http import HttpSender, classify
 from tests.avo_project.slow_server import PIECES, slow_server
 from tests.outreach.test_endpoint import each_case
 
@@ -90,8 +91,10 @@ def test_a_touch_is_posted_as_json_under_its_id(server: Any, sender: HttpSender)
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(201, "sent"), (429, "retry"), (503, "retry"), (500, "retry"), (408, "retry"), (401, "pause"), (403, "pause"),
-     (410, "suppress"), (400, "give_up"), (404, "give_up"), (302, "give_up"), ("drop", "unknown"), ("hang", "unknown")],
+    [(201, "sent"), (429, "hold"), (503, "retry"), (500, "retry"), (408, "retry"), (409, "retry"), (425, "retry"),
+     (401, "pause"), (402, "pause"), (403, "pause"), (404, "pause"), (405, "pause"), (407, "pause"), (415, "pause"),
+     (421, "pause"), (301, "pause"), (302, "pause"), (307, "pause"), (410, "suppress"), (400, "give_up"),
+     (413, "give_up"), (422, "give_up"), ("drop", "unknown"), ("hang", "unknown")],
 )  # fmt: skip
 def test_each_answer_has_its_outcome(server: Any, sender: HttpSender, status: int | str, kind: str) -> None:
     server.status = status
@@ -108,7 +111,7 @@ def test_a_receiver_that_drips_holds_nobody(sender: HttpSender, what: str) -> No
 
 def test_a_redirect_is_not_followed(server: Any, sender: HttpSender) -> None:
     server.status, server.headers = 307, {"Location": url_of(server)}
-    assert sender.send(touch(url_of(server))).kind == "give_up"
+    assert sender.send(touch(url_of(server))).kind == "pause"
     assert len(server.requests) == 1
 
 
@@ -119,9 +122,11 @@ def test_nobody_listening_is_tried_again(sender: HttpSender) -> None:
     assert (outcome.kind, outcome.is_inbox_failure) == ("retry", True)
 
 
-def test_a_busy_server_says_when_to_come_back(server: Any, sender: HttpSender) -> None:
-    server.status, server.headers = 429, {"Retry-After": "120"}
-    assert sender.send(touch(url_of(server))).retry_after_seconds == 120
+@pytest.mark.parametrize(("status", "hold"), [(429, "throttle"), (503, "server")])
+def test_a_busy_server_says_when_to_come_back(server: Any, sender: HttpSender, status: int, hold: str) -> None:
+    server.status, server.headers = status, {"Retry-After": "120"}
+    outcome = sender.send(touch(url_of(server)))
+    assert (outcome.kind, outcome.hold, outcome.retry_after_seconds) == ("hold", hold, 120)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +135,14 @@ def test_a_busy_server_says_when_to_come_back(server: Any, sender: HttpSender) -
         ("7", 7.0),
         ("Mon, 21 Sep 2026 14:14:20 GMT", 60.0),
         ("Mon, 21 Sep 2020 14:14:20 GMT", 0.0),
+        ("9" * 400, 86_400.0),
         ("soon", None),
         ("", None),
+        ("-5", None),
+        ("1e3", None),
+        ("Mon, 21 Sep 99999999999 14:14:20 GMT", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400.0),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(value: str, seconds: float | None) -> None:

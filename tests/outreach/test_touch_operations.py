@@ -163,4 +163,7 @@ def test_a_failing_inbox_rests_for_all_workers(
     assert other.sender.sent == []
     clock.advance(31)
     other.work()
+    assert len(other.sender.sent) == 7
+    clock.advance(270)  # the first three are retried after five minutes
+    other.work()
     assert len(other.sender.sent) == 10

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from avo_project.runtime.stop_flag import StopFlag
 from outreach.domain.reservation import Outcome, Outgoing, Reservation
 from outreach.models import Attempt, Inbox, Suppression, Touch
-from outreach.services.inboxes import change_inbox
+from outreach.services.inboxes import change_inbox, set_paused
 from outreach.services.sender_pool import SenderPool
 from outreach.services.suppression import suppress_recipient
 from outreach.store.inspection import QueueView
@@ -72,7 +72,7 @@ def test_a_held_inbox_delays_no_other(inbox: Inbox, queue_up: Queue, harness: Wo
     )
 
 
-def test_a_failure_for_now_is_tried_again_five_times(
+def test_a_failure_for_now_is_tried_again_for_days(
     inbox: Inbox, queue_up: Queue, harness: WorkerHarness, clock: FixedClock
 ) -> None:
     harness.sender.answer = Outcome("retry", 450, "450 try later")
@@ -80,13 +80,51 @@ def test_a_failure_for_now_is_tried_again_five_times(
     harness.work()
     touch.refresh_from_db()
     assert (touch.status, touch.tries, touch.reason) == ("retrying", 1, "450 try later")
-    assert touch.due_at == datetime.fromtimestamp(clock.now + 15, UTC)
-    for _ in range(5):
+    assert touch.due_at == datetime.fromtimestamp(clock.now + 300, UTC)
+    began = clock.now
+    while touch.status == "retrying":
         clock.advance(14_400)
         harness.work()
-    touch.refresh_from_db()
-    assert (touch.status, touch.tries) == ("dead", 6)
-    assert str(harness.worker.counters) == "sent=0 retried=5 dead=1 recovered=0 suppressed=0"
+        touch.refresh_from_db()
+    assert (touch.status, touch.tries) == ("dead", 31)
+    assert clock.now - began >= 4 * 86_400
+    assert str(harness.worker.counters) == "sent=0 retried=30 dead=1 recovered=0 suppressed=0"
+
+
+def test_a_refused_inbox_costs_its_touch_no_try(
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, clock: FixedClock
+) -> None:
+    """Five pauses used up the tries, so that the next failure was the last."""
+    queue_up(1)
+    for outcome in [Outcome("pause", 535, "535 no")] * 20 + [Outcome("hold", 454, "454 slow", hold="throttle")] * 20:
+        harness.sender.answer = outcome
+        harness.work()
+        touch = Touch.objects.get()
+        assert (touch.status, touch.tries, touch.reason) == ("waiting", 0, outcome.detail)
+        set_paused(Inbox.objects.all(), paused=False)
+        clock.advance(3600)
+    harness.sender.answer = Outcome("retry", 451, "451 later")
+    harness.work()
+    assert statuses() == ["retrying"]
+    assert len(harness.sender.sent) == 41
+
+
+def test_a_quota_holds_the_lane_and_costs_nobody_anything(
+    inbox: Inbox, queue_up: Queue, harness: WorkerHarness, clock: FixedClock
+) -> None:
+    queue_up(30)
+    harness.sender.answer = Outcome("hold", 550, "550 5.4.5 quota", hold="quota")
+    harness.work()
+    assert len(harness.sender.sent) <= 4  # what was in flight already
+    assert set(statuses()) == {"queued", "waiting"}
+    assert (Suppression.objects.count(), Touch.objects.filter(tries__gt=0).count()) == (0, 0)
+    clock.advance(3599)
+    harness.work()
+    assert len(harness.sender.sent) <= 4
+    harness.sender.answer = Outcome("sent")
+    clock.advance(2)
+    harness.work()
+    assert set(statuses()) == {"sent"}
 
 
 def test_a_refused_recipient_is_dead_and_suppressed(inbox: Inbox, queue_up: Queue, harness: WorkerHarness) -> None:

@@ -46,6 +46,7 @@ OUTCOMES = [
     Outcome("retry", 421, "421 later", retry_after_seconds=100.0),
     Outcome("suppress", 550, "550 5.1.1 no such user"),
     Outcome("pause", 550, "550 5.7.1 blocked"),
+    Outcome("hold", 550, "550 5.4.5 quota", retry_after_seconds=60.0, hold="quota"),
     Outcome("give_up", 554, "554 bad content"),
     Outcome("unknown", detail="no answer"),
 ]
@@ -131,11 +132,12 @@ class TouchMachine(RuleBasedStateMachine):
         self.first_of_key: dict[str, Any] = {}
         self.suppressed: set[str] = set()
         self.paused: set[str] = set()
+        self.held_until: dict[str, float] = {}
 
     def process(self, name: str) -> Process:
         conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
         lease_owner, inbox_cache, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), ManualPool(self.on_submit)
-        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES), random=lambda: 1.0)
+        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES, 15.0, 4.0), random=lambda: 0.0)
         maintenance = Maintenance(lease_owner, conf, self.lanes, ledger, inbox_cache, self.reconciler)
         worker = Worker(lease_owner, conf, self.lanes, ledger, inbox_cache, pool, maintenance, self.clock)  # type: ignore[arg-type]
         return Process(worker, pool, ledger, inbox_cache, lease_owner)
@@ -286,6 +288,7 @@ class TouchMachine(RuleBasedStateMachine):
         assert touch.due <= now + 0.001, touch
         assert touch.recipient not in self.suppressed
         assert touch.inbox not in self.paused
+        assert self.held_until.get(touch.inbox, 0.0) <= now + 0.001
         touch.handovers.append(Handover(outgoing, now, lease_ends=now + LEASE_SECONDS))
         touch.status, touch.tries = "sending", touch.tries + 1
         assert outgoing.tries == touch.tries
@@ -309,12 +312,14 @@ class TouchMachine(RuleBasedStateMachine):
         delay = max(outcome.retry_after_seconds or 0.0, 15.0 * 4.0 ** (touch.tries - 1))
         if outcome.kind == "retry" and touch.tries <= RETRIES:
             touch.status, touch.due = "retrying", result.finished_at + delay
-        elif outcome.kind == "pause":
-            touch.status, touch.due = "waiting", result.finished_at + 5.0
+        elif outcome.kind in {"pause", "hold"}:
+            touch.status, touch.due, touch.tries = "waiting", result.finished_at + 5.0, touch.tries - 1
         else:
             touch.status = outcome.kind if outcome.kind in {"sent", "unknown"} else "dead"
         if outcome.kind == "pause":
             self.paused.add(touch.inbox)
+        if outcome.kind == "hold":
+            self.held_until[touch.inbox] = result.finished_at + 60.0
         if outcome.kind == "suppress":
             self.suppressed.add(touch.recipient)
 

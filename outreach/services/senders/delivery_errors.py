@@ -1,57 +1,60 @@
-"""Classifies delivery errors: SMTP replies (RFC 5321, 4.2; RFC 3463) and errors of mail providers' APIs."""
+"""Delivery errors as outcomes: the stage at which a server refused, and errors of mail providers' APIs."""
 
-import re
 import smtplib
+import ssl
 import sys
-from dataclasses import replace
 from typing import Any
 
-from outreach.domain.reservation import Kind, Outcome
+from outreach.domain.replies import misconfigured, no_answer, refusal, retry_after_seconds
+from outreach.domain.reply_rules import ReplyClass, Stage
+from outreach.domain.reservation import Outcome
 
-# RFC 2034, 4: an enhanced code starts the text of a reply line; elsewhere it is ordinary text.
-_ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}\b", re.MULTILINE)
-_POLICY = "5.7."  # RFC 3463, 3.8: security or policy
+_STAGES = {
+    smtplib.SMTPConnectError: Stage.GREETING,
+    smtplib.SMTPHeloError: Stage.EHLO,
+    smtplib.SMTPAuthenticationError: Stage.AUTH,
+    smtplib.SMTPSenderRefused: Stage.MAIL,
+    smtplib.SMTPResponseException: Stage.STARTTLS,
+}
 
 
 def classify(error: Exception, *, content_sent: bool) -> Outcome:
     """The outcome of ``error``; ``content_sent``: whether the mail may have reached the server."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, reply), *_] = error.recipients.values()
-        return _answered(code, _text(reply), "suppress", content_sent=content_sent)
+        return _answered(Stage.RCPT, code, _text(reply), content_sent=content_sent)
+    if isinstance(error, smtplib.SMTPDataError):
+        stage = Stage.END if content_sent else Stage.DATA
+        return _answered(stage, error.smtp_code, _text(error.smtp_error), content_sent=content_sent)
     if isinstance(error, smtplib.SMTPResponseException):
-        is_login = isinstance(error, smtplib.SMTPAuthenticationError)
-        refusal: Kind = "pause" if is_login or isinstance(error, smtplib.SMTPSenderRefused) else "give_up"
-        outcome = _answered(error.smtp_code, _text(error.smtp_error), refusal, content_sent=content_sent)
-        return replace(outcome, is_inbox_failure=True) if is_login else outcome
+        return _answered(_STAGES[type(error)], error.smtp_code, _text(error.smtp_error), content_sent=content_sent)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return misconfigured(f"the server's certificate is invalid: {error}")
+    if type(error) is smtplib.SMTPException:  # smtplib knows none of the server's authentication methods
+        return misconfigured(str(error), ReplyClass.LOGIN)
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return Outcome("pause", detail=str(error))
-    return _no_answer(f"{type(error).__name__}: {error}", content_sent=content_sent)
+        return misconfigured(str(error))
+    return no_answer(f"{type(error).__name__}: {error}", handed_over=content_sent)
 
 
-def _answered(code: int, reply: str, refusal: Kind, *, content_sent: bool) -> Outcome:
-    """``refusal``: the outcome of a 5xx that is not about policy. Other codes (-1: none) do not count as a reply."""
+def _answered(stage: Stage, code: int, reply: str, *, content_sent: bool) -> Outcome:
+    """Codes outside of 400 to 599 (-1: none) do not count as a reply."""
     detail = f"{code} {reply}"
-    if 400 <= code < 500:
-        return Outcome("retry", code, detail, is_inbox_failure=code == 421)
-    if not 500 <= code < 600:
-        return _no_answer(f"{detail!r} is not an SMTP reply", content_sent=content_sent)
-    enhanced = _ENHANCED.search(reply)
-    is_policy = enhanced is not None and enhanced[0].startswith(_POLICY)
-    return Outcome("pause" if is_policy else refusal, code, detail)
-
-
-def _no_answer(what: str, *, content_sent: bool) -> Outcome:
-    if content_sent:
-        return Outcome("unknown", detail=f"no answer after the mail was handed over: {what}")
-    return Outcome("retry", detail=f"no answer before the mail was handed over: {what}", is_inbox_failure=True)
+    if not 400 <= code < 600:
+        return no_answer(f"{detail!r} is not an SMTP reply", handed_over=content_sent)
+    return refusal(stage, code, reply, detail)
 
 
 def _text(reply: bytes | str) -> str:
-    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
+    """Replies are ASCII or UTF-8 (RFC 6531, 3.7.4.2); older servers use Latin-1."""
+    if isinstance(reply, str):
+        return reply
+    try:
+        return reply.decode()
+    except UnicodeDecodeError:
+        return reply.decode("latin-1")
 
 
-_NOT_NOW = frozenset({408, 425, 429})
-_INBOX_IS_WRONG = frozenset({401, 402, 403})
 # Errors of requests and urllib3 that occur before anything is sent.
 _BEFORE_SENDING = ("ConnectTimeout", "NewConnectionError", "NameResolutionError", "SSLError", "ProxyError")
 
@@ -62,33 +65,32 @@ def is_esp_error(error: Exception) -> bool:
     return module is not None and isinstance(error, (module.AnymailError, module.AnymailConfigurationError))
 
 
-def classify_esp(error: Any) -> Outcome:
-    """The outcome of an ``error`` for which ``is_esp_error`` is true. Its text may contain the mail, so only names and
-    codes are kept."""
+def classify_esp(error: Any, now: float) -> Outcome:
+    """The outcome of an ``error`` for which ``is_esp_error`` is true; ``now`` (Unix seconds) resolves a Retry-After
+    date. The error's text may contain the mail, so only names and codes are kept."""
     name = type(error).__name__
     if name == "AnymailRecipientsRefused":
-        return Outcome("suppress", detail="the mail service refuses the recipient")
+        detail = "the mail service refuses the recipient"
+        return Outcome("suppress", detail=detail, reply_class=ReplyClass.RECIPIENT_GONE)
     if "Configuration" in name:
-        return Outcome("pause", detail=f"the mail service is not set up: {name}")
+        return misconfigured(f"the mail service is not set up: {name}")
     code = getattr(error, "status_code", None)
     if code is not None:
-        return _by_code(code, getattr(error, "response", None))
+        return _by_code(code, getattr(error, "response", None), now)
     if isinstance(error, ValueError):  # an address or feature that the service does not support: nothing was sent
-        return Outcome("give_up", detail=f"the mail service does not support it: {name}")
+        detail = f"the mail service does not support it: {name}"
+        return Outcome("give_up", detail=detail, reply_class=ReplyClass.CONTENT)
     if _cannot_connect(error):
-        return Outcome("retry", detail="cannot connect to the mail service", is_inbox_failure=True)
-    return Outcome("unknown", detail=f"no answer after the mail was handed over: {name}")
+        return no_answer("cannot connect to the mail service", handed_over=False)
+    return no_answer(name, handed_over=True)
 
 
-def _by_code(code: int, response: Any) -> Outcome:
+def _by_code(code: int, response: Any, now: float) -> Outcome:
     detail = f"the mail service answers {code}"
     if 200 <= code < 300:  # accepted, but the answer could not be parsed
         return Outcome("unknown", code, detail)
-    if code in _NOT_NOW or code >= 500:
-        wait = str(getattr(response, "headers", {}).get("Retry-After", ""))
-        seconds = float(wait) if wait.isascii() and wait.isdigit() else None
-        return Outcome("retry", code, detail, retry_after_seconds=seconds, is_inbox_failure=code >= 500)
-    return Outcome("pause" if code in _INBOX_IS_WRONG else "give_up", code, detail)
+    wait = retry_after_seconds(str(getattr(response, "headers", {}).get("Retry-After", "")), now)
+    return refusal(Stage.API, code, "", detail, wait)
 
 
 def _cannot_connect(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.smtp import EmailBackend
 
 from outreach.conf import OutreachConf
+from outreach.domain.reply_rules import ReplyClass
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 from outreach.services.senders.delivery_errors import classify, classify_esp, is_esp_error
 from outreach.services.senders.message import message
@@ -58,17 +59,18 @@ class EmailSender:
             return self._outcome_of(error)
         except Exception as error:
             if is_esp_error(error):
-                return classify_esp(error)
+                return classify_esp(error, time.time())
             if not isinstance(error, ValueError):
                 raise
             # a mail that cannot be built, for example for a bad header: nothing was sent
-            return Outcome("give_up", detail=f"the mail cannot be built: {type(error).__name__}")
+            detail = f"the mail cannot be built: {type(error).__name__}"
+            return Outcome("give_up", detail=detail, reply_class=ReplyClass.CONTENT)
         return SENT
 
     def _outcome_of(self, error: Exception) -> Outcome:
         connection, self._connection = self._connection, None
         if is_esp_error(error):
-            return classify_esp(error)
+            return classify_esp(error, time.time())
         if not isinstance(connection, WatchedEmailBackend):
             return classify(error, content_sent=connection is not None)
         outcome = classify(error, content_sent=connection.content_sent)
@@ -155,7 +157,9 @@ class WatchedEmailBackend(EmailBackend):
             self.connection.content_sent = False
 
     def drop(self) -> None:
-        """Closes the connection without QUIT, which could block."""
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
+        """Closes the connection without QUIT, which could block; also one on which TLS or the login failed, which
+        Django keeps as ``_partial_connection``."""
+        for connection in (self.connection, getattr(self, "_partial_connection", None)):
+            if connection is not None:
+                connection.close()
+        self.connection = self._partial_connection = None

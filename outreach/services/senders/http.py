@@ -1,6 +1,5 @@
 """Direct messages and retargeting: a POST of JSON to the inbox's URL with an idempotency key."""
 
-import email.utils
 import socket
 import time
 from typing import Any
@@ -10,12 +9,12 @@ import httpx
 from avo_project.http.fetch import BoundedClient
 from outreach.conf import OutreachConf
 from outreach.domain.endpoint import Endpoint, ForbiddenUrlError, check_url, is_global_unicast
+from outreach.domain.replies import misconfigured, no_answer, refusal, retry_after_seconds
+from outreach.domain.reply_rules import Stage
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 
 # Errors that occur before anything is sent.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_NOT_NOW = frozenset({408, 425, 429})
-_INBOX_IS_WRONG = frozenset({401, 403})
 
 
 class HttpSender:
@@ -29,13 +28,13 @@ class HttpSender:
         try:
             response = self._client.send(self._request(touch)).response
         except ForbiddenUrlError as error:
-            return Outcome("pause", detail=str(error))
+            return misconfigured(str(error))
         except (*_BEFORE_SENDING, OSError) as error:
-            return Outcome("retry", detail=f"cannot connect: {error}", is_inbox_failure=True)
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                return misconfigured(f"the receiver's certificate is invalid: {error}")
+            return no_answer(f"cannot connect: {error}", handed_over=False)
         except httpx.TransportError as error:
-            return Outcome(
-                "unknown", detail=f"no answer after the message was handed over: {type(error).__name__}: {error}"
-            )
+            return no_answer(f"{type(error).__name__}: {error}", handed_over=True)
         return classify(response, time.time())
 
     def close(self) -> None:
@@ -62,24 +61,8 @@ def classify(response: httpx.Response, now: float) -> Outcome:
     detail = f"HTTP {code}"
     if response.is_success:
         return Outcome(SENT.kind, code)
-    if code in _NOT_NOW or code >= 500:
-        wait = retry_after_seconds(response.headers.get("Retry-After", ""), now)
-        return Outcome("retry", code, detail, retry_after_seconds=wait, is_inbox_failure=code >= 500)
-    if code in _INBOX_IS_WRONG:
-        return Outcome("pause", code, f"{detail}: the receiver rejects this inbox")
-    if code == 410:
-        return Outcome("suppress", code, f"{detail}: the recipient is gone")
-    return Outcome("give_up", code, detail)
-
-
-def retry_after_seconds(value: str, now: float) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110, 10.2.3: a number or a date); None when it is invalid."""
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
-        return None
+    wait = retry_after_seconds(response.headers.get("Retry-After", ""), now)
+    return refusal(Stage.POST, code, "", detail, wait)
 
 
 def _body(touch: Outgoing) -> dict[str, Any]:
