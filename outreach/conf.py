@@ -17,11 +17,13 @@ def _senders() -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class OutreachConf:
     """``senders``: dotted path of each channel's sender (default: those of CHANNELS). ``public_url``: base URL of the
-    unsubscribe links ``/u/<token>``."""
+    unsubscribe links ``/u/<token>``. ``tag_header``: header field that carries a mail's tags over SMTP, such as the
+    mail service's ``X-PM-Tag``; empty for none."""
 
     allow_private_hosts: bool = False
     public_url: str = "http://localhost:8000"
     senders: Mapping[str, str] = field(default_factory=_senders)
+    tag_header: str = ""
     retries: int = 30
     retry_base_seconds: float = 300.0
     retry_factor: float = 2.0

@@ -15,6 +15,7 @@ from outreach.conf import OutreachConf
 from outreach.domain.channels import CHANNELS, EMAIL
 from outreach.domain.inbox_rules import InboxRules, WarmUp
 from outreach.domain.inbox_settings import InboxError, check_inbox
+from outreach.domain.mail_parts import MAX_NAME_CHARACTERS
 from outreach.domain.sending_window import SendingWindow
 from outreach.domain.touch import mailbox
 
@@ -31,6 +32,12 @@ class Inbox(models.Model):
     channel = models.CharField(max_length=10, choices=_CHANNEL_CHOICES, default=EMAIL)
     url = models.CharField(
         max_length=500, blank=True, help_text="URL that touches are posted to, on channels that need one."
+    )
+    display_name = models.CharField(
+        max_length=MAX_NAME_CHARACTERS, blank=True, default="", db_default="", help_text="Name of the sender in mails."
+    )
+    reply_to = models.CharField(
+        max_length=254, blank=True, default="", db_default="", help_text="Address for replies, if not the inbox's own."
     )
     per_minute = models.PositiveIntegerField(null=True, blank=True)
     per_day = models.PositiveIntegerField(null=True, blank=True)
@@ -120,6 +127,7 @@ class Touch(models.Model):
 
     ``owner`` is the account that queued it: ``user:<id>``, empty for the command line, null for touches from before
     owners were recorded. The idempotency key is unique per owner; ``draft_digest`` detects a different touch.
+    ``mail``: a ``MailParts`` as JSON, or null.
     """
 
     class Status(models.TextChoices):
@@ -140,6 +148,7 @@ class Touch(models.Model):
     subject = models.CharField(max_length=998, blank=True)
     body = models.TextField()
     metadata = models.JSONField(default=dict, blank=True)
+    mail = models.JSONField(null=True, blank=True)
     owner = models.CharField("account", max_length=160, null=True, blank=True, default="")
     idempotency_key = models.CharField(max_length=200, null=True)
     draft_digest = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)

@@ -96,7 +96,7 @@ class InboxAdmin(AuditedModelAdmin):
         return redacted(inbox.pause_reason)
 
 
-_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "idempotency_key", "draft_digest")
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "mail", "idempotency_key", "draft_digest")
 _REDACTED_FIELDS = ("shown_reason",)
 
 

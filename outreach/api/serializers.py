@@ -5,14 +5,24 @@ from typing import Any
 from rest_framework import serializers
 
 from avo_project.lib.redaction import redacted
+from outreach.domain.fields import MAX_RECIPIENT_CHARACTERS
+from outreach.domain.mail_parts import (
+    MAX_MESSAGE_ID_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_REFERENCES,
+    MAX_TAGS,
+    TAG,
+    MailParts,
+)
+from outreach.domain.touch import MAX_BODY_BYTES
 from outreach.models import Attempt, Touch
 from outreach.services.waiting import Waiting
 
-_PAYLOAD = ("recipient", "subject", "idempotency_key")
+_PAYLOAD = ("recipient", "subject", "idempotency_key", "tags")
 
 
 class TouchRequest(serializers.Serializer[Any]):
-    """A touch to queue."""
+    """A touch to queue. The fields from ``display_name`` to ``references`` are for e-mail inboxes only."""
 
     inbox = serializers.CharField()
     recipient = serializers.CharField()
@@ -21,6 +31,32 @@ class TouchRequest(serializers.Serializer[Any]):
     metadata = serializers.DictField(required=False)
     not_before = serializers.CharField(required=False, help_text="ISO 8601 time or Unix seconds")
     idempotency_key = serializers.CharField(required=False)
+    display_name = serializers.CharField(
+        required=False, max_length=MAX_NAME_CHARACTERS, help_text="Sender's name in the mail; default: the inbox's."
+    )
+    reply_to = serializers.EmailField(
+        required=False, max_length=MAX_RECIPIENT_CHARACTERS, help_text="Address for replies; default: the inbox's."
+    )
+    html = serializers.CharField(
+        required=False, help_text=f"HTML form beside the text in `body`; both together at most {MAX_BODY_BYTES} bytes."
+    )
+    in_reply_to = serializers.CharField(
+        required=False,
+        max_length=MAX_MESSAGE_ID_CHARACTERS,
+        help_text="Continues a thread: a Message-ID (`<a@example.com>`), or the id of an earlier touch of the inbox.",
+    )
+    references = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_MESSAGE_ID_CHARACTERS),
+        required=False,
+        max_length=MAX_REFERENCES,
+        help_text="Earlier messages of the thread, oldest first; `in_reply_to` is added as the last one.",
+    )
+    tags = serializers.ListField(
+        child=serializers.RegexField(TAG, max_length=64),
+        required=False,
+        max_length=MAX_TAGS,
+        help_text="Labels for statistics: printable ASCII without blanks and commas.",
+    )
 
 
 class TouchAccepted(serializers.Serializer[Any]):
@@ -37,7 +73,7 @@ class AttemptShown(serializers.ModelSerializer[Attempt]):
 class TouchShown(serializers.Serializer[Any]):
     """A touch, its attempts and why it waits; ``waiting_*`` are null when nothing delays it.
 
-    ``recipient``, ``subject`` and ``idempotency_key`` are null without permission to see the payload.
+    ``recipient``, ``subject``, ``idempotency_key`` and ``tags`` are null without permission to see the payload.
     """
 
     id = serializers.UUIDField()
@@ -51,6 +87,7 @@ class TouchShown(serializers.Serializer[Any]):
     waiting_until = serializers.DateTimeField(allow_null=True)
     waiting_text = serializers.CharField()
     idempotency_key = serializers.CharField(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField(), allow_null=True)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     history = AttemptShown(many=True)
@@ -71,6 +108,7 @@ def shown(touch: Touch, waiting: Waiting, *, with_payload: bool) -> dict[str, An
         "waiting_until": waiting.until,
         "waiting_text": waiting.text,
         "idempotency_key": touch.idempotency_key,
+        "tags": MailParts.from_json(touch.mail).tags,
         "created_at": touch.created_at,
         "finished_at": touch.finished_at,
         "history": history,

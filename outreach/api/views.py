@@ -15,7 +15,8 @@ from rest_framework.views import APIView
 
 from avo_project.http.problems import MEDIA_TYPE, Problem, only_methods
 from outreach.api.serializers import TouchAccepted, TouchRequest, TouchShown, shown
-from outreach.domain.touch import MAX_BODY_BYTES, KeyReusedError, TouchError, UnknownInboxError
+from outreach.domain.fields import TouchError
+from outreach.domain.touch import MAX_BODY_BYTES, KeyReusedError, UnknownInboxError
 from outreach.models import Touch
 from outreach.services.intake import Intake
 from outreach.services.suppression import suppress, touch_of_token

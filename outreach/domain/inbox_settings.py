@@ -10,10 +10,11 @@ from datetime import date, time
 from typing import Any, Protocol
 from zoneinfo import available_timezones
 
-from outreach.domain.channels import CHANNELS
+from outreach.domain.channels import CHANNELS, check_mail
 from outreach.domain.endpoint import ForbiddenUrlError, check_url
+from outreach.domain.fields import TouchError, header_text
 from outreach.domain.inbox_rules import MOST_SENDS
-from outreach.domain.touch import TouchError, header_text
+from outreach.domain.mail_parts import parse_mail_parts
 
 PRESETS: dict[str, dict[str, Any]] = {
     "gmail": {"per_day": 500, "per_minute": 20, "min_gap_seconds": 2.0},
@@ -37,6 +38,8 @@ class InboxSettings(Protocol):
     address: str
     channel: str
     url: str
+    display_name: str
+    reply_to: str
     per_minute: int | None
     per_day: int | None
     min_gap_seconds: float | None
@@ -57,6 +60,7 @@ def check_inbox(inbox: InboxSettings, *, allow_private_hosts: bool = False) -> N
     try:
         inbox.address = header_text({"address": inbox.address}, "address", 254)
         inbox.address = channel.wire_address("address", inbox.address)
+        _check_mail(inbox)
         if channel.needs_url:
             check_url(inbox.url, allow_private_hosts=allow_private_hosts)
     except TouchError as error:
@@ -65,6 +69,13 @@ def check_inbox(inbox: InboxSettings, *, allow_private_hosts: bool = False) -> N
         raise InboxError(f"url: {error}") from None
     _check_limits(inbox)
     _check_window(inbox)
+
+
+def _check_mail(inbox: InboxSettings) -> None:
+    """Raises TouchError."""
+    mail = parse_mail_parts({"display_name": inbox.display_name, "reply_to": inbox.reply_to})
+    check_mail(mail, inbox.channel)
+    inbox.display_name, inbox.reply_to = mail.display_name, mail.reply_to
 
 
 def parse_window(text: str) -> tuple[time, time]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from outreach.domain.mail_parts import MailParts
+
 MAX_DETAIL_CHARACTERS = 500
 Kind = Literal["sent", "retry", "hold", "suppress", "pause", "give_up", "unknown"]
 HoldReason = Literal["quota", "throttle", "reputation", "server"]
@@ -98,6 +100,7 @@ class Outgoing:
     tries: int
     started_at: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    mail: MailParts = field(default_factory=MailParts)
 
     @property
     def touch_id(self) -> str:

@@ -1,4 +1,4 @@
-"""Validation of the fields of a touch before it is queued; each error names the field."""
+"""A touch before it is queued: its fields, checked, and what identifies it and its recipient."""
 
 import hashlib
 import json
@@ -12,29 +12,17 @@ from uuid import UUID
 
 import idna
 
-FIELDS = ("inbox", "recipient", "subject", "body", "metadata", "not_before", "idempotency_key")
+from outreach.domain.fields import MAX_RECIPIENT_CHARACTERS, TouchError, email_address, header_text, plain_text
+from outreach.domain.mail_parts import MAIL_FIELDS, MailParts, parse_mail_parts
+
+FIELDS = ("inbox", "recipient", "subject", "body", "metadata", "not_before", "idempotency_key", *MAIL_FIELDS)
 MAX_BODY_BYTES = 1_000_000
 MAX_METADATA_CHARACTERS = 10_000
 MAX_METADATA_DEPTH = 64
 MAX_SUBJECT_CHARACTERS = 998  # RFC 5322, 2.1.1: the longest line
-MAX_RECIPIENT_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 MAX_KEY_CHARACTERS = 200
 LATEST_NOT_BEFORE = 4_102_444_800  # the year 2100: anything later is milliseconds mistaken for seconds
-
-# RFC 20 control characters, and other characters that some mail software treats as a line end.
-_LINE_BREAKERS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no text of a database can hold them
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-class TouchError(ValueError):
-    """A touch that cannot be queued; ``field`` names the invalid field."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
 
 
 class UnknownInboxError(TouchError):
@@ -62,6 +50,7 @@ class Draft:
     metadata: dict[str, Any] = field(default_factory=dict)
     not_before: float | None = None
     idempotency_key: str | None = None
+    mail: MailParts = field(default_factory=MailParts)
 
 
 def parse_draft(data: object) -> Draft:
@@ -71,14 +60,16 @@ def parse_draft(data: object) -> Draft:
         raise TouchError("touch", "must be a JSON object")
     if unknown := sorted(str(name) for name in data.keys() - set(FIELDS)):
         raise TouchError(unknown[0], f"is not a field of a touch; the fields are {', '.join(FIELDS)}")
+    mail = parse_mail_parts(data)
     return Draft(
         inbox=header_text(data, "inbox", MAX_RECIPIENT_CHARACTERS),
         recipient=header_text(data, "recipient", MAX_RECIPIENT_CHARACTERS),
         subject=header_text(data, "subject", MAX_SUBJECT_CHARACTERS, default=""),
-        body=_body(data),
+        body=_body(data, mail),
         metadata=_metadata(data.get("metadata")),
         not_before=_moment(data.get("not_before")),
         idempotency_key=header_text(data, "idempotency_key", MAX_KEY_CHARACTERS, default="") or None,
+        mail=mail,
     )
 
 
@@ -86,40 +77,9 @@ def draft_digest(draft: Draft, inbox_id: int) -> str:
     """A digest (64 hex digits) of the requested touch, normalised, to detect another touch under the same idempotency
     key. ``draft`` has its recipient in wire form."""
     asked = [inbox_id, draft.recipient, draft.subject, draft.body, draft.metadata, draft.not_before]
+    if mail := draft.mail.as_json():  # a touch without these parts keeps the digest that it had before they existed
+        asked.append(mail)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def header_text(data: Mapping[str, Any], name: str, longest: int, default: str | None = None) -> str:
-    """One line of text that is safe in a header field; required without ``default``. Raises TouchError."""
-    value = data.get(name)
-    if value is None and default is not None:
-        return default
-    text = _text(name, value).strip(" ")
-    if not text and default is None:
-        raise TouchError(name, "must not be empty")
-    if _LINE_BREAKERS.search(text):
-        raise TouchError(name, "must be one line without control characters")
-    if len(text) > longest:
-        raise TouchError(name, f"has {len(text)} characters; at most {longest} are allowed")
-    return text
-
-
-def email_address(name: str, address: str) -> str:
-    """``address`` with its domain in lower-case ASCII: IDNA 2008 (RFC 5891) after the mapping of UTS 46, where ß, final
-    sigma and joiners stay letters of their own. Raises TouchError for the field ``name``."""
-    local, at, domain = address.rpartition("@")
-    if not at:
-        raise TouchError(name, "is not an e-mail address: it has no @")
-    if not local.isascii():
-        raise TouchError(name, "has non-ASCII characters before the @, which few mail servers accept")
-    if len(local) > 64 or not _LOCAL_PART.fullmatch(local):
-        raise TouchError(name, "is not an e-mail address: the part before the @ is malformed")
-    wire = f"{local}@{_ascii_domain(name, domain)}"
-    if len(wire) > MAX_RECIPIENT_CHARACTERS:
-        raise TouchError(
-            name, f"has {len(wire)} characters on the wire; at most {MAX_RECIPIENT_CHARACTERS} are allowed"
-        )
-    return wire
 
 
 def mailbox(address: str) -> str:
@@ -161,47 +121,16 @@ def new_touch_id(now_ms: int, random_bits: int) -> UUID:
     return UUID(int=(now_ms & (1 << 48) - 1) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
 
 
-def _ascii_domain(name: str, domain: str) -> str:
-    """A domain in ASCII stays as it is: older names exist that IDNA 2008 would not register."""
-    try:
-        wire = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        raise TouchError(name, "is not an e-mail address: the domain is not allowed by IDNA 2008") from None
-    labels = wire.split(".")
-    if (len(labels) < 2 and wire != "localhost") or not all(_LABEL.fullmatch(label) for label in labels):
-        raise TouchError(name, "is not an e-mail address: the domain is malformed")
-    return wire
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        raise TouchError(name, "is missing")
-    if not isinstance(value, str):
-        raise TouchError(name, f"must be text, not {_json_type(value)}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise TouchError(name, "must not contain a lone surrogate") from None
-    return value
-
-
-def _json_type(value: object) -> str:
-    """The JSON name of the value's type."""
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | float):
-        return "a number"
-    return "an array" if isinstance(value, list) else "an object"
-
-
-def _body(data: Mapping[str, Any]) -> str:
-    body = _text("body", data.get("body"))
+def _body(data: Mapping[str, Any], mail: MailParts) -> str:
+    body = plain_text("body", data.get("body"))
     if not body.strip():
         raise TouchError("body", "must not be empty")
     if "\0" in body:
         raise TouchError("body", "must not contain the character U+0000")
     if (size := len(body.encode())) > MAX_BODY_BYTES:
         raise TouchError("body", f"has {size} bytes; at most {MAX_BODY_BYTES} are allowed")
+    if (size := size + len(mail.html.encode())) > MAX_BODY_BYTES:
+        raise TouchError("html", f"has {size} bytes with the body; at most {MAX_BODY_BYTES} are allowed together")
     return body
 
 

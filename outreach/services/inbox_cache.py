@@ -20,6 +20,8 @@ class CachedInbox:
     address: str
     channel: str
     url: str
+    display_name: str
+    reply_to: str
     rules: InboxRules
     changed_at: datetime
 
@@ -71,6 +73,8 @@ class InboxCache:
     def _store(self, row: Inbox) -> bool:
         if not self._is_changed(row.pk, row.changed_at):
             return False
-        self._cached[row.pk] = CachedInbox(row.address, row.channel, row.url, row.rules, row.changed_at)
+        self._cached[row.pk] = CachedInbox(
+            row.address, row.channel, row.url, row.display_name, row.reply_to, row.rules, row.changed_at
+        )
         self._newest = max(self._newest or row.changed_at, row.changed_at)
         return True

@@ -62,6 +62,8 @@ def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
 def describe(inbox: Inbox) -> str:
     """The inbox's settings in one line."""
     limits = [
+        f'as "{inbox.display_name}"' if inbox.display_name else "",
+        f"replies to {inbox.reply_to}" if inbox.reply_to else "",
         f"{inbox.per_minute}/min" if inbox.per_minute else "",
         f"{inbox.per_day}/day" if inbox.per_day else "",
         f"gap {inbox.min_gap_seconds:g} s" if inbox.min_gap_seconds else "",

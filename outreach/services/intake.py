@@ -15,12 +15,12 @@ from django.db.models import Q
 
 from avo_project.lib.ndjson import numbered_lines
 from avo_project.redis_client.errors import REDIS_FAILURES
-from outreach.domain.channels import check_recipient
+from outreach.domain.channels import check_mail, check_recipient
+from outreach.domain.fields import TouchError
 from outreach.domain.reservation import EnqueueBatch
 from outreach.domain.touch import (
     Draft,
     KeyReusedError,
-    TouchError,
     UnknownInboxError,
     draft_digest,
     new_touch_id,
@@ -89,6 +89,7 @@ class Intake:
             subject=draft.subject,
             body=draft.body,
             metadata=draft.metadata,
+            mail=draft.mail.as_json(),
             owner=owner,
             idempotency_key=draft.idempotency_key,
             draft_digest=draft_digest(draft, inbox.pk) if draft.idempotency_key else "",
@@ -107,11 +108,13 @@ class Intake:
 
 
 def resolve_inbox(draft: Draft, inboxes: InboxNames) -> tuple[Draft, Inbox]:
-    """Looks up the inbox and converts the recipient to wire form. Raises TouchError."""
+    """Looks up the inbox and converts the recipient and the thread to wire form. Raises TouchError."""
     inbox = inboxes[draft.inbox]
     if inbox is None:
         raise UnknownInboxError
-    return replace(draft, recipient=check_recipient(draft.recipient, inbox.channel)), inbox
+    recipient = check_recipient(draft.recipient, inbox.channel)
+    check_mail(draft.mail, inbox.channel)
+    return replace(draft, recipient=recipient, mail=draft.mail.resolved(inbox.address)), inbox
 
 
 def push(lanes: Lanes, rows: Iterable[Touch]) -> None:
@@ -155,7 +158,7 @@ def _stored(wanted: Mapping[str, Touch]) -> dict[str, Touch]:
 
 
 def _says_the_same(row: Touch, wanted: Touch) -> bool:
-    names = ("inbox_id", "recipient_key", "subject", "body", "metadata")
+    names = ("inbox_id", "recipient_key", "subject", "body", "metadata", "mail")
     return all(getattr(row, name) == getattr(wanted, name) for name in names)
 
 

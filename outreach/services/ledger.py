@@ -12,6 +12,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from avo_project.lib.redaction import redacted
+from outreach.domain.mail_parts import MailParts
 from outreach.domain.reservation import (
     ClaimResult,
     LeaseOwner,
@@ -29,7 +30,7 @@ from outreach.services.suppression import suppressed_keys
 
 logger = logging.getLogger(__name__)
 _ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # caused by one result; other errors are the database's
-_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata")
+_PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "mail")
 _FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_PAYLOAD)
 Status = Touch.Status
 _PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused or held
@@ -120,6 +121,7 @@ class Ledger:
             tries=row.tries + 1,
             started_at=now,
             metadata=row.metadata,
+            mail=MailParts.from_json(row.mail).with_defaults(inbox.display_name, inbox.reply_to),
         )
 
     def _start(self, sendable: Iterable[Reservation], now: float) -> None:

@@ -74,7 +74,9 @@ class TouchOperations:
             Suppression.objects.filter(recipient_key=key).update(recipient="")
             theirs = Touch.objects.filter(recipient_key=key).exclude(status=Status.SENDING)
             Attempt.objects.filter(touch__in=theirs).update(detail="")
-            return theirs.update(recipient="", subject="", body="", metadata={}, draft_digest="", reason=_FORGOTTEN)
+            return theirs.update(
+                recipient="", subject="", body="", metadata={}, mail=None, draft_digest="", reason=_FORGOTTEN
+            )
 
     def _queue_again(self, touches: QuerySet[Touch], status: Touch.Status, per_minute: int | None) -> int:
         with transaction.atomic():

@@ -19,6 +19,7 @@ class Script:
     answers: dict[str, str] = field(default_factory=dict)
     mails: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     sessions: int = 0
     extensions: tuple[str, ...] | None = None
 
@@ -57,6 +58,7 @@ class Script:
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         self.mails.append(envelope.content)
         self.recipients += envelope.rcpt_tos
+        self.senders.append(envelope.mail_from)
         return await self.play(server, "CONTENT") or "250 OK"
 
 

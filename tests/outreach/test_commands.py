@@ -30,6 +30,12 @@ def test_set_inbox_creates_and_changes_only_what_is_named() -> None:
     assert not Inbox.objects.get().paused
 
 
+def test_set_inbox_names_the_sender_and_where_replies_go() -> None:
+    line = run("set_inbox", "anna@example.com", "--display-name", "Anna Müller", "--reply-to", "replies@example.com")
+    assert line == 'anna@example.com (email): as "Anna Müller", replies to replies@example.com'
+    assert run("set_inbox", "anna@example.com", "--display-name", "", "--reply-to", "").endswith("no limits")
+
+
 NO_PLACES = ("localtime", "Factory", "posixrules", "posix/Europe/Madrid", "right/Europe/Madrid", "europe/madrid", "")
 
 
@@ -53,6 +59,10 @@ NO_PLACES = ("localtime", "Factory", "posixrules", "posix/Europe/Madrid", "right
         (["@avo", "--channel", "dm", "--url", "ftp://x/"], "url"),
         (["@avo", "--channel", "dm", "--url", "https://[fec0::1]/"], "url: the URL's host is not a public address"),
         (["a@example.com\r\nBcc: x"], "address"),
+        (["a@example.com", "--display-name", "x" * 101], "display_name"),
+        (["a@example.com", "--display-name", "A\nBcc: x"], "display_name"),
+        (["a@example.com", "--reply-to", "nobody"], "reply_to"),
+        (["@avo", "--channel", "dm", "--display-name", "Avo"], "display_name: is not possible on the channel dm"),
     ],
 )
 def test_set_inbox_names_what_is_wrong(arguments: list[str], message: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from outreach.domain.touch import KeyReusedError, TouchError
+from outreach.domain.fields import TouchError
+from outreach.domain.touch import KeyReusedError
 from outreach.models import Inbox, Touch
 from outreach.services.inboxes import change_inbox
 from outreach.services.intake import BATCH, COMMAND_LINE, BadLine, Intake, accept_lines

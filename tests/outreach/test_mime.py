@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outreach.conf import OutreachConf
+from outreach.domain.fields import TouchError, header_text
 from outreach.domain.mime import encoded_body, list_header, mailbox_header, text_header
 from outreach.domain.reservation import Outgoing, Reservation
-from outreach.domain.touch import MAX_SUBJECT_CHARACTERS, TouchError, header_text
-from outreach.services.senders.message import message
+from outreach.domain.touch import MAX_SUBJECT_CHARACTERS
+from outreach.services.senders.message import TouchMail
 
 TEXTS = json.loads(Path(__file__).with_name("data").joinpath("mail_texts.json").read_text("utf-8"))
 LONG = ("{}" * 400, "x" * 998, "x" * 999, "é" * 998, "Ж" * 998, "a b" * 300, "x" * 990 + " " + "y" * 990)
@@ -121,7 +123,7 @@ def test_a_whole_mail_is_read_as_it_was_written(text: dict[str, str]) -> None:
         Reservation("01a205d6-b677-7029-8876-1291c628e85a", 1, 5),
         "email", "anna@example.com", "", "r@example.com", text["subject"], text["body"], 1, 1_790_000_000.0,
     )  # fmt: skip
-    content = message(touch, "https://avo.example").message().as_bytes(linesep="\r\n")
+    content = TouchMail(touch, OutreachConf()).message().as_bytes(linesep="\r\n")
     check_lines(content)
     assert b"\n" not in content.replace(b"\r\n", b"")
     mail = reread(content)

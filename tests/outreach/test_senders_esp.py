@@ -1,8 +1,9 @@
 """Mail through a service's HTTP API with django-anymail: its own backends and errors against a local server."""
 
+import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from anymail.exceptions import AnymailInvalidAddress, AnymailRecipientsRefused
 
 from outreach.conf import OutreachConf
+from outreach.domain.mail_parts import MailParts
 from outreach.domain.reservation import Outcome, Outgoing, Reservation
 from outreach.services.senders.delivery_errors import classify_esp, is_esp_error
 from outreach.services.senders.email import EmailSender
@@ -61,10 +63,10 @@ def service(settings: Any) -> Iterator[Service]:
     server.server_close()
 
 
-def send() -> Outcome:
+def send(touch: Outgoing = TOUCH) -> Outcome:
     sender = EmailSender(OutreachConf())
     try:
-        return sender.send(TOUCH)
+        return sender.send(touch)
     finally:
         sender.close()
 
@@ -72,6 +74,17 @@ def send() -> Outcome:
 def test_a_mail_that_the_service_takes_is_sent(service: Service) -> None:
     assert send().kind == "sent"
     assert TOUCH_ID.encode() in service.calls[0]
+
+
+def test_a_service_gets_every_part_of_a_mail(service: Service) -> None:
+    parts = MailParts('Müller, "Ann"', "b@example.com", "<b>Hi</b>", "<2@x.org>", ("<1@x.org>",), ("spring",))
+    assert send(replace(TOUCH, mail=parts)).kind == "sent"
+    call = json.loads(service.calls[0])
+    assert call["From"] == '"Müller, \\"Ann\\"" <a@example.com>'
+    assert (call["ReplyTo"], call["HtmlBody"], call["TextBody"]) == ("b@example.com", "<b>Hi</b>", "Hello")
+    headers = {one["Name"]: one["Value"] for one in call["Headers"]}
+    assert (headers["In-Reply-To"], headers["References"]) == ("<2@x.org>", "<1@x.org> <2@x.org>")
+    assert call["Tag"] == "spring"
 
 
 @pytest.mark.parametrize(

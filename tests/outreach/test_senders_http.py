@@ -85,7 +85,7 @@ def test_a_touch_is_posted_as_json_under_its_id(server: Any, sender: HttpSender)
     assert headers["Content-Type"] == "application/json"
     assert body == {
         "id": "01a205d6-b677-7029-8876-1291c628e85a", "channel": "dm", "from": "@avo", "recipient": "@reader",
-        "subject": "Hi", "body": "Hello", "metadata": {"a": 1},
+        "subject": "Hi", "body": "Hello", "metadata": {"a": 1}, "tags": [],
     }  # fmt: skip
 
 

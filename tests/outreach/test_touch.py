@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach.domain.channels import CHANNELS, Channel, check_recipient
+from outreach.domain.fields import TouchError, email_address
 from outreach.domain.touch import (
     MAX_BODY_BYTES,
     MAX_METADATA_DEPTH,
-    TouchError,
-    email_address,
     idna_2003_key,
     new_touch_id,
     parse_draft,

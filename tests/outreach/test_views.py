@@ -53,12 +53,22 @@ def test_a_touch_is_accepted(api: Any, inbox: Inbox) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [({"recipient": "x"}, "recipient"), ({"subject": "a\nb"}, "subject"), ({"inbox": "n@example.com"}, "inbox"),
+     ({"tags": "a"}, "tags"), ({"in_reply_to": "x"}, "in_reply_to"), ({"html": 7}, "html"),
      ({"body": ""}, "body"), ({"body": "x" * 1_000_001}, "body"), ({"colour": "red"}, "colour")],
 )  # fmt: skip
 def test_a_bad_field_is_a_problem_that_names_it(api: Any, inbox: Inbox, changes: dict[str, str], field: str) -> None:
     response = api("post", URL, touch_data(**changes))
     assert (response.status_code, response.headers["Content-Type"]) == (400, "application/problem+json")
     assert list(response.json()["errors"]) == [field]
+
+
+def test_the_parts_of_a_mail_are_accepted_and_tags_are_shown(api: Any, inbox: Inbox) -> None:
+    parts = {"display_name": "Anna", "reply_to": "b@example.com", "html": "<b>Hello</b>", "tags": ["spring"]}
+    first = api("post", URL, touch_data(**parts)).json()["id"]
+    assert Touch.objects.get(pk=first).mail == parts
+    assert api("get", f"{URL}/{first}").json()["tags"] == ["spring"]
+    second = api("post", URL, touch_data(in_reply_to=first)).json()["id"]
+    assert Touch.objects.get(pk=second).mail == {"in_reply_to": f"<{first}@example.com>"}
 
 
 def test_a_huge_request_is_refused_unread(api: Any, inbox: Inbox) -> None:

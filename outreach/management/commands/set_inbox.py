@@ -12,7 +12,17 @@ from outreach.domain.inbox_settings import PRESETS, InboxError, parse_warm_up, p
 from outreach.keys import REDIS_ALIAS
 from outreach.services.inboxes import change_inbox, describe
 
-_PLAIN = ("channel", "per_minute", "per_day", "min_gap_seconds", "timezone", "url", "paused")
+_PLAIN = (
+    "channel",
+    "per_minute",
+    "per_day",
+    "min_gap_seconds",
+    "timezone",
+    "url",
+    "display_name",
+    "reply_to",
+    "paused",
+)
 
 
 class Command(BaseCommand):
@@ -33,6 +43,10 @@ class Command(BaseCommand):
             "--timezone", help="IANA time zone of the inbox, such as Europe/Madrid (default for a new inbox: UTC)"
         )
         parser.add_argument("--url", help="URL that touches are posted to, on channels that need one")
+        parser.add_argument("--display-name", metavar="TEXT", help="name of the sender in mails; empty for none")
+        parser.add_argument(
+            "--reply-to", metavar="ADDRESS", help="address for replies to mails; empty for the inbox's own"
+        )
         parser.add_argument(
             "--preset", choices=sorted(PRESETS), help="limits of a provider; other options override them"
         )

@@ -15,7 +15,7 @@ from outreach.conf import OutreachConf
 from outreach.domain.reply_rules import ReplyClass
 from outreach.domain.reservation import SENT, Outcome, Outgoing
 from outreach.services.senders.delivery_errors import classify, classify_esp, is_esp_error
-from outreach.services.senders.message import message
+from outreach.services.senders.message import TouchMail
 
 _DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _WATCHED_SMTP = "outreach.services.senders.email.WatchedEmailBackend"
@@ -54,7 +54,7 @@ class EmailSender:
                 self._connection.open()
             if isinstance(self._connection, WatchedEmailBackend):
                 self._connection.start_mail()
-            message(touch, self._conf.public_url, self._connection).send()
+            TouchMail(touch, self._conf, self._connection).send()
         except (smtplib.SMTPException, OSError) as error:
             return self._outcome_of(error)
         except Exception as error:

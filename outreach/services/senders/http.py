@@ -74,6 +74,7 @@ def _body(touch: Outgoing) -> dict[str, Any]:
         "subject": touch.subject,
         "body": touch.body,
         "metadata": touch.metadata,
+        "tags": touch.mail.tags,
     }
 
 
