@@ -53,10 +53,10 @@ def scan_and_expire(client: Any) -> None:
 
 def backfill(batch: int | None) -> None:
     from avo_project.runtime.stop_flag import StopFlag
-    from regime.conf import regime_conf
+    from regime.conf import RegimeConf
     from regime.services.ttl_backfill import Pace, TtlBackfill
 
-    report = TtlBackfill.connect(Pace.of(batch, None, regime_conf()), False, None).run(StopFlag())
+    report = TtlBackfill.connect(Pace.of(batch, None, RegimeConf.load()), False, None).run(StopFlag())
     assert report.counts.fixed >= STATES, report
 
 

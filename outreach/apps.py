@@ -5,6 +5,7 @@ class OutreachConfig(RoleConfig):
     name = "outreach"
     verbose_name = "Outreach"
     role = "outreach"
+    conf = "outreach.conf.OutreachConf"
     console = "outreach.admin.console.CONSOLE"
     samples = "outreach.services.samples.SAMPLES"
     live_metrics = "outreach.metrics.live_gauges"

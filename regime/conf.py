@@ -1,13 +1,13 @@
-"""Settings of the regime cache (``REGIME``) with their defaults."""
+"""The settings of the regime cache."""
 
 from dataclasses import dataclass
 
-from django.conf import settings
+from avo_project.runtime.conf import Conf, setting
 
 
 @dataclass(frozen=True, slots=True)
-class RegimeConf:
-    """Keys of ``settings.REGIME`` are these names in upper case."""
+class RegimeConf(Conf):
+    NAME = "REGIME"
 
     # Writing: states per call, and calls on their way to each server. docs/decisions/regime.md has the measurements.
     write_batch: int = 3
@@ -24,7 +24,7 @@ class RegimeConf:
     collection_check_seconds: float = 0.05
     collection_wait_seconds: float = 1.0
     collection_load_pause_seconds: float = 0.25
-    collection_lease_seconds: float = 60.0
+    collection_lease_seconds: float = setting(60.0, at_least=1)
     replaced_version_seconds: int = 900
     ledger_life_seconds: int = 35 * 86_400
 
@@ -32,13 +32,8 @@ class RegimeConf:
     cycle_overdue_seconds: float = 43_200.0
 
     # How old a copy of an unchanged answer may be and still be confirmed with 304.
-    confirm_seconds: int = 60
+    confirm_seconds: int = setting(60, at_least=0)
 
     # Macro answers: fresh for, and served for so long after that when the database fails.
     macro_fresh_seconds: int = 300
     macro_stale_seconds: int = 86_400
-
-
-def regime_conf() -> RegimeConf:
-    """The configuration now. Raises TypeError on a name that does not exist."""
-    return RegimeConf(**{name.lower(): value for name, value in settings.REGIME.items()})

@@ -1,12 +1,9 @@
-"""The signals app's settings: ``settings.SIGNALS`` over these defaults, read when needed."""
+"""The settings of the signals app."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
+from avo_project.runtime.conf import Conf, setting
 from signals_app.domain.delivery import RetryPolicy
 
 MAX_BLOCK_MS = 14_000
@@ -14,11 +11,13 @@ MAX_BLOCK_MS = 14_000
 
 
 @dataclass(frozen=True, slots=True)
-class SignalsConf:
+class SignalsConf(Conf):
     """``handler``, ``changes`` and ``feed_access`` are dotted paths. ``alert_url`` receives alerts as JSON. The caps
     are numbers of entries, ``dead_cap`` of dead letters. ``external_groups`` are consumer groups of programs that send
     no heartbeat. ``feed_clients`` limits the clients of the live feed per process. ``max_deliveries`` and ``retry_*``
     are the retry policy."""
+
+    NAME = "SIGNALS"
 
     changes: str
     handler: str = "signals_app.services.handling.book_executions"
@@ -28,7 +27,7 @@ class SignalsConf:
     hard_cap: int = 1_000_000
     dead_cap: int = 100_000
     external_groups: Sequence[str] = ()
-    feed_clients: int = 500
+    feed_clients: int = setting(500, at_least=0)
     heartbeat_ttl_ms: int = 4_000
     forget_consumer_after_ms: int = 3_600_000
     max_deliveries: int = 5
@@ -36,22 +35,11 @@ class SignalsConf:
     retry_factor: float = 2.0
     retry_cap_seconds: float = 60.0
 
-    @classmethod
-    def load(cls) -> Self:
-        """Raises ImproperlyConfigured for an unknown name and for an impossible retry policy."""
-        names = {spec.name.upper(): spec.name for spec in fields(cls)}
-        given: Mapping[str, object] = settings.SIGNALS
-        if unknown := given.keys() - names.keys():
-            raise ImproperlyConfigured(
-                f"SIGNALS: unknown setting {', '.join(sorted(unknown))}. Known settings: {', '.join(names)}"
-            )
-        values: dict[str, Any] = {names[name]: value for name, value in given.items()}
-        conf = cls(**values)
+    def problems(self) -> Iterator[str]:
         try:
-            conf.retry_policy()
+            self.retry_policy()
         except ValueError as error:
-            raise ImproperlyConfigured(f"SIGNALS: {error}") from None
-        return conf
+            yield f"{self.NAME}: {error}"
 
     def retry_policy(self, max_deliveries: int | None = None) -> RetryPolicy:
         """The policy of the settings, with another limit if ``max_deliveries`` is given. Raises ValueError."""

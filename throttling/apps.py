@@ -7,6 +7,7 @@ class ThrottlingConfig(RoleConfig):
     name = "throttling"
     verbose_name = "Rate limits"
     role = "throttling"
+    conf = "throttling.conf.ThrottlingConf"
     console = "throttling.admin.console.CONSOLE"
     samples = "throttling.services.samples.SAMPLES"
     live_metrics = "throttling.services.inspection.metrics"
@@ -16,12 +17,9 @@ class ThrottlingConfig(RoleConfig):
         from django.db.models.signals import post_save
         from rest_framework.authtoken.models import Token, TokenProxy
 
-        from throttling import checks, conf  # noqa: F401 - checks registers itself
+        from throttling import checks  # noqa: F401 - registers itself
 
-        try:
-            conf.load()
-        except conf.ConfError as error:
-            raise SystemExit(str(error)) from None
+        super().ready()
         setting_changed.connect(forget_process, dispatch_uid="throttling")
         for model in (Token, TokenProxy):
             post_save.connect(adopt_token, sender=model, dispatch_uid=f"throttling.{model.__name__}")

@@ -11,7 +11,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from avo_project.http.problems import Problem
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.clerk_token import REASONS, BadTokenError, Identity, not_accepted
 from throttling.domain.scopes import EVERY_TOKEN
 from throttling.domain.token_kinds import TokenKind, opaque_kind
@@ -113,7 +113,7 @@ def _require_scope(request: Request, caller: Any, scopes: frozenset[str] | None)
     """Raises Problem, and charges the request, for a route outside ``scopes`` (None allows every route)."""
     if scopes is None:
         return
-    needed = conf.load().scopes.needed(request.method or "GET", request.path_info)
+    needed = ThrottlingConf.load().scopes.needed(request.method or "GET", request.path_info)
     if not needed.isdisjoint(scopes | {EVERY_TOKEN}):
         return
     decision = process.rate_limiter().charge(request.META, caller)

@@ -1,23 +1,17 @@
-"""Settings of the throttling app, read on first use and cached."""
+"""The settings of throttling."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
-from throttling.domain.policies import Policy, RatesError, parse_plan_tiers, parse_rates, parse_streams
-from throttling.domain.scopes import EVERY_TOKEN, ScopesError, ScopeTable, parse_scopes
+from avo_project.runtime.conf import Conf, setting
+from throttling.domain.policies import Policy, parse_plan_tiers, parse_rates, parse_streams
+from throttling.domain.scopes import EVERY_TOKEN, ScopeTable, parse_scopes
 from throttling.domain.token_kinds import MIN_BITS, TokenKind
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from standardwebhooks.webhooks import Webhook
-
-
-class ConfError(ValueError):
-    """An invalid setting. The message begins with the name of its variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,80 +25,90 @@ class ClerkConf:
     accepted: frozenset[TokenKind] = frozenset({TokenKind.SESSION})
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottlingConf:
-    """Without ``clerk`` no Clerk token is accepted; without ``webhook`` the webhook route answers 404.
+def _plan_tiers(text: str, before: Mapping[str, Any]) -> Mapping[str, str]:
+    return parse_plan_tiers(text)
 
-    ``streams`` is the number of concurrent live streams per subject and tier, over all processes. ``processes`` divides
-    every limit while Redis does not answer.
+
+def _rates(text: str, before: Mapping[str, Any]) -> Mapping[str, tuple[Policy, ...]]:
+    return parse_rates(text, before["clerk_plan_tiers"].values())
+
+
+def _streams(text: str, before: Mapping[str, Any]) -> Mapping[str, int]:
+    return parse_streams(text, before["rates"])
+
+
+def _scopes(table: Mapping[str, Sequence[str]], before: Mapping[str, Any]) -> ScopeTable:
+    return parse_scopes(table)
+
+
+def _accepted(names: Sequence[str], before: Mapping[str, Any]) -> frozenset[TokenKind]:
+    try:
+        return frozenset(map(TokenKind, names))
+    except ValueError as error:
+        raise ValueError(f"{error}. Write a comma-separated list of {', '.join(TokenKind)}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottlingConf(Conf):
+    """``streams`` is the number of concurrent live streams per subject and tier, over all processes. ``processes``
+    divides every limit while Redis does not answer. A pause or refresh time of None turns the writer or reader off:
+    ``override_refresh_seconds`` of the overrides, ``tally_pause_seconds`` of the usage figures,
+    ``last_use_pause_seconds`` of the last use of API keys.
     """
 
-    rates: Mapping[str, tuple[Policy, ...]]
-    plan_tiers: Mapping[str, str]
-    num_proxies: int
-    clerk: ClerkConf | None
-    webhook: "Webhook | None"
-    scopes: ScopeTable
-    streams: Mapping[str, int]
-    processes: int = 1
+    NAME = "THROTTLING"
+
+    clerk_plan_tiers: Mapping[str, str] = setting(variable="CLERK_PLAN_TIERS", raw=str, parse=_plan_tiers)
+    rates: Mapping[str, tuple[Policy, ...]] = setting(variable="THROTTLE_RATES", raw=str, parse=_rates)
+    streams: Mapping[str, int] = setting(variable="THROTTLE_STREAMS", raw=str, parse=_streams)
+    scopes: ScopeTable = setting(raw=Mapping[str, Sequence[str]], parse=_scopes)
+    num_proxies: int = setting(0, variable="THROTTLE_NUM_PROXIES", at_least=0)
+    processes: int = setting(1, variable="WEB_CONCURRENCY")
+    clerk_issuer: str = ""
+    clerk_jwks_url: str = ""
+    clerk_jwt_key: str = ""
+    clerk_authorized_parties: Sequence[str] = ()
+    clerk_accepted_tokens: frozenset[TokenKind] = setting(
+        frozenset({TokenKind.SESSION}), variable="CLERK_ACCEPTED_TOKENS", raw=Sequence[str], parse=_accepted
+    )
+    clerk_webhook_secret: str = ""
+    override_refresh_seconds: float | None = 2.0
+    tally_pause_seconds: float | None = 1.0
+    api_key_refresh_seconds: float = 2.0
+    last_use_pause_seconds: float | None = 60.0
 
     @property
     def named_scopes(self) -> list[str]:
         """Scopes that an API key may be restricted to."""
         return [scope for scope in self.scopes.routes if scope != EVERY_TOKEN]
 
-
-@cache
-def load() -> ThrottlingConf:
-    """Returns the validated settings. Raises ConfError."""
-    given = settings.THROTTLING
-    plan_tiers = _read("CLERK_PLAN_TIERS", given, parse_plan_tiers)
-    rates = _read("RATES", given, lambda text: parse_rates(text, plan_tiers.values()), variable="THROTTLE_RATES")
-    return ThrottlingConf(
-        rates=rates,
-        streams=_read("STREAMS", given, lambda text: parse_streams(text, rates), variable="THROTTLE_STREAMS"),
-        plan_tiers=plan_tiers,
-        num_proxies=_num_proxies(given["NUM_PROXIES"]),
-        clerk=_clerk(given),
-        webhook=_read("CLERK_WEBHOOK_SECRET", given, _webhook) if given["CLERK_WEBHOOK_SECRET"] else None,
-        scopes=_read("SCOPES", given, parse_scopes),
-        processes=max(1, given.get("PROCESSES", 1)),
-    )
-
-
-def _num_proxies(number: int) -> int:
-    if number < 0:
-        raise ConfError(
-            "THROTTLE_NUM_PROXIES: must be 0 or more. Set it to the number of your own proxies in front of this server."
+    @property
+    def clerk(self) -> ClerkConf | None:
+        """None when no Clerk token is accepted. Raises ValueError."""
+        issuer = self.clerk_issuer.rstrip("/")
+        if not issuer:
+            return None
+        return ClerkConf(
+            issuer=issuer,
+            jwks_url=self.clerk_jwks_url or f"{issuer}/.well-known/jwks.json",
+            key=_public_key(self.clerk_jwt_key) if self.clerk_jwt_key else None,
+            authorized_parties=frozenset(self.clerk_authorized_parties),
+            accepted=self.clerk_accepted_tokens,
         )
-    return number
 
+    @property
+    def webhook(self) -> "Webhook | None":
+        """None when the webhook route answers 404. Raises ValueError."""
+        return _webhook(self.clerk_webhook_secret) if self.clerk_webhook_secret else None
 
-def _clerk(given: Mapping[str, Any]) -> ClerkConf | None:
-    accepted, issuer = _accepted(given["CLERK_ACCEPTED_TOKENS"]), given["CLERK_ISSUER"].rstrip("/")
-    if not issuer:
-        for name in ("CLERK_JWKS_URL", "CLERK_JWT_KEY"):
-            if given[name]:
-                raise ConfError(
-                    f"CLERK_ISSUER: required because {name} is set. Set it to the `iss` claim of your tokens."
-                )
-        return None
-    return ClerkConf(
-        issuer=issuer,
-        jwks_url=given["CLERK_JWKS_URL"] or f"{issuer}/.well-known/jwks.json",
-        key=_read("CLERK_JWT_KEY", given, _public_key) if given["CLERK_JWT_KEY"] else None,
-        authorized_parties=frozenset(given["CLERK_AUTHORIZED_PARTIES"]),
-        accepted=accepted,
-    )
-
-
-def _accepted(names: Iterable[str]) -> frozenset[TokenKind]:
-    try:
-        return frozenset(map(TokenKind, names))
-    except ValueError as error:
-        raise ConfError(
-            f"CLERK_ACCEPTED_TOKENS: {error}. Write a comma-separated list of {', '.join(TokenKind)}."
-        ) from None
+    def problems(self) -> Iterator[str]:
+        for name, value in (("CLERK_JWKS_URL", self.clerk_jwks_url), ("CLERK_JWT_KEY", self.clerk_jwt_key)):
+            if value and not self.clerk_issuer:
+                yield f"CLERK_ISSUER: required because {name} is set. Set it to the `iss` claim of your tokens."
+        try:
+            self.clerk, self.webhook  # noqa: B018 - reads the key and the secret
+        except ValueError as error:
+            yield str(error)
 
 
 def _public_key(pem: str) -> "RSAPublicKey":
@@ -115,10 +119,13 @@ def _public_key(pem: str) -> "RSAPublicKey":
 
     try:
         key = load_pem_public_key(pem.replace("\\n", "\n").encode())
-    except (TypeError, UnsupportedAlgorithm) as unusable:
-        raise ValueError(str(unusable)) from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, RSAPublicKey) or key.key_size < MIN_BITS:
-        raise ValueError("too short, or for another algorithm")
+        raise ValueError(
+            f"CLERK_JWT_KEY: not an RSA public key of {MIN_BITS} bits or more in PEM form. "
+            "Copy the key between its BEGIN and END lines, those included."
+        )
     return key
 
 
@@ -128,21 +135,7 @@ def _webhook(secret: str) -> "Webhook":
 
     try:
         return Webhook(secret)
-    except (TypeError, EmptyWebhookSecretError) as unusable:
-        raise ValueError(str(unusable)) from None
-
-
-_WHAT_TO_WRITE = {
-    "CLERK_JWT_KEY": f"not an RSA public key of {MIN_BITS} bits or more in PEM form. "
-    "Copy the key between its BEGIN and END lines, those included.",
-    "CLERK_WEBHOOK_SECRET": "not a signing secret. Copy it from the endpoint's page; it begins with whsec_.",
-}
-
-
-def _read(name: str, given: Mapping[str, Any], parse: Callable[[Any], Any], variable: str = "") -> Any:
-    try:
-        return parse(given[name])
-    except (RatesError, ScopesError) as error:
-        raise ConfError(f"{variable or name}: {error}") from None
-    except (ValueError, TypeError):
-        raise ConfError(f"{name}: {_WHAT_TO_WRITE[name]}") from None
+    except (ValueError, TypeError, EmptyWebhookSecretError):
+        raise ValueError(
+            "CLERK_WEBHOOK_SECRET: not a signing secret. Copy it from the endpoint's page; it begins with whsec_."
+        ) from None

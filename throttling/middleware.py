@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from avo_project.http.problems import problem_response
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.services import process
 from throttling.services.answers import STREAMS, fields, rejection
 from throttling.services.rate_limiter import DECISION, Decision, count_from_zero
@@ -23,7 +23,7 @@ class RateLimitMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        count_from_zero(conf.load().rates)
+        count_from_zero(ThrottlingConf.load().rates)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain import subjects
 from throttling.domain.policies import RatesError, parse_policies
 
@@ -36,7 +36,7 @@ class TierOverride(models.Model):
             errors["subject"] = str(error)
         if self.subject.startswith(("bad_token:", "login:")):
             errors["subject"] = "Bad tokens and failed log-ins cannot be overridden. Set their limit in THROTTLE_RATES."
-        known = conf.load().rates
+        known = ThrottlingConf.load().rates
         if not (self.tier or self.rates):
             errors["tier"] = "Enter a tier or rates."
         elif self.tier and self.tier not in known:

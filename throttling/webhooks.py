@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from avo_project.http.problems import Problem
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.webhook_events import EventError, PlanEvent, read_event, usable_signatures
 from throttling.models import PlanChange
 
@@ -28,7 +28,7 @@ class ClerkWebhook(APIView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if conf.load().webhook is None:
+        if ThrottlingConf.load().webhook is None:
             raise Http404
         super().initial(request, *args, **kwargs)
 
@@ -43,7 +43,7 @@ class ClerkWebhook(APIView):
 
 def _verified(request: Request) -> tuple[str, float, Any]:
     """The message's id, when it was sent (Unix seconds), and the event."""
-    webhook = conf.load().webhook
+    webhook = ThrottlingConf.load().webhook
     assert webhook is not None  # else the route answers 404
     # Svix signs by the Standard Webhooks scheme under header names of its own.
     signed = {f"webhook-{part}": request.headers.get(f"svix-{part}", "") for part in ("id", "timestamp", "signature")}

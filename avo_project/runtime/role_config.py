@@ -1,4 +1,4 @@
-"""What each app declares about its role: the console, the samples of its charts and its live metrics."""
+"""What each app declares about its role: its settings, console, samples and live metrics."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,19 +6,30 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.utils.module_loading import import_string
 
+from avo_project.runtime.conf import ConfError
+
 
 class RoleConfig(AppConfig):
     """The attributes are dotted paths, imported on first use, so that commands for cron start fast. An empty one means
     that the role has none.
 
-    ``console`` names a RoleConsole, ``samples`` a SampleSource, ``live_metrics`` a function that yields the role's
-    gauges at each scrape.
+    ``conf`` names the app's Conf, which is loaded at the start: unusable settings end every process, with a line for
+    each. ``console`` names a RoleConsole, ``samples`` a SampleSource, ``live_metrics`` a function that yields the
+    gauges of the role at each scrape.
     """
 
     role = ""
+    conf = ""
     console = ""
     samples = ""
     live_metrics = ""
+
+    def ready(self) -> None:
+        if self.conf:
+            try:
+                import_string(self.conf).load()
+            except ConfError as error:
+                raise SystemExit(str(error)) from None
 
 
 def declared(attribute: str, roles: Iterable[str] = ()) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from avo_project.http.problems import Problem
 from avo_project.lib.decimals import decimal_of
 from regime.api import schema
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.freshness import Freshness, Judgement, data_age, data_through_value
 from regime.domain.macro import Period, is_series_id
 from regime.domain.state import REGIMES, TIMEFRAMES, StoredState, SymbolError, valid_symbol
@@ -70,7 +70,7 @@ macro_answers = cache(MacroAnswers)
 
 @cache
 def conf() -> RegimeConf:
-    return regime_conf()
+    return RegimeConf.load()
 
 
 class RegimeStateView(APIView):

@@ -10,7 +10,7 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from avo_project.lib.bounded_dict import BoundedDict
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.universe import DatedUniverse
 from regime.services.refresher import CollectionBuild
 from regime.store.collection_store import CollectionStore, Valid
@@ -62,7 +62,7 @@ class Collection:
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf())
+        return cls(CollectionStore.connect(), CollectionBuild.connect(), RegimeConf.load())
 
     def newest(self, now: float) -> Version:
         """The valid version; ``now`` is in Unix seconds. Raises CollectionMissingError after a short wait for one."""

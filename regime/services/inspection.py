@@ -9,7 +9,7 @@ import numpy as np
 
 from avo_project.observability.timeseries import History
 from regime import keys
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS, Judgement
 from regime.domain.state import StoredState
 from regime.domain.state_check import HeldKey, name_finding
@@ -98,7 +98,7 @@ class RegimeInspection:
             KeySample.connect(),
             BackfillLog.connect(),
             KeyReader.connect(),
-            regime_conf(),
+            RegimeConf.load(),
         )
 
     def status(self) -> KeyspaceStatus:

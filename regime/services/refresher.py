@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from avo_project.runtime.stop_flag import StopFlag
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.columns import Columns, are_current, merged, old_data, part_of, same_states, score_matrix
 from regime.domain.freshness import OLD_DAYS, Freshness, freshness_at
 from regime.domain.state import RawStates, are_symbols, decode_in_bulk
@@ -145,7 +145,7 @@ class Refresher:
 
     @classmethod
     def connect(cls, clock: Callable[[], float]) -> Self:
-        return cls(CollectionStore.connect(), CollectionBuild.connect(), regime_conf(), clock)
+        return cls(CollectionStore.connect(), CollectionBuild.connect(), RegimeConf.load(), clock)
 
     def step(self) -> RefreshReport:
         """Rebuilds the collection once. An unchanged one keeps its version, so web processes keep their copies."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from avo_project.runtime.stop_flag import StopFlag
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS
 from regime.store.ttl_backfill import LEASE_SECONDS, BackfillLease, BackfillLog, Counts, TtlSetter
 
@@ -164,7 +164,7 @@ def run_job(lease: BackfillLease, job: str, monotonic: Callable[[], float]) -> N
             if not lease.renew():
                 stop.set()
 
-    pace = Pace.of(None, None, regime_conf())
+    pace = Pace.of(None, None, RegimeConf.load())
     report = TtlBackfill.connect(pace, job == _DRY_RUN, None).run(stop, renew)
     if stop:
         logger.warning("backfill stopped: its lease expired and another process may hold it")

@@ -11,7 +11,7 @@ from avo_project.lib.bounded_dict import BoundedDict
 from avo_project.redis_client.persistent_connection import Argument, run_script
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class AnswerCache:
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(get_redis_connection(keys.ANSWERS_ALIAS), regime_conf())
+        return cls(get_redis_connection(keys.ANSWERS_ALIAS), RegimeConf.load())
 
     def holds(self, name: str) -> bool:
         """Whether this process has an answer of that name, fresh or not."""

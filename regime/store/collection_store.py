@@ -10,7 +10,7 @@ from django_redis import get_redis_connection
 
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.columns import (
     Columns,
     DominanceLog,
@@ -84,7 +84,7 @@ class CollectionStore:
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(get_redis_connection(keys.REDIS_ALIAS), regime_conf())
+        return cls(get_redis_connection(keys.REDIS_ALIAS), RegimeConf.load())
 
     def pointer(self) -> Pointer:
         held = self._client.hgetall(keys.POINTER)

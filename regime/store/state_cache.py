@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 from avo_project.redis_client.persistent_connection import Argument, Pipeline, Reply, execute_packed, pack, server_of
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
-from regime.conf import RegimeConf, regime_conf
+from regime.conf import RegimeConf
 from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS
 from regime.domain.state import RawStates, RegimeState, StoredState, decode_state, encode_fields
 
@@ -156,7 +156,7 @@ class StateCache:
 
     @classmethod
     def connect(cls) -> Self:
-        return cls(get_redis_connection(keys.REDIS_ALIAS), regime_conf())
+        return cls(get_redis_connection(keys.REDIS_ALIAS), RegimeConf.load())
 
     def get(self, symbol: str) -> StoredState | None:
         """The state under ``symbol``, whatever its age, or None when its key is no hash or not there."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regime.conf import regime_conf
+from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS
 from regime.domain.state import FIELDS, RegimeState
 from regime.store.state_cache import PutOutcome, StateCache
@@ -67,7 +67,7 @@ def test_a_state_that_another_writer_puts_meanwhile_is_not_replaced(
 
 @pytest.mark.real_server
 def test_a_newer_state_stays_when_the_server_was_demoted_on_the_way(redis: Any, server_now: float) -> None:
-    states = StateCache(redis, replace(regime_conf(), write_batch=1, write_calls_in_flight=1))
+    states = StateCache(redis, replace(RegimeConf.load(), write_batch=1, write_calls_in_flight=1))
 
     def written() -> Iterator[RegimeState]:
         yield a_state("A", server_now - 20)

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 
 from signals_app.conf import SignalsConf
 from signals_app.domain.delivery import RetryPolicy
@@ -26,5 +25,5 @@ def test_an_unknown_or_impossible_setting_stops_the_start(settings: Any, change:
     from django.apps import apps
 
     settings.SIGNALS = settings.SIGNALS | change
-    with pytest.raises(ImproperlyConfigured, match=message):
+    with pytest.raises(SystemExit, match=message):
         apps.get_app_config("signals_app").ready()

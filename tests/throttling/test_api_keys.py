@@ -138,7 +138,7 @@ class Ticks:
 
 def test_a_good_key_is_remembered_for_two_seconds(service: Any, django_assert_num_queries: Any) -> None:
     ticks, key = Ticks(), api_keys.issue(service, "busy")
-    checker = APIKeys(LastUse(None), monotonic=ticks)
+    checker = APIKeys(LastUse(None), 2.0, monotonic=ticks)
     assert checker.recall(key) is None
     with django_assert_num_queries(1):
         found = checker.check(key)
@@ -168,7 +168,7 @@ def test_one_that_ends_meanwhile_is_not_recalled(service: Any) -> None:
 
 def test_only_so_many_are_remembered(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_keys, "MAX_REMEMBERED", 2)
-    checker, keys = APIKeys(LastUse(None)), [api_keys.issue(service, "k") for _ in range(3)]
+    checker, keys = APIKeys(LastUse(None), 2.0), [api_keys.issue(service, "k") for _ in range(3)]
     for key in keys:
         checker.check(key)
     assert [checker.is_remembered(key) for key in keys] == [False, True, True]

@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from avo_project.runtime.conf import ConfError
 from tests.throttling.clerk import KEY
-from throttling import conf
+from throttling.conf import ThrottlingConf
 
 WEAK = rsa.generate_private_key(65537, 1024).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,21 +37,21 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 )
 def test_what_is_wrong_is_named(throttling: Any, changes: dict[str, Any], begins: str) -> None:
     throttling(**changes)
-    with pytest.raises(conf.ConfError) as caught:
-        conf.load()
+    with pytest.raises(ConfError) as caught:
+        ThrottlingConf.load()
     assert str(caught.value).startswith(begins)
 
 
 def test_clerk_as_unset_variables_leave_it(throttling: Any) -> None:
     throttling(CLERK_ISSUER="https://c.test/")
-    clerk = conf.load().clerk
+    clerk = ThrottlingConf.load().clerk
     assert clerk is not None
     assert (clerk.issuer, clerk.jwks_url, clerk.key) == ("https://c.test", "https://c.test/.well-known/jwks.json", None)
 
 
 def test_a_key_on_one_line(throttling: Any) -> None:
     throttling(CLERK_ISSUER="https://c.test", CLERK_JWT_KEY=KEY.pem.replace("\n", "\\n"))
-    clerk = conf.load().clerk
+    clerk = ThrottlingConf.load().clerk
     assert clerk is not None
     assert clerk.key == KEY.public
 

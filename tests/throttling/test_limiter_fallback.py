@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import DownRedis, FixedClock
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.policies import Hit, Outcome, WindowStats, parse_policies
 from throttling.services.answers import limit_field
 from throttling.services.callers import Quotas
@@ -23,7 +23,7 @@ def redis(redis_of: Any) -> DownRedis:
 
 
 def limiter_over(redis: DownRedis, clock: FixedClock, processes: int = 1) -> RateLimiter:
-    known = replace(conf.load(), processes=processes)
+    known = replace(ThrottlingConf.load(), processes=processes)
     quotas, usage = Quotas(known, Overrides(known.rates, None)), UsageRecorder(UsageStats(redis), None)
     return RateLimiter(known, WindowLimiter(redis), quotas, usage, clock)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from avo_project.runtime.conf import ConfError
 from tests.throttling.clerk import bearer, claims, signed
-from throttling import conf
-from throttling.conf import ConfError
+from throttling.conf import ThrottlingConf
 from throttling.domain.scopes import ScopesError, parse_scopes
 from throttling.services import process
 
@@ -100,4 +100,4 @@ def test_the_token_says_when_it_ends(with_clerk: Any) -> None:
 def test_an_unknown_kind_stops_the_start_with_one_line(throttling: Any, names: list[str]) -> None:
     throttling(CLERK_ACCEPTED_TOKENS=names)
     with pytest.raises(ConfError, match=r"CLERK_ACCEPTED_TOKENS: .* Write a comma-separated list of session_token"):
-        conf.load()
+        ThrottlingConf.load()

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from avo_project.console.actions import ActionResult
 from avo_project.console.live_admin import LiveAction, LiveStateAdmin, Panel
 from avo_project.lib.formatting import duration
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.policies import Policy
 from throttling.domain.subjects import applies_to, normal
 from throttling.models import TierOverride
@@ -36,7 +36,9 @@ def preview_reset(request: HttpRequest) -> ActionResult:
 def reset(request: HttpRequest) -> ActionResult:
     """Raises ValueError for an invalid subject."""
     subject = normal(request.POST.get("subject", ""))
-    windows = {policy.window_seconds: policy for policies in conf.load().rates.values() for policy in policies}
+    windows = {
+        policy.window_seconds: policy for policies in ThrottlingConf.load().rates.values() for policy in policies
+    }
     windows |= {policy.window_seconds: policy for policy in _own_policies(subject)}
     emptied = WindowLimiter.connect().reset(subject, list(windows.values()))
     return ActionResult(f"Emptied {emptied} windows of {subject}.", emptied)
@@ -122,7 +124,7 @@ class RateLimitsAdmin(LiveStateAdmin):
             "live_actions": (),
             "subject_actions": {action.name for action in context["live_actions"]},
             "subject": request.GET.get("subject", ""),
-            "tiers": sorted(conf.load().rates),
+            "tiers": sorted(ThrottlingConf.load().rates),
         }
 
     def _looked_up(self, inspection: Inspection, text: str) -> Panel:

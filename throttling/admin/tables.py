@@ -10,8 +10,8 @@ from django.template.response import TemplateResponse
 
 from avo_project.console.actions import RowAction
 from avo_project.console.audited_admin import AuditedModelAdmin, AuditedModelForm, ReadOnlyAdmin
-from throttling import conf
 from throttling.admin.limits_page import RateLimitsAdmin
+from throttling.conf import ThrottlingConf
 from throttling.domain import subjects
 from throttling.models import APIKey, PlanChange, RateLimits, TierOverride
 from throttling.services import api_keys
@@ -58,7 +58,7 @@ class PlanChangeAdmin(ReadOnlyAdmin):
 
 class APIKeyForm(AuditedModelForm):
     scopes = forms.MultipleChoiceField(
-        choices=lambda: [(scope, scope) for scope in conf.load().named_scopes],
+        choices=lambda: [(scope, scope) for scope in ThrottlingConf.load().named_scopes],
         required=False,
         help_text="Leave empty to allow everything that the account may do.",
     )

@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 PREFIX = "avo_"
 SHOWN_CHARACTERS = 12
 KEY_BITS = 160
-PAUSE_SECONDS = 60.0
 _KEY = re.compile(rf"(?:{PREFIX})?[0-9a-f]{{{KEY_BITS // 4}}}")  # tokens of DRF have no prefix
 
 
@@ -53,7 +52,7 @@ class LastUse:
     The time is accurate to a minute. An update that the database rejects is dropped.
     """
 
-    def __init__(self, pause_seconds: float | None = PAUSE_SECONDS, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, pause_seconds: float | None, now: Callable[[], datetime] = _now) -> None:
         self._pause_seconds, self._now = pause_seconds, now
         self._used: set[int] = set()
         self._timer: threading.Thread | None = None
@@ -85,7 +84,6 @@ class LastUse:
             connections.close_all()
 
 
-REFRESH_SECONDS = 2.0
 MAX_REMEMBERED = 10_000
 DRF_NAME = "DRF token"
 
@@ -113,7 +111,7 @@ class APIKeys:
     def __init__(
         self,
         last_use: LastUse,
-        refresh_seconds: float = REFRESH_SECONDS,
+        refresh_seconds: float,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -181,7 +179,7 @@ def mark(row: APIKey, key: str) -> APIKey:
 
 
 def revoke(keys: QuerySet[APIKey]) -> int:
-    """Revokes the active ones of ``keys``. The rows remain. Takes effect within REFRESH_SECONDS."""
+    """Revokes the active ones of ``keys``. The rows remain. Takes effect within ``api_key_refresh_seconds``."""
     return keys.filter(revoked_at=None).update(revoked_at=datetime.now(UTC))
 
 

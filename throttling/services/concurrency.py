@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rest_framework.request import Request
 
 from avo_project.http.problems import Problem
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.policies import whole_seconds
 from throttling.services import process
 from throttling.services.answers import STREAMS, Streams
@@ -99,7 +99,7 @@ def open_stream(request: Request) -> StreamAccess:
     """Opens the stream that ``request`` asks for. Raises Problem (429, not charged) when all places are in use."""
     rate_limiter = process.rate_limiter()
     quota = rate_limiter.quota(request.META, request.user)
-    place = Place(quota.subject, conf.load().streams[quota.tier])
+    place = Place(quota.subject, ThrottlingConf.load().streams[quota.tier])
     lease = process.streams().acquire(place)
     request.META[STREAMS] = Streams(place.limit, lease.used)
     if lease.held:

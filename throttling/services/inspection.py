@@ -8,7 +8,7 @@ from typing import Any, Self
 from django.utils import timezone
 from prometheus_client import Metric
 
-from throttling import conf
+from throttling.conf import ThrottlingConf
 from throttling.domain.policies import (
     ANONYMOUS,
     BAD_TOKEN,
@@ -82,7 +82,7 @@ class Inspection:
         return SubjectView(subject, tier, why, self._limiter.test(subject, policies))
 
     def _account(self, subject: str) -> tuple[str, str, tuple[Policy, ...]]:
-        rates = conf.load().rates
+        rates = ThrottlingConf.load().rates
         tier, why = self._tier(subject, list(rates))
         override = override_row(subject)
         if override is None or (override.expires_at and override.expires_at <= timezone.now()):
@@ -107,7 +107,7 @@ class Inspection:
         if seen := self._usage.seen_tier(subject, tiers, self._clock()):
             return seen, "tier of its recent requests"
         if plan := current_plan(subject):
-            return tier_of(plan, conf.load().plan_tiers), f"plan {plan} reported by Clerk"
+            return tier_of(plan, ThrottlingConf.load().clerk_plan_tiers), f"plan {plan} reported by Clerk"
         return FREE, "no recent requests and no reported plan"
 
 
@@ -117,7 +117,7 @@ def metrics() -> Iterator[Metric]:
     rejections = Metric(
         "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
     )
-    for tier, series in ({tier: [0] for tier in conf.load().rates} | inspection.rejections()).items():
+    for tier, series in ({tier: [0] for tier in ThrottlingConf.load().rates} | inspection.rejections()).items():
         rejections.add_sample(rejections.name, {"tier": tier}, sum(series))
     subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
     subjects.add_sample(subjects.name, {}, len(inspection.busiest()))

@@ -15,8 +15,6 @@ from throttling.models import TierOverride
 
 logger = logging.getLogger(__name__)
 
-REFRESH_SECONDS = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -50,7 +48,7 @@ class Overrides:
     def __init__(
         self,
         rates: Mapping[str, tuple[Policy, ...]],
-        refresh_seconds: float | None = REFRESH_SECONDS,
+        refresh_seconds: float | None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:

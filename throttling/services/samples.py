@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from avo_project.observability.sampler import SampleSource
-from throttling import conf, keys
+from throttling import keys
+from throttling.conf import ThrottlingConf
 from throttling.services.inspection import Inspection
 
 
@@ -12,7 +13,7 @@ def sample() -> Mapping[str, float]:
     includes the first request of a tier."""
     totals = Inspection.connect().totals()
     named = {field.partition("|"): count for field, count in totals.items()}
-    none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in conf.load().rates}
+    none = {f"{word}_total:{tier}": 0 for word in ("allowed", "refused") for tier in ThrottlingConf.load().rates}
     counted = {f"{word}_total:{tier}" if tier else f"{word}_total": count for (word, _, tier), count in named.items()}
     return {"degraded_total": 0, **none, **counted}
 

@@ -12,7 +12,6 @@ from throttling.store.usage_stats import UsageStats
 
 logger = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 1.0
 _MAX_SUBJECTS = 10_000
 
 
@@ -22,9 +21,7 @@ class UsageRecorder:
     Counts that Redis does not accept are dropped; only their number is written later, as ``degraded``.
     """
 
-    def __init__(
-        self, usage: UsageStats, pause_seconds: float | None = PAUSE_SECONDS, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, usage: UsageStats, pause_seconds: float | None, clock: Callable[[], float] = time.time) -> None:
         self._usage, self._pause_seconds, self._clock = usage, pause_seconds, clock
         self._requests: Counter[tuple[str, str]] = Counter()
         self._rejections: Counter[tuple[str, str]] = Counter()

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.light_command import LightCommand
 from avo_project.runtime.stop_flag import StopFlag
-from regime.conf import regime_conf
+from regime.conf import RegimeConf
 from regime.keys import REDIS_ALIAS
 from regime.services.progress import Progress
 from regime.services.ttl_backfill import Pace, TtlBackfill
@@ -47,7 +47,7 @@ class Command(LightCommand):
 
     def _backfill(self, dry_run: bool, assume_age: float | None, **options: Any) -> None:
         try:
-            pace = Pace.of(options["batch"], options["max_per_second"], regime_conf())
+            pace = Pace.of(options["batch"], options["max_per_second"], RegimeConf.load())
             backfill = TtlBackfill.connect(pace, dry_run, assume_age)
         except ValueError as error:
             raise CommandError(str(error)) from error

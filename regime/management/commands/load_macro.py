@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from avo_project.redis_client.errors import store_errors_as_command_error
-from regime.conf import regime_conf
+from regime.conf import RegimeConf
 from regime.domain.macro import MacroFileError
 from regime.domain.prices import TextFileError
 from regime.keys import ANSWERS_ALIAS
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if not report.is_announced:
             self.stderr.write(
                 f"warning: the rows are in, but the Redis of the role {ANSWERS_ALIAS} does not answer, so answers that "
-                f"it keeps may stay for {regime_conf().macro_fresh_seconds} s. There is nothing to do."
+                f"it keeps may stay for {RegimeConf.load().macro_fresh_seconds} s. There is nothing to do."
             )
         if report.bad:
             raise SystemExit(1)

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from avo_project.redis_client.errors import store_errors_as_command_error
 from avo_project.runtime.options import moment, name_of_at_most
-from throttling import conf, keys
+from throttling import keys
+from throttling.conf import ThrottlingConf
 from throttling.services import api_keys
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
             "--scope",
             action="append",
             default=[],
-            choices=conf.load().named_scopes,
+            choices=ThrottlingConf.load().named_scopes,
             help="Scope of the key; repeat for more than one (default: everything that the account may do).",
         )
 
