@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 
 from avo_project.models import OperatorAction
 from outreach.domain.reservation import Outcome
@@ -140,6 +141,37 @@ def test_a_filtered_action_tells_how_many_it_would_change_and_leaves_why(
     assert (row.role, row.action, row.how_many, row.outcome) == ("outreach", "Redrive", 2, "succeeded")
     assert row.subject == "all 4 of the list [address]"
     assert row.reason == "asked by its owner"
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("anna@example.com", 2), (" ANNA@Example.com ", 2), ("bert@example.com", 2), ("R1@example.com", 1),
+        ("key 2", 1), ("nobody@example.com", 0), ("anna", 0), ("@", 0), ("", 3),
+    ],
+)  # fmt: skip
+def test_touches_are_found_by_inbox_recipient_or_key(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]], term: str, found: int
+) -> None:
+    change_inbox("bert@example.com", {})
+    queue_up(1)
+    queue_up(1, recipient="bert@example.com", idempotency_key="key 2")
+    [last] = queue_up(1, inbox="bert@example.com", recipient="c@example.com")
+    page = operator_client.get("/admin/outreach/touch/", {"q": term})
+    assert page.context_data["cl"].result_count == found
+    for written in (str(last.pk), last.pk.hex, str(last.pk).upper()):
+        assert list(operator_client.get("/admin/outreach/touch/", {"q": written}).context_data["cl"].result_list) == [
+            last
+        ]
+
+
+def test_the_search_for_touches_reads_no_whole_table(operator_client: Any, inbox: Inbox) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL reads a small table as a whole, whatever its indexes")
+    for term in ("anna@example.com", "nobody@example.com", "0192aaaa-0000-7000-8000-000000000001"):
+        cl = operator_client.get("/admin/outreach/touch/", {"q": term}).context_data["cl"]
+        plan = cl.queryset.order_by().explain()
+        assert "SCAN outreach_touch" not in plan, plan
 
 
 def test_a_failing_row_action_says_so_and_is_written_down(
