@@ -8,4 +8,4 @@ class OutreachConfig(RoleConfig):
     conf = "outreach.conf.OutreachConf"
     console = "outreach.admin.console.CONSOLE"
     samples = "outreach.services.samples.SAMPLES"
-    live_metrics = "outreach.metrics.live_gauges"
+    live_metrics = "outreach.metrics.live_metrics"

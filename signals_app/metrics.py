@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 
 from signals_app.domain.lag import GroupFigures
 from signals_app.services import inspection
@@ -20,13 +21,13 @@ _GROUP_GAUGES = {
 def live_metrics() -> Iterator[Metric]:
     """Length of the stream, dead letters, and six gauges per group. Raises RedisError."""
     figures = inspection.figures(count_up_to=1_000)
-    yield _single("avo_signals_length", "Entries in the stream", figures.length)
-    yield _single("avo_signals_dead_letters", "Dead letters", figures.dead_letters)
+    yield GaugeMetricFamily("avo_signals_length", "Entries in the stream", figures.length)
+    yield GaugeMetricFamily("avo_signals_dead_letters", "Dead letters", figures.dead_letters)
     for name, help_text in _GROUP_GAUGES.items():
-        metric = Metric(f"avo_signals_{name}", help_text, "gauge")
+        metric = GaugeMetricFamily(f"avo_signals_{name}", help_text, labels=["group"])
         for group in figures.groups:
             if (value := _value(group, name)) is not None:
-                metric.add_sample(metric.name, {"group": group.name}, value)
+                metric.add_metric([group.name], value)
         yield metric
 
 
@@ -35,9 +36,3 @@ def _value(group: GroupFigures, name: str) -> float | None:
         return None
     value: float | None = getattr(group, name)
     return 0 if value is None and name.startswith("oldest") else value
-
-
-def _single(name: str, help_text: str, value: float) -> Metric:
-    metric = Metric(name, help_text, "gauge")
-    metric.add_sample(name, {}, value)
-    return metric

@@ -10,7 +10,7 @@ class ThrottlingConfig(RoleConfig):
     conf = "throttling.conf.ThrottlingConf"
     console = "throttling.admin.console.CONSOLE"
     samples = "throttling.services.samples.SAMPLES"
-    live_metrics = "throttling.services.inspection.metrics"
+    live_metrics = "throttling.metrics.live_metrics"
 
     def ready(self) -> None:
         from django.core.signals import setting_changed

@@ -18,6 +18,7 @@ from prometheus_client import (
     multiprocess,
     start_http_server,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
@@ -52,13 +53,13 @@ class LiveCollector(Collector):
     """The live gauges of all roles. A role whose Redis or database is down has only ``avo_role_up`` 0."""
 
     def collect(self) -> Iterator[Metric]:
-        up = Metric("avo_role_up", "Whether the role's live state could be read", "gauge")
+        up = GaugeMetricFamily("avo_role_up", "Whether the role's live state could be read", labels=["role"])
         failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
         for role, source in sorted(declared("live_metrics").items()):
             gauges, failure = ([], failures[role]) if failures.get(role) else _read(source)
             if failure:
                 logger.warning("cannot read the metrics of %s: %s", role, failure)
-            up.add_sample("avo_role_up", {"role": role}, float(not failure))
+            up.add_metric([role], not failure)
             yield from gauges
         yield up
 

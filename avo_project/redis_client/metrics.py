@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.dispatch import receiver
 from prometheus_client import Counter, Gauge, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from redis.exceptions import RedisError
 
 from avo_project.redis_client.circuit import call_rejected, state_changed
@@ -41,22 +42,21 @@ def _count_rejection(role: str, reason: str, **signal: Any) -> None:
 
 def live_metrics() -> Iterator[Metric]:
     """Gauges of every role's server; a server that is down has ``avo_redis_up`` 0 and no others."""
-    up = Metric("avo_redis_up", "Whether the role's Redis answers", "gauge")
-    used = Metric("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", "gauge")
-    limit = Metric("avo_redis_memory_max_bytes", "Its maxmemory; 0 means no limit", "gauge")
-    evicted = Metric("avo_redis_evicted_keys", "Keys it evicted since it started", "counter")
-    writes = Metric("avo_redis_persistence_ok", "0 when its last write to disk failed", "gauge")
+    up = GaugeMetricFamily("avo_redis_up", "Whether the role's Redis answers", labels=["role"])
+    used = GaugeMetricFamily("avo_redis_memory_used_bytes", "Memory that the role's Redis uses", labels=["role"])
+    limit = GaugeMetricFamily("avo_redis_memory_max_bytes", "Its maxmemory; 0 means no limit", labels=["role"])
+    evicted = CounterMetricFamily("avo_redis_evicted_keys", "Keys it evicted since it started", labels=["role"])
+    writes = GaugeMetricFamily("avo_redis_persistence_ok", "0 when its last write to disk failed", labels=["role"])
     failures = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
-    for role in ROLES:
-        labels = {"role": role.alias}
-        facts = None if failures[role.alias] else _facts_if_up(role.alias)
-        up.add_sample("avo_redis_up", labels, float(facts is not None))
+    for role in [role.alias for role in ROLES]:
+        facts = None if failures[role] else _facts_if_up(role)
+        up.add_metric([role], facts is not None)
         if facts is None:
             continue
-        used.add_sample("avo_redis_memory_used_bytes", labels, facts.used_bytes)
-        limit.add_sample("avo_redis_memory_max_bytes", labels, facts.maxmemory_bytes)
-        evicted.add_sample("avo_redis_evicted_keys_total", labels, facts.evicted_keys)
-        writes.add_sample("avo_redis_persistence_ok", labels, float(facts.last_writes_worked))
+        used.add_metric([role], facts.used_bytes)
+        limit.add_metric([role], facts.maxmemory_bytes)
+        evicted.add_metric([role], facts.evicted_keys)
+        writes.add_metric([role], facts.last_writes_worked)
     yield from (up, used, limit, evicted, writes)
 
 

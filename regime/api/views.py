@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from django.http import HttpResponse, QueryDict
+from prometheus_client import Counter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -32,11 +33,16 @@ from regime.domain.universe import (
     decode_cursor,
     question_of,
 )
-from regime.metrics import BAD_FIELDS, NOT_CURRENT
 from regime.services.answers import CollectionAnswers, MacroAnswers, answer, state_answer
 from regime.services.collection import Collection, CollectionMissingError, Version
 from regime.services.macro import Macro
 from regime.store.state_cache import StateCache
+
+BAD_FIELDS = Counter("avo_regime_bad_fields", "Scores left out of an answer because they were no number in 0..1")
+NOT_CURRENT = Counter("avo_regime_not_current", "Reads of a state that was not current", ["freshness"])
+for _freshness in Freshness:
+    if _freshness is not Freshness.CURRENT:
+        NOT_CURRENT.labels(_freshness.value)  # shown before the first one, which a rate would miss otherwise
 
 # Other programs may change a state at any time, so a cached copy must always be revalidated.
 _CONFIRM = "private, no-cache"

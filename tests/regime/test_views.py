@@ -118,7 +118,7 @@ def test_bad_fields_are_left_out_and_counted(client: Client, redis: Any, now: fl
 
 
 def counted() -> float:
-    from regime.metrics import BAD_FIELDS
+    from regime.api.views import BAD_FIELDS
 
     [metric] = BAD_FIELDS.collect()
     return next(sample.value for sample in metric.samples if sample.name.endswith("_total"))

@@ -1,12 +1,11 @@
 """Read-only access to live limits, for the admin, the metrics and ``/api/limits``."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
 from django.utils import timezone
-from prometheus_client import Metric
 
 from throttling.conf import ThrottlingConf
 from throttling.domain.policies import (
@@ -109,16 +108,3 @@ class Inspection:
         if plan := current_plan(subject):
             return tier_of(plan, ThrottlingConf.load().clerk_plan_tiers), f"plan {plan} reported by Clerk"
         return FREE, "no recent requests and no reported plan"
-
-
-def metrics() -> Iterator[Metric]:
-    """Gauges that are read on each scrape."""
-    inspection = Inspection.connect()
-    rejections = Metric(
-        "avo_throttle_refusals_last_hour", "Requests refused in the last 60 minutes, all processes", "gauge"
-    )
-    for tier, series in ({tier: [0] for tier in ThrottlingConf.load().rates} | inspection.rejections()).items():
-        rejections.add_sample(rejections.name, {"tier": tier}, sum(series))
-    subjects = Metric("avo_throttle_busy_subjects", "Subjects among the busiest 1,000 of the last minutes", "gauge")
-    subjects.add_sample(subjects.name, {}, len(inspection.busiest()))
-    yield from (rejections, subjects)
