@@ -2,22 +2,19 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from redis import Redis, RedisCluster
-from redis._parsers import Encoder
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
+from avo_project.redis_client.cluster import ClusterClient
 from avo_project.redis_client.pool import GuardedConnection, GuardedPool, GuardedSentinelPool
 from avo_project.redis_client.roles import DEFAULT_MAX_CONNECTIONS, RedisRole
 from avo_project.redis_client.urls import RedisTarget, parse_redis_url
@@ -139,52 +136,9 @@ def _sentinel(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redi
     return master
 
 
-class _Cluster(RedisCluster):
-    """A cluster client that connects on first use, like the other clients, and raises RedisError when unavailable.
-
-    redis-py reads the nodes of the cluster in its constructor, and what it raises when no node answers, or when a slot
-    is not covered, is not a RedisError.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
-        self.encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call]
-        self._connecting = threading.RLock()
-
-    def __getattr__(self, name: str) -> Any:
-        """Called for an attribute that redis-py's ``__init__`` has not set yet, which runs now."""
-        with self._connecting:
-            if "nodes_manager" not in vars(self):
-                host, port = self.options["startup_nodes"][0].host, self.options["startup_nodes"][0].port
-                with _as_redis_error():  # with a URL, because only then the nodes use the given pool
-                    super().__init__(url=f"redis://{_bracketed(host)}:{port}", **self.options)
-                nodes = self.nodes_manager
-                nodes.initialize = _as_redis_error()(nodes.initialize)  # type: ignore[method-assign]
-                nodes.get_node_from_slot = _as_redis_error()(nodes.get_node_from_slot)  # type: ignore[method-assign]
-        return object.__getattribute__(self, name)
-
-    def close(self) -> None:
-        if "nodes_manager" in vars(self):
-            super().close()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-@contextmanager
-def _as_redis_error() -> Iterator[None]:
-    try:
-        yield
-    except SlotNotCoveredError as error:
-        raise ClusterDownError(str(error)) from error
-    except RedisClusterException as error:
-        raise RedisConnectionError(str(error)) from error
-
-
-def _cluster(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> RedisCluster:
+def _cluster(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> ClusterClient:
     nodes = [ClusterNode(host, port) for host, port in target.hosts]  # type: ignore[no-untyped-call]
-    return _Cluster(startup_nodes=nodes, connection_pool_class=pool, connection_class=_TcpConnection, **options)
+    return ClusterClient(startup_nodes=nodes, connection_pool_class=pool, connection_class=_TcpConnection, **options)
 
 
 _BUILDERS: dict[str, _Builder] = {"single": _single, "unix": _unix, "sentinel": _sentinel, "cluster": _cluster}

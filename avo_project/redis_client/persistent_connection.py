@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import hiredis
-from redis import Redis, RedisCluster
+from redis import Redis
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -23,6 +23,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from avo_project.redis_client.cluster import ClusterClient
 from avo_project.redis_client.pool import GuardedConnection, GuardedPool
 
 Argument = bytes | str | int | float
@@ -30,7 +31,7 @@ Reply = Any  # bytes, int, None, a list of replies, or the ResponseError that th
 
 _yield_cpu: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # macOS has no sched_yield
 
-_NOT_RUN = (NoScriptError, AskError, TryAgainError, ClusterDownError)  # MOVED is an AskError
+_NOT_RUN = (NoScriptError, TryAgainError, ClusterDownError)
 
 
 def pack(*command: Argument) -> bytes:
@@ -40,10 +41,10 @@ def pack(*command: Argument) -> bytes:
 
 def server_of(client: Any, key: str) -> "Redis":
     """The server that holds ``key``. On a cluster it may still reply MOVED while slots migrate."""
-    if not isinstance(client, RedisCluster):
+    if not isinstance(client, ClusterClient):
         server: Redis = client
         return server
-    return client.get_redis_connection(client.get_node_from_key(key))  # type: ignore[no-untyped-call]
+    return client.server_of(key)
 
 
 def execute_packed(server: "Redis", packed: bytes, replies: int, wait_seconds: float = 0.0) -> list[Reply]:
@@ -65,14 +66,13 @@ def execute_packed(server: "Redis", packed: bytes, replies: int, wait_seconds: f
 
 
 def execute(client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds: float = 0.0) -> list[Reply]:
-    """The replies of commands about ``key``, sent in one request. Raises the first error among them, TryAgainError when
-    a cluster's key has moved, and what ``execute_packed`` raises."""
-    packed = b"".join([pack(*command) for command in commands])
-    replies = execute_packed(server_of(client, key), packed, len(commands), wait_seconds)
-    for reply in replies:
-        if isinstance(reply, AskError) and isinstance(client, RedisCluster):  # MOVED is one
-            client.nodes_manager.initialize()
-            raise TryAgainError(str(reply)) from reply
+    """The replies of commands about ``key``, sent in one request. Raises the first error among them, and what
+    ``execute_packed`` raises. On a cluster MOVED and ASK are followed once; then it raises TryAgainError."""
+    requests = [pack(*command) for command in commands]
+    replies = execute_packed(server_of(client, key), b"".join(requests), len(requests), wait_seconds)
+    for index, reply in enumerate(replies):
+        if isinstance(reply, AskError) and isinstance(client, ClusterClient):
+            reply = replies[index] = _redirected(client, requests[index], reply, wait_seconds)
         if isinstance(reply, ResponseError):
             raise reply
     return replies
@@ -80,12 +80,23 @@ def execute(client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds
 
 def run_script(client: Any, script: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
     """The reply of a script registered with ``client``. Raises RedisError."""
-    packed = pack("EVALSHA", script.sha, len(keys), *keys, *arguments)
-    [reply] = execute_packed(server_of(client, keys[0]), packed, 1)
-    if isinstance(reply, _NOT_RUN):  # redis-py loads the script, or follows the moved keys
+    call = (len(keys), *keys, *arguments)
+    [reply] = execute_packed(server_of(client, keys[0]), pack("EVALSHA", script.sha, *call), 1)
+    if isinstance(reply, AskError) and isinstance(client, ClusterClient):  # the other node may not know the script
+        reply = _redirected(client, pack("EVAL", script.script, *call), reply)
+    if isinstance(reply, _NOT_RUN):  # redis-py loads the script, or waits
         return script(keys=keys, args=arguments, client=client)
     if isinstance(reply, ResponseError):
         raise reply
+    return reply
+
+
+def _redirected(client: ClusterClient, packed: bytes, redirect: AskError, wait_seconds: float = 0.0) -> Reply:
+    """The reply of one command from the node that ``redirect`` (MOVED is an ASK to redis-py) names."""
+    server = client.follow(redirect)
+    [_, reply] = execute_packed(server, pack("ASKING") + packed, 2, wait_seconds)
+    if isinstance(reply, AskError):  # the slot moves on this very moment
+        raise TryAgainError(str(reply)) from reply
     return reply
 
 
@@ -156,12 +167,11 @@ def _acquire(pool: Any) -> Any:
 
 
 def _read_all(connection: Any, count: int, wait_seconds: float = 0.0) -> list[Reply]:
-    if isinstance(connection, GuardedConnection):
-        replies = connection.read_replies(count, wait_seconds)
-    else:  # the client was not made by a role
-        replies = [_reply(connection) for _ in range(count)]
+    if not isinstance(connection, GuardedConnection):  # the client was not made by a role
+        return [_reply(connection) for _ in range(count)]
+    replies = connection.read_replies(count, wait_seconds)
     if ReadOnlyError in map(type, replies):
-        connection.disconnect()  # its address may belong to another server by now
+        connection.leave_replica()
     return replies
 
 

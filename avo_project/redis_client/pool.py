@@ -5,6 +5,7 @@ Every call to Redis uses them, hand-packed or by redis-py, to one server, a Sent
 
 import contextlib
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -14,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import SentinelConnectionPool
 
-from avo_project.redis_client.circuit import CallRejectedError, Circuit, call_rejected, circuit_of
+from avo_project.redis_client.circuit import CallRejectedError, Circuit, CircuitOpenError, call_rejected, circuit_of
 
 _ANSWERS = (AuthenticationError, BusyLoadingError)  # redis-py raises them as connection errors
 _TRUSTED_SECONDS = 0.1  # no server closes an idle connection that soon
@@ -26,12 +27,13 @@ class PoolExhaustedError(CallRejectedError):
 
 class GuardedConnection(AbstractConnection):
     """Mixin of redis-py's connection classes: checks the circuit before it sends, and reports successes and timeouts to
-    it. An error reply is a success."""
+    it. An error reply is a success. ``on_failure`` is called when the server fails or is no primary any more."""
 
     idle_since = 0.0
 
-    def __init__(self, *, circuit: Circuit, **options: Any) -> None:
+    def __init__(self, *, circuit: Circuit, on_failure: Callable[[], None], **options: Any) -> None:
         self._circuit = circuit
+        self._on_failure = on_failure
         self._breaker = circuit.breaker
         self._is_probe = self._is_connecting = False
         super().__init__(**options)
@@ -51,7 +53,7 @@ class GuardedConnection(AbstractConnection):
         if self._is_connecting:
             yield
             return
-        self._is_probe = self._circuit.admit()
+        self._admit()
         self._is_connecting = True
         try:
             yield
@@ -65,11 +67,14 @@ class GuardedConnection(AbstractConnection):
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._breaker.is_open and not self._is_probe and self.is_connected:
-            self._is_probe = self._circuit.admit()
+            self._admit()
         try:
             super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
         except RedisTimeoutError as failure:
             self._failed(failure)
+            raise
+        except RedisConnectionError:
+            self._on_failure()
             raise
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -81,7 +86,12 @@ class GuardedConnection(AbstractConnection):
         except ResponseError as error:
             self._answered()
             if isinstance(error, ReadOnlyError):
-                self.disconnect()  # type: ignore[no-untyped-call] # its address may belong to another server by now
+                self.leave_replica()
+            raise
+        except _ANSWERS:
+            raise
+        except RedisConnectionError:
+            self._on_failure()
             raise
         if self._breaker.is_open:
             self._answered()
@@ -102,15 +112,32 @@ class GuardedConnection(AbstractConnection):
         except RedisTimeoutError as failure:
             self._failed(failure)
             raise
+        except RedisConnectionError:
+            self._on_failure()
+            raise
         except OSError as error:
+            self._on_failure()
             raise RedisConnectionError(f"The reply of Redis cannot be read: {error}") from error
         if self._breaker.is_open:
             self._answered()
         return replies
 
+    def leave_replica(self) -> None:
+        """Disconnects from a server that is no primary any more: its address may belong to another one by now."""
+        self.disconnect()  # type: ignore[no-untyped-call]
+        self._on_failure()
+
+    def _admit(self) -> None:
+        try:
+            self._is_probe = self._circuit.admit()
+        except CircuitOpenError:
+            self._on_failure()
+            raise
+
     def _failed(self, failure: Exception) -> None:
         self._is_probe = False
         self._circuit.failed(failure)
+        self._on_failure()
 
     def _answered(self) -> None:
         """A completed handshake alone does not count as an answer."""
@@ -122,13 +149,22 @@ class GuardedConnection(AbstractConnection):
 class GuardedPool(ConnectionPool):
     """A pool of at most ``max_connections`` to one server. A caller waits up to ``wait_seconds`` for a free connection.
 
-    A connection is checked before it is handed out, because servers close idle ones.
+    A connection is checked before it is handed out, because servers close idle ones. ``on_failure`` is called when the
+    server fails, rejects writes as a replica, or has its circuit open.
     """
 
-    def __init__(self, *arguments: Any, role: str, wait_seconds: float, **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        role: str,
+        wait_seconds: float,
+        on_failure: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> None:
         self._role, self._wait_seconds = role, wait_seconds
         self._returned, self._waiting = threading.Condition(), 0
         longest = options["socket_timeout"] + options["socket_connect_timeout"] + 1.0
+        options["on_failure"] = on_failure
         options["circuit"] = circuit_of(role, self._server(*arguments, **options), longest)
         super().__init__(*arguments, **options)
 

@@ -14,6 +14,7 @@ from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from avo_project.redis_client.clients import RoleConnectionFactory
+from avo_project.redis_client.cluster import ClusterClient
 from avo_project.redis_client.roles import ROLES, cache_settings
 from avo_project.redis_client.urls import RedisUrlError
 
@@ -89,6 +90,48 @@ def test_a_cluster_that_is_away_fails_like_a_server_that_is(tmp_path: Path) -> N
         with pytest.raises(RedisConnectionError, match="cannot be connected"):
             client.get("any")
     client.close()
+
+
+class TestSlotMap:
+    """After a failure the slot map is refreshed before the next command, at most once a second."""
+
+    @pytest.fixture
+    def client(self) -> Any:
+        self.now, self.refreshes, self.failure = 100.0, 0, None
+        client: Any = ClusterClient(monotonic=lambda: self.now, startup_nodes=[], connection_pool_class=dict)
+        client.nodes_manager = self
+        self.find = client._refreshed(lambda slot: slot)
+        yield client
+        del client.nodes_manager
+
+    def initialize(self, disconnect_startup_nodes_pools: bool) -> None:
+        self.refreshes += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def test_it_is_kept_without_a_failure(self, client: Any) -> None:
+        assert self.find(5) == 5
+        assert self.refreshes == 0
+
+    def test_it_is_refreshed_once_a_second(self, client: Any) -> None:
+        for at, refreshes in ((100.0, 1), (100.5, 1), (101.0, 2), (101.1, 2)):
+            client.mark_stale()
+            self.now = at
+            assert self.find(5) == 5
+            assert self.refreshes == refreshes
+        self.now = 103.0
+        self.find(5)
+        self.find(5)
+        assert self.refreshes == 3
+
+    def test_the_known_one_is_used_while_no_node_answers(self, client: Any, caplog: pytest.LogCaptureFixture) -> None:
+        self.failure = RedisConnectionError("no node answers")
+        client.mark_stale()
+        assert self.find(5) == 5
+        assert "the known one is used: no node answers" in caplog.messages[0]
+        self.failure, self.now = None, 102.0
+        self.find(5)
+        assert self.refreshes == 2
 
 
 def test_an_unusable_url_names_its_variable(tmp_path: Path) -> None:
