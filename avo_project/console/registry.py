@@ -70,7 +70,7 @@ HasPermission = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class RoleConsole:
-    """``page`` is the URL name of the role's admin page, ``permission`` the permission to view anything of the role.
+    """``model`` names the model (``app_label.model``) whose admin page and view permission are those of the role.
 
     ``samples`` are the figures of its charts, ``health`` returns the status at a time in Unix seconds, ``explain``
     yields what the role knows about an id. All three may raise RedisError or DatabaseError.
@@ -78,11 +78,20 @@ class RoleConsole:
 
     samples: SampleSource
     title: str
-    page: str
-    permission: str
+    model: str
     health: Callable[[float], HealthStatus]
     charts: Sequence[Chart]
     explain: Callable[[str, HasPermission], Iterable[Answer]] = lambda of, has_permission: ()
+
+    @property
+    def page(self) -> str:
+        """The URL name of the role's admin page."""
+        return f"{self.model.replace('.', '_')}_changelist"
+
+    @property
+    def permission(self) -> str:
+        """The permission to view anything of the role."""
+        return self.model.replace(".", ".view_")
 
     @property
     def role(self) -> str:

@@ -143,8 +143,7 @@ def _moment(moment: datetime | None) -> str:
 CONSOLE = RoleConsole(
     samples=SAMPLES,
     title="Outreach queue",
-    page="outreach_outreachqueue_changelist",
-    permission="outreach.view_outreachqueue",
+    model="outreach.outreachqueue",
     health=health,
     explain=explain,
     charts=(

@@ -132,8 +132,7 @@ def _reasons(lookup: StateLookup) -> Iterator[str]:
 CONSOLE = RoleConsole(
     samples=SAMPLES,
     title="Regime cache",
-    page="regime_regimecache_changelist",
-    permission="regime.view_regimecache",
+    model="regime.regimecache",
     health=health,
     explain=explain,
     charts=(

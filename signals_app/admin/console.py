@@ -117,8 +117,7 @@ def _facts(trace: Trace, may_see_payload: bool) -> dict[str, str]:
 CONSOLE = RoleConsole(
     samples=SAMPLES,
     title="Signal stream",
-    page="signals_app_livestream_changelist",
-    permission="signals_app.view_livestream",
+    model="signals_app.livestream",
     health=health,
     explain=explain,
     charts=(

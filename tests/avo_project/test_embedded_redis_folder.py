@@ -15,13 +15,6 @@ from avo_project.embedded_redis.server import EmbeddedServer, EmbeddedServerErro
 pytestmark = pytest.mark.real_server
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> ServerFolder:
-    found = ServerFolder.of(tmp_path / "data")
-    found.prepare()
-    return found
-
-
 class TestFolder:
     def test_every_spelling_of_a_folder_is_one_server(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(tmp_path / "data")

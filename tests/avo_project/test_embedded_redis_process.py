@@ -99,10 +99,6 @@ class TestUnnamed:
 class TestServerOfThePath:
     """Debian's Redis 7.0, the oldest version that may serve."""
 
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> ServerFolder:
-        return ServerFolder.of(tmp_path / "data")
-
     @pytest.mark.usefixtures("no_wheel")
     def test_it_serves_and_keeps_what_was_written(self, folder: ServerFolder) -> None:
         for _ in range(2):

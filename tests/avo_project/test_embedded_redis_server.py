@@ -21,13 +21,6 @@ pytestmark = pytest.mark.real_server
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> ServerFolder:
-    found = ServerFolder.of(tmp_path / "data")
-    found.prepare()
-    return found
-
-
-@pytest.fixture
 def embedded(folder: ServerFolder) -> Iterator[EmbeddedServer]:
     server = EmbeddedServer(folder.path)
     yield server

@@ -17,13 +17,6 @@ pytestmark = pytest.mark.real_server
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> ServerFolder:
-    found = ServerFolder.of(tmp_path / "data")
-    found.prepare()
-    return found
-
-
-@pytest.fixture
 def supervisor(folder: ServerFolder) -> Iterator[Supervisor]:
     """A supervisor in this process, with a server of its own and an idle timeout of 10 s; its clock is the tests'."""
     with FileLock(folder.server_lock) as lock:

@@ -31,7 +31,7 @@ def a_source(figures: Mapping[str, float]) -> SampleSource:
 
 
 def a_console(*charts: Chart) -> RoleConsole:
-    return RoleConsole(a_source({}), "Signals", "", "", lambda now: HealthStatus(Level.GREEN, "", ""), charts)
+    return RoleConsole(a_source({}), "Signals", "", lambda now: HealthStatus(Level.GREEN, "", ""), charts)
 
 
 def test_the_first_sampler_of_a_step_wins(history: History) -> None:

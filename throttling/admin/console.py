@@ -60,8 +60,7 @@ def _fact(entry: Mapping[str, Any]) -> str:
 CONSOLE = RoleConsole(
     samples=SAMPLES,
     title="Rate limits",
-    page="throttling_ratelimits_changelist",
-    permission="throttling.view_ratelimits",
+    model="throttling.ratelimits",
     health=health,
     explain=explain,
     charts=(

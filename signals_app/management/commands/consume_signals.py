@@ -40,6 +40,12 @@ class Command(BaseCommand):
             help="Idle time in milliseconds after which entries of expired consumers are claimed, and entries that "
             "another client assigned to this consumer are handled (default: 30000).",
         )
+        self._add_delivery_options(parser)
+        parser.add_argument(
+            "--stop-when-idle", action="store_true", help="Exit when the group has nothing left to handle."
+        )
+
+    def _add_delivery_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--max-deliveries",
             type=int,
@@ -60,9 +66,6 @@ class Command(BaseCommand):
             action="store_true",
             help="Keep the order within each symbol: an event waits while an earlier event of its symbol is pending in "
             "the group. Every consumer of the group needs this option.",
-        )
-        parser.add_argument(
-            "--stop-when-idle", action="store_true", help="Exit when the group has nothing left to handle."
         )
 
     def handle(self, *args: Any, stop_when_idle: bool, **options: Any) -> None:
