@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from avo_project.redis_client.clients import RoleConnectionFactory
 from avo_project.redis_client.roles import cache_settings
 from outreach.store.lanes import Lanes
-from regime.conf import regime_conf
+from regime.conf import RegimeConf
 from regime.store.answer_cache import AnswerCache
 from regime.store.collection_store import CollectionStore
 from regime.store.state_cache import StateCache
@@ -64,13 +64,13 @@ def calls(url: str, folder: Path) -> dict[str, tuple[str, Callable[[], object]]]
         return RoleConnectionFactory(settings[alias]["OPTIONS"]).connect(url)
 
     policies, batches = parse_rates("anonymous=1000000/min")["anonymous"], iter(range(1, 10**9))
-    states, answers = StateCache(client("regime"), regime_conf()), AnswerCache(client("default"), regime_conf())
+    states, answers = StateCache(client("regime"), RegimeConf.load()), AnswerCache(client("default"), RegimeConf.load())
     stream = SignalStream(client("signals"), soft_cap=50_000, hard_cap=1_000_000)
     group, letters = (
         ConsumerGroup(client("signals"), "apex-group", heartbeat_ttl_ms=30_000),
         DeadLetters(client("signals"), hard_cap=1_000_000),
     )
-    limiter, collection = WindowLimiter(client("throttling")), CollectionStore(client("regime"), regime_conf())
+    limiter, collection = WindowLimiter(client("throttling")), CollectionStore(client("regime"), RegimeConf.load())
     lanes, publisher = Lanes(client("outreach")), f"p{time.monotonic_ns()}"
     group.make()
     lanes.mark_initialised(1)
@@ -136,11 +136,12 @@ def test_every_call_survives_a_planned_failover(replicated: Cluster, folder: Pat
 
 def test_every_process_goes_on_after_a_primary_was_killed(replicated: Cluster) -> None:
     with data_folder() as own:
-        environment = environment_for(own, free_port()) | {"REDIS_URL": replicated.url}
+        unlimited = {"THROTTLE_RATES": "anonymous=100000/min"}
+        environment = environment_for(own, free_port()) | {"REDIS_URL": replicated.url} | unlimited
         web = f"http://127.0.0.1:{environment['PORT']}"
         with running(environment) as processes:
             states, signals = own / "states.ndjson", own / "signals.ndjson"
-            symbols = [f"K{number}" for number in range(30)]
+            symbols = [f"K{number}" for number in range(12)]
             scores = {"1mo": {"bull": 0.7}}
             rows = [{"symbol": symbol, "computed_at": time.time(), "scores": scores} for symbol in symbols]
             states.write_bytes(b"\n".join(map(orjson.dumps, rows)))
