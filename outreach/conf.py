@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from avo_project.runtime.conf import Conf, setting
 from outreach.domain.channels import CHANNELS
+from outreach.domain.retry import HoldPolicy, RetryPolicy
 
 
 def _senders() -> dict[str, str]:
@@ -27,13 +28,28 @@ class OutreachConf(Conf):
     retry_base_seconds: float = 300.0
     retry_factor: float = setting(2.0, at_least=1, at_most=100)
     retry_cap_seconds: float = 14_400.0
-    hold_base_seconds: float = 3600.0
     smtp_timeout_seconds: float = setting(30.0, at_least=0.1)
     http_timeout_seconds: float = setting(10.0, at_least=0.1)
     block_seconds: float = 2.0
     follow_inboxes_seconds: float = 2.0
     sweep_seconds: float = 30.0
     soon_seconds: float = 5.0
+    hold_base_seconds: float = 3_600.0
+    hold_cap_seconds: float = 86_400.0
     breaker_failures: int = 5
     breaker_base_seconds: float = 30.0
-    breaker_cap_seconds: float = 900.0
+    breaker_cap_seconds: float = 3_600.0
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(self.retries, self.retry_base_seconds, self.retry_factor, self.retry_cap_seconds)
+
+    @property
+    def hold_policy(self) -> HoldPolicy:
+        return HoldPolicy(
+            self.breaker_failures,
+            self.hold_base_seconds,
+            self.hold_cap_seconds,
+            self.breaker_base_seconds,
+            self.breaker_cap_seconds,
+        )

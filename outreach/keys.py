@@ -37,7 +37,7 @@ IN_FLIGHT = "{outreach}:in_flight"
 """HASH, role outreach: inbox id to the number of its touches in flight; they count as sent."""
 
 HELD = "{outreach}:held"
-"""HASH, role outreach: inbox id to the server time in ms until which the inbox is held (cooldown after failures)."""
+"""HASH, role outreach: inbox id to the server time in ms until which the inbox is held; a copy of the ledger's."""
 
 FULL = "{outreach}:full"
 """SET, role outreach: inbox ids that are at a limit until a touch in flight is settled."""

@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 
 from outreach.conf import OutreachConf
 from outreach.domain.channels import CHANNELS, EMAIL
-from outreach.domain.inbox_rules import InboxRules, WarmUp
+from outreach.domain.inbox_rules import SERVER, InboxRules, WarmUp
 from outreach.domain.inbox_settings import InboxError, check_inbox
 from outreach.domain.mail_parts import MAX_NAME_CHARACTERS
 from outreach.domain.sending_window import SendingWindow
@@ -25,6 +25,8 @@ _CHANNEL_CHOICES = [(name, channel.label) for name, channel in CHANNELS.items()]
 class Inbox(models.Model):
     """A sending address and its limits; an empty limit means no limit.
 
+    ``held_until``: nothing is sent before, for ``hold_reason`` (``reservation.HoldReason``) and ``hold_detail`` (the
+    server's reply); ``holds`` counts the holds since the last send.
     ``shares_mailbox``: an older inbox has the same mailbox in another spelling, created before that was prevented.
     """
 
@@ -47,6 +49,10 @@ class Inbox(models.Model):
     timezone = models.CharField(max_length=64, default="UTC")
     paused = models.BooleanField(default=False)
     pause_reason = models.CharField(max_length=300, blank=True)
+    held_until = models.DateTimeField(null=True, blank=True, editable=False)
+    hold_reason = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
+    hold_detail = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
+    holds = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     warm_up_began = models.DateField(null=True, blank=True)
     warm_up_start = models.PositiveIntegerField(null=True, blank=True)
     warm_up_step = models.PositiveIntegerField(null=True, blank=True)
@@ -91,8 +97,23 @@ class Inbox(models.Model):
         if self.window_opens is not None and self.window_closes is not None:
             window = SendingWindow(self.window_opens, self.window_closes, zone)
         return InboxRules(
-            self.per_minute, self.per_day, self.min_gap_seconds, window, self.paused, _warm_up(self), zone
+            self.per_minute,
+            self.per_day,
+            self.min_gap_seconds,
+            window,
+            self.paused,
+            _warm_up(self),
+            zone,
+            self.hold_reason or SERVER,
         )
+
+    @property
+    def held_until_ms(self) -> int:
+        return 0 if self.held_until is None else round(self.held_until.timestamp() * 1000)
+
+    def release(self) -> None:
+        """Ends a hold, without saving."""
+        self.held_until, self.hold_reason, self.hold_detail, self.holds = None, "", "", 0
 
 
 def _twins(alias: str) -> list[CheckMessage]:
@@ -120,6 +141,9 @@ def _warm_up(inbox: Inbox) -> WarmUp | None:
     if began is None or inbox.warm_up_start is None or inbox.warm_up_target is None:
         return None
     return WarmUp(began, inbox.warm_up_start, inbox.warm_up_step or 0, inbox.warm_up_target)
+
+
+HOLD_FIELDS = ("held_until", "hold_reason", "hold_detail", "holds", "changed_at")
 
 
 class Touch(models.Model):

@@ -39,7 +39,7 @@ def _preview_pause(request: HttpRequest) -> ActionResult:
 
 def _preview_resume(request: HttpRequest) -> ActionResult:
     held = Touch.objects.filter(inbox__in=_posted_inbox(request), status__in=UNFINISHED).count()
-    return ActionResult("Touches waiting in this inbox are sent as its limits allow.", held)
+    return ActionResult("Ends a pause or a hold. Touches waiting in this inbox are sent as its limits allow.", held)
 
 
 def _pause(request: HttpRequest) -> ActionResult:
@@ -49,7 +49,7 @@ def _pause(request: HttpRequest) -> ActionResult:
 
 def _resume(request: HttpRequest) -> ActionResult:
     changed = set_paused(_posted_inbox(request), paused=False)
-    return ActionResult("The inbox is resumed." if changed else "The inbox was not paused.", changed)
+    return ActionResult("The inbox is resumed." if changed else "The inbox was neither paused nor held.", changed)
 
 
 def _preview_reconcile(request: HttpRequest) -> ActionResult:
@@ -124,7 +124,7 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
             one.text or "Sends now.",
             _utc_time(one.until),
             begin("resume", "Resume…", inbox=one.inbox.address)
-            if one.inbox.paused
+            if one.inbox.paused or one.inbox.held_until
             else begin("pause", "Pause…", inbox=one.inbox.address),
         )
         for one in forecasts

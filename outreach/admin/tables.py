@@ -14,7 +14,7 @@ from avo_project.lib.redaction import redacted
 from outreach.admin.queue_page import OutreachQueueAdmin
 from outreach.domain.touch import recipient_key
 from outreach.models import RESERVABLE, Attempt, Inbox, OutreachQueue, Suppression, Touch
-from outreach.services.inboxes import InboxNames, set_paused
+from outreach.services.inboxes import InboxNames, set_paused, stopped
 from outreach.services.touch_operations import TouchOperations
 
 admin.site.register(OutreachQueue, OutreachQueueAdmin)
@@ -48,10 +48,6 @@ def _running(chosen: QuerySet[Any]) -> QuerySet[Any]:
     return chosen.filter(paused=False)
 
 
-def _paused(chosen: QuerySet[Any]) -> QuerySet[Any]:
-    return chosen.filter(paused=True)
-
-
 def _waiting(chosen: QuerySet[Any]) -> QuerySet[Any]:
     return chosen.filter(status__in=RESERVABLE)
 
@@ -72,6 +68,8 @@ class InboxAdmin(AuditedModelAdmin):
         "address",
         "paused",
         "shown_pause_reason",
+        "held_until",
+        "hold_reason",
         "per_minute",
         "per_day",
         "min_gap_seconds",
@@ -83,12 +81,24 @@ class InboxAdmin(AuditedModelAdmin):
     list_editable = ("per_minute", "per_day", "min_gap_seconds")
     list_filter = ("channel", "paused")
     search_fields = ("address",)
-    readonly_fields = ("shown_pause_reason", "created_at", "changed_at")
+    readonly_fields = (
+        "shown_pause_reason",
+        "held_until",
+        "hold_reason",
+        "shown_hold_detail",
+        "created_at",
+        "changed_at",
+    )
     exclude = ("pause_reason",)
     row_actions = (
         RowAction("pause", "Pause", "Nothing is sent from them until they are resumed.", "paused", _pause, _running),
         RowAction(
-            "resume", "Resume", "Their waiting touches are sent as the limits allow.", "resumed", _resume, _paused
+            "resume",
+            "Resume",
+            "Ends pauses and holds; waiting touches are sent as the limits allow.",
+            "resumed",
+            _resume,
+            stopped,
         ),
         DELETE,
     )
@@ -97,6 +107,10 @@ class InboxAdmin(AuditedModelAdmin):
     def shown_pause_reason(self, inbox: Inbox) -> str:
         """Redacted, because it may quote a reply that names a recipient."""
         return redacted(inbox.pause_reason)
+
+    @admin.display(description="hold detail")
+    def shown_hold_detail(self, inbox: Inbox) -> str:
+        return redacted(inbox.hold_detail)
 
 
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "mail", "idempotency_key", "draft_digest")

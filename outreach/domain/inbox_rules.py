@@ -15,7 +15,7 @@ NEVER_MS = 9_000_000_000_000_000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
-PAUSED, WINDOW, BREAKER = "paused", "window", "breaker"
+PAUSED, WINDOW, SERVER = "paused", "window", "server"
 PER_MINUTE, PER_DAY, MIN_GAP, IN_FLIGHT = "per_minute", "per_day", "min_gap", "in_flight"
 
 
@@ -44,11 +44,13 @@ class WarmUp:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveLimits:
-    """The rules resolved at one moment: sending from ``open_from_ms`` until ``open_until_ms``, within ``limits``."""
+    """The rules resolved at one moment: sending from ``open_from_ms`` until ``open_until_ms``, within ``limits``.
+    ``hold_reason``: why the inbox is held, if it is."""
 
     open_from_ms: int
     open_until_ms: int
     limits: tuple[Limit, ...]
+    hold_reason: str = SERVER
 
     @property
     def stamps_needed(self) -> int:
@@ -58,7 +60,7 @@ class EffectiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """An inbox's recent sends (server times in ms, oldest first), touches in flight, and end of its cooldown."""
+    """An inbox's recent sends (server times in ms, oldest first), touches in flight, and end of its hold."""
 
     stamps_ms: Sequence[int] = ()
     in_flight: int = 0
@@ -75,7 +77,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class InboxRules:
-    """The sending rules of an inbox, as configured."""
+    """The sending rules of an inbox, as configured. ``hold_reason``: the reason of its last hold."""
 
     per_minute: int | None = None
     per_day: int | None = None
@@ -84,6 +86,7 @@ class InboxRules:
     paused: bool = False
     warm_up: WarmUp | None = None
     zone: ZoneInfo = _UTC
+    hold_reason: str = SERVER
 
     def effective_limits(self, now: float) -> EffectiveLimits:
         """The limits that apply at ``now`` (Unix seconds)."""
@@ -93,7 +96,7 @@ class InboxRules:
         elif self.window is not None:
             span = self.window.open_span(now)
             opens, closes = _ms(span[0]), _ms(span[1])
-        return EffectiveLimits(opens, closes, self._limits(now))
+        return EffectiveLimits(opens, closes, self._limits(now), self.hold_reason)
 
     def _limits(self, now: float) -> tuple[Limit, ...]:
         per_day = self._per_day(now)
@@ -118,7 +121,7 @@ def decide(effective_limits: EffectiveLimits, history: History, now_ms: int) -> 
         return Decision(PAUSED, None)
     if any(until is None for _, until in held):
         return Decision(IN_FLIGHT, None)
-    held += [(WINDOW, effective_limits.open_from_ms), (BREAKER, history.held_until_ms)]
+    held += [(WINDOW, effective_limits.open_from_ms), (effective_limits.hold_reason, history.held_until_ms)]
     if now_ms >= effective_limits.open_until_ms:
         held.append((WINDOW, now_ms + 1000))
     reason, until = max(((reason, until or 0) for reason, until in held), key=lambda pair: pair[1])

@@ -20,7 +20,7 @@ _UNIT_SECONDS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600}
 @dataclass(frozen=True, slots=True)
 class Action:
     """The outcome of a permanent and of a temporary refusal. ``hold``: why the lane is then held, by permanent and
-    temporary refusals; ``counts``: whether temporary refusals in a row hold the lane."""
+    temporary refusals; ``counts``: whether several refusals in a row hold the lane."""
 
     permanent: Kind
     temporary: Kind
@@ -35,7 +35,7 @@ ACTIONS: Mapping[ReplyClass, Action] = {
     ReplyClass.RECIPIENT_POLICY: Action("give_up", "retry"),
     ReplyClass.SENDER_QUOTA: Action("hold", "hold", hold=("quota", "throttle")),
     ReplyClass.SENDER_REPUTATION: Action("pause", "hold", hold=("reputation", "reputation")),
-    ReplyClass.SERVER: Action("hold", "retry", hold=("server", "server"), counts=True),
+    ReplyClass.SERVER: Action("retry", "retry", hold=("server", "server"), counts=True),
     ReplyClass.GREYLIST: Action("retry", "retry"),
     ReplyClass.LOGIN: Action("pause", "pause"),
     ReplyClass.CONFIGURATION: Action("pause", "pause"),

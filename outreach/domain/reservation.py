@@ -7,6 +7,7 @@ from typing import Any, Literal
 from outreach.domain.mail_parts import MailParts
 
 MAX_DETAIL_CHARACTERS = 500
+HANDED_OVER = ("sent", "unknown")
 Kind = Literal["sent", "retry", "hold", "suppress", "pause", "give_up", "unknown"]
 HoldReason = Literal["quota", "throttle", "reputation", "server"]
 
@@ -30,6 +31,21 @@ class Outcome:
     reply_class: str = ""
     hold: HoldReason | None = None
 
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether the server has the message, or may have it: then limits count it."""
+        return self.kind in HANDED_OVER
+
+    @property
+    def log_detail(self) -> str:
+        """``detail`` in one line."""
+        return " ".join(self.detail.split())
+
+    @property
+    def is_inbox_refused(self) -> bool:
+        """Whether the inbox was refused, not the touch, which then keeps its tries."""
+        return self.kind in {"pause", "hold"}
+
     def __post_init__(self) -> None:
         detail = self.detail[:MAX_DETAIL_CHARACTERS].encode(errors="replace").decode().replace("\0", "?")
         object.__setattr__(self, "detail", detail)
@@ -37,6 +53,7 @@ class Outcome:
 
 
 SENT = Outcome("sent")
+BEHIND = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,9 @@ class Reservation:
 class Settlement:
     """How a reservation ends in the queue.
 
-    ``due_ms``: when the touch is due again (0: now, ahead of its lane); None removes it from the queue.
-    ``sent_ago_ms``: how long ago it was handed to a server; None if it was not, and then no limit counts it.
+    ``due_ms``: when the touch is due again (0: now, ahead of its lane; BEHIND: after all others of its lane); None
+    removes it from the queue. ``sent_ago_ms``: how long ago it was handed over; None if it was not, and then no limit
+    counts it.
     """
 
     reservation: Reservation

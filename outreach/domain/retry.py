@@ -1,9 +1,10 @@
-"""Exponential back-off: retries of a touch over days, and the cooldown of an inbox that keeps failing."""
+"""Exponential back-off: retries of a touch over days, and holds of an inbox that keeps failing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from avo_project.lib.backoff import exponential_seconds
+from outreach.domain.reservation import HoldReason
 
 _LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 _JITTER = 0.25
@@ -39,24 +40,24 @@ def retry_delay_seconds(
     return max(requested, back_off) + back_off * _JITTER * random()
 
 
-@dataclass(slots=True)
-class InboxCooldown:
-    """Holds an inbox after ``failures`` in a row, for ``base_seconds``, doubling up to ``cap_seconds``.
+@dataclass(frozen=True, slots=True)
+class HoldPolicy:
+    """How long a lane is held when the server names no time; doubles with each hold without a send in between.
 
-    Each worker counts failures on its own; the hold applies to all workers.
+    ``failures`` in a row hold the lane for the reason ``server``, first for ``server_base_seconds``: asking a server
+    that was away again costs little. All other reasons begin with ``base_seconds``.
     """
 
-    failures: int
-    base_seconds: float
-    cap_seconds: float
-    _consecutive: dict[int, int] = field(default_factory=dict)
+    failures: int = 5
+    base_seconds: float = 3_600.0
+    cap_seconds: float = 86_400.0
+    server_base_seconds: float = 30.0
+    server_cap_seconds: float = 3_600.0
 
-    def cooldown_seconds(self, inbox_id: int, *, failed: bool) -> float | None:
-        """Counts one result. Returns how long to hold the inbox, or None."""
-        if not failed:
-            self._consecutive.pop(inbox_id, None)
-            return None
-        count = self._consecutive[inbox_id] = self._consecutive.get(inbox_id, 0) + 1
-        if count < self.failures:
-            return None
-        return exponential_seconds(count - self.failures + 1, self.base_seconds, self.cap_seconds)
+    def hold_seconds(self, reason: HoldReason, number: int, named_seconds: float | None) -> float:
+        """The length of hold ``number`` (1 or more), unless the server ``named`` one; at most a day."""
+        if named_seconds:
+            return min(named_seconds, _LONGEST_RETRY_AFTER_SECONDS)
+        if reason == "server":
+            return exponential_seconds(number, self.server_base_seconds, self.server_cap_seconds)
+        return exponential_seconds(number, self.base_seconds, self.cap_seconds)

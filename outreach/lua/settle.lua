@@ -2,7 +2,8 @@
 -- KEYS  1 ready ZSET, 2 leases ZSET, 3 reservations HASH, 4 in flight HASH, 5 full SET,
 --       then for each lane: LIST, delayed ZSET, log LIST
 -- ARGV  1 now_ms in tests, or "" for the server's clock, 2 maximum length of a log, 3 number of lanes, then their inbox ids,
---       then for each touch: its lane's number, id, token, due_ms or "" (leaves), ms since it was sent or "" (not sent)
+--       then for each touch: its lane's number, id, token, due_ms, -1 (last in its lane) or "" (leaves),
+--       ms since it was handed over or "" (it was not)
 -- Returns the number still reserved under their token; the others are left unchanged.
 -- Atomic, so that a touch is counted either as in flight or in the log.
 local READY, LEASES, RESERVATIONS, IN_FLIGHT, FULL = unpack(KEYS, 1, 5)
@@ -16,9 +17,10 @@ local held = redis.call('HMGET', RESERVATIONS, unpack(ids))
 for number, touch in ipairs(ids) do
   local lane, _, token, due, ago = unpack(ARGV, 5 * number + lanes - 1, 5 * number + lanes + 3)
   if held[number] and held[number]:sub(1, #token + 1) == token .. '|' then
-    local its = by_lane[lane] or {ended = 0, due = {}, sent = {}}
+    local its = by_lane[lane] or {ended = 0, due = {}, behind = {}, sent = {}}
     by_lane[lane], its.ended, ended[#ended + 1] = its, its.ended + 1, touch
-    if due ~= '' then its.due[#its.due + 1], its.due[#its.due + 2] = due, touch end
+    if due == '-1' then its.behind[#its.behind + 1] = touch
+    elseif due ~= '' then its.due[#its.due + 1], its.due[#its.due + 2] = due, touch end
     if ago ~= '' then its.sent[#its.sent + 1] = now - ago end
   end
 end
@@ -31,6 +33,7 @@ for lane, its in pairs(by_lane) do
   local inbox = ARGV[3 + lane]
   redis.call('HINCRBY', IN_FLIGHT, inbox, -its.ended)
   if #its.due > 0 then redis.call('ZADD', DELAYED, unpack(its.due)) end
+  if #its.behind > 0 then redis.call('RPUSH', LANE, unpack(its.behind)) end
   if #its.sent > 0 then
     local last = tonumber(redis.call('LINDEX', LOG, -1)) or 0
     local text -- formatted once for sends with the same time

@@ -23,6 +23,8 @@ class CachedInbox:
     display_name: str
     reply_to: str
     rules: InboxRules
+    held_until_ms: int
+    holds: int
     changed_at: datetime
 
 
@@ -56,6 +58,10 @@ class InboxCache:
     def __len__(self) -> int:
         return len(self._cached)
 
+    def held_until_ms(self) -> dict[int, int]:
+        """The ends of all holds, in server ms."""
+        return {inbox_id: its.held_until_ms for inbox_id, its in self._cached.items() if its.held_until_ms}
+
     def effective_limits(self, inbox_ids: Iterable[int], now: float) -> dict[int, EffectiveLimits]:
         """The limits of these inboxes at ``now`` (Unix seconds); a lane whose inbox was deleted is never due."""
         return {inbox_id: self._effective_limits(inbox_id, now) for inbox_id in inbox_ids}
@@ -74,7 +80,15 @@ class InboxCache:
         if not self._is_changed(row.pk, row.changed_at):
             return False
         self._cached[row.pk] = CachedInbox(
-            row.address, row.channel, row.url, row.display_name, row.reply_to, row.rules, row.changed_at
+            row.address,
+            row.channel,
+            row.url,
+            row.display_name,
+            row.reply_to,
+            row.rules,
+            row.held_until_ms,
+            row.holds,
+            row.changed_at,
         )
         self._newest = max(self._newest or row.changed_at, row.changed_at)
         return True

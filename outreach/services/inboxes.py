@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from outreach.conf import OutreachConf
 from outreach.domain.inbox_settings import check_inbox
 from outreach.domain.touch import mailbox
-from outreach.models import Inbox, inboxes_of
+from outreach.models import HOLD_FIELDS, Inbox, inboxes_of
 
 
 class InboxNames(dict[str, Inbox | None]):
@@ -42,6 +42,8 @@ def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
     inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
     for name, value in changes.items():
         setattr(inbox, name, value)
+    if changes.get("paused") is False:
+        inbox.release()
     if not inbox.paused:
         inbox.pause_reason = ""
     if inbox.pk is None or changes != {"paused": True}:
@@ -51,12 +53,19 @@ def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
 
 
 def set_paused(inboxes: QuerySet[Inbox], *, paused: bool) -> int:
-    """Pauses or resumes the inboxes that are not yet; returns how many changed."""
-    changed = list(inboxes.exclude(paused=paused))
+    """Pauses or resumes the inboxes that are not yet; resuming also ends holds. Returns how many changed."""
+    changed = list(inboxes.filter(paused=False) if paused else stopped(inboxes))
     for inbox in changed:
         inbox.paused, inbox.pause_reason = paused, "paused by an operator" if paused else ""
-        inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
+        if not paused:
+            inbox.release()
+        inbox.save(update_fields=["paused", "pause_reason", *HOLD_FIELDS])
     return len(changed)
+
+
+def stopped(inboxes: QuerySet[Inbox]) -> QuerySet[Inbox]:
+    """Those that are paused or held."""
+    return inboxes.filter(Q(paused=True) | Q(held_until__isnull=False))
 
 
 def describe(inbox: Inbox) -> str:
@@ -72,5 +81,6 @@ def describe(inbox: Inbox) -> str:
         if inbox.warm_up_began
         else "",
         "paused" if inbox.paused else "",
+        f"held until {inbox.held_until:%Y-%m-%d %H:%M:%S} UTC ({inbox.hold_reason})" if inbox.held_until else "",
     ]
     return f"{inbox.address} ({inbox.channel}): {', '.join(filter(None, limits)) or 'no limits'}"

@@ -14,6 +14,7 @@ from django.db.models import F
 from avo_project.lib.redaction import redacted
 from outreach.domain.mail_parts import MailParts
 from outreach.domain.reservation import (
+    BEHIND,
     ClaimResult,
     LeaseOwner,
     Outcome,
@@ -33,8 +34,6 @@ _ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # caused by one r
 _PAYLOAD = ("recipient", "recipient_key", "subject", "body", "metadata", "mail")
 _FIELDS = ("id", "status", "token", "tries", "due_at", "started_at", *_PAYLOAD)
 Status = Touch.Status
-_PAUSE_PROPAGATION_SECONDS = 5.0  # by then every worker knows that the inbox is paused or held
-_KEEPS_TRIES = ("pause", "hold")  # the inbox was refused, not the touch
 # A late result of a touch that another worker marked unknown is still valid, unless it was sent again.
 _IN_FLIGHT = (Status.SENDING, Status.UNKNOWN)
 
@@ -172,6 +171,7 @@ class Ledger:
         outgoing, outcome = result.outgoing, result.outcome
         status, delay = self._failed_state(result)
         due_at = None if delay is None else _utc(result.finished_at + delay)
+        is_final = delay is None and not outcome.is_inbox_refused
         if outcome.kind == "suppress":
             self._suppress(outgoing.touch_id, outcome)
         if outcome.kind == "pause":
@@ -179,20 +179,21 @@ class Ledger:
         Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_FLIGHT).update(
             status=status,
             reason=outcome.detail,
-            tries=outgoing.tries - (outcome.kind in _KEEPS_TRIES),
+            tries=outgoing.tries - outcome.is_inbox_refused,
             due_at=due_at,
-            finished_at=None if due_at else _utc(result.finished_at),
+            finished_at=_utc(result.finished_at) if is_final else None,
         )
         return status, due_at
 
     def _failed_state(self, result: SendResult) -> tuple[Status, float | None]:
-        """The state after a failure, and the seconds until the touch is due again (None: never)."""
+        """The state after a failure, and the seconds until the touch is due again (None: when its inbox may send, or
+        never)."""
         outcome = result.outcome
         if outcome.kind == "retry":
             delay = retry_delay_seconds(self._policy, result.outgoing.tries, self._random, outcome.retry_after_seconds)
             return (Status.DEAD, None) if delay is None else (Status.RETRYING, delay)
-        if outcome.kind in _KEEPS_TRIES:
-            return Status.WAITING, _PAUSE_PROPAGATION_SECONDS
+        if outcome.is_inbox_refused:
+            return Status.WAITING, None
         return (Status.UNKNOWN if outcome.kind == "unknown" else Status.DEAD), None
 
     def _suppress(self, touch_id: str, outcome: Outcome) -> None:
@@ -204,6 +205,8 @@ class Ledger:
 
     def _pause(self, inbox_id: int, outcome: Outcome) -> None:
         inbox = Inbox.objects.get(pk=inbox_id)
+        if not inbox.paused:
+            logger.warning("inbox %d (%s) is paused, %s: %s", inbox_id, inbox, outcome.reply_class, outcome.log_detail)
         inbox.paused, inbox.pause_reason = True, outcome.detail[:300]
         inbox.save(update_fields=["paused", "pause_reason", "changed_at"])
 
@@ -241,9 +244,14 @@ def _recovery(one: Reservation, row: Touch | None, sent_ago_ms: int | None) -> S
 
 
 def _settlement(result: SendResult, due_at: datetime | None, now: float) -> Settlement:
+    """A touch of a refused inbox waits behind the others, so that one that is refused for its own sake stops none."""
     due_ms = None if due_at is None else round(due_at.timestamp() * 1000)
-    ago_ms = round((now - result.finished_at) * 1000)
-    return Settlement(result.outgoing.reservation, due_ms, sent_ago_ms=max(0, ago_ms))
+    ago_ms = max(0, round((now - result.finished_at) * 1000))
+    return Settlement(
+        result.outgoing.reservation,
+        BEHIND if result.outcome.is_inbox_refused else due_ms,
+        sent_ago_ms=ago_ms if result.outcome.is_handed_over else None,
+    )
 
 
 def _log_refused_result(result: SendResult, refusal: Exception, so: str) -> None:

@@ -87,15 +87,17 @@ class Maintenance:
         self._swept_until = now - _YOUNG_SECONDS
 
     def _follow_inboxes(self) -> None:
-        """Rechecks the lanes of changed inboxes: a lane is not due while its inbox is paused or outside its window."""
+        """Rechecks the lanes of changed inboxes: a lane is not due while its inbox is paused, held or outside its
+        window."""
         self._inbox_cache.refresh()
         changed = self._inbox_cache.changed
+        holds = self._inbox_cache.held_until_ms() if changed or self._is_first_step else {}
         if self._is_first_step:  # an inbox may have been resumed while no worker ran
-            self._lanes.recheck_all()
+            self._lanes.recheck_all(holds)
             self._is_first_step = False
             changed.clear()
         while changed:  # removed only after the call, which may fail
-            self._lanes.recheck(inbox_id := min(changed))
+            self._lanes.recheck(inbox_id := min(changed), holds.get(inbox_id, 0))
             changed.discard(inbox_id)
 
     def _recover(self, now: float) -> None:

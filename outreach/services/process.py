@@ -10,7 +10,6 @@ from collections.abc import Callable
 from avo_project.observability.sampler import Sampler
 from outreach.conf import OutreachConf
 from outreach.domain.reservation import LeaseOwner
-from outreach.domain.retry import RetryPolicy
 from outreach.services.inbox_cache import InboxCache
 from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
@@ -56,8 +55,7 @@ def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
         InboxCache(),
         LeaseOwner(name, lease_seconds),
     )
-    policy = RetryPolicy(conf.retries, conf.retry_base_seconds, conf.retry_factor, conf.retry_cap_seconds)
-    ledger = Ledger(lease_owner, inbox_cache, policy, random.random)
+    ledger = Ledger(lease_owner, inbox_cache, conf.retry_policy, random.random)
     monitor = QueueMonitor(view, Sampler.of(ROLE).step)
     reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
     maintenance = Maintenance(lease_owner, conf, lanes, ledger, inbox_cache, reconciler, monitor)

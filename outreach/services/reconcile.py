@@ -11,10 +11,10 @@ from operator import itemgetter
 from django.db.models import Count, Max, QuerySet
 
 from outreach.domain.inbox_rules import DAY_MS, MOST_SENDS
-from outreach.domain.reservation import Reservation, Settlement
+from outreach.domain.reservation import HANDED_OVER, Reservation, Settlement
 from outreach.domain.reservation_plan import SweepBacklog
 from outreach.domain.touch import new_touch_id
-from outreach.models import RESERVABLE, UNFINISHED, Attempt, Touch
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Touch
 from outreach.services.intake import push
 from outreach.store import inspection
 from outreach.store.lanes import Lanes
@@ -45,8 +45,8 @@ class Reconciler:
         return Reconciled(0, 0, 0) if self._view.is_initialised() else self.reconcile_all(now)
 
     def reconcile_all(self, now: float) -> Reconciled:
-        """Reconciles every inbox. After data loss it restores the logs of sends first, so that limits hold, then the
-        leases of touches in flight, then the lanes; nothing is reserved before all are restored."""
+        """Reconciles every inbox. After data loss it restores the logs of sends and the holds first, so that limits
+        hold, then the leases of touches in flight, then the lanes; nothing is reserved before all are restored."""
         adopted = 0 if self._view.is_initialised() else self._restore_after_loss(now)
         held = self._view.reserved_ids()
         done = [self._requeue_missing(inbox_ids, held) for inbox_ids in _groups(_counts(Touch.objects.all()))]
@@ -61,6 +61,8 @@ class Reconciler:
     def _restore_after_loss(self, now: float) -> int:
         in_flight = list(Touch.objects.filter(status=Touch.Status.SENDING).only("id", "inbox_id", "token"))
         self._restore_logs(now)
+        for inbox in Inbox.objects.filter(held_until__gt=datetime.fromtimestamp(now, UTC)):
+            self._lanes.recheck(inbox.pk, inbox.held_until_ms)
         return self._adopt(in_flight, is_lost=True)
 
     def sweep(self, now: float, older_than_seconds: float) -> int:
@@ -120,7 +122,8 @@ class Reconciler:
 
     def _restore_logs(self, now: float) -> None:
         since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
-        recent = Attempt.objects.filter(finished_at__gte=since).order_by("inbox_id", "finished_at")
+        handed_over = Attempt.objects.filter(finished_at__gte=since, outcome__in=HANDED_OVER)
+        recent = handed_over.order_by("inbox_id", "finished_at")
         sends = recent.values_list("inbox_id", "finished_at").iterator(_CHUNK)
         for inbox_id, its in itertools.groupby(sends, key=itemgetter(0)):
             newest = deque((round(moment.timestamp() * 1000) for _, moment in its), MOST_SENDS)

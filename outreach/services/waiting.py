@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from avo_project.lib.redaction import redacted
 from outreach.domain.forecast import Forecast, earliest_send, forecast
 from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_allowed, utc_from_ms
+from outreach.domain.reservation import HoldReason
 from outreach.models import RESERVABLE, Inbox, Touch
 from outreach.store.inspection import LaneSummary, QueueView
 
@@ -20,8 +22,13 @@ TEXTS = {
     "per_day": "its inbox has reached its limit per day",
     "min_gap": "its inbox keeps a minimum gap between touches",
     "in_flight": "its inbox has as many touches in flight as its limits allow",
-    "breaker": "its inbox is held after repeated failures",
+    "quota": "its inbox is held because the server says that its quota is used up",
+    "throttle": "its inbox is held because the server says that it sends too fast",
+    "reputation": "its inbox is held because the server doubts its reputation",
+    "server": "its inbox is held because the server fails or asks for time",
 }
+
+_HOLDS = get_args(HoldReason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +91,14 @@ def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:
     if decision.reason is None:
         return Waiting(Touch.Status.QUEUED)
     until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
-    return Waiting(
-        Touch.Status.WAITING, decision.reason, until, inbox.pause_reason if decision.reason == PAUSED else ""
-    )
+    return Waiting(Touch.Status.WAITING, decision.reason, until, _detail(inbox, decision.reason))
+
+
+def _detail(inbox: Inbox, reason: str) -> str:
+    """The server's reply that paused or holds the inbox."""
+    if reason == PAUSED:
+        return inbox.pause_reason
+    return inbox.hold_detail if reason in _HOLDS else ""
 
 
 _MAX_LOGS = 6
@@ -122,10 +134,7 @@ def _inbox_forecast(inbox: Inbox, summary: LaneSummary, stamps: Sequence[int] | 
     decision = next_allowed(inbox.rules, history, now_ms)
     is_later = summary.next_ms is not None and summary.next_ms > now_ms
     if decision.reason is not None:
-        because = TEXTS[decision.reason]
-        if decision.reason == PAUSED and inbox.pause_reason:
-            because = f"{because}: {redacted(inbox.pause_reason)}"
-        text = f"Waits because {because}."
+        text = Waiting("", decision.reason, None, redacted(_detail(inbox, decision.reason))).text
         until_ms = decision.until_ms
     elif not is_later:
         return InboxForecast(inbox, summary.in_flight, "", None)

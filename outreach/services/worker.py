@@ -10,9 +10,9 @@ from avo_project.runtime.stop_flag import StopFlag
 from outreach.conf import OutreachConf
 from outreach.domain.reservation import LeaseOwner, Outcome, Reservation, SendResult, Settlement
 from outreach.domain.reservation_plan import IdleHint, lanes_for, next_plan
-from outreach.domain.retry import InboxCooldown
 from outreach.keys import REDIS_ALIAS
 from outreach.services.backoff import Backoff
+from outreach.services.holds import Holds
 from outreach.services.inbox_cache import InboxCache
 from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
 _OUTAGE_LIMIT_SECONDS = 10.0
 _GRACE_SECONDS = 7.0
+_PAUSE_PROPAGATION_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Worker:
         self._pool = pool
         self._maintenance = maintenance
         self._clock = clock
-        self._cooldown = InboxCooldown(conf.breaker_failures, conf.breaker_base_seconds, conf.breaker_cap_seconds)
+        self._holds = Holds(conf.hold_policy, inbox_cache)
         self._results: list[SendResult] = []
         self._settlements: list[Settlement] = []
         self._reservations: tuple[Reservation, ...] = ()
@@ -146,20 +147,22 @@ class Worker:
             results, self._results = self._results, []
             self._settlements += [one.settlement for one in written]
             self.counters.count_states(one.status for one in written)
-            self._hold_failing_inboxes(results)
+            self._hold_lanes(results)
         settled = len(self._settlements)
         self._lanes.settle(self._settlements)
         self._settlements = []
         return settled
 
-    def _hold_failing_inboxes(self, results: list[SendResult]) -> None:
-        for result in results:
-            inbox_id, outcome = result.outgoing.reservation.inbox_id, result.outcome
-            seconds = self._cooldown.cooldown_seconds(inbox_id, failed=outcome.is_inbox_failure)
-            if outcome.kind == "hold":
-                seconds = outcome.retry_after_seconds or self._conf.hold_base_seconds
-            if seconds is not None:
-                self._lanes.recheck(inbox_id, held_until_ms=round((result.finished_at + seconds) * 1000))
+    def _hold_lanes(self, results: list[SendResult]) -> None:
+        """Before the reservations end: a touch of a held lane must not be reserved again. Other workers learn of a
+        pause within seconds; until then the lane is held."""
+        paused = {
+            result.outgoing.reservation.inbox_id: round((result.finished_at + _PAUSE_PROPAGATION_SECONDS) * 1000)
+            for result in results
+            if result.outcome.kind == "pause"
+        }
+        for inbox_id, held_until_ms in (paused | self._holds.record(results)).items():
+            self._lanes.recheck(inbox_id, held_until_ms)
 
     def _reserve(self, now: float) -> Reserved | None:
         """Reserves due touches, at most as many as the pool has free threads; None when it has none."""

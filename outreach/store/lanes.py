@@ -159,8 +159,13 @@ class Lanes:
         lane_keys = [keys.READY, keys.WAKE, keys.lane(inbox_id), keys.delayed(inbox_id), keys.HELD]
         self._scripts["recheck"](lane_keys, [self._now(), inbox_id, _blank(held_until_ms)])
 
-    def recheck_all(self) -> None:
-        """Makes every lane due for a check now, when it is unknown which inboxes changed."""
+    def recheck_all(self, held_until_ms: Mapping[int, int]) -> None:
+        """Makes every lane due for a check now, when it is unknown which inboxes changed; ``held_until_ms`` has all
+        holds."""
+        if ended := [one for one in self._client.hkeys(keys.HELD) if int(one) not in held_until_ms]:
+            self._client.hdel(keys.HELD, *ended)
+        if held_until_ms:
+            self._client.hset(keys.HELD, mapping=held_until_ms)
         now_ms = self._now() or _ms(self._client.time())
         waiting = self._client.zrange(keys.READY, 0, -1)
         for inbox_ids in _batches(waiting):

@@ -46,7 +46,9 @@ def test_a_pause_has_no_end() -> None:
 
 
 def test_a_failing_inbox_rests() -> None:
-    assert decision(InboxRules(), held_until_ms=NOW_MS + 7) == Decision("breaker", NOW_MS + 7)
+    assert decision(InboxRules(), held_until_ms=NOW_MS + 7) == Decision("server", NOW_MS + 7)
+    quota = InboxRules(hold_reason="quota")
+    assert decision(quota, held_until_ms=NOW_MS + 7) == Decision("quota", NOW_MS + 7)
 
 
 def test_a_limit_that_lifts_at_night_waits_for_the_morning() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from outreach import keys
 from outreach.domain.inbox_rules import NEVER_MS, EffectiveLimits, InboxRules
-from outreach.domain.reservation import EnqueueBatch, LeaseOwner, Reservation, Settlement
+from outreach.domain.reservation import BEHIND, EnqueueBatch, LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -222,6 +222,26 @@ def test_a_held_lane_rests(lanes: Lanes, clock: FixedClock) -> None:
     assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == []
     clock.advance(3)
     assert ids(lanes.reserve(ANNA, 1, {1: FREE})) == ["a"]
+
+
+def test_a_touch_of_a_refused_inbox_waits_behind_the_others(lanes: Lanes, clock: FixedClock) -> None:
+    lanes.enqueue(1, ["a", "b", "c"])
+    [first] = lanes.reserve(ANNA, 1, {1: FREE}).reservations
+    lanes.settle([Settlement(first, due_ms=BEHIND)])
+    assert ids(lanes.reserve(ANNA, 3, {1: FREE}, max_per_lane=3)) == ["b", "c", "a"]
+
+
+def test_all_holds_are_set_and_ended_together(lanes: Lanes, view: QueueView, clock: FixedClock) -> None:
+    for inbox_id in (1, 2, 3):
+        lanes.recheck(inbox_id, held_until_ms=5)
+    lanes.recheck(3, held_until_ms=0)
+    lanes.recheck_all({1: 7, 4: 8})
+    assert {one: lane.history.held_until_ms for one, lane in view.lanes([1, 2, 3, 4]).items()} == {
+        1: 7,
+        2: 0,
+        3: 0,
+        4: 8,
+    }
 
 
 def test_several_lanes_settle_in_one_call(lanes: Lanes, view: QueueView) -> None:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from outreach import keys
 from outreach.domain.inbox_rules import NEVER_MS, History, InboxRules, decide
-from outreach.domain.reservation import LeaseOwner, Reservation, Settlement
+from outreach.domain.reservation import BEHIND, LeaseOwner, Reservation, Settlement
 from outreach.store.inspection import QueueView
 from outreach.store.lanes import Lanes
 from tests.doubles import FixedClock
@@ -149,12 +149,14 @@ class QueueMachine(RuleBasedStateMachine):
             if due_ms is not None:
                 lane.delayed[one.touch_id] = due_ms
 
-    @rule(one=consumes(held), back=st.booleans())
-    def refuse(self, one: Reservation, back: bool) -> None:
-        """Not sent: requeued, or removed from the queue."""
-        ended = self.lanes.settle([Settlement(one, due_ms=0 if back else None)])
-        if self.ends(one, ended) and back:
+    @rule(one=consumes(held), due_ms=st.sampled_from([0, BEHIND, None]))
+    def refuse(self, one: Reservation, due_ms: int | None) -> None:
+        """Not sent: requeued first or last, or removed from the queue."""
+        ended = self.lanes.settle([Settlement(one, due_ms)])
+        if self.ends(one, ended) and due_ms == 0:
             self.model[one.inbox_id].delayed[one.touch_id] = 0
+        elif ended and due_ms == BEHIND:
+            self.model[one.inbox_id].waiting.append(one.touch_id)
 
     @rule(order=st.permutations(INBOXES), kept=st.integers(0, 3), ago_ms=st.sampled_from([0, 0, 700]), seconds=PAUSES)
     def work(self, order: list[int], kept: int, ago_ms: int, seconds: float) -> None:

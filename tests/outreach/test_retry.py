@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outreach.domain.retry import InboxCooldown, RetryPolicy, retry_delay_seconds
+from outreach.domain.retry import HoldPolicy, RetryPolicy, retry_delay_seconds
 
 POLICY = RetryPolicy(retries=5, base_seconds=10, factor=2, cap_seconds=100)
 
@@ -41,21 +43,22 @@ def test_the_wait_is_never_shorter_than_the_first_back_off(failures: int, drawn:
     assert 10 <= delay <= 125
 
 
-def test_an_inbox_rests_longer_each_time_and_a_success_ends_it() -> None:
-    cooldown = InboxCooldown(failures=3, base_seconds=10, cap_seconds=35)
-    cooldowns = [cooldown.cooldown_seconds(1, failed=True) for _ in range(6)]
-    assert cooldowns == [None, None, 10, 20, 35, 35]
-    assert cooldown.cooldown_seconds(1, failed=False) is None
-    assert cooldown.cooldown_seconds(1, failed=True) is None
+HOLDS = HoldPolicy(failures=3, base_seconds=10, cap_seconds=35, server_base_seconds=1, server_cap_seconds=3)
 
 
-def test_inboxes_do_not_count_for_each_other() -> None:
-    cooldown = InboxCooldown(failures=2, base_seconds=10, cap_seconds=100)
-    assert cooldown.cooldown_seconds(1, failed=True) is None
-    assert cooldown.cooldown_seconds(2, failed=True) is None
-    assert cooldown.cooldown_seconds(1, failed=True) == 10
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("quota", [10, 20, 35, 35]),
+        ("throttle", [10, 20, 35, 35]),
+        ("reputation", [10, 20, 35, 35]),
+        ("server", [1, 2, 3, 3]),
+    ],
+)
+def test_each_hold_without_a_send_is_longer(reason: Any, expected: list[float]) -> None:
+    assert [HOLDS.hold_seconds(reason, number, None) for number in (1, 2, 3, 4)] == expected
+    assert HOLDS.hold_seconds(reason, 1000, None) == expected[-1]
 
 
-def test_a_very_long_row_is_no_overflow() -> None:
-    cooldown = InboxCooldown(failures=1, base_seconds=1, cap_seconds=900)
-    assert [cooldown.cooldown_seconds(1, failed=True) for _ in range(2000)][-1] == 900
+def test_a_hold_ends_when_the_server_says_within_a_day() -> None:
+    assert [HOLDS.hold_seconds("quota", 5, named) for named in (7.0, 1e9, 0.0)] == [7.0, 86_400.0, 35.0]

@@ -190,6 +190,8 @@ class TouchMachine(RuleBasedStateMachine):
     @rule(address=st.sampled_from(INBOXES), paused=st.booleans())
     def pause(self, address: str, paused: bool) -> None:
         set_paused(Inbox.objects.filter(address=address), paused=paused)
+        if not paused:
+            self.held_until.pop(address, None)
         (self.paused.add if paused else self.paused.discard)(address)
 
     @rule(data=st.data())
@@ -231,6 +233,7 @@ class TouchMachine(RuleBasedStateMachine):
     def step(self, name: str, times: int) -> None:
         for _ in range(times):
             self.process_answers(self.processes[name])
+            self.follow_holds(self.processes[name])
             self.processes[name].worker.step()
             self.follow()
 
@@ -313,15 +316,22 @@ class TouchMachine(RuleBasedStateMachine):
         if outcome.kind == "retry" and touch.tries <= RETRIES:
             touch.status, touch.due = "retrying", result.finished_at + delay
         elif outcome.kind in {"pause", "hold"}:
-            touch.status, touch.due, touch.tries = "waiting", result.finished_at + 5.0, touch.tries - 1
+            touch.status, touch.due, touch.tries = "waiting", 0.0, touch.tries - 1
         else:
             touch.status = outcome.kind if outcome.kind in {"sent", "unknown"} else "dead"
         if outcome.kind == "pause":
             self.paused.add(touch.inbox)
-        if outcome.kind == "hold":
-            self.held_until[touch.inbox] = result.finished_at + 60.0
         if outcome.kind == "suppress":
             self.suppressed.add(touch.recipient)
+
+    def follow_holds(self, process: Process) -> None:
+        """A refusal of a touch that was in flight when the hold began does not prolong it, nor does its send end it."""
+        for result in process.pool.done:
+            inbox = result.outgoing.sender_address
+            if result.outcome.kind in {"hold", "sent"} and result.outgoing.started_at >= self.held_until.get(
+                inbox, 0.0
+            ):
+                self.held_until[inbox] = result.finished_at + 60.0 if result.outcome.kind == "hold" else 0.0
 
     def follow(self) -> None:
         """Follows transitions made by workers alone: an expired lease is recovered, a waiting touch is suppressed."""
