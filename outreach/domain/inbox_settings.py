@@ -6,7 +6,7 @@ sending limits in Google Workspace"). exchange: 30 messages a minute and 10,000 
 """
 
 import re
-from datetime import date, time
+from datetime import time
 from typing import Any, Protocol
 from zoneinfo import available_timezones
 
@@ -90,16 +90,16 @@ def parse_window(text: str) -> tuple[time, time]:
     return found
 
 
-def parse_warm_up(text: str, today: date) -> dict[str, date | int | None]:
-    """Parses ``20,10,500`` into the fields of a warm-up from ``today`` on; ``off`` clears them. Raises InboxError."""
+def parse_warm_up(text: str) -> dict[str, int | None]:
+    """Parses ``20,10,500`` into the fields of a warm-up; ``off`` clears them. Raises InboxError."""
     names = ("warm_up_start", "warm_up_step", "warm_up_target")
     if text == "off":
-        return {"warm_up_began": None, **dict.fromkeys(names)}
+        return dict.fromkeys(names)
     try:
         start, step, target = (int(part) for part in text.split(","))
     except ValueError:
         raise InboxError(f"warm_up: {text!r} must be START,STEP,TARGET, such as 20,10,500, or off") from None
-    return {"warm_up_began": today, **dict(zip(names, (start, step, target), strict=True))}
+    return dict(zip(names, (start, step, target), strict=True))
 
 
 def _check_limits(inbox: InboxSettings) -> None:

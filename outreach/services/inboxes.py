@@ -1,7 +1,9 @@
 """Looks up inboxes by address in any spelling, and changes their settings."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
@@ -36,9 +38,10 @@ def inbox_named(address: str) -> Inbox:
     return inbox
 
 
-def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
+def change_inbox(address: str, changes: dict[str, Any], warm_up_at: float | None = None) -> Inbox:
     """Creates or updates the inbox; only the fields in ``changes`` are set. An inbox keeps the spelling of its address,
-    and can be paused whatever its other settings are. Raises InboxError."""
+    and can be paused whatever its other settings are. A warm-up in ``changes`` begins on the day that ``warm_up_at``
+    (Unix seconds) is in the inbox's time zone. Raises InboxError."""
     inbox = InboxNames()[address.strip(" ")] or Inbox(address=address)
     for name, value in changes.items():
         setattr(inbox, name, value)
@@ -48,6 +51,10 @@ def change_inbox(address: str, changes: dict[str, Any]) -> Inbox:
         inbox.pause_reason = ""
     if inbox.pk is None or changes != {"paused": True}:
         check_inbox(inbox, allow_private_hosts=OutreachConf.load().allow_private_hosts)
+    if inbox.warm_up_start is None:
+        inbox.warm_up_began = None
+    elif warm_up_at is not None and "warm_up_start" in changes:
+        inbox.warm_up_began = datetime.fromtimestamp(warm_up_at, ZoneInfo(inbox.timezone)).date()
     inbox.save()
     return inbox
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from outreach.domain.sending_window import SendingWindow
 
-MADRID = ZoneInfo("Europe/Madrid")
+MADRID, NEW_YORK, APIA = ZoneInfo("Europe/Madrid"), ZoneInfo("America/New_York"), ZoneInfo("Pacific/Apia")
 OFFICE = SendingWindow(time(8), time(18), MADRID)
 
 
@@ -47,6 +47,41 @@ def test_a_window_inside_the_doubled_hour_opens_twice() -> None:
     assert [end - start for start, end in (first, second)] == [1800, 1800]
 
 
+@pytest.mark.parametrize(
+    ("window", "zone", "now", "spans"),
+    [
+        ("02:30-03:30", MADRID, "2026-03-29T00:00Z", [("01:00", "01:30"), ("00:30+1", "01:30+1")]),  # 02:00 to 03:00
+        ("01:30-02:30", MADRID, "2026-03-29T00:00Z", [("00:30", "01:00"), ("23:30", "00:30+1")]),
+        ("01:30-02:30", MADRID, "2026-10-24T20:00Z", [("23:30", "00:30+1"), ("01:00+1", "01:30+1")]),  # 03:00 to 02:00
+        ("02:30-03:30", MADRID, "2026-10-24T20:00Z", [("00:30+1", "01:00+1"), ("01:30+1", "02:30+1")]),
+        ("01:30-02:30", NEW_YORK, "2026-11-01T00:00Z", [("05:30", "06:00"), ("06:30", "07:30")]),  # 02:00 to 01:00
+        ("22:00-02:30", MADRID, "2026-03-28T12:00Z", [("21:00", "01:00+1"), ("20:00+1", "00:30+2")]),
+        (
+            "23:00-12:00",
+            APIA,
+            "2011-12-30T00:00Z",
+            [("09:00", "22:00"), ("09:00+1", "22:00+1")],
+        ),  # a whole day is skipped
+    ],
+)
+def test_a_change_of_the_clock_opens_and_closes_it(
+    window: str, zone: ZoneInfo, now: str, spans: list[tuple[str, str]]
+) -> None:
+    """Times in UTC, on the day of ``now`` or so many days later."""
+    opens, closes = (time.fromisoformat(part) for part in window.split("-"))
+    moment, found = datetime.fromisoformat(now), []
+    at_moment = moment.timestamp()
+    for _ in spans:
+        start, at_moment = SendingWindow(opens, closes, zone).open_span(at_moment)
+        found.append(tuple(_utc_time(at, moment) for at in (start, at_moment)))
+    assert found == spans
+
+
+def _utc_time(at: float, since: datetime) -> str:
+    days = (datetime.fromtimestamp(at, UTC).date() - since.date()).days
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M}" + (f"+{days}" if days else "")
+
+
 def test_it_may_run_past_midnight() -> None:
     night = SendingWindow(time(22), time(6), ZoneInfo("UTC"))
     assert night.is_open(at("2026-06-01T23:00", ZoneInfo("UTC")))
@@ -74,3 +109,28 @@ def test_inside_the_span_it_is_open_and_just_before_it_is_not(
     assert moment <= start < end
     assert window.is_open(start)
     assert start == moment or not window.is_open(moment)
+
+
+CHANGES = st.sampled_from(
+    [
+        ("Europe/Madrid", "2026-03-29T01:00Z"), ("Europe/Madrid", "2026-10-25T01:00Z"),
+        ("America/New_York", "2026-03-08T07:00Z"), ("America/New_York", "2026-11-01T06:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00Z"), ("Australia/Lord_Howe", "2026-10-03T15:30Z"),
+        ("Africa/Cairo", "2026-04-23T22:00Z"), ("Pacific/Apia", "2011-12-30T10:00Z"),
+        ("America/Caracas", "2016-05-01T07:00Z"), ("Asia/Kathmandu", "2026-05-01T00:00Z"),
+    ]
+)  # fmt: skip
+
+
+@given(CHANGES, st.integers(-36 * 60, 12 * 60), TIMES, TIMES)
+def test_it_opens_and_closes_as_a_clock_that_is_read_every_minute(
+    change: tuple[str, str], minutes: int, opens: time, closes: time
+) -> None:
+    if opens == closes:
+        return
+    window = SendingWindow(opens, closes, ZoneInfo(change[0]))
+    now = datetime.fromisoformat(change[1]).timestamp() + 60 * minutes
+    later = [now + 60 * minute for minute in range(4 * 24 * 60)]
+    start = next(moment for moment in later if window.is_open(moment))
+    end = next(moment for moment in later if moment > start and not window.is_open(moment))
+    assert window.open_span(now) == (start, end)

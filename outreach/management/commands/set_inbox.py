@@ -1,10 +1,10 @@
 """Create or change an inbox."""
 
+import time
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from avo_project.redis_client.errors import store_errors_as_command_error
 from outreach.domain.channels import CHANNELS, EMAIL
@@ -53,7 +53,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--warm-up",
             metavar="START,STEP,TARGET",
-            help="daily limit that grows from today: START, STEP more each day, up to TARGET; off ends the warm-up",
+            help="daily limit that grows from today (inbox's time zone): START, STEP more each day, up to TARGET; "
+            "off ends the warm-up",
         )
         pause = parser.add_mutually_exclusive_group()
         pause.add_argument(
@@ -66,13 +67,13 @@ class Command(BaseCommand):
         changes = {**PRESETS.get(options["preset"], {}), **named}
         try:
             if options["warm_up"] is not None:
-                changes |= parse_warm_up(options["warm_up"], timezone.now().date())
+                changes |= parse_warm_up(options["warm_up"])
             if options["window"] is not None:
                 changes["window_opens"], changes["window_closes"] = parse_window(options["window"])
             with store_errors_as_command_error(
                 REDIS_ALIAS, "The inbox is unchanged; run it again once the database is writable."
             ):
-                inbox = change_inbox(options["address"], changes)
+                inbox = change_inbox(options["address"], changes, warm_up_at=time.time())
         except InboxError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(describe(inbox))
