@@ -10,7 +10,7 @@ ANSWERS_ALIAS = "default"
 ACL = {
     REDIS_ALIAS: (
         "argus:regime:* avo:{regime}:*",
-        "dbsize del eval evalsha exec exists expire get hdel hget hgetall hkeys hlen hmget hset multi pexpire "
+        "dbsize del eval evalsha exec exists expire get hdel hget hgetall hincrby hkeys hlen hmget hset multi pexpire "
         "pexpireat pexpiretime pttl randomkey scan script|exists script|load set time type unlink",
     ),
     ANSWERS_ALIAS: ("avo:{macro}:*", "eval evalsha get incrby script|exists script|load set"),

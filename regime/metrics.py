@@ -30,6 +30,11 @@ def live_metrics() -> Iterator[Metric]:
         "avo_regime_misnamed_keys", "Keys under a name that is no symbol in upper case", pointer.misnamed
     )
     yield GaugeMetricFamily(
+        "avo_regime_incomplete_walks",
+        "Passes over all states since the last complete one that may have missed some",
+        pointer.incomplete_walks,
+    )
+    yield GaugeMetricFamily(
         "avo_regime_old_data_states", "Symbols in the collection whose data is old", pointer.old_data
     )
     yield GaugeMetricFamily(

@@ -15,7 +15,7 @@ from avo_project.redis_client.urls import RedisTarget
 # For every connection: the connection category (some of its commands are newer than Redis 7.0), INFO, and the slots of
 # a cluster.
 _CONNECTION = ("+@connection", "-@admin", "-@dangerous")
-_BASE = ("cluster|shards", "cluster|slots", "info")
+_BASE = ("cluster|nodes", "cluster|shards", "cluster|slots", "info")
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from redis import Redis, RedisCluster
 from redis._parsers import Encoder
 from redis.cluster import ClusterNode
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -24,6 +25,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 logger = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 1.0  # at most one refresh after failures in this time
+
+
+class IncompleteWalkError(RedisError):
+    """A walk over all keys of a cluster may have missed some."""
 
 
 class ClusterClient(RedisCluster):
@@ -83,6 +88,17 @@ class ClusterClient(RedisCluster):
         self.refresh()
         return [self.get_redis_connection(node) for node in self.get_primaries()]  # type: ignore[no-untyped-call]
 
+    def layout(self) -> dict[str, list[list[str]]]:
+        """The slot ranges by the id of their primary, as each primary says of itself now. Raises IncompleteWalkError
+        when a slot has no primary or its keys are moving, and RedisError."""
+        own = [_own(server.cluster("NODES")) for server in self.primaries()]
+        covered = sum(int(bounds[-1]) - int(bounds[0]) + 1 for node in own for bounds in node["slots"])
+        if covered != REDIS_CLUSTER_HASH_SLOTS or any(node["migrations"] for node in own):
+            raise IncompleteWalkError(
+                "incomplete: slots of the cluster have no primary or are moving. Try again later."
+            )
+        return {node["node_id"]: node["slots"] for node in own}
+
     def get_node(self, host: Any = None, port: Any = None, node_name: Any = None) -> ClusterNode:
         """Of redis-py. A node that is not in the slot map yet is one that ASK names."""
         node = super().get_node(host, port, node_name)  # type: ignore[no-untyped-call]
@@ -117,6 +133,11 @@ class ClusterClient(RedisCluster):
             logger.warning("the slot map cannot be refreshed, the known one is used: %s", failure)
         finally:
             self._refreshing.release()
+
+
+def _own(nodes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The server's own entry in its reply to CLUSTER NODES, which redis-py parses."""
+    return next(node for node in nodes.values() if "myself" in node["flags"])
 
 
 def _bracketed(host: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
+from avo_project.redis_client.cluster import IncompleteWalkError
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
 from regime.domain.columns import Columns, are_current, merged, old_data, part_of, same_states, score_matrix
@@ -45,7 +46,8 @@ class ScanCounts:
 
     def pointer_fields(self) -> dict[str, int | str]:
         """The fields of the pointer about this pass."""
-        return {"misnamed": self.misnamed, "misnamed_words": misnamed_text(self.misnamed, self.misnamed_names)}
+        words = misnamed_text(self.misnamed, self.misnamed_names)
+        return {"misnamed": self.misnamed, "misnamed_words": words, "incomplete_walks": 0}
 
 
 class CollectionBuild:
@@ -148,11 +150,18 @@ class Refresher:
         return cls(CollectionStore.connect(), CollectionBuild.connect(), RegimeConf.load(), clock)
 
     def step(self) -> RefreshReport:
-        """Rebuilds the collection once. An unchanged one keeps its version, so web processes keep their copies."""
+        """Rebuilds the collection once. An unchanged one keeps its version, so web processes keep their copies.
+
+        Raises IncompleteWalkError when states may have been missed; nothing is published then.
+        """
         started = self._clock()
         made_from = self._store.pointer()
         self._watch(made_from, started)
-        columns, scan_counts = self._build.build(started)
+        try:
+            columns, scan_counts = self._build.build(started)
+        except IncompleteWalkError:
+            self._store.count_incomplete_walk()
+            raise
         held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):
             swapped = self._store.confirm(columns, made_from, started, **scan_counts.pointer_fields())

@@ -35,7 +35,8 @@ class Pointer:
 
     ``old_data`` is how many states of the collection had old data when it was built, ``newest_data`` the
     ``data_through`` that reaches furthest. ``misnamed`` counts the keys that the last pass over all states found under
-    names that are no symbol, and ``misnamed_words`` names some.
+    names that are no symbol, and ``misnamed_words`` names some. ``incomplete_walks`` counts the passes since the last
+    complete one that may have missed states.
     """
 
     collection: str = ""
@@ -50,6 +51,7 @@ class Pointer:
     newest_data: str = ""
     misnamed: int = 0
     misnamed_words: str = ""
+    incomplete_walks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class CollectionStore:
         held = self._client.hgetall(keys.POINTER)
         found = {name: held[name.encode()] for name in Pointer.__slots__ if name.encode() in held}
         return Pointer(**{name: _read(name, value) for name, value in found.items()})
+
+    def count_incomplete_walk(self) -> None:
+        """Counts a pass that may have missed states and was not published."""
+        self._client.hincrby(keys.POINTER, "incomplete_walks", 1)
 
     def valid(self) -> Valid:
         """Which version is valid now, in one command."""
@@ -235,4 +241,5 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "newest_data": bytes.decode,
     "misnamed": int,
     "misnamed_words": bytes.decode,
+    "incomplete_walks": int,
 }

@@ -7,16 +7,17 @@ lost may be sent again.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Self
 
 from django_redis import get_redis_connection
-from redis import Redis, RedisCluster
+from redis import Redis
+from redis.exceptions import AskError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
+from avo_project.redis_client.cluster import ClusterClient, IncompleteWalkError
 from avo_project.redis_client.persistent_connection import Argument, Pipeline, Reply, execute_packed, pack, server_of
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
@@ -31,11 +32,11 @@ _NOTHING = RawStates([], [])
 
 
 class Shards:
-    """Finds the server of a key. ``client`` is a Redis or a RedisCluster."""
+    """Finds the server of a key. ``client`` is a Redis or a ClusterClient."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._is_cluster = isinstance(client, RedisCluster)
+        self._is_cluster = isinstance(client, ClusterClient)
 
     def of(self, key: str) -> "Redis":
         """The server that holds ``key``. On a cluster its answer may still be MOVED, when slots are on their way."""
@@ -43,9 +44,16 @@ class Shards:
 
     def all(self) -> "list[Redis]":
         """Every server with keys of its own."""
-        if not self._is_cluster:
-            return [self._client]
-        return [self._client.get_redis_connection(node) for node in self._client.get_primaries()]
+        return self._client.primaries() if self._is_cluster else [self._client]
+
+    @contextmanager
+    def walk(self) -> Iterator[list[Redis]]:
+        """Every server, for a walk over all keys. On a cluster it raises IncompleteWalkError at the start when slots
+        have no primary or are moving, and at the end when they have moved meanwhile: SCAN may have missed keys."""
+        before = self._client.layout() if self._is_cluster else None
+        yield self.all()
+        if self._is_cluster and self._client.layout() != before:
+            raise IncompleteWalkError("incomplete: slots of the cluster moved during the walk. Run it again.")
 
     def keys_per_script(self, wanted: int) -> int:
         """On a cluster the keys of one script call must share a slot, and states are spread over all."""
@@ -72,7 +80,7 @@ class _Lane:  # one server: the batch being filled, and the calls sent and not y
 
 class StateWriter:
     """Puts states by ``conf.write_batch`` a call, one a call on a cluster, with ``conf.write_calls_in_flight`` calls on
-    their way to each server. ``client`` is the Redis or RedisCluster of the role ``regime``."""
+    their way to each server. ``client`` is the Redis or ClusterClient of the role ``regime``."""
 
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
@@ -147,7 +155,7 @@ def _call(states: Sequence[RegimeState], now: float | None) -> tuple[list[str], 
 
 
 class StateCache:
-    """Puts and gets states. ``client`` is the Redis or RedisCluster of the role ``regime``."""
+    """Puts and gets states. ``client`` is the Redis or ClusterClient of the role ``regime``."""
 
     def __init__(self, client: Any, conf: RegimeConf) -> None:
         self._client = client
@@ -203,8 +211,8 @@ def _flattened(fields: dict[bytes, bytes]) -> list[bytes]:
 
 
 class StateScan:
-    """Walks over all state keys of all servers; never part of a request. ``client`` is the Redis or RedisCluster of the
-    role ``regime``."""
+    """Walks over all state keys of all servers; never part of a request. ``client`` is the Redis or ClusterClient of
+    the role ``regime``."""
 
     def __init__(self, client: Any) -> None:
         self._shards = Shards(client)
@@ -214,9 +222,13 @@ class StateScan:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def batches(self) -> Iterator[RawStates]:
-        """All states, raw, some hundred at a time; a state may come twice. Keys of another type are left out."""
-        for server in self._shards.all():
-            yield from self._batches_of(server)
+        """All states, raw, some hundred at a time; a state may come twice. Keys of another type are left out.
+
+        Raises IncompleteWalkError when states may be missing.
+        """
+        with self._shards.walk() as servers:
+            for server in servers:
+                yield from self._batches_of(server)
 
     def _batches_of(self, server: "Redis") -> Iterator[RawStates]:
         # While the caller works on one batch the server reads the next two: a batch is received before the one ahead
@@ -255,4 +267,7 @@ def _raw(names: list[bytes], replies: list[Reply]) -> RawStates:
     raw = RawStates([keys.symbol_of(name) for name in names], replies)
     if all(type(reply) is list and reply for reply in replies):
         return raw
+    for reply in replies:
+        if isinstance(reply, AskError):  # or MOVED: the slot of a key that was found has left this server
+            raise IncompleteWalkError(f"incomplete: {reply} during the walk. Run it again.")
     return raw.only([isinstance(reply, list) and bool(reply) for reply in replies])

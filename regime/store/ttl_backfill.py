@@ -98,18 +98,25 @@ class TtlSetter:
         return sum(int(server.dbsize()) for server in self._shards.all())
 
     def batches(self, size: int) -> Iterator[tuple[int, Counts]]:
-        """Processes about ``size`` keys per iteration; yields how many and the counts by result."""
-        for server in self._shards.all():
-            server.script_load(self._script.script)
-            cursor, found = b"", list[bytes]()
-            while cursor != b"0":
-                scan = pack(b"SCAN", cursor or b"0", b"MATCH", keys.STATE_PATTERN, b"COUNT", size)
-                scanned, *replies = self._exchange(server, scan, found)
-                if found:
-                    yield len(found), self._counted(found, replies)
-                cursor, found = scanned
+        """Processes about ``size`` keys per iteration; yields how many and the counts by result.
+
+        Raises IncompleteWalkError at the end when keys may have been missed.
+        """
+        with self._shards.walk() as servers:
+            for server in servers:
+                yield from self._batches_of(server, size)
+
+    def _batches_of(self, server: "Redis", size: int) -> Iterator[tuple[int, Counts]]:
+        server.script_load(self._script.script)
+        cursor, found = b"", list[bytes]()
+        while cursor != b"0":
+            scan = pack(b"SCAN", cursor or b"0", b"MATCH", keys.STATE_PATTERN, b"COUNT", size)
+            scanned, *replies = self._exchange(server, scan, found)
             if found:
-                yield len(found), self._counted(found, self._exchange(server, b"", found))
+                yield len(found), self._counted(found, replies)
+            cursor, found = scanned
+        if found:
+            yield len(found), self._counted(found, self._exchange(server, b"", found))
 
     def _exchange(self, server: "Redis", scan: bytes, found: list[bytes]) -> list[Reply]:
         size = self._shards.keys_per_script(_KEYS_A_CALL)

@@ -112,6 +112,10 @@ class Cluster:
                     return _port(row)
         return None
 
+    def another_primary(self, key: str) -> int:
+        """The port of a primary that does not hold the key."""
+        return next(port for port in self.primaries() if port != self.owner(key))
+
     def fail_over(self, key: str) -> None:
         """A planned fail-over of the key's primary; no connection breaks."""
         before = self.owner(key)

@@ -13,12 +13,15 @@ import pytest
 from redis.exceptions import RedisError
 
 from avo_project.redis_client.clients import RoleConnectionFactory
+from avo_project.redis_client.cluster import IncompleteWalkError
 from avo_project.redis_client.roles import cache_settings
 from outreach.store.lanes import Lanes
 from regime.conf import RegimeConf
+from regime.services.refresher import CollectionBuild, Refresher
 from regime.store.answer_cache import AnswerCache
 from regime.store.collection_store import CollectionStore
-from regime.store.state_cache import StateCache
+from regime.store.state_cache import StateCache, StateScan
+from regime.store.ttl_backfill import TtlSetter
 from signals_app.domain.event import Event
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
@@ -38,6 +41,7 @@ from throttling.domain.policies import Hit, parse_rates
 from throttling.store.window_limiter import WindowLimiter
 
 BACK_WITHIN_SECONDS = 5
+STATES = 600
 EVENT = Event("00000000-0000-4000-8000-000000000000", "A", "long", 0.5, 1)
 
 
@@ -160,6 +164,54 @@ def test_every_process_goes_on_after_a_primary_was_killed(replicated: Cluster) -
             assert [process.poll() for process in processes] == [None] * len(LOOPS)
         replicated.start(port)
         replicated.wait_until_whole(1)
+
+
+def test_a_walk_sees_every_state_or_says_that_it_is_incomplete(folder: Path) -> None:
+    """The client was there before: its slot map is that of the start."""
+    cluster = Cluster(folder, replicas=1)
+    try:
+        settings = cache_settings({"REDIS_URL": cluster.url}, folder)
+        client = RoleConnectionFactory(settings["regime"]["OPTIONS"]).connect(cluster.url)
+        for number in range(STATES):
+            client.hset(f"argus:regime:W{number}", mapping={"computed_at": time.time(), "bull:1mo": "0.5"})
+        scan, refresher = StateScan(client), refresher_of(client)
+
+        def seen() -> int:
+            return len({symbol for batch in scan.batches() for symbol in batch.symbols})
+
+        assert seen() == STATES
+        for key in ("argus:regime:W0", "argus:regime:W1", "avo:{regime}:pointer"):
+            cluster.fail_over(key)
+            assert seen() == STATES
+            assert refresher.step().symbols == STATES
+            assert backfilled(client) == STATES
+        end = cluster.begin_move("argus:regime:W0", cluster.another_primary("argus:regime:W0"))
+        for walk in (seen, refresher.step, lambda: backfilled(client)):
+            with pytest.raises(IncompleteWalkError, match="incomplete: slots of the cluster have no"):
+                walk()
+        assert CollectionStore(client, RegimeConf.load()).pointer().incomplete_walks == 1
+        end()
+        assert (seen(), backfilled(client)) == (STATES, STATES)
+        walk = scan.batches()
+        next(walk)
+        end = cluster.begin_move("argus:regime:W1", cluster.another_primary("argus:regime:W1"))
+        end()
+        with pytest.raises(IncompleteWalkError, match="incomplete:"):
+            list(walk)
+        assert refresher.step().symbols == STATES
+        assert CollectionStore(client, RegimeConf.load()).pointer().incomplete_walks == 0
+    finally:
+        cluster.end()
+
+
+def refresher_of(client: Any) -> Refresher:
+    conf = RegimeConf.load()
+    build = CollectionBuild(StateScan(client), StateCache(client, conf))
+    return Refresher(CollectionStore(client, conf), build, conf, time.time)
+
+
+def backfilled(client: Any) -> int:
+    return sum(count for count, _ in TtlSetter(client, dry_run=True, assumed_age_seconds=None).batches(50))
 
 
 def test_no_call_fails_while_its_slot_moves_to_a_new_node(folder: Path) -> None:
