@@ -136,11 +136,11 @@ def processor_seconds(pid: int) -> float:
 def write_states() -> None:
     from django_redis import get_redis_connection
 
+    from regime.domain.state import REGIMES, TIMEFRAMES
+
     client, now = get_redis_connection("regime"), int(time.time())
     scores = {
-        f"{regime}:{timeframe}": f"0.{place}3"
-        for place, regime in enumerate(("bull", "bear", "sideways", "volatile", "calm"), 1)
-        for timeframe in ("1w", "2w", "1mo", "2mo", "3mo", "6mo", "1y", "2y")
+        f"{regime}:{timeframe}": f"0.{place}3" for place, regime in enumerate(REGIMES, 1) for timeframe in TIMEFRAMES
     }
     client.hset("argus:regime:AAPL", mapping={**scores, "computed_at": now})
     client.expire("argus:regime:AAPL", 86_000)

@@ -6,7 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from avo_project.http.problems import MEDIA_TYPE
-from regime.domain.state import REGIMES, TIMEFRAMES
+from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES
 from regime.domain.universe import MOST_ROWS, MOST_SYMBOLS
 
 Shape = dict[str, Any]
@@ -75,24 +75,25 @@ _SERIES = _object(
 )
 _PROBLEM = _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT)
 
-_EXAMPLE_SCORES = {"bull": 0.8213, "bear": 0.0, "sideways": 0.1787, "volatile": 0.0, "calm": 0.41}
+_EXAMPLE_SCORES = {regime: round(0.8213 / place, 4) for place, regime in enumerate(REGIMES, start=1)}
+_DOMINANT = REGIMES[0]
 _EXAMPLE_STATE = {
     "symbol": "EURUSD=X",
     "computed_at": 1_790_000_000,
     "age_seconds": 512,
     "expires_at": 1_790_086_400,
     "data_through": "2026-09-21",
-    "scores": {"1mo": _EXAMPLE_SCORES},
-    "dominant": {"1mo": "bull"},
+    "scores": {DEFAULT_TIMEFRAME: _EXAMPLE_SCORES},
+    "dominant": {DEFAULT_TIMEFRAME: _DOMINANT},
 }
 _EXAMPLE_COLLECTION = {
     "as_of": 1_790_000_000,
     "age_seconds": 12,
     "symbols": 209_033,
     "timeframes": {
-        "1mo": {
-            "counts": {"bull": 61_022, "bear": 48_110, "sideways": 70_500, "volatile": 14_301, "calm": 15_100},
-            "mean_scores": {"bull": 0.31, "bear": 0.27, "sideways": 0.42, "volatile": 0.21, "calm": 0.24},
+        DEFAULT_TIMEFRAME: {
+            "counts": {regime: 61_022 // place for place, regime in enumerate(REGIMES, start=1)},
+            "mean_scores": {regime: round(0.42 / place, 2) for place, regime in enumerate(REGIMES, start=1)},
         }
     },
     "count": 209_033,
@@ -102,8 +103,8 @@ _EXAMPLE_COLLECTION = {
             "symbol": "AAPL",
             "computed_at": 1_790_000_000,
             "data_through": "2026-09-21",
-            "timeframe": "1mo",
-            "regime": "bull",
+            "timeframe": DEFAULT_TIMEFRAME,
+            "regime": _DOMINANT,
             "score": 0.8213,
         }
     ],
@@ -172,7 +173,7 @@ COLLECTION = extend_schema(
     operation_id="regimes_of_all_symbols",
     tags=["regime"],
     parameters=[
-        _asked("timeframe", str, "Window of the scores", enum=TIMEFRAMES, default="1mo"),
+        _asked("timeframe", str, "Window of the scores", enum=TIMEFRAMES, default=DEFAULT_TIMEFRAME),
         _asked(
             "regime", str, "Regime whose score is listed; default: the dominant regime of each symbol", enum=REGIMES
         ),

@@ -22,7 +22,7 @@ from regime.api import schema
 from regime.conf import RegimeConf
 from regime.domain.freshness import Freshness, Judgement, data_age, data_through_value
 from regime.domain.macro import Period, is_series_id
-from regime.domain.state import REGIMES, TIMEFRAMES, StoredState, SymbolError, valid_symbol
+from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES, StoredState, SymbolError, valid_symbol
 from regime.domain.universe import (
     MOST_ROWS,
     MOST_SYMBOLS,
@@ -204,7 +204,7 @@ def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
     """The query of a listing and its cursor. Raises ValidationError with every bad field."""
     with _Reading(params) as reading:
         query = Query(
-            timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), "1mo"),
+            timeframe=reading.field("timeframe", _one_of(TIMEFRAMES), DEFAULT_TIMEFRAME),
             regime=reading.field("regime", _one_of(REGIMES), None),
             min_score=reading.field("min_score", _score, None),
             symbols=reading.field("symbols", _symbols, None, joined=True),

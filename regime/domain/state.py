@@ -21,6 +21,7 @@ REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
 WINDOW_DAYS = {"1w": 5, "2w": 10, "1mo": 21, "2mo": 42, "3mo": 63, "6mo": 126, "1y": 252, "2y": 504}
 """By timeframe how many trading days it covers."""
 TIMEFRAMES = tuple(WINDOW_DAYS)
+DEFAULT_TIMEFRAME = "1mo"
 FIELDS = tuple(f"{regime}:{timeframe}" for timeframe in TIMEFRAMES for regime in REGIMES)
 
 Scores = tuple[float | None, ...]

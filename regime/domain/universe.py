@@ -16,7 +16,7 @@ from avo_project.lib.bounded_dict import BoundedDict
 from regime.domain.columns import NO_REGIME, NO_SCORE, SCORE_SCALE, Columns, are_current, positions
 from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, LIFE_SECONDS, are_young, data_ends
 from regime.domain.row_text import RowText
-from regime.domain.state import REGIMES, TIMEFRAMES, SymbolError, valid_symbol
+from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES, SymbolError, valid_symbol
 
 Order = Literal["score", "-score", "symbol"]
 ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
@@ -38,7 +38,7 @@ class Query:
     ``max_data_age`` is in seconds, None for no limit, which includes states without ``data_through``.
     """
 
-    timeframe: str = "1mo"
+    timeframe: str = DEFAULT_TIMEFRAME
     regime: str | None = None
     min_score: float | None = None
     symbols: bytes | None = None

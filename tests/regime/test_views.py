@@ -15,7 +15,7 @@ import zstandard
 from django.test import Client
 
 from regime.domain.freshness import LIFE_SECONDS
-from regime.domain.state import FIELDS, REGIMES, TIMEFRAMES
+from regime.domain.state import DEFAULT_TIMEFRAME, FIELDS, REGIMES, TIMEFRAMES
 from regime.services.cycle import Cycle
 from regime.services.refresher import Refresher
 from tests.regime.states import a_state, only, plain_hset
@@ -392,6 +392,17 @@ def test_every_route_has_an_example_in_the_schema(client: Client, redis: Any) ->
     assert len(ours) == 4
     for path, route in ours.items():
         assert route["responses"]["200"]["content"]["application/json"]["examples"], path
+
+
+def test_the_examples_have_every_regime(client: Client, redis: Any) -> None:
+    paths = client.get("/api/schema?format=json").json()["paths"]
+    [collection, state] = [
+        paths[path]["get"]["responses"]["200"]["content"]["application/json"]["examples"]["One"]["value"]
+        for path in ("/api/intelligence/regime", "/api/intelligence/regime/{symbol}")
+    ]
+    assert list(state["scores"][DEFAULT_TIMEFRAME]) == list(REGIMES)
+    assert list(collection["timeframes"][DEFAULT_TIMEFRAME]["counts"]) == list(REGIMES)
+    assert list(collection["timeframes"][DEFAULT_TIMEFRAME]["mean_scores"]) == list(REGIMES)
 
 
 def test_a_full_state_has_forty_fields() -> None:
