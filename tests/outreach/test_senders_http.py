@@ -1,6 +1,7 @@
 """The HTTP sender against a real server in a thread."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from unittest.mock import Mock
 
 import httpx
 import pytest
+from django.conf import settings
 
 from outreach.conf import OutreachConf
 from outreach.domain.endpoint import Endpoint
@@ -197,3 +199,32 @@ def test_the_checked_address_is_the_one_connected_to(server: Any, monkeypatch: A
     assert server.requests[0][1]["Host"] == f"hook.example:{server.server_port}"
     assert lookups.count("hook.example") == 1
     sender.close()
+
+
+EFFECTS = {
+    "sent": "sent", "dead": "give_up", "suppressed": "suppress", "retried": "retry", "held": "hold", "paused": "pause"
+}  # fmt: skip
+
+
+def documented_effects() -> dict[int, str]:
+    """The outcome of each status in the table of docs/operations.md; a class such as 3xx stands for its other ones."""
+    page = (settings.BASE_DIR / "docs/operations.md").read_text("utf-8")
+    section = page.partition("## Direct messages and retargeting")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]*\d[^|]*) \| (\w+) \|", section, re.MULTILINE)
+    found: dict[int, str] = {}
+    for statuses, effect in rows:
+        found |= {int(code): EFFECTS[effect] for code in re.findall(r"\b\d{3}\b", statuses)}
+    for statuses, effect in rows:
+        for hundred in re.findall(r"(\d)xx", statuses):
+            found |= {
+                code: EFFECTS[effect]
+                for code in range(100 * int(hundred), 100 * int(hundred) + 100)
+                if code not in found
+            }
+    return found
+
+
+def test_each_status_has_the_documented_effect() -> None:
+    effects = documented_effects()
+    assert effects.keys() == set(range(200, 600))
+    assert {code: classify(httpx.Response(code), 0.0).kind for code in effects} == effects
