@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from avo_project import health
-from avo_project.console.explain_view import ExplainView
+from avo_project.console.explain import ExplainView
 from avo_project.http.problems import only_safe_methods
 from avo_project.http.rendering import FormatInQueryNegotiation
 from avo_project.observability import metrics

@@ -36,8 +36,17 @@ from avo_project.console.actions import (
     record,
     subject_of,
 )
-from avo_project.console.charts import SPANS, chart_data
-from avo_project.console.panels import ROW_VALUES, Fragment, Panel, action_button, fragments, json_answer, live_answer
+from avo_project.console.panels import (
+    ROW_VALUES,
+    SPANS,
+    Fragment,
+    Panel,
+    action_button,
+    chart_data,
+    fragments,
+    json_answer,
+    live_answer,
+)
 from avo_project.console.registry import consoles
 
 __all__ = ["ActionResult", "LiveAction", "LiveStateAdmin", "Panel"]

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
 from avo_project import keys
-from avo_project.console.charts import SPANS, Span, chart_data
+from avo_project.console.panels import SPANS, Span, chart_data
 from avo_project.console.registry import Chart, HealthStatus, Level, Line, RoleConsole
 from avo_project.observability.sampler import Sampler, SampleSource
 from avo_project.observability.timeseries import COARSE, FINE, History, Resolution, Sample, downsampled, line
