@@ -186,6 +186,7 @@ SIGNALS: dict[str, Any] = {
     "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=min(50_000, max(1, _hard_cap // 2))),
     "HARD_CAP": _hard_cap,
     "DEAD_CAP": env.whole_number("SIGNALS_DEAD_CAP", default=100_000),
+    "WAIT_REPLICAS": env.whole_number("SIGNALS_WAIT_REPLICAS", default=0, at_least=0),
     "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.whole_number("SIGNALS_FEED_CLIENTS", default=500, at_least=0),
     "FEED_ACCESS": "throttling.services.concurrency.open_stream",

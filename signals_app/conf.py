@@ -13,9 +13,10 @@ MAX_BLOCK_MS = 14_000
 @dataclass(frozen=True, slots=True)
 class SignalsConf(Conf):
     """``handler``, ``changes`` and ``feed_access`` are dotted paths. ``alert_url`` receives alerts as JSON. The caps
-    are numbers of entries, ``dead_cap`` of dead letters. ``external_groups`` are consumer groups of programs that send
-    no heartbeat. ``feed_clients`` limits the clients of the live feed per process. ``max_deliveries`` and ``retry_*``
-    are the retry policy."""
+    are numbers of entries, ``dead_cap`` of dead letters. ``wait_replicas`` is the number of replicas that must have a
+    batch before it counts as published. ``external_groups`` are consumer groups of programs that send no heartbeat.
+    ``feed_clients`` limits the clients of the live feed per process. ``max_deliveries`` and ``retry_*`` are the retry
+    policy."""
 
     NAME = "SIGNALS"
 
@@ -26,6 +27,7 @@ class SignalsConf(Conf):
     soft_cap: int = 50_000
     hard_cap: int = 1_000_000
     dead_cap: int = 100_000
+    wait_replicas: int = setting(0, at_least=0)
     external_groups: Sequence[str] = ()
     feed_clients: int = setting(500, at_least=0)
     heartbeat_ttl_ms: int = 4_000

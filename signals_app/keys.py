@@ -5,7 +5,7 @@ REDIS_ALIAS = "signals"
 ACL = {
     REDIS_ALIAS: (
         "signals:live {signals:live}:*",
-        "eval evalsha exec exists get hdel hexists hget hgetall hset multi script|exists script|load set time "
+        "eval evalsha exec exists get hdel hexists hget hgetall hset multi script|exists script|load set time wait "
         "xack xadd xclaim xdel xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy "
         "xgroup|setid xinfo|consumers xinfo|groups xinfo|stream xlen xpending xrange xread xreadgroup xrevrange "
         "xtrim",
@@ -21,6 +21,10 @@ DEFAULT_GROUP = "apex-group"
 
 DEAD = "{signals:live}:dead"
 """Stream: dead-lettered events, with ``dead_reason``, ``dead_source_id``, ``dead_deliveries``, ``dead_at``."""
+
+REPLICATED = "{signals:live}:replicated"
+"""String, TTL one minute: written after a batch that replicas must have, because WAIT waits for the connection's last
+write, and a repeated batch writes nothing."""
 
 REPLAY_ENDS = "{signals:live}:replay_ends"
 """Hash: replay group -> last entry id of its range."""

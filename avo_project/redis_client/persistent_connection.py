@@ -78,6 +78,22 @@ def execute(client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds
     return replies
 
 
+def execute_on_one_server(
+    client: Any, key: str, *commands: tuple[Argument, ...], wait_seconds: float = 0.0
+) -> list[Reply]:
+    """As ``execute``, but all commands run on one connection: on a cluster whose key has moved it raises TryAgainError
+    for all of them."""
+    packed = b"".join([pack(*command) for command in commands])
+    replies = execute_packed(server_of(client, key), packed, len(commands), wait_seconds)
+    for reply in replies:
+        if isinstance(reply, AskError) and isinstance(client, ClusterClient):
+            client.follow(reply)
+            raise TryAgainError(str(reply)) from reply
+        if isinstance(reply, ResponseError):
+            raise reply
+    return replies
+
+
 def run_script(client: Any, script: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
     """The reply of a script registered with ``client``. Raises RedisError."""
     call = (len(keys), *keys, *arguments)

@@ -12,9 +12,11 @@ from redis.exceptions import (
 )
 
 from avo_project.lib.backoff import exponential_seconds
+from signals_app.store.stream import NotReplicatedError
 
 _TRANSIENT = (
     ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError, OutOfMemoryError,
+    NotReplicatedError,
 )  # fmt: skip
 _TRANSIENT_CODES = ("MISCONF ", "NOREPLICAS ", "BUSY ")  # redis-py has no class for these
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django_redis import get_redis_connection
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from avo_project.redis_client.persistent_connection import Argument, execute, run_script
+from avo_project.redis_client.persistent_connection import Argument, execute, execute_on_one_server, run_script
 from avo_project.redis_client.scripts import read_lua
 from signals_app import keys
 from signals_app.conf import SignalsConf
@@ -18,6 +18,7 @@ from signals_app.store.group import make_group
 
 _TRIM_STEP = 10_000
 _RECEIPT_TTL_MS = 600_000
+_WAIT_MS = 1_000
 
 
 class StreamFullError(Exception):
@@ -44,6 +45,16 @@ class StreamExhaustedError(StreamFullError):
         self.room = 0
 
 
+class NotReplicatedError(RedisError):
+    """The batch is on the primary, but too few replicas confirmed it in time: a fail-over may lose it."""
+
+    def __init__(self, replicas: int, wanted: int) -> None:
+        super().__init__(
+            f"The batch is on the primary, but {replicas} of {wanted} replicas (SIGNALS_WAIT_REPLICAS) confirmed it "
+            f"within {_WAIT_MS / 1000:g} s. Publishing it again adds nothing twice."
+        )
+
+
 class MarkMovedError(Exception):
     """Another process has published under the same mark; ``mark`` is the current one."""
 
@@ -61,10 +72,12 @@ class Published:
 
 
 class SignalStream:
-    """The stream itself; ConsumerGroup has the operations of one group."""
+    """The stream itself; ConsumerGroup has the operations of one group. ``wait_replicas`` is the number of replicas
+    that must have a batch before it counts as published."""
 
-    def __init__(self, client: Any, *, soft_cap: int, hard_cap: int) -> None:
+    def __init__(self, client: Any, *, soft_cap: int, hard_cap: int, wait_replicas: int = 0) -> None:
         self._client = client
+        self._wait_replicas = wait_replicas
         self._hard_cap = hard_cap
         self._soft_cap = soft_cap
         self._publish = client.register_script(read_lua("signals_app", "publish"))
@@ -74,7 +87,7 @@ class SignalStream:
     def connect(cls) -> Self:
         conf = SignalsConf.load()
         client = get_redis_connection(keys.REDIS_ALIAS)
-        return cls(client, soft_cap=conf.soft_cap, hard_cap=conf.hard_cap)
+        return cls(client, soft_cap=conf.soft_cap, hard_cap=conf.hard_cap, wait_replicas=conf.wait_replicas)
 
     def make_default_group(self) -> None:
         """Create the default group, so that no entry is trimmed before that group has handled it."""
@@ -85,7 +98,7 @@ class SignalStream:
         time.
 
         Batches are numbered in ascending order. Raises StreamFullError, or MarkMovedError for a batch that arrives
-        after a later one; nothing is added then.
+        after a later one; nothing is added then. Raises NotReplicatedError for a batch that may be repeated.
         """
         return self._add(events, keys.receipt(publisher), "*", str(batch), _RECEIPT_TTL_MS)
 
@@ -103,7 +116,7 @@ class SignalStream:
             arguments.append(len(fields))
             arguments += fields
         try:
-            outcome, length, *rest = run_script(self._client, self._publish, (keys.LIVE, key), arguments)
+            outcome, length, *rest = self._run_publish((keys.LIVE, key), arguments)
         except ResponseError as error:
             if is_exhausted(error):
                 raise StreamExhaustedError from error
@@ -113,6 +126,19 @@ class SignalStream:
         if outcome == b"moved":
             raise MarkMovedError(rest[0].decode())
         return Published(rest[0].decode().split(), length)
+
+    def _run_publish(self, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        if not self._wait_replicas:
+            return run_script(self._client, self._publish, names, arguments)
+        commands: list[tuple[Argument, ...]] = [
+            ("EVAL", self._publish.script, len(names), *names, *arguments),
+            ("SET", keys.REPLICATED, 1, "PX", 60_000),
+            ("WAIT", self._wait_replicas, _WAIT_MS),
+        ]
+        reply, _, replicas = execute_on_one_server(self._client, keys.LIVE, *commands, wait_seconds=_WAIT_MS / 1000)
+        if replicas < self._wait_replicas:
+            raise NotReplicatedError(replicas, self._wait_replicas)
+        return reply
 
     def mark(self, key: str) -> str:
         """The mark of the last batch published under ``key``, empty if there is none."""

@@ -6,7 +6,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from signals_app import keys
 from signals_app.services.publisher import Publisher
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.stream import SignalStream, StreamFullError
+from signals_app.store.stream import NotReplicatedError, SignalStream, StreamFullError
 from tests.doubles import FixedClock
 from tests.signals_app.conftest import event, ids, no_pause
 
@@ -67,6 +67,20 @@ def test_redis_unavailable_for_too_long_is_an_error(redis_client: Any, clock: Fi
         publisher.publish_batch([event(1)])
     assert clock.now - FixedClock.now == pytest.approx(31, abs=2)
     assert redis_client.exists(keys.LIVE) == 0
+
+
+@pytest.mark.real_server
+def test_a_batch_without_enough_replicas_is_not_acknowledged(
+    redis_client: Any, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the primary, once, however often it was tried."""
+    monkeypatch.setattr("signals_app.store.stream._WAIT_MS", 1)
+    stream = SignalStream(redis_client, soft_cap=10, hard_cap=100, wait_replicas=1)
+    publisher = Publisher(stream, soft_cap=10, pause=clock.advance, clock=clock)
+    with pytest.raises(NotReplicatedError, match="but 0 of 1 replicas"):
+        publisher.publish_batch([event(1), event(2)])
+    assert clock.now - FixedClock.now == pytest.approx(31, abs=2)
+    assert stream.length() == 2
 
 
 def test_at_the_hard_cap_what_fits_is_published(stream: SignalStream, group: ConsumerGroup) -> None:
