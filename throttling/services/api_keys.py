@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from rest_framework.authtoken.models import Token
 
 from avo_project.lib.bounded_dict import BoundedDict
+from avo_project.runtime.delayed_call import DelayedCall
 from throttling.domain.clerk_token import BadTokenError
 from throttling.models import APIKey
 
@@ -53,24 +54,21 @@ class LastUse:
     """
 
     def __init__(self, pause_seconds: float | None, now: Callable[[], datetime] = _now) -> None:
-        self._pause_seconds, self._now = pause_seconds, now
+        self._now = now
         self._used: set[int] = set()
-        self._timer: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._write = None if pause_seconds is None else DelayedCall(self._run, pause_seconds)
 
     def note(self, key_id: int) -> None:
-        if self._pause_seconds is None:
+        if self._write is None:
             return
         with self._lock:
             self._used.add(key_id)
-            if self._timer is None or not self._timer.is_alive():
-                self._timer = threading.Timer(self._pause_seconds, self._run)
-                self._timer.daemon = True
-                self._timer.start()
+        self._write.request()
 
     def flush(self) -> None:
         with self._lock:
-            used, self._used, self._timer = self._used, set(), None
+            used, self._used = self._used, set()
         try:
             APIKey.objects.filter(pk__in=used).update(last_used_at=self._now())
         except DatabaseError as failure:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from avo_project.runtime.delayed_call import DelayedCall
 from throttling.store.usage_stats import UsageStats
 
 logger = logging.getLogger(__name__)
@@ -22,31 +23,27 @@ class UsageRecorder:
     """
 
     def __init__(self, usage: UsageStats, pause_seconds: float | None, clock: Callable[[], float] = time.time) -> None:
-        self._usage, self._pause_seconds, self._clock = usage, pause_seconds, clock
+        self._usage, self._clock = usage, clock
         self._requests: Counter[tuple[str, str]] = Counter()
         self._rejections: Counter[tuple[str, str]] = Counter()
         self._lost = 0
-        self._timer: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._write = None if pause_seconds is None else DelayedCall(self.flush, pause_seconds)
 
     def count(self, tier: str, subject: str, is_rejected: bool) -> None:
-        if self._pause_seconds is None:
+        if self._write is None:
             return
         with self._lock:
             if len(self._requests) < _MAX_SUBJECTS:
                 self._requests[tier, subject] += 1
                 if is_rejected:
                     self._rejections[tier, subject] += 1
-            if self._timer is None or not self._timer.is_alive():
-                self._timer = threading.Timer(self._pause_seconds, self.flush)
-                self._timer.daemon = True
-                self._timer.start()
+        self._write.request()
 
     def flush(self) -> None:
         with self._lock:
             requests, self._requests = self._requests, Counter()
             rejections, self._rejections = self._rejections, Counter()
-            self._timer = None
         if not requests:
             return
         try:
