@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelManagedConnection
+from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
 from avo_project.redis_client.cluster import ClusterClient
 from avo_project.redis_client.pool import GuardedConnection, GuardedPool, GuardedSentinelPool
@@ -110,6 +110,10 @@ class _SentinelConnection(GuardedConnection, SentinelManagedConnection):
     pass
 
 
+class _SentinelTlsConnection(GuardedConnection, SentinelManagedSSLConnection):
+    pass
+
+
 def _unix(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
     options |= {"connection_class": _UnixConnection, "path": target.path, "db": target.database}
     return Redis(connection_pool=pool(**options))
@@ -124,12 +128,17 @@ def _embedded(data_dir: str) -> "_Builder":
 
 
 def _sentinel(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redis:
-    of_sentinels = _without(options, "username", "password", "max_connections")
+    of_sentinels = options | {
+        "username": target.sentinel_username,
+        "password": target.sentinel_password,
+        "ssl": target.tls,
+    }
+    del of_sentinels["max_connections"]
     sentinels = Sentinel(list(target.hosts), sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
     master: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
         target.service,
         connection_pool_class=partial(GuardedSentinelPool, **pool.keywords),
-        connection_class=_SentinelConnection,
+        connection_class=_SentinelTlsConnection if target.tls else _SentinelConnection,
         db=target.database,
         **options,
     )
@@ -138,11 +147,8 @@ def _sentinel(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> Redi
 
 def _cluster(target: RedisTarget, pool: _Pool, options: dict[str, Any]) -> ClusterClient:
     nodes = [ClusterNode(host, port) for host, port in target.hosts]  # type: ignore[no-untyped-call]
-    return ClusterClient(startup_nodes=nodes, connection_pool_class=pool, connection_class=_TcpConnection, **options)
+    connection_class = _TlsConnection if target.tls else _TcpConnection
+    return ClusterClient(startup_nodes=nodes, connection_pool_class=pool, connection_class=connection_class, **options)
 
 
 _BUILDERS: dict[str, _Builder] = {"single": _single, "unix": _unix, "sentinel": _sentinel, "cluster": _cluster}
-
-
-def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in names}

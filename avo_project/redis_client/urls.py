@@ -14,10 +14,13 @@ _KINDS: dict[str, Kind] = {
     "rediss": "single",
     "unix": "unix",
     "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
     "redis+cluster": "cluster",
+    "rediss+cluster": "cluster",
 }
 _DEFAULT_PORTS: dict[Kind, int] = {"single": 6379, "unix": 0, "sentinel": 26379, "cluster": 6379}
 _CREDENTIALS = re.compile(r"//.*@", re.DOTALL)
+_PASSWORD_OPTION = re.compile(r"(password=)[^&#]*", re.IGNORECASE)
 
 
 class RedisUrlError(ValueError):
@@ -26,7 +29,8 @@ class RedisUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RedisTarget:
-    """The address of one role's Redis. ``hosts`` are (name, port) pairs, empty for a unix socket."""
+    """The address of one role's Redis. ``hosts`` are (name, port) pairs, empty for a unix socket. ``tls`` is for the
+    servers and for the Sentinels, which have their own user name and password."""
 
     kind: Kind
     hosts: tuple[tuple[str, int], ...] = ()
@@ -36,11 +40,14 @@ class RedisTarget:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: bool = False
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
 
 
 def mask_password(url: str) -> str:
-    """``url`` with everything between ``//`` and the last ``@`` replaced by ``***``; all of it if it is not a URL."""
-    return _CREDENTIALS.sub("//***@", url) if "://" in url else "***"
+    """``url`` with everything between ``//`` and the last ``@``, and each password among its options, replaced by
+    ``***``; all of it if it is not a URL."""
+    return _PASSWORD_OPTION.sub(r"\1***", _CREDENTIALS.sub("//***@", url)) if "://" in url else "***"
 
 
 def unix_socket_url(path: Path) -> str:
@@ -51,8 +58,9 @@ def unix_socket_url(path: Path) -> str:
 def parse_redis_url(url: str) -> RedisTarget:
     """The target that ``url`` names.
 
-    Schemes: redis, rediss, unix, redis+sentinel (``//host:port,host:port/service/db``), redis+cluster
-    (``//host:port,host:port``). Raises RedisUrlError with what is wrong and what to write instead.
+    Schemes: redis, rediss, unix, redis+sentinel (``//host:port,host:port/service/db``, with the options
+    ``sentinel_username`` and ``sentinel_password``), redis+cluster (``//host:port,host:port``), and both with
+    ``rediss+``. Raises RedisUrlError with what is wrong and what to write instead.
     """
     try:
         parts = urlsplit(url.strip())
@@ -64,6 +72,7 @@ def parse_redis_url(url: str) -> RedisTarget:
     credentials, _, address = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     path, service, database = _place(url, kind, parts)
+    options = dict(parse_qsl(parts.query)) if kind == "sentinel" else {}
     return RedisTarget(
         kind=kind,
         hosts=() if kind == "unix" else _hosts(url, address, _DEFAULT_PORTS[kind]),
@@ -72,7 +81,9 @@ def parse_redis_url(url: str) -> RedisTarget:
         database=database,
         username=unquote(username) or None,
         password=unquote(password) or None,
-        tls=parts.scheme == "rediss",
+        tls=parts.scheme.startswith("rediss"),
+        sentinel_username=options.get("sentinel_username") or None,
+        sentinel_password=options.get("sentinel_password") or None,
     )
 
 

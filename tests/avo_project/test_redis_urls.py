@@ -23,6 +23,20 @@ from avo_project.redis_client.urls import RedisTarget, RedisUrlError, mask_passw
             RedisTarget("sentinel", (("one", 26379), ("two", 26380)), service="avo", database=1, password="pw"),
         ),
         ("redis+cluster://one:7000,two", RedisTarget("cluster", (("one", 7000), ("two", 6379)))),
+        ("rediss+cluster://u:p@one", RedisTarget("cluster", (("one", 6379),), username="u", password="p", tls=True)),
+        (
+            "rediss+sentinel://u:p@one/avo?sentinel_username=watch&sentinel_password=p%26w",
+            RedisTarget(
+                "sentinel",
+                (("one", 26379),),
+                service="avo",
+                username="u",
+                password="p",
+                tls=True,
+                sentinel_username="watch",
+                sentinel_password="p&w",
+            ),
+        ),
     ],
 )
 def test_every_scheme_of_the_contract_is_parsed(url: str, target: RedisTarget) -> None:
@@ -45,6 +59,7 @@ def test_every_scheme_of_the_contract_is_parsed(url: str, target: RedisTarget) -
         ("redis+sentinel://:secret@one:26379/avo/x", "database must be a number"),
         ("redis+cluster://:secret@one:7000/3", "no databases"),
         ("redis+cluster://:secret@one:7000,", "host:port"),
+        ("redis+sentinel://one:26379?sentinel_password=secret", "/service"),
     ],
 )
 def test_an_unusable_url_is_explained_without_its_password(url: str, why: str) -> None:
