@@ -45,17 +45,21 @@ class Endpoint:
 
 def check_url(url: str, *, allow_private_hosts: bool = False) -> Endpoint:
     """The endpoint of an https URL to a public address or a domain name; names are resolved later, by the sender. With
-    ``allow_private_hosts`` also http and any host. Raises ForbiddenUrlError."""
+    ``allow_private_hosts`` also http, private addresses and names without a dot. Raises ForbiddenUrlError."""
     parts, port = _split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ForbiddenUrlError("the URL must start with https:// and name a host")
     if "@" in parts.netloc:
         raise ForbiddenUrlError("the URL must not hold a user name or a password")
     host = _ascii_host(parts.hostname)
+    is_address = _is_address(host)
     if not allow_private_hosts:
         if parts.scheme != "https":
             raise ForbiddenUrlError("the URL must start with https://")
-        _check_host(host)
+        if is_address and not is_global_unicast(host):
+            raise ForbiddenUrlError("the URL's host is not a public address")
+        if not is_address and "." not in host.removesuffix("."):
+            raise ForbiddenUrlError("the URL's host is not a domain name such as hooks.example.com")
     return Endpoint(host, port or (443 if parts.scheme == "https" else 80))
 
 
@@ -93,11 +97,16 @@ def _ascii_host(host: str) -> str:
         raise ForbiddenUrlError("the URL's host is not allowed by IDNA 2008") from None
 
 
-def _check_host(host: str) -> None:
-    """An address must be written in full and public, a name must have a dot and end in no number."""
+def _is_address(host: str) -> bool:
+    """Whether ``host`` is an address; otherwise it is a name. Raises ForbiddenUrlError for what is neither, such as the
+    forms of IPv4 addresses that only some programs read (0177.0.0.1, 127.1, 2130706433)."""
     labels = host.removesuffix(".").split(".")
     if ":" in host or _NUMBER.fullmatch(labels[-1]):
-        if not is_global_unicast(host):
-            raise ForbiddenUrlError("the URL's host is not a public address, or not written as four decimal numbers")
-    elif len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise ForbiddenUrlError("the URL's host is not a public address: write four decimal numbers") from None
+        return True
+    if not all(_LABEL.fullmatch(label) for label in labels):
         raise ForbiddenUrlError("the URL's host is not a domain name such as hooks.example.com")
+    return False

@@ -26,6 +26,12 @@ def test_a_private_host_is_allowed_on_request(case: dict[str, Any]) -> None:
     assert check_url(case["url"], allow_private_hosts=True).port in (1, 80, 443)
 
 
+@pytest.mark.parametrize("host", ["256.1.1.1", "0177.0.0.1", "2130706433", "127.1", "-x.example.com", "a_b"])
+def test_what_is_no_host_is_never_allowed(host: str) -> None:
+    with pytest.raises(ForbiddenUrlError):
+        check_url(f"http://{host}/", allow_private_hosts=True)
+
+
 def test_a_url_is_no_longer_than_its_column() -> None:
     start = "https://hooks.example.com/"
     check_url(start + "x" * (MAX_URL_CHARACTERS - len(start)))
