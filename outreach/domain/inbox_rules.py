@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from outreach.domain.sending_window import SendingWindow
@@ -99,7 +99,7 @@ class InboxRules:
         return EffectiveLimits(opens, closes, self._limits(now), self.hold_reason)
 
     def _limits(self, now: float) -> tuple[Limit, ...]:
-        per_day = self._per_day(now)
+        per_day = self._per_day(datetime.fromtimestamp(now, self.zone).date()) if self.warm_up else self.per_day
         candidates = (
             (PER_MINUTE, self.per_minute, MINUTE_MS),
             (PER_DAY, per_day, DAY_MS),
@@ -107,10 +107,21 @@ class InboxRules:
         )
         return tuple(Limit(reason, count, window) for reason, count, window in candidates if count is not None)
 
-    def _per_day(self, now: float) -> int | None:
+    def grows_at(self, now: float) -> float | None:
+        """The local midnight (Unix seconds) from which the warm-up allows more than at ``now``; None when it does
+        not."""
+        if self.warm_up is None:
+            return None
+        today = datetime.fromtimestamp(now, self.zone).date()
+        tomorrow = today + timedelta(days=1)
+        if self._per_day(tomorrow) == self._per_day(today):
+            return None
+        return datetime.combine(tomorrow, time(), self.zone).timestamp()
+
+    def _per_day(self, today: date) -> int | None:
         if self.warm_up is None:
             return self.per_day
-        ramp = self.warm_up.per_day(datetime.fromtimestamp(now, self.zone).date())
+        ramp = self.warm_up.per_day(today)
         return ramp if self.per_day is None else min(ramp, self.per_day)
 
 
@@ -129,8 +140,15 @@ def decide(effective_limits: EffectiveLimits, history: History, now_ms: int) -> 
 
 
 def next_allowed(rules: InboxRules, history: History, now_ms: int) -> Decision:
-    """As ``decide``, but a limit that ends outside the sending window lasts until the window opens."""
+    """As ``decide``, but a limit that ends outside the sending window lasts until the window opens, and a daily limit
+    until the warm-up allows more."""
     decision = decide(rules.effective_limits(now_ms / 1000), history, now_ms)
+    if decision.until_ms is None:
+        return decision
+    grows_at = rules.grows_at(now_ms / 1000) if decision.reason == PER_DAY else None
+    if grows_at is not None and _ms(grows_at) < decision.until_ms:
+        later = next_allowed(rules, history, _ms(grows_at))
+        decision = Decision(PER_DAY, _ms(grows_at)) if later.reason is None else later
     if decision.until_ms is None or rules.window is None:
         return decision
     opens = rules.window.next_open(decision.until_ms / 1000)

@@ -10,6 +10,7 @@ from outreach.models import Inbox
 # A row may become visible this long after its changed_at, and host clocks differ. Reading a row twice is harmless.
 _OVERLAP = timedelta(seconds=60)
 _MANY = 1000
+_QUARTER_HOUR = 900
 _PARKED = EffectiveLimits(NEVER_MS, NEVER_MS, ())
 
 
@@ -35,10 +36,20 @@ class InboxCache:
         self.changed: set[int] = set()
         self._cached: dict[int, CachedInbox] = {}
         self._newest: datetime | None = None
+        self._growths_noted_at = 0.0
 
     def refresh(self) -> None:
         """Reads the inboxes changed since the last call and adds them to ``changed``."""
         self.changed.update(row.pk for row in self._changed_rows() if self._store(row))
+
+    def note_growths(self, now: float) -> None:
+        """Adds the inboxes whose warm-up allows more since the last call (Unix seconds) to ``changed``. Looks at every
+        quarter of an hour only: offsets of time zones are multiples of it."""
+        since, quarter = self._growths_noted_at, now - now % _QUARTER_HOUR
+        if since < quarter:
+            self._growths_noted_at = now
+            warming = ((inbox_id, its.rules.grows_at(since)) for inbox_id, its in self._cached.items() if since)
+            self.changed.update(inbox_id for inbox_id, at in warming if at is not None and at <= now)
 
     def _changed_rows(self) -> Iterable[Inbox]:
         if self._newest is None:

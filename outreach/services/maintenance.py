@@ -70,7 +70,7 @@ class Maintenance:
             self._recover(now)
         if now >= self._next_inbox_refresh:
             self._next_inbox_refresh = now + self._conf.follow_inboxes_seconds
-            self._follow_inboxes()
+            self._follow_inboxes(now)
         if now >= self._next_sweep:
             self._next_sweep = now + self._conf.sweep_seconds
             self._sweep(now)
@@ -86,10 +86,11 @@ class Maintenance:
             self._reconciler.sweep_recent(now, young, self._swept_until, self._backlog)
         self._swept_until = now - _YOUNG_SECONDS
 
-    def _follow_inboxes(self) -> None:
+    def _follow_inboxes(self, now: float) -> None:
         """Rechecks the lanes of changed inboxes: a lane is not due while its inbox is paused, held or outside its
-        window."""
+        window, or until the daily limit that it was checked with has room."""
         self._inbox_cache.refresh()
+        self._inbox_cache.note_growths(now)
         changed = self._inbox_cache.changed
         holds = self._inbox_cache.held_until_ms() if changed or self._is_first_step else {}
         if self._is_first_step:  # an inbox may have been resumed while no worker ran

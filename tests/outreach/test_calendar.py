@@ -15,6 +15,7 @@ from tests.doubles import FixedClock
 from tests.outreach.conftest import WorkerHarness
 
 pytestmark = pytest.mark.django_db
+LOS_ANGELES = "America/Los_Angeles"
 
 
 def settings_of(**settings: Any) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def settings_of(**settings: Any) -> dict[str, Any]:
     ("zone", "now", "began"),
     [
         ("Pacific/Auckland", "2026-03-01T21:00Z", date(2026, 3, 2)),  # 10:00 there
-        ("America/Los_Angeles", "2026-03-02T02:00Z", date(2026, 3, 1)),  # 18:00 there
+        (LOS_ANGELES, "2026-03-02T02:00Z", date(2026, 3, 1)),  # 18:00 there
         ("UTC", "2026-03-01T23:59Z", date(2026, 3, 1)),
     ],
 )
@@ -47,13 +48,29 @@ def test_a_warm_up_begins_today_where_the_inbox_is(zone: str, now: str, began: d
     assert change_inbox(inbox.address, settings_of(warm_up="off"), warm_up_at=moment).warm_up_began is None
 
 
+def test_a_warm_up_grows_at_the_local_midnight(
+    queue_up: Callable[..., list[Touch]], harness: WorkerHarness, clock: FixedClock
+) -> None:
+    """Not a day after the last send."""
+    clock.now = datetime.fromisoformat("2026-03-02T02:00Z").timestamp()
+    change_inbox("anna@example.com", settings_of(warm_up="2,3,5", timezone=LOS_ANGELES), warm_up_at=clock.now)
+    queue_up(12)
+    sent = []
+    for _ in range(48):
+        harness.work()
+        sent.append(len(harness.sender.sent))
+        clock.advance(3600)
+    assert (sent[0], sent[5], sent[6], sent[24], sent[25]) == (2, 2, 5, 5, 7)  # midnight is 6 hours later
+    assert sent[31:] == [10] * 17
+
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "a window half skipped": ("2026-03-29T00:20Z", {"window": "02:30-03:30", "timezone": "Europe/Madrid"}),
     "a window repeated": ("2026-10-25T00:20Z", {"window": "01:30-02:30", "timezone": "Europe/Madrid"}),
     "a warm-up": ("2026-03-01T21:00Z", {"warm_up": "1,1,5", "timezone": "Pacific/Auckland"}),
     "a warm-up in a window": (
         "2026-10-31T20:00Z",
-        {"warm_up": "1,2,9", "window": "01:30-02:30", "timezone": "America/Los_Angeles"},
+        {"warm_up": "1,2,9", "window": "01:30-02:30", "timezone": LOS_ANGELES},
     ),
 }
 
@@ -65,17 +82,18 @@ def test_the_worker_sends_when_the_forecast_says(
     now, settings = CASES[case]
     clock.now = datetime.fromisoformat(now).timestamp()
     rules = change_inbox("anna@example.com", settings_of(**settings, min_gap_seconds=900), warm_up_at=clock.now).rules
-    now_ms, history = round(clock.now * 1000), History()
+    days = forecast(rules, History(), [0] * 6, round(clock.now * 1000), days=30).per_day
     queue_up(6)
-    for ahead in range(6):
-        due_ms = earliest_send(rules, history, ahead, now_ms).until_ms or now_ms
-        if due_ms > clock.now * 1000 + 2000:
+    for number in range(6):
+        now_ms = round(clock.now * 1000)
+        stamps = [round(sent.started_at * 1000) for sent in harness.sender.sent]
+        due_ms = earliest_send(rules, History(stamps), 0, now_ms).until_ms or now_ms
+        if due_ms > now_ms + 2000:
             clock.now = due_ms / 1000 - 1
             harness.work()
-            assert len(harness.sender.sent) == ahead
-        clock.now = due_ms / 1000
+            assert len(harness.sender.sent) == number
+        clock.now = due_ms / 1000 + 2  # by then a worker has noticed that a warm-up allows more
         harness.work()
-        assert len(harness.sender.sent) == ahead + 1
-    days = forecast(rules, history, [0] * 6, now_ms, days=30).per_day
+        assert len(harness.sender.sent) == number + 1
     local = [datetime.fromtimestamp(sent.started_at, rules.zone).date() for sent in harness.sender.sent]
     assert days == {day: local.count(day) for day in days}
