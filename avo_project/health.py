@@ -10,7 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from avo_project.http.problems import only_safe_methods, problem_response
-from avo_project.redis_client.monitoring import ROLE_PINGER
+from avo_project.redis_client.monitoring import WRITE_PROBER
 from avo_project.redis_client.roles import ROLES
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,9 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @only_safe_methods
 def readyz(request: HttpRequest) -> HttpResponse:
-    """``GET /readyz``: every dependency by name, ``ok`` or ``down``; 503 when one is down or does not respond."""
-    redis = ROLE_PINGER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
+    """``GET /readyz``: every dependency by name, ``ok`` or ``down``; 503 when one is down, does not
+    respond or refuses writes."""
+    redis = WRITE_PROBER.failures([role.alias for role in ROLES], settings.HEALTH["PING_SECONDS"])
     failures = {"database": _database_failure(), **{f"redis:{alias}": failure for alias, failure in redis.items()}}
     checks = {name: "down" if failure else "ok" for name, failure in failures.items()}
     down = [name for name, failure in failures.items() if failure]

@@ -7,5 +7,14 @@ def history(role: str, step_seconds: int) -> str:
     return f"avo:{{history}}:{role}:{step_seconds}"
 
 
+PROBES = {
+    "default": "avo:{macro}:probe",
+    "regime": "avo:{regime}:probe",
+    "signals": "{signals:live}:probe",
+    "outreach": "{outreach}:probe",
+    "throttling": "throttle:probe",
+}
+"""By alias, string, TTL one second: written by ``GET /readyz`` where the role's own keys are."""
+
 ACL = ("avo:{history}:*", "evalsha time xadd xrange xrevrange")
 """The keys and commands that the Redis user of every role needs for them."""

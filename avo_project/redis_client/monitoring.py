@@ -8,8 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django_redis import get_redis_connection
-from redis import RedisCluster
 
+from avo_project import keys
+from avo_project.redis_client.cluster import ClusterClient
 from avo_project.redis_client.urls import parse_redis_url
 
 
@@ -19,17 +20,24 @@ class _Ping:
 
     done: threading.Event = field(default_factory=threading.Event)
     failure: str = ""
+    ended_at: float = 0.0
 
 
 class Pinger:
     """Pings servers in parallel with a deadline. A hanging server is pinged by one thread at a time, and a server of
-    several aliases once for all of them."""
+    several aliases once for all of them. An answer is used again for ``keep_seconds``. ``monotonic`` gives seconds."""
 
     def __init__(
-        self, ping: Callable[[str], object], server_of: Callable[[str], Hashable] = lambda alias: alias
+        self,
+        ping: Callable[[str], object],
+        server_of: Callable[[str], Hashable] = lambda alias: alias,
+        keep_seconds: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ping = ping
         self._server_of = server_of
+        self._keep_seconds = keep_seconds
+        self._monotonic = monotonic
         self._pings: dict[Hashable, _Ping] = {}
         self._lock = threading.Lock()
 
@@ -49,11 +57,14 @@ class Pinger:
     def _start(self, alias: str, server: Hashable) -> _Ping:
         with self._lock:
             running = self._pings.get(server)
-            if running is not None and not running.done.is_set():
+            if running is not None and self._is_valid(running):
                 return running
             ping = self._pings[server] = _Ping()
         threading.Thread(target=self._run, args=(alias, ping), name=f"ping-{alias}", daemon=True).start()
         return ping
+
+    def _is_valid(self, ping: _Ping) -> bool:
+        return not ping.done.is_set() or self._monotonic() - ping.ended_at < self._keep_seconds
 
     def _run(self, alias: str, ping: _Ping) -> None:
         try:
@@ -61,6 +72,7 @@ class Pinger:
         except Exception as failure:  # noqa: BLE001 - returned by ``failures``
             ping.failure = str(failure) or type(failure).__name__
         finally:
+            ping.ended_at = self._monotonic()
             ping.done.set()
 
 
@@ -74,9 +86,21 @@ def _ping(alias: str) -> None:
     get_redis_connection(alias).ping()
 
 
+def _probe(alias: str) -> None:
+    """Raises RedisError when a server of the role does not answer, or refuses to write: read-only, out of memory, disk
+    full, too few replicas."""
+    client = get_redis_connection(alias)
+    if isinstance(client, ClusterClient):
+        for server in client.primaries():
+            server.ping()
+    client.set(keys.PROBES[alias], 1, px=1_000)
+
+
 SERVER_PINGER = Pinger(_ping, server_of)
 ROLE_PINGER = Pinger(_ping)
 """Pings each role separately, with its own user."""
+WRITE_PROBER = Pinger(_probe, keep_seconds=1.0)
+"""Writes a key of each role, at most once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +121,7 @@ def facts_of(alias: str) -> ServerFacts:
 
 
 def _servers(client: Any) -> Sequence[Any]:
-    if isinstance(client, RedisCluster):
-        return [client.get_redis_connection(node) for node in client.get_primaries()]  # type: ignore[no-untyped-call]
-    return [client]
+    return client.primaries() if isinstance(client, ClusterClient) else [client]
 
 
 def summed(infos: Sequence[Mapping[str, Any]]) -> ServerFacts:

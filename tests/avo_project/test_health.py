@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from avo_project import health
 from avo_project.observability import metrics
 from avo_project.redis_client import metrics as redis_metrics
+from avo_project.redis_client import monitoring
 from avo_project.redis_client.monitoring import Pinger
 from tests.doubles import DownRedis
 
@@ -55,13 +56,40 @@ def test_readyz_is_503_and_names_the_one_that_is_down(
         failing = {"ping"} if alias == "signals" else set()
         DownRedis(redis_of(alias), is_down=False, failing_commands=failing).ping()
 
-    monkeypatch.setattr(health, "ROLE_PINGER", Pinger(ping))
+    monkeypatch.setattr(health, "WRITE_PROBER", Pinger(ping))
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer["Content-Type"] == "application/problem+json"
     assert answer.json()["checks"]["redis:signals"] == "down"
     assert answer.json()["checks"]["redis:regime"] == "ok"
     assert "redis:signals" in answer.json()["detail"]
+
+
+@pytest.mark.real_server
+def test_readyz_is_503_while_a_redis_refuses_writes(
+    client: Any, redis_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A primary that lacks replicas answers PING."""
+    monkeypatch.setattr(monitoring.WRITE_PROBER, "_keep_seconds", 0.0)
+    server = redis_of("signals")
+    assert client.get("/readyz").status_code == 200
+    server.config_set("min-replicas-to-write", 1)
+    try:
+        assert server.ping()
+        answer = client.get("/readyz")
+    finally:
+        server.config_set("min-replicas-to-write", 0)
+    assert (answer.status_code, answer.json()["checks"]["redis:signals"]) == (503, "down")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_answers_of_a_server_are_kept_for_a_second() -> None:
+    now, pings = [100.0], list[str]()
+    pinger = Pinger(pings.append, keep_seconds=1.0, monotonic=lambda: now[0])
+    for at, count in ((100.0, 1), (100.9, 1), (101.0, 2)):
+        now[0] = at
+        assert pinger.failures(["signals"], 5) == {"signals": ""}
+        assert len(pings) == count
 
 
 def test_readyz_is_503_while_a_migration_is_due(client: Any, redis_of: Any) -> None:
@@ -113,7 +141,8 @@ def hanging(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Any:
             release.wait()
 
     pinger = Pinger(ping)
-    for module in (health, metrics, redis_metrics):
+    monkeypatch.setattr(health, "WRITE_PROBER", pinger)
+    for module in (metrics, redis_metrics):
         monkeypatch.setattr(module, "ROLE_PINGER", pinger)
     settings.HEALTH = {"PING_SECONDS": 0.2}
     yield
