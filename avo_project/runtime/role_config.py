@@ -13,7 +13,7 @@ class RoleConfig(AppConfig):
     """The attributes are dotted paths, imported on first use, so that commands for cron start fast. An empty one means
     that the role has none.
 
-    ``conf`` names the app's Conf, which is loaded at the start: unusable settings end every process, with a line for
+    ``conf`` names the app's Conf, which is loaded at the start: unusable settings end the process, with a line for
     each. ``console`` names a RoleConsole, ``samples`` a SampleSource, ``live_metrics`` a function that yields the
     gauges of the role at each scrape.
     """
