@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from avo_project.runtime.conf import Conf, setting
 from outreach.domain.channels import CHANNELS
+from outreach.domain.refusals import RefusalLimits
 from outreach.domain.retry import HoldPolicy, RetryPolicy
 
 
@@ -36,9 +37,15 @@ class OutreachConf(Conf):
     soon_seconds: float = 5.0
     hold_base_seconds: float = 3_600.0
     hold_cap_seconds: float = 86_400.0
+    refused_recipients: int = 5
+    refused_contents: int = 2
     breaker_failures: int = 5
     breaker_base_seconds: float = 30.0
     breaker_cap_seconds: float = 3_600.0
+
+    @property
+    def refusal_limits(self) -> RefusalLimits:
+        return RefusalLimits(self.refused_recipients, self.refused_contents)
 
     @property
     def retry_policy(self) -> RetryPolicy:

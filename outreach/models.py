@@ -26,7 +26,8 @@ class Inbox(models.Model):
     """A sending address and its limits; an empty limit means no limit.
 
     ``held_until``: nothing is sent before, for ``hold_reason`` (``reservation.HoldReason``) and ``hold_detail`` (the
-    server's reply); ``holds`` counts the holds since the last send.
+    server's reply); ``holds`` counts the holds since the last send. ``guarded_attempt``: the last attempt that
+    ``refusal_guard`` has seen when it paused the inbox.
     ``shares_mailbox``: an older inbox has the same mailbox in another spelling, created before that was prevented.
     """
 
@@ -53,6 +54,7 @@ class Inbox(models.Model):
     hold_reason = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
     hold_detail = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     holds = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    guarded_attempt = models.BigIntegerField(default=0, db_default=0, editable=False)
     warm_up_began = models.DateField(null=True, blank=True)
     warm_up_start = models.PositiveIntegerField(null=True, blank=True)
     warm_up_step = models.PositiveIntegerField(null=True, blank=True)

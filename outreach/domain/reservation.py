@@ -37,6 +37,11 @@ class Outcome:
         return self.kind in HANDED_OVER
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it may have paused the inbox."""
+        return self.kind in {"suppress", "give_up", "pause"}
+
+    @property
     def log_detail(self) -> str:
         """``detail`` in one line."""
         return " ".join(self.detail.split())

@@ -29,7 +29,7 @@ from outreach.domain.touch import (
 )
 from outreach.models import Inbox, Touch
 from outreach.services.inboxes import InboxNames
-from outreach.services.suppression import suppressed_among
+from outreach.services.suppression import SUPPRESSED, suppressed_among
 from outreach.store.lanes import Lanes
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Intake:
             idempotency_key=draft.idempotency_key,
             draft_digest=draft_digest(draft, inbox.pk) if draft.idempotency_key else "",
             status=Touch.Status.SUPPRESSED if key in suppressed else status,
-            reason="the recipient is suppressed" if key in suppressed else "",
+            reason=SUPPRESSED if key in suppressed else "",
             due_at=datetime.fromtimestamp(draft.not_before, UTC) if is_delayed and draft.not_before else None,
             created_at=datetime.fromtimestamp(now, UTC),
         )

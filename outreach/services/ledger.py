@@ -25,9 +25,10 @@ from outreach.domain.reservation import (
     Settlement,
 )
 from outreach.domain.retry import RetryPolicy, retry_delay_seconds
-from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Suppression, Touch
+from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Touch
 from outreach.services.inbox_cache import InboxCache
-from outreach.services.suppression import suppressed_keys
+from outreach.services.refusal_guard import RefusalGuard
+from outreach.services.suppression import SUPPRESSED, suppress_refused, suppressed_keys
 
 logger = logging.getLogger(__name__)
 _ROW_ERRORS = (IntegrityError, DataError, ObjectDoesNotExist)  # caused by one result; other errors are the database's
@@ -42,11 +43,17 @@ class Ledger:
     """Claims, settles and recovers touches for one worker; ``random`` returns 0..1 for the jitter."""
 
     def __init__(
-        self, lease_owner: LeaseOwner, inbox_cache: InboxCache, policy: RetryPolicy, random: Callable[[], float]
+        self,
+        lease_owner: LeaseOwner,
+        inbox_cache: InboxCache,
+        policy: RetryPolicy,
+        guard: RefusalGuard,
+        random: Callable[[], float],
     ) -> None:
         self._lease_owner = lease_owner
         self._inbox_cache = inbox_cache
         self._policy = policy
+        self._guard = guard
         self._random = random
 
     def claim(self, reservations: Sequence[Reservation], now: float) -> ClaimResult:
@@ -95,7 +102,9 @@ class Ledger:
         with transaction.atomic():
             self._record(results)
             self._mark_sent([result for result in results if result.outcome.kind == "sent"])
-            return [self._settled_result(result, now) for result in results]
+            settled = [self._settled_result(result, now) for result in results]
+            self._guard.check(results)
+            return settled
 
     def _settle_refused(self, result: SendResult, refusal: Exception, now: float) -> SettledTouch:
         """Marks the touch ``unknown``, without the rejected data; if that fails too, it only leaves the queue."""
@@ -137,7 +146,7 @@ class Ledger:
     def _stop_suppressed(self, rows: Iterable[Touch], suppressed: set[str]) -> int:
         stopped = [row.pk for row in rows if row.recipient_key in suppressed and row.status in RESERVABLE]
         if stopped:
-            Touch.objects.filter(pk__in=stopped).update(status=Status.SUPPRESSED, reason="the recipient is suppressed")
+            Touch.objects.filter(pk__in=stopped).update(status=Status.SUPPRESSED, reason=SUPPRESSED)
         return len(stopped)
 
     def _record(self, results: Iterable[SendResult]) -> None:
@@ -173,7 +182,7 @@ class Ledger:
         due_at = None if delay is None else _utc(result.finished_at + delay)
         is_final = delay is None and not outcome.is_inbox_refused
         if outcome.kind == "suppress":
-            self._suppress(outgoing.touch_id, outcome)
+            suppress_refused(outgoing.touch_id, outcome.code)
         if outcome.kind == "pause":
             self._pause(outgoing.reservation.inbox_id, outcome)
         Touch.objects.filter(pk=outgoing.touch_id, token=outgoing.reservation.token, status__in=_IN_FLIGHT).update(
@@ -195,13 +204,6 @@ class Ledger:
         if outcome.is_inbox_refused:
             return Status.WAITING, None
         return (Status.UNKNOWN if outcome.kind == "unknown" else Status.DEAD), None
-
-    def _suppress(self, touch_id: str, outcome: Outcome) -> None:
-        row = Touch.objects.only("recipient", "recipient_key").get(pk=touch_id)
-        reason = f"refused for good: {outcome.code}"
-        Suppression.objects.get_or_create(
-            recipient_key=row.recipient_key, defaults={"recipient": row.recipient, "reason": reason}
-        )
 
     def _pause(self, inbox_id: int, outcome: Outcome) -> None:
         inbox = Inbox.objects.get(pk=inbox_id)

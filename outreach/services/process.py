@@ -14,6 +14,7 @@ from outreach.services.inbox_cache import InboxCache
 from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
+from outreach.services.refusal_guard import RefusalGuard
 from outreach.services.sender_pool import SenderPool
 from outreach.services.worker import Worker
 from outreach.store.inspection import QueueView
@@ -55,7 +56,7 @@ def make_worker(name: str, concurrency: int, lease_seconds: float) -> Worker:
         InboxCache(),
         LeaseOwner(name, lease_seconds),
     )
-    ledger = Ledger(lease_owner, inbox_cache, conf.retry_policy, random.random)
+    ledger = Ledger(lease_owner, inbox_cache, conf.retry_policy, RefusalGuard(conf.refusal_limits), random.random)
     monitor = QueueMonitor(view, Sampler.of(ROLE).step)
     reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
     maintenance = Maintenance(lease_owner, conf, lanes, ledger, inbox_cache, reconciler, monitor)

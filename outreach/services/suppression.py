@@ -13,6 +13,8 @@ from outreach.domain.touch import idna_2003_key, recipient_key
 from outreach.models import RESERVABLE, Suppression, Touch
 from outreach.store.lanes import Lanes
 
+SUPPRESSED = "the recipient is suppressed"
+_REFUSED = "refused for good"
 _HEX_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -51,6 +53,25 @@ def suppress(key: str, recipient: str, reason: str, lanes: Lanes) -> int:
 def suppress_recipient(recipient: str, reason: str, lanes: Lanes) -> int:
     """As ``suppress``, for an address in any spelling."""
     return suppress(recipient_key(recipient), recipient, reason, lanes)
+
+
+def suppress_refused(touch_id: str, code: int) -> None:
+    """Suppresses the recipient of a touch whom a server refused for good with ``code``."""
+    row = Touch.objects.only("recipient", "recipient_key").get(pk=touch_id)
+    Suppression.objects.get_or_create(
+        recipient_key=row.recipient_key, defaults={"recipient": row.recipient, "reason": f"{_REFUSED}: {code}"}
+    )
+
+
+def lift_refusals(recipient_keys: Iterable[str]) -> int:
+    """Undoes suppressions that refusals caused, and requeues what they stopped; a worker's sweep puts it back into its
+    lanes. Unsubscribed recipients stay suppressed. Returns how many were lifted."""
+    found = Suppression.objects.filter(recipient_key__in=set(recipient_keys), reason__startswith=_REFUSED)
+    keys = list(found.values_list("recipient_key", flat=True))
+    Suppression.objects.filter(recipient_key__in=keys).delete()
+    stopped = Touch.objects.filter(recipient_key__in=keys, status=Touch.Status.SUPPRESSED, reason=SUPPRESSED)
+    stopped.update(status=Touch.Status.QUEUED, reason="")
+    return len(keys)
 
 
 def unsubscribe_token(touch_id: str) -> str:

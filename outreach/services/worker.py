@@ -142,7 +142,7 @@ class Worker:
         """Writes to the ledger first: its states remain valid if Redis loses data."""
         if self._results:
             written = self._ledger.settle(self._results, now)
-            if any(result.outcome.kind == "pause" for result in self._results):
+            if any(result.outcome.is_refused for result in self._results):
                 self._inbox_cache.refresh()
             results, self._results = self._results, []
             self._settlements += [one.settlement for one in written]
@@ -156,10 +156,11 @@ class Worker:
     def _hold_lanes(self, results: list[SendResult]) -> None:
         """Before the reservations end: a touch of a held lane must not be reserved again. Other workers learn of a
         pause within seconds; until then the lane is held."""
+        refused = [result for result in results if result.outcome.is_refused]
         paused = {
             result.outgoing.reservation.inbox_id: round((result.finished_at + _PAUSE_PROPAGATION_SECONDS) * 1000)
-            for result in results
-            if result.outcome.kind == "pause"
+            for result in refused
+            if self._inbox_cache[result.outgoing.reservation.inbox_id].rules.paused
         }
         for inbox_id, held_until_ms in (paused | self._holds.record(results)).items():
             self._lanes.recheck(inbox_id, held_until_ms)

@@ -9,7 +9,6 @@ import pytest
 from outreach.conf import OutreachConf
 from outreach.domain.channels import CHANNELS
 from outreach.domain.reservation import SENT, LeaseOwner, Outcome, Outgoing
-from outreach.domain.retry import RetryPolicy
 from outreach.models import Inbox, Touch
 from outreach.services.inbox_cache import InboxCache
 from outreach.services.inboxes import change_inbox
@@ -17,6 +16,7 @@ from outreach.services.intake import Intake
 from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
+from outreach.services.refusal_guard import RefusalGuard
 from outreach.services.sender_pool import SenderPool
 from outreach.services.worker import StepResult, Worker
 from outreach.store.inspection import QueueView
@@ -111,7 +111,9 @@ def make_harness(lanes: Lanes, view: QueueView, clock: FixedClock, redis_of: Any
     def make(name: str = "w1", size: int = 4, lease_seconds: float = 60.0, **conf: Any) -> WorkerHarness:
         settings, inbox_cache, lease_owner = OutreachConf(**conf), InboxCache(), LeaseOwner(name, lease_seconds)
         sender = RecordingSender()
-        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(), random=lambda: 0.0)
+        ledger = Ledger(
+            lease_owner, inbox_cache, settings.retry_policy, RefusalGuard(settings.refusal_limits), lambda: 0.0
+        )
         reconciler = Reconciler(lanes, view, lease_owner.lease_ms)
         maintenance = Maintenance(lease_owner, settings, lanes, ledger, inbox_cache, reconciler)
         pool = SenderPool(size, dict.fromkeys(CHANNELS, lambda: sender), clock)

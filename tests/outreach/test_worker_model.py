@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from outreach.conf import OutreachConf
+from outreach.domain.refusals import RefusalLimits
 from outreach.domain.reservation import LeaseOwner, Outcome, Outgoing, SendResult
 from outreach.domain.retry import RetryPolicy
 from outreach.domain.touch import KeyReusedError
@@ -26,6 +27,7 @@ from outreach.services.intake import Intake
 from outreach.services.ledger import Ledger
 from outreach.services.maintenance import Maintenance
 from outreach.services.reconcile import Reconciler
+from outreach.services.refusal_guard import RefusalGuard
 from outreach.services.suppression import suppress, suppress_recipient, touch_of_token, unsubscribe_token
 from outreach.services.touch_operations import TouchOperations
 from outreach.services.worker import Worker
@@ -55,7 +57,7 @@ COMMITTED = TestCase.captureOnCommitCallbacks
 
 @dataclass
 class Handover:
-    """One send of a touch to a server. ``counts_at``: when it counts against the limit."""
+    """One send of a touch to a server. ``counts_at``: when it counts against the limit; 0.0: it was not handed over."""
 
     outgoing: Outgoing
     at: float
@@ -137,7 +139,8 @@ class TouchMachine(RuleBasedStateMachine):
     def process(self, name: str) -> Process:
         conf = OutreachConf(follow_inboxes_seconds=0.0, sweep_seconds=0.0, breaker_failures=1_000)
         lease_owner, inbox_cache, pool = LeaseOwner(name, LEASE_SECONDS), InboxCache(), ManualPool(self.on_submit)
-        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES, 15.0, 4.0), random=lambda: 0.0)
+        guard = RefusalGuard(RefusalLimits(1_000, 1_000))
+        ledger = Ledger(lease_owner, inbox_cache, RetryPolicy(RETRIES, 15.0, 4.0), guard, lambda: 0.0)
         maintenance = Maintenance(lease_owner, conf, self.lanes, ledger, inbox_cache, self.reconciler)
         worker = Worker(lease_owner, conf, self.lanes, ledger, inbox_cache, pool, maintenance, self.clock)  # type: ignore[arg-type]
         return Process(worker, pool, ledger, inbox_cache, lease_owner)
@@ -245,7 +248,8 @@ class TouchMachine(RuleBasedStateMachine):
             outgoing = pool.touches_in_flight.pop(data.draw(st.sampled_from(sorted(pool.touches_in_flight))))
             pool.done.append(SendResult(outgoing, outcome, self.clock.now))
             handover = self.handover_of(outgoing)
-            handover.counts_at = self.clock.now if handover.counts_at is None else handover.counts_at
+            if outcome.is_handed_over and handover.counts_at is None:
+                handover.counts_at = self.clock.now
 
     @rule(name=st.sampled_from(["anna", "bert"]))
     def heartbeat(self, name: str) -> None:
@@ -307,6 +311,8 @@ class TouchMachine(RuleBasedStateMachine):
         """Applies the answers that the worker records in its next step."""
         for result in process.pool.done:
             touch = self.touches[result.outgoing.touch_id]
+            if touch.status == "sending" and not result.outcome.is_handed_over:
+                self.handover_of(result.outgoing).counts_at = 0.0
             if touch.status in {"sending", "unknown"} and self.is_newest(result.outgoing):
                 self.apply(touch, result)
 
