@@ -11,7 +11,7 @@ ACL = {
     REDIS_ALIAS: (
         "argus:regime:* avo:{regime}:*",
         "dbsize del eval evalsha exec exists expire get hdel hget hgetall hincrby hkeys hlen hmget hset multi pexpire "
-        "pexpireat pexpiretime pttl randomkey scan script|exists script|load set time type unlink",
+        "pexpireat pexpiretime pttl randomkey rename scan script|exists script|load set time type unlink",
     ),
     ANSWERS_ALIAS: ("avo:{macro}:*", "eval evalsha get incrby script|exists script|load set"),
 }
@@ -29,6 +29,11 @@ def state_key(symbol: str) -> str:
 def symbol_of(state_key: bytes) -> bytes:
     """The symbol part of a state key, unchecked."""
     return state_key[len(_STATE_PREFIX) :]
+
+
+def staged(number: int) -> str:
+    """Hash: the fields of a state while they are being written, inside one transaction."""
+    return f"avo:{{regime}}:staged:{number}"
 
 
 # Hash: which collection and which dominance log are valid, and when the last cycle ended.

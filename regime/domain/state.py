@@ -32,7 +32,7 @@ _FIELD_BYTES = tuple(field.encode() for field in FIELDS)
 AS_WE_WRITE = [b"computed_at", *_FIELD_BYTES]
 DATA_THROUGH = b"data_through"  # comes last, where it is known
 _LAST_NAME = [DATA_THROUGH]
-_WITH_THROUGH = [*AS_WE_WRITE, DATA_THROUGH]
+WITH_THROUGH = [*AS_WE_WRITE, DATA_THROUGH]
 _SCORES = slice(3, 2 * len(AS_WE_WRITE), 2)
 _PLAIN = b"0123456789.,"
 
@@ -113,11 +113,16 @@ def encode_stamp(unix_seconds: float) -> bytes:
     return b"%d" % unix_seconds if unix_seconds == int(unix_seconds) else repr(unix_seconds).encode()
 
 
-def encode_fields(state: RegimeState) -> bytes:
-    """The fields of its hash as a JSON array of strings, field, value, …; scores that are None are left out."""
-    values = (encode_stamp(state.computed_at), *encode_scores(state.scores).split(b","), state.data_through)
-    parts = [part for pair in zip(_WITH_THROUGH, values, strict=True) if pair[1] for part in pair]
-    return b'["' + b'","'.join(parts) + b'"]'
+def encode_values(state: RegimeState) -> list[bytes]:
+    """The values of its hash in the order of WITH_THROUGH, ``b""`` for a score that is None; the last only if known."""
+    values = [encode_stamp(state.computed_at), *encode_scores(state.scores).split(b",")]
+    return [*values, state.data_through] if state.data_through else values
+
+
+def encode_fields(state: RegimeState) -> list[bytes]:
+    """Its hash as field, value, field, value, …; scores that are None are left out."""
+    pairs = zip(WITH_THROUGH, encode_values(state), strict=False)
+    return [part for pair in pairs if pair[1] for part in pair]
 
 
 def decode_stamp(text: bytes | None) -> float | None:
@@ -224,8 +229,8 @@ class _Values:
 
 def _usual_names(hashes: Sequence[Sequence[bytes]]) -> list[bytes]:
     """The fields that we write, with or without ``data_through``, whichever more of the hashes have."""
-    with_through = sum(len(one) == 2 * len(_WITH_THROUGH) for one in hashes)
-    return _WITH_THROUGH if 2 * with_through > len(hashes) else AS_WE_WRITE
+    with_through = sum(len(one) == 2 * len(WITH_THROUGH) for one in hashes)
+    return WITH_THROUGH if 2 * with_through > len(hashes) else AS_WE_WRITE
 
 
 def _values(hashes: Sequence[Sequence[bytes]]) -> _Values | None:
@@ -234,10 +239,10 @@ def _values(hashes: Sequence[Sequence[bytes]]) -> _Values | None:
     names, values = flat[0::2], flat[1::2]
     if names == AS_WE_WRITE * len(hashes):
         return _Values(values, [])
-    if names != _WITH_THROUGH * len(hashes):
+    if names != WITH_THROUGH * len(hashes):
         return None
-    written = values[len(AS_WE_WRITE) :: len(_WITH_THROUGH)]
-    del values[len(AS_WE_WRITE) :: len(_WITH_THROUGH)]
+    written = values[len(AS_WE_WRITE) :: len(WITH_THROUGH)]
+    del values[len(AS_WE_WRITE) :: len(WITH_THROUGH)]
     known = {text: known_data_through(text) for text in set(written)}
     return _Values(values, [known[text] for text in written])
 

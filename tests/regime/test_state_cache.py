@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regime import keys
 from regime.conf import RegimeConf
 from regime.domain.freshness import LIFE_SECONDS
 from regime.domain.state import FIELDS, RegimeState
@@ -15,6 +16,11 @@ from regime.store.ttl_backfill import TtlSetter
 from tests.regime.states import NOW, a_state, only, plain_hset
 
 KEY = "argus:regime:EURUSD=X"
+
+
+@pytest.fixture(params=[1, 3], ids=["a state a call, as on a cluster", "three states a call"])
+def states(request: pytest.FixtureRequest, redis: Any) -> StateCache:
+    return StateCache(redis, RegimeConf(write_batch=request.param, write_calls_in_flight=2))
 
 
 def put(states: StateCache, *written: Any, now: float | None = None) -> list[PutOutcome]:
@@ -229,6 +235,33 @@ def test_a_server_that_lost_the_script_gets_it_again(states: StateCache, redis: 
 
     now = server_now
     assert [outcome for _, outcome in states.put_many(written())] == [PutOutcome.WRITTEN] * 21
+
+
+def test_no_fields_of_another_program_or_of_a_refused_state_get_into_a_state(
+    states: StateCache, redis: Any, server_now: float
+) -> None:
+    for number in range(3):
+        redis.hset(keys.staged(number), "bull:1w", "0.9")
+    ages = {"A": 20, "B": 10, "OLD": LIFE_SECONDS + 1, "C": 20}
+    put(states, only("B", server_now, bear_1w=0.25))
+    outcomes = put(states, *(only(symbol, server_now - age, bull_1mo=0.5) for symbol, age in ages.items()))
+    assert [outcome.name for outcome in outcomes] == ["WRITTEN", "NEWER_IS_THERE", "PAST_ITS_LIFE", "WRITTEN"]
+    fields = {symbol: redis.hkeys(f"argus:regime:{symbol}") for symbol in ages}
+    assert fields.pop("OLD") == []
+    assert fields.pop("B") == [b"computed_at", b"bear:1w"]
+    assert set(map(tuple, fields.values())) == {(b"computed_at", b"bull:1mo")}
+
+
+def test_nothing_stays_staged(states: StateCache, redis: Any, server_now: float) -> None:
+    def without_script() -> Iterator[RegimeState]:
+        yield from (a_state("S", server_now - age) for age in (5, 4))
+        redis.script_flush()
+        yield a_state("S", server_now - 3)
+
+    put(states, *(a_state("S", server_now - age) for age in (6, 7, LIFE_SECONDS + 1, 8, 5)))
+    assert redis.keys() == [b"argus:regime:S"]
+    assert [outcome for _, outcome in states.put_many(without_script())] == [PutOutcome.WRITTEN] * 3
+    assert redis.keys() == [b"argus:regime:S"]
 
 
 def test_the_time_may_be_given(states: StateCache, redis: Any) -> None:
