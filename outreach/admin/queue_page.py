@@ -109,12 +109,12 @@ def _queue(now: Overview, lanes: int) -> Panel:
 
 
 def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: bool) -> Panel:
-    unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("pk"))
+    unfinished = Touch.objects.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("*"))
     counts = dict(unfinished.order_by("-inbox__paused", "-count")[:_ROWS])
     inboxes = Inbox.objects.in_bulk(counts)
     forecasts = inbox_forecasts([inboxes[inbox_id] for inbox_id in counts if inbox_id in inboxes], view, now_ms)
     retrying = Touch.objects.filter(status=Touch.Status.RETRYING, inbox_id__in=inboxes).values_list("inbox_id")
-    retries = dict(retrying.annotate(Count("pk")).order_by())
+    retries = dict(retrying.annotate(count=Count("*")).order_by())
     rows = [
         (
             _settings_link(one.inbox, may_see),

@@ -132,7 +132,7 @@ class Reconciler:
 
 def _counts(touches: QuerySet[Touch]) -> dict[int, int]:
     """The number of unfinished touches per inbox."""
-    counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(Count("id"))
+    counted = touches.filter(status__in=UNFINISHED).values_list("inbox_id").annotate(count=Count("*"))
     return dict(counted.order_by("inbox_id"))
 
 

@@ -32,7 +32,7 @@ def sample() -> Mapping[str, float]:
 
 def touch_counts(statuses: Iterable[str]) -> dict[str, int]:
     """The number of touches in each of these states; states without touches are missing."""
-    touches = Touch.objects.filter(status__in=statuses).values_list("status").annotate(Count("pk"))
+    touches = Touch.objects.filter(status__in=statuses).values_list("status").annotate(count=Count("*"))
     return dict(touches.order_by())
 
 

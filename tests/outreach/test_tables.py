@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from avo_project.models import OperatorAction
 from outreach.domain.reservation import Outcome
@@ -230,3 +231,21 @@ def test_the_queue_page_links_each_state_to_its_touches(
     assert "status__exact" not in client.get(QUEUE_URL).content.decode()
     staff.user_permissions.add(Permission.objects.get(codename="view_touch"))
     assert '<a href="/admin/outreach/touch/?status__exact=dead">' in client.get(QUEUE_URL).content.decode()
+
+
+def test_the_counts_of_the_queue_page_read_no_touch(
+    operator_client: Any, inbox: Inbox, queue_up: Callable[..., list[Touch]]
+) -> None:
+    """They count the entries of an index; counting ids would read every row."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL reads a small table as a whole, whatever its indexes")
+    queue_up(1)
+    with CaptureQueriesContext(connection) as queries:
+        operator_client.get(QUEUE_URL)
+    counting = [one["sql"] for one in queries if "COUNT(" in one["sql"] and "outreach_touch" in one["sql"]]
+    assert len(counting) == 3
+    with connection.cursor() as cursor:
+        for sql in counting:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = " ".join(str(row) for row in cursor.fetchall())
+            assert "outreach_touch USING COVERING INDEX" in plan, sql
