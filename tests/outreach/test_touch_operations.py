@@ -46,8 +46,14 @@ def test_a_cancelled_touch_never_leaves(
 
 
 def test_dead_touches_are_redriven_but_not_to_the_suppressed(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any, lanes: Lanes
+    inbox: Inbox,
+    queue_up: Queue,
+    operations: TouchOperations,
+    make_harness: Callable[..., WorkerHarness],
+    commit: Any,
+    lanes: Lanes,
 ) -> None:
+    harness = make_harness(refused_contents=100)
     harness.sender.answer = Outcome("give_up", 554, "554 bad content")
     queue_up(3)
     harness.work()
@@ -60,8 +66,14 @@ def test_dead_touches_are_redriven_but_not_to_the_suppressed(
 
 
 def test_a_redrive_can_be_spread(
-    inbox: Inbox, queue_up: Queue, operations: TouchOperations, harness: WorkerHarness, commit: Any, clock: FixedClock
+    inbox: Inbox,
+    queue_up: Queue,
+    operations: TouchOperations,
+    make_harness: Callable[..., WorkerHarness],
+    commit: Any,
+    clock: FixedClock,
 ) -> None:
+    harness = make_harness(refused_contents=100)
     harness.sender.answer = Outcome("give_up", 554, "554 bad content")
     queue_up(4)
     harness.work()
