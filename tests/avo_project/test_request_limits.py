@@ -18,6 +18,7 @@ from avo_project.http.request_limits import MAX_BODY_BYTES, MAX_FIELD_BYTES, Ref
 _KEYED_BY_US = {
     "avo_project.redis_client.scripts.read_lua",
     "regime.domain.row_text._middles",
+    "outreach.domain.sending_window._open_spans",  # by the windows that operators give inboxes
     "throttling.store.window_limiter._limits",
     "throttling.services.answers.policy_field",
     "throttling.domain.policies.conditional_allowance",
