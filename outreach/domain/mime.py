@@ -81,21 +81,41 @@ def _fold(pieces: Iterable[str], column: int) -> str:
 
 
 def _encoded_words(text: str, first_line: int) -> list[str]:
-    """``text`` as encoded words of whole characters, the first one within ``first_line`` characters."""
-    in_q, in_base64 = (list(_words(text, first_line, *encoding)) for encoding in (("q", _q), ("b", _b)))
-    return in_q if sum(map(len, in_q)) <= sum(map(len, in_base64)) else in_base64
+    """``text`` as encoded words of whole characters, in the shorter encoding; the first one has at most ``first_line``
+    characters."""
+    in_q = sum(map(_q_length, text))
+    in_base64 = _b_length(len(text.encode()))
+    if in_q <= in_base64:
+        return list(_words(text, first_line, "q", _q, _q_length, lambda length: length))
+    return list(_words(text, first_line, "b", _b, lambda character: len(character.encode()), _b_length))
 
 
-def _words(text: str, room: int, letter: str, encode: Callable[[bytes], str]) -> Iterator[str]:
+def _words(
+    text: str,
+    room: int,
+    letter: str,
+    encode: Callable[[bytes], str],
+    measure: Callable[[str], int],
+    length: Callable[[int], int],
+) -> Iterator[str]:
+    """``length`` is that of an encoded word whose characters have the sum of ``measure``."""
     frame = len(f"=?utf-8?{letter}??=")
-    word = b""
-    for character in text:
-        longer = word + character.encode()
-        if word and frame + len(encode(longer)) > room:
-            yield f"=?utf-8?{letter}?{encode(word)}?="
-            longer, room = character.encode(), _ENCODED_LINE - 1
-        word = longer
-    yield f"=?utf-8?{letter}?{encode(word)}?="
+    start = size = 0
+    for position, character in enumerate(text):
+        more = measure(character)
+        if size and frame + length(size + more) > room:
+            yield f"=?utf-8?{letter}?{encode(text[start:position].encode())}?="
+            start, size, room = position, 0, _ENCODED_LINE - 1
+        size += more
+    yield f"=?utf-8?{letter}?{encode(text[start:].encode())}?="
+
+
+def _q_length(character: str) -> int:
+    return sum(1 if byte in _Q_SAFE else 3 for byte in character.encode())
+
+
+def _b_length(size: int) -> int:
+    return 4 * -(-size // 3)
 
 
 def _q(data: bytes) -> str:

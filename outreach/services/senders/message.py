@@ -1,7 +1,7 @@
 """The mail of a touch, for any of Django's e-mail backends."""
 
 from email.message import Message
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import formatdate
 from typing import Any
 
@@ -43,7 +43,7 @@ class TouchMail(EmailMultiAlternatives):
         made = _alternative(touch) if parts.html else _text_part("plain", touch.body)
         made["MIME-Version"] = "1.0"
         made["Date"] = formatdate(touch.started_at)
-        made["From"] = mailbox_header("From", _one_line(parts.display_name), touch.sender_address)
+        made["From"] = mailbox_header("From", _one_line(parts.display_name), _one_line(touch.sender_address))
         made["To"] = _one_line(touch.recipient)
         if parts.reply_to:
             made["Reply-To"] = _one_line(parts.reply_to)
@@ -70,11 +70,21 @@ def _headers(touch: Outgoing, public_url: str) -> dict[str, str]:
     return headers
 
 
+class _AsWritten(Compat32):
+    """Writes headers as they were set: they are folded already."""
+
+    def fold(self, name: str, value: str) -> str:
+        return f"{name}: {value}\n".replace("\n", self.linesep)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return self.fold(name, value).encode("ascii")
+
+
 class _Message(MIMEMixin, Message):  # type: ignore[misc]
-    """Written as it is: headers are folded and bodies encoded before they are set."""
+    """A message or a part of one, in ASCII."""
 
     def __init__(self) -> None:
-        super().__init__(compat32.clone(max_line_length=None))
+        super().__init__(_AsWritten())
 
 
 def _alternative(touch: Outgoing) -> _Message:
