@@ -3,7 +3,7 @@ refuses a touch that is queued a second time."""
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -16,6 +16,7 @@ from outreach.domain.reservation_plan import SweepBacklog
 from outreach.domain.touch import new_touch_id
 from outreach.models import RESERVABLE, UNFINISHED, Attempt, Inbox, Touch
 from outreach.services.intake import push
+from outreach.services.keyset import keyset_pages
 from outreach.store import inspection
 from outreach.store.lanes import Lanes
 
@@ -97,7 +98,7 @@ class Reconciler:
     def _requeue_missing(self, inbox_ids: Sequence[int], held: set[str]) -> Reconciled:
         known = self._view.queued_ids(inbox_ids) | held
         unfinished = back = adopted = 0
-        for rows in _chunks(_unfinished(inbox_ids)):
+        for rows in _unfinished(inbox_ids):
             missing = [row for row in rows if str(row.pk) not in known]
             sending = [row for row in missing if row.status == Touch.Status.SENDING]
             waiting = [row for row in missing if row.status in RESERVABLE]
@@ -123,10 +124,10 @@ class Reconciler:
     def _restore_logs(self, now: float) -> None:
         since = datetime.fromtimestamp(now, UTC) - timedelta(milliseconds=DAY_MS)
         handed_over = Attempt.objects.filter(finished_at__gte=since, outcome__in=HANDED_OVER)
-        recent = handed_over.order_by("inbox_id", "finished_at")
-        sends = recent.values_list("inbox_id", "finished_at").iterator(_CHUNK)
-        for inbox_id, its in itertools.groupby(sends, key=itemgetter(0)):
-            newest = deque((round(moment.timestamp() * 1000) for _, moment in its), MOST_SENDS)
+        recent = handed_over.values_list("inbox_id", "finished_at", "id", named=True)
+        pages = keyset_pages(recent, "inbox_id", "finished_at", "id", size=_CHUNK)
+        for inbox_id, its in itertools.groupby(itertools.chain.from_iterable(pages), key=itemgetter(0)):
+            newest = deque((round(send.finished_at.timestamp() * 1000) for send in its), MOST_SENDS)
             self._lanes.restore_log(inbox_id, list(newest))
 
 
@@ -160,11 +161,6 @@ def _groups(counts: Mapping[int, int]) -> Iterator[list[int]]:
         yield group
 
 
-def _unfinished(inbox_ids: Sequence[int]) -> Iterator[Touch]:
-    rows = Touch.objects.filter(inbox_id__in=inbox_ids, status__in=UNFINISHED).order_by("pk")
-    return rows.only("id", "inbox_id", "status", "token", "due_at").iterator(_CHUNK)
-
-
-def _chunks(rows: Iterator[Touch]) -> Iterable[list[Touch]]:
-    while chunk := list(itertools.islice(rows, _CHUNK)):
-        yield chunk
+def _unfinished(inbox_ids: Sequence[int]) -> Iterator[list[Touch]]:
+    rows = Touch.objects.filter(inbox_id__in=inbox_ids, status__in=UNFINISHED)
+    return keyset_pages(rows.only("id", "inbox_id", "status", "token", "due_at"), "id", size=_CHUNK)

@@ -1,5 +1,6 @@
 """Explains why a touch or an inbox waits and until when, and forecasts when queued touches are sent."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,10 @@ from outreach.domain.forecast import Forecast, earliest_send, forecast
 from outreach.domain.inbox_rules import NEVER_MS, PAUSED, History, next_allowed, utc_from_ms
 from outreach.domain.reservation import HoldReason
 from outreach.models import RESERVABLE, Inbox, Touch
+from outreach.services.keyset import keyset_pages
 from outreach.store.inspection import LaneSummary, QueueView
+
+_CHUNK = 1_000
 
 _MAX_AHEAD = 2000  # beyond this, the time is a lower bound
 TEXTS = {
@@ -161,7 +165,8 @@ def wait_forecasts(view: QueueView, days: int) -> Iterator[WaitForecast]:
     """A forecast for each inbox with queued touches, the fullest first."""
     now_ms = view.now_ms()
     waiting: dict[int, list[int]] = {}
-    for inbox_id, due_at in Touch.objects.filter(status__in=RESERVABLE).values_list("inbox_id", "due_at").iterator():
+    queued = Touch.objects.filter(status__in=RESERVABLE).values_list("inbox_id", "due_at", "id", named=True)
+    for inbox_id, due_at, _ in itertools.chain.from_iterable(keyset_pages(queued, "id", size=_CHUNK)):
         waiting.setdefault(inbox_id, []).append(0 if due_at is None else round(due_at.timestamp() * 1000))
     inboxes = Inbox.objects.in_bulk(waiting)
     for inbox_id, due_ms in sorted(waiting.items(), key=lambda pair: -len(pair[1])):
