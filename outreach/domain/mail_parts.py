@@ -70,7 +70,7 @@ def parse_mail_parts(data: Mapping[str, Any]) -> MailParts:
         display_name=header_text(data, "display_name", MAX_NAME_CHARACTERS, default=""),
         reply_to=email_address("reply_to", reply_to) if reply_to else "",
         html=_html(data.get("html")),
-        in_reply_to=_message_id("in_reply_to", data.get("in_reply_to") or ""),
+        in_reply_to=_message_id("in_reply_to", data.get("in_reply_to"), default=""),
         references=tuple(_message_id("references", one) for one in _items(data, "references", MAX_REFERENCES)),
         tags=tuple(dict.fromkeys(_tag(one) for one in _items(data, "tags", MAX_TAGS))),
     )
@@ -82,11 +82,11 @@ def _html(value: object) -> str:
     html = plain_text("html", value)
     if "\0" in html:
         raise TouchError("html", "must not contain the character U+0000")
-    return html
+    return html if html.strip() else ""
 
 
-def _message_id(name: str, value: object) -> str:
-    text = header_text({name: value}, name, MAX_MESSAGE_ID_CHARACTERS, default="")
+def _message_id(name: str, value: object, default: str | None = None) -> str:
+    text = header_text({name: value}, name, MAX_MESSAGE_ID_CHARACTERS, default)
     if not text or _MESSAGE_ID.fullmatch(text):
         return text
     try:

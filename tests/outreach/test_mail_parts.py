@@ -61,6 +61,9 @@ STORED = {
         ("in_reply_to", f"<{'x' * 250}@example.com>"),
         ("in_reply_to", "<ü@example.com>"),
         ("in_reply_to", 7),
+        ("in_reply_to", False),
+        ("references", [""]),
+        ("references", [None]),
         ("references", "<a@example.com>"),
         ("references", ["<a@example.com>"] * 51),
         ("references", [7]),
@@ -82,6 +85,7 @@ def test_a_bad_part_is_named(field: str, value: object) -> None:
 
 def test_parts_may_be_left_out_or_null() -> None:
     assert parse_draft(touch_data(1, **dict.fromkeys(PARTS))).mail == MailParts()
+    assert parse_draft(touch_data(1, display_name=" ", reply_to="", html=" \n", in_reply_to="")).mail == MailParts()
 
 
 def test_a_touch_without_parts_keeps_the_digest_of_earlier_versions() -> None:
