@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
-
 from avo_project.console.registry import Answer, Chart, HasPermission, HealthStatus, Level, Line, RoleConsole
 from avo_project.lib.redaction import redacted
 from outreach.models import UNFINISHED, Attempt, Inbox, Touch
 from outreach.services.inboxes import InboxNames
 from outreach.services.samples import SAMPLES, active_workers
+from outreach.services.stopped_inboxes import held_inboxes, paused_inboxes
 from outreach.services.waiting import Waiting, inbox_waiting, touch_waiting
 from outreach.store.inspection import QueueView
 
@@ -36,16 +35,13 @@ def health(now: float) -> HealthStatus:
         return HealthStatus(
             Level.AMBER, figure, f"{queue.leases_ended:,} touches have an expired lease and wait for recovery."
         )
-    if stuck := _paused_with_touches():
-        return HealthStatus(Level.AMBER, figure, f"Paused with touches to send: {', '.join(stuck)}.")
+    if stopped := str(paused_inboxes()):
+        return HealthStatus(Level.AMBER, figure, f"Paused with touches to send: {stopped}")
+    if stopped := str(held_inboxes(datetime.fromtimestamp(now, UTC))):
+        return HealthStatus(Level.AMBER, figure, f"Held with touches to send: {stopped}")
     if not workers:
         return HealthStatus(Level.AMBER, figure, "No worker is active; nothing is due.")
     return HealthStatus(Level.GREEN, figure, "Sending normally.")
-
-
-def _paused_with_touches() -> list[str]:
-    waiting = Touch.objects.filter(inbox=OuterRef("pk"), status__in=UNFINISHED)
-    return list(Inbox.objects.filter(Exists(waiting), paused=True).values_list("address", flat=True)[:3])
 
 
 def explain(of: str, has_permission: HasPermission) -> Iterable[Answer]:

@@ -18,6 +18,7 @@ from outreach.models import RESERVABLE, UNFINISHED, Inbox, Touch
 from outreach.services.inboxes import inbox_named, set_paused
 from outreach.services.reconcile import Reconciler
 from outreach.services.samples import touch_counts
+from outreach.services.stopped_inboxes import held_inboxes, paused_inboxes, stopped_by
 from outreach.services.waiting import inbox_forecasts
 from outreach.store.inspection import Overview, QueueView
 from outreach.store.lanes import Lanes
@@ -52,6 +53,20 @@ def _resume(request: HttpRequest) -> ActionResult:
     return ActionResult("The inbox is resumed." if changed else "The inbox was neither paused nor held.", changed)
 
 
+def _stopped_by_reply(request: HttpRequest) -> QuerySet[Inbox]:
+    return Inbox.objects.filter(pk__in=stopped_by(request.POST["reply"]))
+
+
+def _preview_resume_all(request: HttpRequest) -> ActionResult:
+    inboxes = _stopped_by_reply(request).count()
+    return ActionResult("Ends the pauses and holds of all inboxes that this reply stopped.", inboxes)
+
+
+def _resume_all(request: HttpRequest) -> ActionResult:
+    changed = set_paused(_stopped_by_reply(request), paused=False)
+    return ActionResult(f"{changed:,} inboxes are resumed.", changed)
+
+
 def _preview_reconcile(request: HttpRequest) -> ActionResult:
     unfinished = Touch.objects.filter(status__in=UNFINISHED).count()
     return ActionResult("Compares every unfinished touch with the queue and requeues what Redis lost.", unfinished)
@@ -67,6 +82,7 @@ def _reconcile(request: HttpRequest) -> ActionResult:
 ACTIONS = (
     LiveAction("pause", "Pause an inbox", _PERMISSION, _preview_pause, _pause, ("inbox",)),
     LiveAction("resume", "Resume an inbox", _PERMISSION, _preview_resume, _resume, ("inbox",)),
+    LiveAction("resume_all", "Resume inboxes by reply", _PERMISSION, _preview_resume_all, _resume_all, ("reply",)),
     LiveAction("reconcile", "Reconcile the queue", _PERMISSION, _preview_reconcile, _reconcile),
 )
 
@@ -87,6 +103,7 @@ class OutreachQueueAdmin(LiveStateAdmin):
         may_see_touches = request.user.has_perm("outreach.view_touch")
         return [
             _inboxes(view, now.now_ms, partial(self.button, request), may_see_settings),
+            _stopped(datetime.fromtimestamp(now.now_ms / 1000, UTC), partial(self.button, request)),
             _states(may_see_touches),
             _workers(now),
             _in_flight(view, now.now_ms),
@@ -132,6 +149,16 @@ def _inboxes(view: QueueView, now_ms: int, begin: Callable[..., str], may_see: b
     columns = ("Inbox", "Unfinished", "In flight", "Retrying", "Next touch", "Until (UTC)", "Actions")
     note = f"Paused inboxes first, then by unfinished touches; at most {_ROWS}. The links open the inboxes' settings."
     return Panel("Inboxes with unfinished touches", columns, rows, note)
+
+
+def _stopped(now: datetime, begin: Callable[..., str]) -> Panel:
+    rows = [
+        (state, reply or "no reason recorded", count, begin("resume_all", "Resume all…", reply=reply) if reply else "")
+        for state, inboxes in (("paused", paused_inboxes()), ("held", held_inboxes(now)))
+        for reply, count in inboxes.replies[:_ROWS]
+    ]
+    note = "Inboxes with unfinished touches, by the reply that stopped them. Mend the cause before you resume them."
+    return Panel("Paused and held inboxes", ("State", "Reply", "Inboxes", "Actions"), rows, note)
 
 
 def _settings_link(inbox: Inbox, may_see: bool) -> object:

@@ -1,6 +1,7 @@
 """The admin of outreach's tables and their row actions."""
 
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -66,10 +67,8 @@ class InboxAdmin(AuditedModelAdmin):
 
     list_display = (
         "address",
-        "paused",
+        "state",
         "shown_pause_reason",
-        "held_until",
-        "hold_reason",
         "per_minute",
         "per_day",
         "min_gap_seconds",
@@ -102,6 +101,13 @@ class InboxAdmin(AuditedModelAdmin):
         ),
         DELETE,
     )
+
+    @admin.display(ordering="paused")
+    def state(self, inbox: Inbox) -> str:
+        if inbox.paused:
+            return "Paused"
+        is_held = inbox.held_until_ms > time.time() * 1000
+        return f"Held ({inbox.hold_reason})" if is_held else "Active"
 
     @admin.display(description="pause reason")
     def shown_pause_reason(self, inbox: Inbox) -> str:
@@ -225,8 +231,9 @@ class TouchAdmin(_HidesPayload, ReadOnly, RowActionsAdmin):
 
 @admin.register(Suppression)
 class SuppressionAdmin(_HidesPayload, AuditedModelAdmin):
-    """Suppressions from rejections, unsubscribe links and ``forget_recipient``; operators can only delete them."""
+    """Suppressions from rejections, unsubscribe links and ``forget_recipient``; operators can only lift them."""
 
+    row_actions = (replace(DELETE, label="Lift", warning="They may be sent to again.", done="lifted"),)
     hidden = ("recipient", "recipient_key", "reason")
     readonly_fields = ("recipient_key", "created_at")
 

@@ -74,6 +74,15 @@ def lift_refusals(recipient_keys: Iterable[str]) -> int:
     return len(keys)
 
 
+def lift_suppression(recipient: str) -> list[int]:
+    """Lifts the suppression of a recipient in any spelling; returns the ids of the rows. What it stopped stays so."""
+    keys = {recipient_key(recipient): False, idna_2003_key(recipient): True}
+    rows = Suppression.objects.filter(recipient_key__in=[key for key in keys if key is not None])
+    lifted = [row.pk for row in rows if row.is_idna_2003 or not keys[row.recipient_key]]
+    Suppression.objects.filter(pk__in=lifted).delete()
+    return lifted
+
+
 def unsubscribe_token(touch_id: str) -> str:
     """The token of an unsubscribe link: the touch's id, signed, so that it cannot be forged."""
     return _signer().sign(UUID(touch_id).hex)
