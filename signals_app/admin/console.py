@@ -8,7 +8,7 @@ from avo_project.lib.formatting import duration
 from signals_app.admin.panels import expired_label
 from signals_app.conf import SignalsConf
 from signals_app.domain.heartbeats import ExpiredConsumer
-from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, limits_passed
+from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, exceeded_limits
 from signals_app.services import inspection
 from signals_app.services.samples import SAMPLES
 from signals_app.services.trace import Trace, TraceReader
@@ -28,9 +28,9 @@ def health(now: float) -> HealthStatus:
     if abandoned := [group for group in figures.groups if group.is_abandoned]:
         return HealthStatus(Level.RED, figure, _no_consumer(abandoned[0]))
     conf = SignalsConf.load()
-    passed = limits_passed(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
-    if passed:
-        return HealthStatus(Level.RED if passed[0].is_refusal else Level.AMBER, figure, f"{passed[0]}.")
+    exceeded = exceeded_limits(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
+    if exceeded:
+        return HealthStatus(Level.RED if exceeded[0].is_refusal else Level.AMBER, figure, f"{exceeded[0]}.")
     if worst.oldest_seconds > _SLOW_SECONDS:
         return HealthStatus(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
     if expired_consumers:

@@ -136,7 +136,7 @@ LimitName = Literal["exhausted", "length", "dead", "pending", "lag", "age"]
 
 
 @dataclass(frozen=True, slots=True)
-class PassedLimit:
+class ExceededLimit:
     """An exceeded limit of a ``group``, or of the stream when that is None. ``str`` is the sentence for display; no
     decision depends on it."""
 
@@ -158,43 +158,43 @@ class PassedLimit:
         return (self.group, self.limit if self.group is None else "")
 
 
-def limits_passed(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
+def exceeded_limits(figures: StreamFigures, limits: LagLimits) -> list[ExceededLimit]:
     """The exceeded limits, those of the stream first. An unknown lag exceeds any limit."""
-    passed = _passed_by_stream(figures, limits)
+    exceeded = _exceeded_by_stream(figures, limits)
     for group in figures.groups:
-        passed += _passed_by(group, limits)
-    return passed
+        exceeded += _exceeded_by(group, limits)
+    return exceeded
 
 
-def _passed_by_stream(figures: StreamFigures, limits: LagLimits) -> list[PassedLimit]:
-    passed = []
+def _exceeded_by_stream(figures: StreamFigures, limits: LagLimits) -> list[ExceededLimit]:
+    exceeded = []
     stream, dead = figures.stream, figures.dead_letters
     if figures.is_exhausted:
         sentence = f"{stream} holds the last possible entry id, publishers are refused"
-        passed.append(PassedLimit("exhausted", None, sentence))
+        exceeded.append(ExceededLimit("exhausted", None, sentence))
     if limits.max_length is not None and figures.length >= limits.max_length:
         sentence = f"{stream} is full: {figures.length} entries, publishers are refused"
-        passed.append(PassedLimit("length", None, sentence))
+        exceeded.append(ExceededLimit("length", None, sentence))
     if limits.max_dead is not None and dead * 5 >= limits.max_dead * 4:
         sentence = (
             f"{dead} dead letters of at most {limits.max_dead}, then the oldest are deleted: see signal_dead_letters"
         )
-        passed.append(PassedLimit("dead", None, sentence))
-    return passed
+        exceeded.append(ExceededLimit("dead", None, sentence))
+    return exceeded
 
 
-def _passed_by(group: GroupFigures, limits: LagLimits) -> list[PassedLimit]:
-    name, passed = group.name, []
+def _exceeded_by(group: GroupFigures, limits: LagLimits) -> list[ExceededLimit]:
+    name, exceeded = group.name, []
     if limits.max_pending is not None and group.pending > limits.max_pending:
         sentence = f"{name}: {group.pending} pending, {limits.max_pending} at most"
-        passed.append(PassedLimit("pending", name, sentence))
+        exceeded.append(ExceededLimit("pending", name, sentence))
     if limits.max_lag is not None and (group.lag is None or group.lag > limits.max_lag):
         lag = "an unknown number" if group.lag is None else group.lag
-        passed.append(PassedLimit("lag", name, f"{name}: {lag} not delivered, {limits.max_lag} at most"))
+        exceeded.append(ExceededLimit("lag", name, f"{name}: {lag} not delivered, {limits.max_lag} at most"))
     if limits.max_age_seconds is not None and group.oldest_seconds > limits.max_age_seconds:
         age, most = group.oldest_seconds, limits.max_age_seconds
-        passed.append(PassedLimit("age", name, f"{name}: the oldest waits for {age:.1f} s, {most:g} s at most"))
-    return passed
+        exceeded.append(ExceededLimit("age", name, f"{name}: the oldest waits for {age:.1f} s, {most:g} s at most"))
+    return exceeded
 
 
 def group_kind(

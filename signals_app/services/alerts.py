@@ -9,7 +9,7 @@ import httpx
 from avo_project.http.fetch import fetch
 from avo_project.redis_client.errors import REDIS_FAILURES, describe_store_error
 from avo_project.runtime.stop_flag import StopFlag
-from signals_app.domain.lag import LagLimits, StreamFigures, limits_passed
+from signals_app.domain.lag import LagLimits, StreamFigures, exceeded_limits
 from signals_app.keys import REDIS_ALIAS
 
 logger = logging.getLogger(__name__)
@@ -46,12 +46,12 @@ class LagAlert:
         if now < self._due:
             return False
         self._due = now + _INTERVAL_SECONDS
-        passed = limits_passed(self._figures(), self._limits)
-        subjects = frozenset(one.subject for one in passed)
+        exceeded = exceeded_limits(self._figures(), self._limits)
+        subjects = frozenset(one.subject for one in exceeded)
         if subjects == self._alerted:
             return False
         self._alerted = subjects
-        text = "; ".join(map(str, passed)) if passed else "all groups are within their limits again"
+        text = "; ".join(map(str, exceeded)) if exceeded else "all groups are within their limits again"
         logger.warning("signals: %s", text)
         for send in self._senders:
             send(f"signals: {text}")

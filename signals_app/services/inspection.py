@@ -1,6 +1,6 @@
 """Read-only access to the live stream for the admin, metrics, the API and the commands."""
 
-from signals_app.domain.lag import GroupFigures, LagLimits, PassedLimit, StreamFigures, limits_passed
+from signals_app.domain.lag import ExceededLimit, GroupFigures, LagLimits, StreamFigures, exceeded_limits
 from signals_app.services.event_page import EventPage, EventQuery, find, read_page
 from signals_app.store.dead_letters import DeadLetter, DeadLetters
 from signals_app.store.pending import PendingDeliveries, PendingDelivery
@@ -13,9 +13,9 @@ __all__ = [
     "dead_letter_count",
     "events",
     "events_with",
+    "exceeded",
     "figures",
     "newest_dead_letters",
-    "passed",
     "pending",
     "summary",
 ]  # fmt: skip
@@ -32,10 +32,10 @@ def summary(*, max_detailed: int = MAX_DETAILED) -> StreamFigures:
     return StreamSummary.connect(max_detailed=max_detailed).read()
 
 
-def passed(limits: LagLimits) -> tuple[StreamFigures, list[PassedLimit]]:
+def exceeded(limits: LagLimits) -> tuple[StreamFigures, list[ExceededLimit]]:
     """The figures, with lag counted as far as the limits require, and the exceeded limits."""
     now = figures(count_up_to=max(10_000, (limits.max_lag or 0) + 1))
-    return now, limits_passed(now, limits)
+    return now, exceeded_limits(now, limits)
 
 
 def events(query: EventQuery) -> EventPage:

@@ -10,9 +10,9 @@ from signals_app.domain.lag import (
     StreamFigures,
     advice_for,
     drain_seconds,
+    exceeded_limits,
     group_kind,
     lag_text,
-    limits_passed,
 )
 
 
@@ -26,7 +26,7 @@ def figures(length: int = 5, **changes: object) -> StreamFigures:
 
 
 @pytest.mark.parametrize(
-    ("now", "limits", "passed"),
+    ("now", "limits", "exceeded"),
     [
         (figures(pending=1_000), LagLimits(), []),
         (figures(pending=1_001), LagLimits(), ["g: 1001 pending, 1000 at most"]),
@@ -43,8 +43,8 @@ def figures(length: int = 5, **changes: object) -> StreamFigures:
         (figures(length=9), LagLimits(max_length=9), ["signals:live is full: 9 entries, publishers are refused"]),
     ],
 )
-def test_each_limit_passed_is_one_sentence(now: StreamFigures, limits: LagLimits, passed: list[str]) -> None:
-    assert list(map(str, limits_passed(now, limits))) == passed
+def test_each_exceeded_limit_is_one_sentence(now: StreamFigures, limits: LagLimits, exceeded: list[str]) -> None:
+    assert list(map(str, exceeded_limits(now, limits))) == exceeded
 
 
 def test_the_text_never_shows_an_unknown_lag_as_none() -> None:
@@ -171,11 +171,11 @@ def test_only_entries_of_an_expired_consumer_may_be_freed() -> None:
 
 def test_limits_of_the_stream_have_no_group() -> None:
     full = StreamFigures("signals:live", 9, (), dead_letters=80, is_exhausted=True)
-    passed = limits_passed(full, LagLimits(max_length=9, max_dead=100))
-    assert [(one.limit, one.group, one.is_refusal) for one in passed] == [
+    exceeded = exceeded_limits(full, LagLimits(max_length=9, max_dead=100))
+    assert [(one.limit, one.group, one.is_refusal) for one in exceeded] == [
         ("exhausted", None, True), ("length", None, True), ("dead", None, False),
     ]  # fmt: skip
-    assert limits_passed(StreamFigures("signals:live", 9, (), dead_letters=79), LagLimits(max_dead=100)) == []
+    assert exceeded_limits(StreamFigures("signals:live", 9, (), dead_letters=79), LagLimits(max_dead=100)) == []
 
 
 @pytest.mark.parametrize(

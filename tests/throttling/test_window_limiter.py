@@ -26,7 +26,7 @@ def test_lets_the_limit_through_and_not_one_more(limiter: WindowLimiter) -> None
     outcomes = [limiter.hit(hit(), NOW_MS) for _ in range(5)]
     assert [outcome.allowed for outcome in outcomes] == [True, True, True, False, False]
     assert [outcome.remaining() for outcome in outcomes] == [[2], [1], [0], [0], [0]]
-    assert [policy.name for policy in outcomes[-1].passed()] == ["minute"]
+    assert [policy.name for policy in outcomes[-1].exceeded()] == ["minute"]
     assert outcomes[0].exact
 
 
@@ -112,7 +112,7 @@ def test_shadow_counts_but_rejects_nothing(limiter: WindowLimiter) -> None:
     policies = parse_policies("2/min:shadow,4/hour")
     outcomes = [limiter.hit(hit(policies), NOW_MS) for _ in range(5)]
     assert [outcome.allowed for outcome in outcomes] == [True, True, True, True, False]
-    assert [[policy.name for policy in outcome.passed()] for outcome in outcomes[:4]] == [
+    assert [[policy.name for policy in outcome.exceeded()] for outcome in outcomes[:4]] == [
         [],
         [],
         ["minute"],

@@ -133,7 +133,7 @@ class Outcome:
         limiting = zip(self.hit.policies, self.remaining(), strict=True)
         return min((left for policy, left in limiting if not policy.shadow), default=0)
 
-    def passed(self) -> list[Policy]:
+    def exceeded(self) -> list[Policy]:
         """The policies whose limit this hit exceeds."""
         return [
             policy

@@ -56,7 +56,7 @@ def reset_seconds(policy: Policy, frees_ms: int, used: int) -> int:
 def rejection(decision: Decision) -> Problem:
     """The 429 of a rejected request, with the extension member of draft 11, section 5.1."""
     outcome = decision.outcome
-    names = [policy.name for policy in outcome.passed() if not policy.shadow]
+    names = [policy.name for policy in outcome.exceeded() if not policy.shadow]
     limits = policy_field(outcome.hit.policies)
     return Problem(
         429,

@@ -204,7 +204,7 @@ class RateLimiter:
 
     def _record(self, decision: Decision) -> Decision:
         self._count(decision)
-        for policy in decision.outcome.passed() if decision.outcome.allowed else ():
+        for policy in decision.outcome.exceeded() if decision.outcome.allowed else ():
             SHADOW_REJECTIONS.labels(decision.quota.tier, policy.name).inc()
         return decision
 

@@ -22,7 +22,7 @@ class Command(LightCommand):
     def handle(self, *args: Any, as_json: bool, **options: Any) -> None:
         limits = lag_limits(options)
         with store_errors_as_command_error(REDIS_ALIAS, "The lag is unknown."):
-            figures, passed = inspection.passed(limits)
+            figures, exceeded = inspection.exceeded(limits)
         self.stdout.write(dump_json(figures.as_json()).decode() if as_json else lag_text(figures))
-        if passed:
-            raise CommandError("; ".join(map(str, passed)))
+        if exceeded:
+            raise CommandError("; ".join(map(str, exceeded)))
