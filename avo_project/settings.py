@@ -202,7 +202,7 @@ OUTREACH: dict[str, Any] = {
     "PUBLIC_URL": env.str("PUBLIC_URL", default=f"http://localhost:{env.ENVIRON.get('PORT', '8000')}"),
 }
 THROTTLING: dict[str, Any] = {
-    "RATES": env.str("THROTTLE_RATES", default="anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min"),
+    "RATES": env.str("THROTTLE_RATES", default=""),
     "STREAMS": env.str("THROTTLE_STREAMS", default=""),
     "NUM_PROXIES": env.int("THROTTLE_NUM_PROXIES", default=0),
     "PROCESSES": env.whole_number("WEB_CONCURRENCY", default=1),

@@ -9,6 +9,8 @@ from signals_app.domain.delivery import RetryPolicy
 MAX_BLOCK_MS = 14_000
 """Upper limit for the blocking read of a consumer, below the socket timeout."""
 
+_RETRY = RetryPolicy()
+
 
 @dataclass(frozen=True, slots=True)
 class SignalsConf(Conf):
@@ -32,10 +34,10 @@ class SignalsConf(Conf):
     feed_clients: int = setting(500, at_least=0)
     heartbeat_ttl_ms: int = 4_000
     forget_consumer_after_ms: int = 3_600_000
-    max_deliveries: int = 5
-    retry_base_seconds: float = 0.5
-    retry_factor: float = 2.0
-    retry_cap_seconds: float = 60.0
+    max_deliveries: int = _RETRY.max_deliveries
+    retry_base_seconds: float = _RETRY.base_seconds
+    retry_factor: float = _RETRY.factor
+    retry_cap_seconds: float = _RETRY.cap_seconds
 
     def problems(self) -> Iterator[str]:
         try:

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from avo_project.http.problems import MEDIA_TYPE
 from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES
-from regime.domain.universe import MOST_ROWS, MOST_SYMBOLS
+from regime.domain.universe import DEFAULT_ROWS, MOST_ROWS, MOST_SYMBOLS
 
 Shape = dict[str, Any]
 
@@ -186,7 +186,7 @@ COLLECTION = extend_schema(
             enum=["symbol", "score", "-score"],
             default="symbol",
         ),
-        _asked("limit", int, f"Page size, 1 to {MOST_ROWS}", default=50),
+        _asked("limit", int, f"Page size, 1 to {MOST_ROWS}", default=DEFAULT_ROWS),
         _asked("max_data_age", OpenApiTypes.DOUBLE, "Maximum age of the data in seconds, by `data_through`"),
         _asked("cursor", str, "`next` of the previous page; all pages come from one version of the collection"),
     ],

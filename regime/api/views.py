@@ -24,6 +24,7 @@ from regime.domain.freshness import Freshness, Judgement, data_age, data_through
 from regime.domain.macro import Period, is_series_id
 from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES, StoredState, SymbolError, valid_symbol
 from regime.domain.universe import (
+    DEFAULT_ROWS,
     MOST_ROWS,
     MOST_SYMBOLS,
     ORDERS,
@@ -209,7 +210,7 @@ def query_of(params: QueryDict) -> tuple[Query, Cursor | None]:
             min_score=reading.field("min_score", _score, None),
             symbols=reading.field("symbols", _symbols, None, joined=True),
             order=reading.field("order", _one_of(ORDERS), "symbol"),
-            limit=reading.field("limit", _limit, 50),
+            limit=reading.field("limit", _limit, DEFAULT_ROWS),
             max_data_age=reading.field("max_data_age", _seconds, None),
         )
         return query, reading.field("cursor", lambda text: _cursor_of(text, query), None)

@@ -133,6 +133,7 @@ def _packed(scores: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 
 def _dominants(scores: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """``dominant_regimes`` of many states at once."""
     cube = np.where(np.isnan(scores), -1.0, scores).reshape(-1, len(TIMEFRAMES), len(REGIMES))
     highest = np.where(cube.max(axis=2) < 0.0, NO_REGIME, cube.argmax(axis=2))
     return np.ascontiguousarray(highest.astype(np.uint8).T)

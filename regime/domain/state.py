@@ -90,7 +90,10 @@ def are_symbols(names: Sequence[bytes]) -> bool:
 
 
 def dominant_regimes(scores: Scores) -> tuple[int | None, ...]:
-    """For each timeframe the index of its highest score, of equals the first in REGIMES, None where there is none."""
+    """For each timeframe the index of its highest score, of equals the first in REGIMES, None where there is none.
+
+    ``columns`` has the same rule for many states at once.
+    """
     width = len(REGIMES)
     return tuple(_highest(scores[start : start + width]) for start in range(0, len(FIELDS), width))
 

@@ -22,6 +22,8 @@ Order = Literal["score", "-score", "symbol"]
 ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
 MOST_ROWS = 1_000
 """of a page"""
+DEFAULT_ROWS = 50
+"""of a page without ``limit``"""
 MOST_SYMBOLS = 500
 """of a query"""
 
@@ -43,7 +45,7 @@ class Query:
     min_score: float | None = None
     symbols: bytes | None = None
     order: Order = "symbol"
-    limit: int = 50
+    limit: int = DEFAULT_ROWS
     max_data_age: float | None = None
 
 

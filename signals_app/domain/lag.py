@@ -9,8 +9,13 @@ from signals_app.domain.heartbeats import ExpiredConsumer, Heartbeats
 from signals_app.domain.names import check_range
 from signals_app.keys import DEFAULT_GROUP
 
+BEHIND_SECONDS = 60.0
+"""A group whose oldest unhandled entry is older is behind; the default ``--max-age`` of ``watch_signals``."""
 ACTIVE_SECONDS = 60.0
 """A consumer without a heartbeat counts as active if it used Redis within this time."""
+
+MAX_PENDING = 1_000
+"""The default ``--max-pending``, in entries per group."""
 
 _MAX_LIMIT = 10**12
 _MIN_ELAPSED_MS = 1_000
@@ -119,7 +124,7 @@ class LagLimits:
     """Limits of the figures; None means no limit. ``max_length`` is the hard cap of the stream, ``max_dead`` the cap of
     the dead letters, of which 80 % is the limit. Raises ValueError for a negative or non-finite limit."""
 
-    max_pending: int | None = 1_000
+    max_pending: int | None = MAX_PENDING
     max_lag: int | None = None
     max_age_seconds: float | None = None
     max_length: int | None = None
@@ -238,9 +243,6 @@ def drain_seconds(notes: str, *, handled: int | None, waiting: int | None, now_m
     return waiting * elapsed_ms / 1000 / done
 
 
-_OLD_SECONDS = 60.0  # the default --max-age of watch_signals
-
-
 def lag_text(figures: StreamFigures) -> str:
     """One line for the stream, per group and per consumer, with advice for groups that are behind."""
     return "\n".join(_lines(figures))
@@ -283,7 +285,7 @@ def advice_for(group: GroupFigures) -> str:
     forget = (
         "" if group.name == keys.DEFAULT_GROUP else f"; if it is no longer needed: signal_groups --forget {group.name}"
     )
-    is_old = group.oldest_seconds > _OLD_SECONDS
+    is_old = group.oldest_seconds > BEHIND_SECONDS
     if any(one.is_active for one in group.consumers):
         return _behind_advice(group) if is_old else ""
     if group.kind == "own":

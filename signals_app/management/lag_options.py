@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from signals_app.conf import SignalsConf
-from signals_app.domain.lag import LagLimits
+from signals_app.domain.lag import MAX_PENDING, LagLimits
 
 
 def add_lag_options(parser: ArgumentParser, max_age_seconds: float | None = None) -> None:
@@ -15,9 +15,9 @@ def add_lag_options(parser: ArgumentParser, max_age_seconds: float | None = None
     parser.add_argument(
         "--max-pending",
         type=int,
-        default=1_000,
+        default=MAX_PENDING,
         metavar="N",
-        help="Maximum pending entries per group (default: 1000).",
+        help=f"Maximum pending entries per group (default: {MAX_PENDING}).",
     )
     parser.add_argument(
         "--max-lag", type=int, metavar="N", help="Maximum undelivered entries per group (default: no limit)."

@@ -27,7 +27,7 @@ from regime.domain.columns import (
     unpack_columns,
     unpack_dominance_log,
 )
-from regime.domain.state import TIMEFRAMES, RegimeState, dominant_regimes
+from regime.domain.state import FIELDS, TIMEFRAMES, RegimeState, Scores, dominant_regimes
 from tests.regime.states import NOW, a_state, only
 
 
@@ -49,6 +49,15 @@ def test_no_score_and_no_regime_have_marks_of_their_own() -> None:
     packed = columns([only("A", bear_1w=0.0)])
     assert packed.scores[:3, 0].tolist() == [NO_SCORE, 0, NO_SCORE]
     assert packed.dominants[:, 0].tolist() == [1, *[NO_REGIME] * 7]
+
+
+score = st.none() | st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0.0, 1.0)
+
+
+@given(st.tuples(*[score] * len(FIELDS)))
+def test_columns_and_a_state_have_the_same_dominant_regimes(scores: Scores) -> None:
+    dominants = columns([RegimeState("A", NOW, scores)]).dominants[:, 0].tolist()
+    assert tuple(None if index == NO_REGIME else index for index in dominants) == dominant_regimes(scores)
 
 
 symbols = st.lists(st.tuples(st.sampled_from("ABCDEFGH"), st.integers(0, 3)), max_size=12)

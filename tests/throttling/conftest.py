@@ -12,7 +12,7 @@ from throttling.services import process
 from throttling.store.window_limiter import WindowLimiter
 
 UNSET: dict[str, Any] = {
-    "RATES": "anonymous=30/min;free=60/min;pro=600/min;institutional=6000/min",
+    "RATES": "",
     "STREAMS": "",
     "NUM_PROXIES": 0,
     "CLERK_ISSUER": "",

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand
 
 from avo_project.runtime.stop_flag import StopFlag
 from signals_app.conf import SignalsConf
+from signals_app.domain.lag import BEHIND_SECONDS
 from signals_app.management.lag_options import add_lag_options, lag_limits
 from signals_app.services import inspection
 from signals_app.services.alerts import LagAlert, webhook
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     help = "Watch the stream and alert by log and webhook when a group exceeds a limit and when it recovers."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        add_lag_options(parser, max_age_seconds=60.0)
+        add_lag_options(parser, max_age_seconds=BEHIND_SECONDS)
         parser.add_argument("--url", default="", help="Webhook URL for alerts (default: SIGNALS_ALERT_URL).")
 
     def handle(self, *args: Any, **options: Any) -> None:
