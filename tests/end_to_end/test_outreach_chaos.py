@@ -4,12 +4,15 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.embedded_user import kill, server_of
 from tests.end_to_end.system import eventually
 from tests.outreach.fleet import Fleet, fleet
+from tests.outreach.relay import Misbehaving, relay_server
 
 LONG = os.environ.get("AVO_CHAOS") == "long"
 TOUCHES, INBOXES, KILLS, RESTARTS = (10_000, 200, 50, 5) if LONG else (500, 25, 5, 1)
@@ -17,10 +20,17 @@ CONCURRENCY, LEASE_SECONDS = 4, 3
 SETTLED_WITHIN_SECONDS = 300 if LONG else 90
 
 
-@pytest.fixture
-def workers() -> Iterator[Fleet]:
-    """Three of them, not started yet, over a full queue."""
-    with fleet("--concurrency", str(CONCURRENCY), "--lease-seconds", str(LEASE_SECONDS)) as made:
+@pytest.fixture(params=["a sink", "a relay that misbehaves"])
+def workers(request: Any) -> Iterator[Fleet]:
+    """Three of them, not started yet, over a full queue; once with a server that accepts everything at once."""
+    flags = ("--concurrency", str(CONCURRENCY), "--lease-seconds", str(LEASE_SECONDS))
+    with ExitStack() as stack:
+        if request.param == "a sink":
+            made = stack.enter_context(fleet(*flags))
+        else:
+            relay = stack.enter_context(relay_server(Misbehaving(refuses=False)))
+            settings = "tests.outreach.impatient_settings"
+            made = stack.enter_context(fleet(*flags, relay=relay, DJANGO_SETTINGS_MODULE=settings))
         addresses = [f"i{number}@example.com" for number in range(INBOXES)]
         made.set_inboxes({address: {} for address in addresses})
         made.enqueue([addresses[number % INBOXES] for number in range(TOUCHES)])

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from avo_project.embedded_redis.server import EmbeddedServer
 from outreach import keys
 from tests.end_to_end.system import ROOT, data_folder, environment_for, eventually, manage
 from tests.outreach.mail_sink import MailSink, mail_sink
+from tests.outreach.relay import Relay
 
 
 @dataclass
@@ -24,14 +25,21 @@ class Fleet:
     """``start`` starts up to ``size`` workers; those still running at the end are killed."""
 
     folder: Path
-    sink: MailSink
+    sink: MailSink | Relay
     size: int = 3
     flags: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**environment_for(self.folder), "EMAIL_URL": self.sink.email_url, "LOG_LEVEL": "ERROR"}
+        own = {"EMAIL_URL": self.sink.email_url, "LOG_LEVEL": "ERROR"}
+        return {**environment_for(self.folder), **own, **self.variables}
+
+    @property
+    def log(self) -> Path:
+        """What the workers wrote to standard error."""
+        return self.folder / "workers.log"
 
     def manage(self, *command: str) -> str:
         return manage(self.environment, *command)
@@ -58,8 +66,11 @@ class Fleet:
 
     def start(self) -> None:
         command = [sys.executable, "manage.py", "outreach_worker", *self.flags]
-        while len(self.workers) < self.size:
-            self.workers.append(subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE))
+        with self.log.open("ab") as log:
+            while len(self.workers) < self.size:
+                self.workers.append(
+                    subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=log)
+                )
 
     def kill(self, number: int) -> None:
         victim = self.workers.pop(number)
@@ -87,9 +98,10 @@ class Fleet:
 
 
 @contextmanager
-def fleet(*flags: str, size: int = 3) -> Iterator[Fleet]:
-    with data_folder() as folder, mail_sink() as sink:
-        made = Fleet(folder, sink, size, flags)
+def fleet(*flags: str, size: int = 3, relay: Relay | None = None, **variables: str) -> Iterator[Fleet]:
+    """With a mail sink of its own unless there is a ``relay``; ``variables`` are added to the environment."""
+    with data_folder() as folder, nullcontext(relay) if relay else mail_sink() as sink:
+        made = Fleet(folder, sink, size, flags, variables)
         try:
             yield made
         finally:

@@ -1,8 +1,11 @@
 """A real SMTP server in threads whose reply at every stage is scripted, with non-ASCII texts and several lines."""
 
+import random
 import re
 import socketserver
 import threading
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +20,17 @@ DROP = "drop"
 
 @dataclass
 class Mail:
-    """What is known of a mail at a stage. ``number`` counts the stages that the server was asked at, from 1."""
+    """What is known of a mail at a stage."""
 
     sender: str = ""
     recipient: str = ""
     content: bytes = b""
-    number: int = 0
+
+    @property
+    def number(self) -> int:
+        """That of the recipient ``r<number>@…``; 0 before it is known."""
+        found = re.match(r"r(\d+)@", self.recipient)
+        return int(found[1]) if found else 0
 
     @property
     def touch_id(self) -> str:
@@ -37,11 +45,20 @@ class Relay:
     script: Callable[[Stage, Mail], str | None] = lambda stage, mail: None
     port: int = 0
     mails: list[Mail] = field(default_factory=list)
-    asked: int = 0
+
+    @property
+    def email_url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def arrivals(self) -> list[Mail]:
+        return self.mails
+
+    def counts(self) -> Counter[str]:
+        """The number of mails per touch."""
+        return Counter(mail.touch_id for mail in self.mails)
 
     def reply(self, stage: Stage, mail: Mail) -> str:
-        self.asked += 1
-        mail.number = self.asked
         scripted = self.script(stage, mail)
         if scripted is not None:
             return scripted
@@ -49,6 +66,46 @@ class Relay:
             self.mails.append(Mail(mail.sender, mail.recipient, mail.content))
         extensions = "250-relay\r\n250-AUTH PLAIN\r\n250-STARTTLS\r\n250 SIZE"
         return extensions if stage is Stage.EHLO else _OK.get(stage, "250 ok")
+
+
+@dataclass
+class Misbehaving:
+    """A script of a relay with moods. It greylists, takes ``at_once`` mails of a sender between pauses of a second, is
+    away while ``is_away`` is set, refuses every fiftieth recipient if it ``refuses``, and has trouble now and then."""
+
+    is_away: bool = False
+    refuses: bool = True
+    at_once: int = 10
+    first_seen: dict[int, float] = field(default_factory=dict)
+    taken: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    said: Counter[str] = field(default_factory=Counter)
+    chance: random.Random = field(default_factory=lambda: random.Random(20261129))
+
+    def __call__(self, stage: Stage, mail: Mail) -> str | None:
+        reply = self._reply(stage, mail)
+        if reply:
+            self.said[reply[:9]] += 1
+        return reply
+
+    def _reply(self, stage: Stage, mail: Mail) -> str | None:
+        if self.is_away and stage is not Stage.END:
+            return DROP
+        if stage is Stage.MAIL and self.chance.random() < 0.02:
+            return self.chance.choice([DROP, "421 4.3.2 shutting down", "451 4.3.0 local trouble"])
+        if stage is Stage.END and self.chance.random() < 0.02:
+            return "451 4.3.0 local trouble after the content"
+        return self._to_recipient(mail, time.monotonic()) if stage is Stage.RCPT else None
+
+    def _to_recipient(self, mail: Mail, now: float) -> str | None:
+        if self.refuses and mail.number % 50 == 49:
+            return "550 5.1.1 no such user"
+        if mail.number % 5 == 0 and now - self.first_seen.setdefault(mail.number, now) < 1.0:
+            return "450 4.2.0 greylisted"
+        taken = self.taken[mail.sender]
+        if taken and len(taken) % self.at_once == 0 and now - taken[-1] < 1.0:
+            return "450 4.7.1 rate limit exceeded, try again in 1 seconds"
+        taken.append(now)
+        return None
 
 
 class _Handler(socketserver.StreamRequestHandler):
