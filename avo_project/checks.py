@@ -102,7 +102,7 @@ def servers_are_reached_safely(app_configs: Sequence[AppConfig] | None, **kwargs
 @register(Tags.caches, deploy=True)
 def servers_keep_what_must_be_kept(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Eviction policy and persistence of each role's server."""
-    return [message for role in ROLES for message in _kept(role)]
+    return [message for role in ROLES for message in _eviction_and_persistence(role)]
 
 
 def _target(role: RedisRole) -> RedisTarget:
@@ -120,7 +120,7 @@ def _reached(role: RedisRole, target: RedisTarget) -> Iterator[CheckMessage]:
         yield Caution(f"The Redis of role {role.alias} requires no password.", hint=hint, id="avo.W009")
 
 
-def _kept(role: RedisRole) -> Iterator[CheckMessage]:
+def _eviction_and_persistence(role: RedisRole) -> Iterator[CheckMessage]:
     from redis.exceptions import RedisError
 
     from avo_project.redis_client.monitoring import facts_of

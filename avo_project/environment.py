@@ -16,7 +16,7 @@ _TRUE = {"1", "true", "yes", "on", "y", "t", "ok"}
 _FALSE = {"0", "false", "no", "off", "n", "f"}
 _DATABASES = {"postgres", "postgresql", "sqlite"}
 _MAIL = {"smtp", "smtp+tls", "smtp+ssl", "consolemail", "filemail", "memorymail", "dummymail"}
-_MOST = 10**12  # above any sensible setting, and exact in Redis and Lua
+_MAX_WHOLE_NUMBER = 10**12  # above any sensible setting, and exact in Redis and Lua
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _BEARER_TOKEN = re.compile(r"[!-~]([ -~]*[!-~])?")  # other bytes do not survive in a header field
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -39,8 +39,8 @@ class Environment(environ.Env):  # type: ignore[misc]
 
     def whole_number(self, name: str, *, default: int, at_least: int = 1) -> int:
         number: int = self.int(name, default=default)
-        if not at_least <= number <= _MOST:
-            stop(name, f"must be a whole number from {at_least} to {_MOST}.")
+        if not at_least <= number <= _MAX_WHOLE_NUMBER:
+            stop(name, f"must be a whole number from {at_least} to {_MAX_WHOLE_NUMBER}.")
         return number
 
     def database(self, default: Path) -> dict[str, Any]:

@@ -20,17 +20,17 @@ def main() -> None:
         def symbol() -> str:
             return f"SYM{dice.randrange(STATES):06}"
 
-        def read_and_judge() -> None:
+        def read_and_classify() -> None:
             state = states.get(symbol())
             assert state is not None
-            assert state.judge(now).is_current
+            assert state.classify(now).is_current
 
         calls = {
             "PING": client.ping,
             "HGETALL of redis-py": lambda: client.hgetall(f"argus:regime:{symbol()}"),
-            "get with expiry, decoded and judged": read_and_judge,
+            "get with expiry, decoded and classified": read_and_classify,
         }
-        print_beside("PING", calls, 3_000, {"get with expiry, decoded and judged": "p50 <= 1.25 x, p99 < 1 ms"})
+        print_beside("PING", calls, 3_000, {"get with expiry, decoded and classified": "p50 <= 1.25 x, p99 < 1 ms"})
         with reading() as rest:
             time.sleep(5)
         print(f"1,000 reads/s at rest: p50 {rest['p50']:.0f}, p99 {rest['p99']:.0f}, p99.9 {rest['p99.9']:.0f} µs")

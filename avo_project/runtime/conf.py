@@ -65,7 +65,7 @@ class Conf:
     @classmethod
     def _validated(cls, given: Mapping[str, Any]) -> Self:
         specs: dict[str, Field[Any]] = {spec.name.upper(): spec for spec in fields(cls)}  # type: ignore[arg-type]
-        _raise_all(_misfits(cls.NAME, given, specs, get_type_hints(cls)))
+        _raise_all(_invalid_settings(cls.NAME, given, specs, get_type_hints(cls)))
         values: dict[str, Any] = {}
         for key, spec in specs.items():
             if key in given:
@@ -87,14 +87,14 @@ def _raise_all(lines: Iterator[str]) -> None:
         raise ConfError(text)
 
 
-def _misfits(
+def _invalid_settings(
     name: str, given: Mapping[str, Any], specs: Mapping[str, Field[Any]], hints: Mapping[str, Any]
 ) -> Iterator[str]:
     if unknown := sorted(map(str, given.keys() - specs.keys())):
         yield f"{name}: unknown setting {', '.join(unknown)}. Known settings: {', '.join(specs)}"
     for key, spec in specs.items():
         if key in given:
-            problem = _misfit(given[key], spec.metadata.get("raw") or hints[spec.name], spec.metadata)
+            problem = _type_or_range_error(given[key], spec.metadata.get("raw") or hints[spec.name], spec.metadata)
         else:
             problem = "is required" if spec.default is MISSING and spec.default_factory is MISSING else ""
         if problem:
@@ -102,7 +102,7 @@ def _misfits(
             yield f"{variable}: {problem}." if variable else f"{name}: {key} {problem}."
 
 
-def _misfit(value: Any, wanted: Any, limits: Mapping[str, Any]) -> str:
+def _type_or_range_error(value: Any, wanted: Any, limits: Mapping[str, Any]) -> str:
     """What is wrong with the type or the size of ``value``, which is printed only if it is a number, and no secret."""
     if not _fits(value, wanted):
         return f"must be {_described(wanted)}, not a value of type {type(value).__name__}"

@@ -100,33 +100,35 @@ def _misnamed_answer(held: HeldKey) -> Answer:
 
 
 def _answer(lookup: StateLookup) -> Answer:
-    state, judged = lookup.state, lookup.judgement
+    state, classified = lookup.state, lookup.classification
     facts = {
-        "computed": utc_text(judged.computed_at),
-        "age": "unknown" if judged.age_seconds is None else duration(judged.age_seconds),
+        "computed": utc_text(classified.computed_at),
+        "age": "unknown" if classified.age_seconds is None else duration(classified.age_seconds),
         "data through": state.data_through.decode() or "unknown",
         "key expires": utc_text(state.expires_at) if state.expires_at else "never",
         "backfilled": utc_text(state.backfilled_at) if state.backfilled_at else "no",
         "scores": f"{sum(score is not None for score in state.scores)} of {len(state.scores)}",
         "invalid scores": str(state.bad_fields),
     }
-    headline = "is served as current" if judged.is_current else f"is not served as current: {judged.freshness.value}"
+    headline = (
+        "is served as current" if classified.is_current else f"is not served as current: {classified.freshness.value}"
+    )
     return Answer("symbol", state.symbol, headline, tuple(_reasons(lookup)), facts)
 
 
 def _reasons(lookup: StateLookup) -> Iterator[str]:
-    state, judged = lookup.state, lookup.judgement
-    if state.computed_at is not None and judged.computed_at is not None:
+    state, classified = lookup.state, lookup.classification
+    if state.computed_at is not None and classified.computed_at is not None:
         yield "its writer set computed_at"
     elif state.computed_at is not None:
         yield "its computed_at is not a number, so its age is unknown"
-    elif judged.computed_at is not None:
+    elif classified.computed_at is not None:
         yield "it has no computed_at; its age follows from its expiry, which its writer set to 24 hours"
     elif state.expires_at is None:
         yield "it has neither computed_at nor an expiry; the TTL backfill sets one"
     else:
         yield "it has no computed_at, and a backfill set its expiry, so its age is unknown"
-    yield _RULES[judged.freshness]
+    yield _RULES[classified.freshness]
 
 
 CONSOLE = RoleConsole(

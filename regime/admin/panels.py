@@ -112,19 +112,19 @@ def heat_map(lookup: StateLookup | None) -> HeatMap | None:
     """The scores of a state, a row for each regime and a column for each timeframe."""
     if lookup is None:
         return None
-    state, judgement = lookup.state, lookup.judgement
+    state, classification = lookup.state, lookup.classification
     rows = [
         (regime, [_cell(state.scores[index * len(REGIMES) + row]) for index in range(len(TIMEFRAMES))])
         for row, regime in enumerate(REGIMES)
     ]
     facts = [
-        ("Computed", utc_text(judgement.computed_at)),
-        ("Age", _age(judgement.age_seconds)),
+        ("Computed", utc_text(classification.computed_at)),
+        ("Age", _age(classification.age_seconds)),
         ("Data through", state.data_through.decode() or "unknown"),
         ("Key expires", utc_text(state.expires_at) if state.expires_at else "never"),
         ("Invalid scores", str(state.bad_fields)),
     ]
-    return HeatMap(state.symbol, judgement.freshness.value, facts, TIMEFRAMES, rows)
+    return HeatMap(state.symbol, classification.freshness.value, facts, TIMEFRAMES, rows)
 
 
 def _cell(score: float | None) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from avo_project.http.problems import MEDIA_TYPE
 from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES
-from regime.domain.universe import DEFAULT_ROWS, MOST_ROWS, MOST_SYMBOLS
+from regime.domain.universe import DEFAULT_ROWS, MAX_ROWS, MAX_SYMBOLS
 
 Shape = dict[str, Any]
 
@@ -144,7 +144,7 @@ def _answers(shape: Shape, example: object = None, **problems: str) -> dict[int 
     return {200: OpenApiResponse(shape, examples=examples), 304: unchanged, **errors}
 
 
-def _asked(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
+def _query_parameter(name: str, kind: Any, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, kind, description=description, **more)
 
 
@@ -155,8 +155,8 @@ STATE = extend_schema(
         OpenApiParameter(
             "symbol", str, OpenApiParameter.PATH, description="In any letter case, such as AAPL or BTC/USDT"
         ),
-        _asked("max_age", OpenApiTypes.DOUBLE, "Maximum age of the state in seconds; an older one is a 404"),
-        _asked(
+        _query_parameter("max_age", OpenApiTypes.DOUBLE, "Maximum age of the state in seconds; an older one is a 404"),
+        _query_parameter(
             "max_data_age",
             OpenApiTypes.DOUBLE,
             "Maximum age of the data in seconds, by `data_through`; a date ends at midnight UTC",
@@ -173,22 +173,24 @@ COLLECTION = extend_schema(
     operation_id="regimes_of_all_symbols",
     tags=["regime"],
     parameters=[
-        _asked("timeframe", str, "Window of the scores", enum=TIMEFRAMES, default=DEFAULT_TIMEFRAME),
-        _asked(
+        _query_parameter("timeframe", str, "Window of the scores", enum=TIMEFRAMES, default=DEFAULT_TIMEFRAME),
+        _query_parameter(
             "regime", str, "Regime whose score is listed; default: the dominant regime of each symbol", enum=REGIMES
         ),
-        _asked("min_score", OpenApiTypes.DOUBLE, "Minimum score"),
-        _asked("symbols", str, f"Comma-separated symbols, at most {MOST_SYMBOLS}"),
-        _asked(
+        _query_parameter("min_score", OpenApiTypes.DOUBLE, "Minimum score"),
+        _query_parameter("symbols", str, f"Comma-separated symbols, at most {MAX_SYMBOLS}"),
+        _query_parameter(
             "order",
             str,
             "Sort order; with -score, equal scores are sorted by symbol",
             enum=["symbol", "score", "-score"],
             default="symbol",
         ),
-        _asked("limit", int, f"Page size, 1 to {MOST_ROWS}", default=DEFAULT_ROWS),
-        _asked("max_data_age", OpenApiTypes.DOUBLE, "Maximum age of the data in seconds, by `data_through`"),
-        _asked("cursor", str, "`next` of the previous page; all pages come from one version of the collection"),
+        _query_parameter("limit", int, f"Page size, 1 to {MAX_ROWS}", default=DEFAULT_ROWS),
+        _query_parameter("max_data_age", OpenApiTypes.DOUBLE, "Maximum age of the data in seconds, by `data_through`"),
+        _query_parameter(
+            "cursor", str, "`next` of the previous page; all pages come from one version of the collection"
+        ),
     ],
     responses=_answers(
         _COLLECTION,
@@ -205,9 +207,9 @@ MACRO_SERIES = extend_schema(
     tags=["macro"],
     parameters=[
         OpenApiParameter("series_id", str, OpenApiParameter.PATH, description="Such as UNRATE"),
-        _asked("start", OpenApiTypes.DATE, "First date"),
-        _asked("end", OpenApiTypes.DATE, "Last date"),
-        _asked("vintage", OpenApiTypes.DATE, "Values as known on this day; default: today"),
+        _query_parameter("start", OpenApiTypes.DATE, "First date"),
+        _query_parameter("end", OpenApiTypes.DATE, "Last date"),
+        _query_parameter("vintage", OpenApiTypes.DATE, "Values as known on this day; default: today"),
     ],
     responses=_answers(_SERIES, _EXAMPLE_SERIES, _400="Invalid date; see `errors`.", _404="`unknown-series`"),
 )

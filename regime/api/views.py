@@ -20,19 +20,19 @@ from avo_project.http.problems import Problem
 from avo_project.lib.decimals import decimal_of
 from regime.api import schema
 from regime.conf import RegimeConf
-from regime.domain.freshness import Freshness, Judgement, data_age, data_through_value
+from regime.domain.freshness import Classification, Freshness, data_age, data_through_value
 from regime.domain.macro import Period, is_series_id
 from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES, StoredState, SymbolError, valid_symbol
 from regime.domain.universe import (
     DEFAULT_ROWS,
-    MOST_ROWS,
-    MOST_SYMBOLS,
+    MAX_ROWS,
+    MAX_SYMBOLS,
     ORDERS,
     Cursor,
     CursorError,
     Query,
     decode_cursor,
-    question_of,
+    query_digest,
 )
 from regime.services.answers import CollectionAnswers, MacroAnswers, answer, state_answer
 from regime.services.collection import Collection, CollectionMissingError, Version
@@ -90,13 +90,13 @@ class RegimeStateView(APIView):
         if state is None:
             raise _missing(symbol)
         now = time.time()
-        judgement = state.judge(now)
-        _refuse_stale(state, judgement, max_ages.state)
+        classification = state.classify(now)
+        _refuse_stale(state, classification, max_ages.state)
         if max_ages.data is not None:
-            _refuse_old_data(state, judgement, max_ages.data, now)
+            _refuse_old_data(state, classification, max_ages.data, now)
         if state.bad_fields:
             BAD_FIELDS.inc(state.bad_fields)
-        return answer(request, state_answer(state, judgement), _CONFIRM, _confirm_seconds(max_ages))
+        return answer(request, state_answer(state, classification), _CONFIRM, _confirm_seconds(max_ages))
 
 
 class RegimeCollectionView(APIView):
@@ -149,17 +149,19 @@ def _stale(symbol: str, freshness: Freshness, why: str, **members: object) -> Pr
     return Problem(404, "stale-regime", detail, members={"freshness": freshness.value, **members})
 
 
-def _refuse_stale(state: StoredState, judgement: Judgement, max_age_seconds: float | None) -> None:
-    age_seconds = judgement.age_seconds
-    if not judgement.is_current:
-        raise _stale(state.symbol, judgement.freshness, f"the stored state is {_WHY[judgement.freshness]}")
+def _refuse_stale(state: StoredState, classification: Classification, max_age_seconds: float | None) -> None:
+    age_seconds = classification.age_seconds
+    if not classification.is_current:
+        raise _stale(state.symbol, classification.freshness, f"the stored state is {_WHY[classification.freshness]}")
     if max_age_seconds is not None and age_seconds is not None and age_seconds > max_age_seconds:
         age = math.ceil(age_seconds)  # never below what was asked for
         why = f"it is {age} s old and max_age is {max_age_seconds:g} s"
-        raise _stale(state.symbol, judgement.freshness, why, age_seconds=age)
+        raise _stale(state.symbol, classification.freshness, why, age_seconds=age)
 
 
-def _refuse_old_data(state: StoredState, judgement: Judgement, max_data_age_seconds: float, now: float) -> None:
+def _refuse_old_data(
+    state: StoredState, classification: Classification, max_data_age_seconds: float, now: float
+) -> None:
     age_seconds = data_age(state.data_through, now)
     if age_seconds is not None and age_seconds <= max_data_age_seconds:
         return
@@ -167,7 +169,7 @@ def _refuse_old_data(state: StoredState, judgement: Judgement, max_data_age_seco
     if age_seconds is not None:
         why = f"its data is {math.ceil(age_seconds)} s old"
     why += f" and max_data_age is {max_data_age_seconds:g} s"
-    raise _stale(state.symbol, judgement.freshness, why, data_through=data_through_value(state.data_through))
+    raise _stale(state.symbol, classification.freshness, why, data_through=data_through_value(state.data_through))
 
 
 def _confirm_seconds(max_ages: MaxAges) -> int:
@@ -230,7 +232,7 @@ def no_params(params: QueryDict) -> None:
 
 def _cursor_of(text: str, query: Query) -> Cursor:
     cursor = decode_cursor(text)
-    if cursor.question != question_of(query):
+    if cursor.query_digest != query_digest(query):
         raise CursorError("This cursor belongs to another query. Keep filters and order, or start without it.")
     return cursor
 
@@ -306,15 +308,15 @@ def _score(text: str) -> float:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_ROWS):
-        raise ValueError(f"This must be a whole number from 1 to {MOST_ROWS}.")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_ROWS):
+        raise ValueError(f"This must be a whole number from 1 to {MAX_ROWS}.")
     return int(text)
 
 
 def _symbols(text: str) -> bytes:
     count = text.count(",") + 1
-    if count > MOST_SYMBOLS:
-        raise ValueError(f"{count} symbols given; the maximum is {MOST_SYMBOLS}.")
+    if count > MAX_SYMBOLS:
+        raise ValueError(f"{count} symbols given; the maximum is {MAX_SYMBOLS}.")
     if _SYMBOLS.fullmatch(text):
         return text.upper().encode()
     return b",".join(valid_symbol(name).encode() for name in text.split(","))  # raises for the one that is none

@@ -36,7 +36,7 @@ class Freshness(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Classification:
     """The freshness of one state. ``computed_at`` and ``expires_at`` are Unix seconds; all but ``freshness``
     are None when the age is unknown."""
 
@@ -50,15 +50,15 @@ class Judgement:
         return self.freshness is Freshness.CURRENT
 
 
-def judge(stamp: float | None, expires_at: float | None, backfilled_at: float | None, now: float) -> Judgement:
-    """The age of a state at ``now`` and what follows from it (docs/keys.md). All in Unix seconds; the fields as in
+def classify(stamp: float | None, expires_at: float | None, backfilled_at: float | None, now: float) -> Classification:
+    """The freshness of a state at ``now`` by its age (docs/keys.md). All in Unix seconds; the arguments are fields of
     StoredState, whose method calls this."""
     computed_at = known_computed_at(stamp, expires_at, backfilled_at)
     if computed_at is None:
-        return Judgement(Freshness.UNKNOWN_AGE)
+        return Classification(Freshness.UNKNOWN_AGE)
     ends = computed_at + LIFE_SECONDS
     expires_at = ends if expires_at is None else min(ends, expires_at)
-    return Judgement(freshness_at(computed_at, now), computed_at, max(0.0, now - computed_at), expires_at)
+    return Classification(freshness_at(computed_at, now), computed_at, max(0.0, now - computed_at), expires_at)
 
 
 def known_computed_at(computed_at: float | None, expires_at: float | None, backfilled_at: float | None) -> float | None:

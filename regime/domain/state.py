@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avo_project.lib.decimals import decimal_of
 from avo_project.lib.ndjson import numbered_lines
-from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, Judgement, data_age, judge, known_data_through
+from regime.domain.freshness import FUTURE_TOLERANCE_SECONDS, Classification, classify, data_age, known_data_through
 
 REGIMES = ("bull", "bear", "sideways", "volatile", "calm")
 WINDOW_DAYS = {"1w": 5, "2w": 10, "1mo": 21, "2mo": 42, "3mo": 63, "6mo": 126, "1y": 252, "2y": 504}
@@ -68,9 +68,9 @@ class StoredState:
     bad_fields: int
     data_through: bytes = b""
 
-    def judge(self, now: float) -> Judgement:
+    def classify(self, now: float) -> Classification:
         """Its freshness at ``now`` (Unix seconds)."""
-        return judge(self.computed_at, self.expires_at, self.backfilled_at, now)
+        return classify(self.computed_at, self.expires_at, self.backfilled_at, now)
 
 
 def valid_symbol(text: str) -> str:

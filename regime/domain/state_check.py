@@ -18,7 +18,7 @@ from regime.domain.freshness import (
 )
 from regime.domain.state import DATA_THROUGH, FIELDS, REGIMES, TIMEFRAMES, SymbolError, decode_stamp, valid_symbol
 
-MOST_FIELDS = 1_000
+MAX_FIELDS = 1_000
 """A hash with more fields is not read for a check."""
 
 _KNOWN = {*FIELDS, "computed_at", "backfilled_at", DATA_THROUGH.decode()}
@@ -30,7 +30,7 @@ _ISO_DATE = re.compile(rb"\d{4}-\d\d-\d\d")
 @dataclass(frozen=True, slots=True)
 class HeldKey:
     """A key as Redis holds it. ``name`` is what follows ``argus:regime:``; ``kind`` its type, ``none`` for no key;
-    ``fields`` is empty beyond MOST_FIELDS; ``expires_at`` is in Unix seconds, None for never."""
+    ``fields`` is empty beyond MAX_FIELDS; ``expires_at`` is in Unix seconds, None for never."""
 
     name: bytes
     kind: str
@@ -54,7 +54,7 @@ def findings(held: HeldKey, now: float) -> list[Finding]:
         return [*found, _error("There is no such key.")]
     if held.kind != "hash":
         return [*found, _error(f"The key is a {held.kind}. Write a hash, by HSET.")]
-    if held.count > MOST_FIELDS:
+    if held.count > MAX_FIELDS:
         return [*found, _error(f"The hash has {held.count:,} fields. A state has at most {len(_KNOWN)}.")]
     return [
         *found,

@@ -20,11 +20,11 @@ from regime.domain.state import DEFAULT_TIMEFRAME, REGIMES, TIMEFRAMES, SymbolEr
 
 Order = Literal["score", "-score", "symbol"]
 ORDERS: tuple[Order, ...] = ("score", "-score", "symbol")
-MOST_ROWS = 1_000
+MAX_ROWS = 1_000
 """of a page"""
 DEFAULT_ROWS = 50
 """of a page without ``limit``"""
-MOST_SYMBOLS = 500
+MAX_SYMBOLS = 500
 """of a query"""
 
 Positions = NDArray[np.intp]
@@ -63,31 +63,31 @@ class CursorError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The version that a listing walks through and the position where its last page ended. ``question`` is what
-    ``question_of`` makes of the query that the position belongs to."""
+    """The version of the collection that a listing reads, the position where its last page ended, and the digest of the
+    query (``query_digest``)."""
 
     version: str
     position: PagePosition
-    question: str
+    query_digest: str
 
 
-def question_of(query: Query) -> str:
-    """A digest of all that decides which rows there are and in which order, so all but the size of a page."""
-    asked = (query.timeframe, query.regime, query.min_score, query.symbols, query.order, query.max_data_age)
-    return blake2b(repr(asked).encode(), digest_size=6).hexdigest()
+def query_digest(query: Query) -> str:
+    """A digest of the parameters that select and order the rows: all except the page size."""
+    parameters = (query.timeframe, query.regime, query.min_score, query.symbols, query.order, query.max_data_age)
+    return blake2b(repr(parameters).encode(), digest_size=6).hexdigest()
 
 
 def encode_cursor(cursor: Cursor) -> str:
-    text = orjson.dumps([cursor.version, cursor.position.score, cursor.position.symbol, cursor.question])
+    text = orjson.dumps([cursor.version, cursor.position.score, cursor.position.symbol, cursor.query_digest])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def decode_cursor(text: str) -> Cursor:
     """Raises CursorError."""
     try:
-        version, score, symbol, question = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if isinstance(version, str) and type(score) is int and len(version) <= 64 and isinstance(question, str):
-            return Cursor(version, PagePosition(score, valid_symbol(symbol)), question)
+        version, score, symbol, digest = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if isinstance(version, str) and type(score) is int and len(version) <= 64 and isinstance(digest, str):
+            return Cursor(version, PagePosition(score, valid_symbol(symbol)), digest)
     except (binascii.Error, ValueError, TypeError, AttributeError, SymbolError) as error:
         raise CursorError("Invalid cursor. Omit it to start from the first page.") from error
     raise CursorError("Invalid cursor. Omit it to start from the first page.")
@@ -217,7 +217,7 @@ class Universe:
         def make() -> Positions:
             return np.flatnonzero((choice.scores >= least) & (choice.scores != NO_SCORE))
 
-        return _kept(self._found, (query.timeframe, query.regime, least), make)
+        return _cached(self._found, (query.timeframe, query.regime, least), make)
 
     def _ranked(self, query: Query, choice: _Choice) -> Ranking:
         if query.symbols is not None:
@@ -228,10 +228,10 @@ class Universe:
             scored = np.flatnonzero(choice.scores != NO_SCORE)
             return Ranking.of(scored.astype(np.int32), choice.scores[scored])
 
-        return _kept(self._rankings, (query.timeframe, query.regime), make)
+        return _cached(self._rankings, (query.timeframe, query.regime), make)
 
     def _named(self, symbols: bytes, choice: _Choice, least: int) -> Positions:
-        found = _kept(self._indexes, symbols, lambda: self._indexes_of(symbols))
+        found = _cached(self._indexes, symbols, lambda: self._indexes_of(symbols))
         scored: Positions = found[(choice.scores[found] >= least) & (choice.scores[found] != NO_SCORE)]
         return scored
 
@@ -247,7 +247,7 @@ class Universe:
             chosen = REGIMES.index(regime)
             return _Choice(self._columns.scores[start + chosen], np.broadcast_to(np.uint8(chosen), len(self)))
 
-        return _kept(self._choices, (timeframe, regime), make)
+        return _cached(self._choices, (timeframe, regime), make)
 
     def _dominant_choice(self, start: int) -> _Choice:
         regimes = self._columns.dominants[start // len(REGIMES)]
@@ -293,7 +293,7 @@ class DatedUniverse:
         return self._columns if current.all() else self._columns.take(current)
 
 
-def _kept(kept: BoundedDict[K, V], key: K, make: Callable[[], V]) -> V:
+def _cached(kept: BoundedDict[K, V], key: K, make: Callable[[], V]) -> V:
     value = kept.get(key)
     if value is None:
         value = kept[key] = make()

@@ -18,12 +18,12 @@ from rest_framework.request import Request
 
 from avo_project.http.json import dump_json
 from avo_project.lib.bounded_dict import BoundedDict
-from regime.domain.freshness import Judgement, data_through_value
+from regime.domain.freshness import Classification, data_through_value
 from regime.domain.state import REGIMES, TIMEFRAMES, StoredState, dominant_regimes
-from regime.domain.universe import Cursor, PagePosition, Query, Universe, encode_cursor, question_of
+from regime.domain.universe import Cursor, PagePosition, Query, Universe, encode_cursor, query_digest
 from regime.services.collection import Version
 
-_MOST_CACHED = 64
+_MAX_CACHED = 64
 _WORTH_COMPRESSING = 512  # bytes
 _BYTES_A_UNIT = 100_000  # before compression
 _ENCODINGS = ("zstd", "gzip")  # best first
@@ -37,10 +37,10 @@ _ENTITY_TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?("[!#-~\x80-\xff]*")[ \t]*(?=,|$)
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A strong validator: ``content`` names what the answer says, ``second`` the age that is written into it.
+    """A strong validator: ``content`` is a digest of the answer without its age, ``second`` the age in it, in seconds.
 
-    Two answers of one tag are the same bytes. An answer that says the same and is only some seconds older may be
-    confirmed: it is the answer that was right then, and a cache could have given it as well.
+    Equal tags mean equal bytes. An answer with the same content that is a few seconds older may be confirmed with 304:
+    it was correct when it was made, and a cache could have returned it as well.
     """
 
     content: str
@@ -115,7 +115,7 @@ def preferred_encoding(accept_encoding: str, available: Sequence[str]) -> str:
     """The content coding that suits the client best, of ``available`` (best first) and identity.
 
     Identity is acceptable unless it is refused, but comes last unless the client weighs it. Where nothing is
-    acceptable it is sent all the same, as 12.5.3 recommends. What is no weighted coding counts as not said.
+    acceptable it is sent all the same, as 12.5.3 recommends. Anything else than a weighted coding is ignored.
     """
     weights = _weights(accept_encoding)
     best, highest = IDENTITY, weights.get(IDENTITY, 0.0)
@@ -145,7 +145,7 @@ class CollectionAnswers:
     """Makes each answer once a second at most, however many ask for it."""
 
     def __init__(self) -> None:
-        self._cached: BoundedDict[tuple[object, ...], Representation] = BoundedDict(_MOST_CACHED)
+        self._cached: BoundedDict[tuple[object, ...], Representation] = BoundedDict(_MAX_CACHED)
 
     def answer(self, version: Version, query: Query, after: PagePosition | None, now: float) -> Representation:
         """One page of ``version`` with the summary of all its current states; ``now`` is in Unix seconds."""
@@ -164,7 +164,7 @@ def _body(
     version: Version, universe: Universe, query: Query, after: PagePosition | None, age_seconds: int, now: float
 ) -> bytes:
     page = universe.page(query, after, now)
-    ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at, question_of(query)))
+    ends = page.ended_at and encode_cursor(Cursor(version.name, page.ended_at, query_digest(query)))
     return b'{"as_of":%b,"age_seconds":%d,"symbols":%d,"timeframes":%b,"count":%d,"next":%b,"results":[%b]}' % (
         orjson.dumps(plain(version.built_at)),
         age_seconds,
@@ -179,15 +179,15 @@ def _body(
 _STARTS = tuple((timeframe, index * len(REGIMES)) for index, timeframe in enumerate(TIMEFRAMES))
 
 
-def state_answer(state: StoredState, judgement: Judgement) -> Representation:
+def state_answer(state: StoredState, classification: Classification) -> Representation:
     """What ``GET /api/intelligence/regime/<symbol>`` says of a current state."""
     dominants = dominant_regimes(state.scores)
-    age_seconds = int(judgement.age_seconds or 0)
+    age_seconds = int(classification.age_seconds or 0)
     fields = {
         "symbol": state.symbol,
-        "computed_at": plain(judgement.computed_at),
+        "computed_at": plain(classification.computed_at),
         "age_seconds": age_seconds,
-        "expires_at": plain(judgement.expires_at),
+        "expires_at": plain(classification.expires_at),
         "data_through": data_through_value(state.data_through),
         "scores": {
             timeframe: dict(zip(REGIMES, state.scores[start : start + len(REGIMES)], strict=True))
@@ -198,8 +198,8 @@ def state_answer(state: StoredState, judgement: Judgement) -> Representation:
             for timeframe, index in zip(TIMEFRAMES, dominants, strict=True)
         },
     }
-    said = repr((state.scores, judgement.computed_at, judgement.expires_at, state.data_through)).encode()
-    return Representation(dump_json(fields), Tag(blake2b(said, digest_size=9).hexdigest(), age_seconds))
+    content = repr((state.scores, classification.computed_at, classification.expires_at, state.data_through)).encode()
+    return Representation(dump_json(fields), Tag(blake2b(content, digest_size=9).hexdigest(), age_seconds))
 
 
 def plain(seconds: float | None) -> int | float | None:
@@ -208,13 +208,13 @@ def plain(seconds: float | None) -> int | float | None:
 
 
 class MacroAnswers:
-    """Remembers the representation of each answer by the question."""
+    """Caches the representation of each answer by its query."""
 
     def __init__(self) -> None:
-        self._cached: BoundedDict[Hashable, Representation] = BoundedDict(_MOST_CACHED)
+        self._cached: BoundedDict[Hashable, Representation] = BoundedDict(_MAX_CACHED)
 
-    def answer(self, question: Hashable, body: bytes) -> Representation:
-        cached = self._cached.get(question)
+    def answer(self, query: Hashable, body: bytes) -> Representation:
+        cached = self._cached.get(query)
         if cached is None or cached.body != body:
-            cached = self._cached[question] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
+            cached = self._cached[query] = Representation(body, Tag(blake2b(body, digest_size=9).hexdigest()))
         return cached

@@ -10,7 +10,7 @@ import numpy as np
 from avo_project.observability.timeseries import History
 from regime import keys
 from regime.conf import RegimeConf
-from regime.domain.freshness import LIFE_SECONDS, Judgement
+from regime.domain.freshness import LIFE_SECONDS, Classification
 from regime.domain.state import StoredState
 from regime.domain.state_check import HeldKey, name_finding
 from regime.store.collection_store import CollectionStore, Pointer
@@ -66,7 +66,7 @@ class StateLookup:
     """A stored state and its freshness."""
 
     state: StoredState
-    judgement: Judgement
+    classification: Classification
 
 
 class RegimeInspection:
@@ -139,7 +139,7 @@ class RegimeInspection:
     def look_up(self, symbol: str) -> StateLookup | None:
         """The state of a symbol, None when there is none."""
         state = self._states.get(symbol)
-        return None if state is None else StateLookup(state, state.judge(self._clock()))
+        return None if state is None else StateLookup(state, state.classify(self._clock()))
 
     def last_backfill(self) -> BackfillRecord | None:
         return self._log.last()

@@ -101,12 +101,12 @@ class CollectionBuild:
 
     def _irregular(self, symbols: list[bytes], now: float, scan_counts: ScanCounts) -> _Rows:
         held = [state for state in self._states.get_many([symbol.decode() for symbol in symbols]) if state is not None]
-        judged = [(state, state.judge(now)) for state in held]
-        for state, judgement in judged:
-            scan_counts.freshness[judgement.freshness] += 1
+        classified = [(state, state.classify(now)) for state in held]
+        for state, classification in classified:
+            scan_counts.freshness[classification.freshness] += 1
             scan_counts.bad_fields += state.bad_fields
-        current = [(state, judgement) for state, judgement in judged if judgement.is_current]
-        stamps = np.array([judgement.computed_at for _, judgement in current], dtype=np.float64)
+        current = [(state, classification) for state, classification in classified if classification.is_current]
+        stamps = np.array([classification.computed_at for _, classification in current], dtype=np.float64)
         scores = score_matrix([state.scores for state, _ in current])
         symbols, through = [state.symbol.encode() for state, _ in current], [state.data_through for state, _ in current]
         return symbols, stamps, scores, through

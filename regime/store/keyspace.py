@@ -7,11 +7,11 @@ from django_redis import get_redis_connection
 from redis import Redis
 
 from regime import keys
-from regime.domain.state_check import MOST_FIELDS, HeldKey
+from regime.domain.state_check import MAX_FIELDS, HeldKey
 from regime.store.state_cache import Shards
 
 _PREFIX = keys.STATE_PATTERN[:-1].encode()
-_MOST_DRAWS = 10  # to see each of 200 keys, all but once in a hundred times
+_MAX_DRAWS = 10  # to see each of 200 keys, all but once in a hundred times
 _NO_EXPIRY, _NO_KEY = -1, -2  # for PTTL
 
 
@@ -53,7 +53,7 @@ class KeySample:
 def _sample_of(server: "Redis", size: int) -> Sample:
     all_keys, drawn = _drawn(server, size)
     seen = set(drawn)
-    for _ in range(_MOST_DRAWS - 1):
+    for _ in range(_MAX_DRAWS - 1):
         if all_keys > size or len(seen) >= all_keys:
             break
         all_keys, more = _drawn(server, size)
@@ -101,5 +101,5 @@ class KeyReader:
         if kind != "hash":
             return HeldKey(name, kind, 0, {}, None)
         expiry_ms, count = self._client.pexpiretime(key), self._client.hlen(key)
-        fields = self._client.hgetall(key) if count <= MOST_FIELDS else {}
+        fields = self._client.hgetall(key) if count <= MAX_FIELDS else {}
         return HeldKey(name, kind, count, fields, expiry_ms / 1000 if expiry_ms >= 0 else None)

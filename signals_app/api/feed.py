@@ -103,12 +103,12 @@ class FeedView(SignedInView):
 
     @extend_schema(parameters=[FeedQuerySerializer], responses={(200, _MEDIA_TYPE): str}, description=_DESCRIPTION)
     def get(self, request: Request) -> HttpResponseBase:
-        asked = _asked(request)
-        last_id = asked.pop("last_event_id")
+        parameters = _feed_parameters(request)
+        last_id = parameters.pop("last_event_id")
         access: FeedAccess = import_string(SignalsConf.load().feed_access)(request)
         source = EventSource(
             _feed,
-            EventQuery(**asked),
+            EventQuery(**parameters),
             last_id,
             access=access,
             valid_until=getattr(request.auth, "valid_until", None),
@@ -128,7 +128,7 @@ class FeedView(SignedInView):
     @extend_schema(exclude=True)
     def head(self, request: Request) -> HttpResponse:
         """Headers only, without taking a place in the feed."""
-        _asked(request)
+        _feed_parameters(request)
         return HttpResponse(content_type=_MEDIA_TYPE, headers=_HEADERS)
 
     def _check_credential(self) -> None:
@@ -161,16 +161,16 @@ def _renewed(request: HttpRequest) -> HttpRequest:
     return again
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _feed_parameters(request: Request) -> dict[str, Any]:
     """The validated parameters. The header takes precedence: a browser that reconnects sends both, the header with the
     newer id."""
     given = request.query_params.copy()
     if header := request.headers.get("Last-Event-ID"):
         given["last_event_id"] = header
-    asked = FeedQuerySerializer(data=given)
-    asked.is_valid(raise_exception=True)
+    parameters = FeedQuerySerializer(data=given)
+    parameters.is_valid(raise_exception=True)
     _check_payload(request)
-    return dict(asked.validated_data)
+    return dict(parameters.validated_data)
 
 
 def _check_payload(request: Request) -> None:

@@ -49,7 +49,7 @@ def is_good_part_of_a_state(part: str, value: str) -> bool:
     if part == "<SYMBOL>":
         return are_symbols([value.encode()])
     if part == "computed_at":
-        return decode_state("AAPL", [b"computed_at", value.encode(), b"bull:1w", b"1"], None).judge(NOW).is_current
+        return decode_state("AAPL", [b"computed_at", value.encode(), b"bull:1w", b"1"], None).classify(NOW).is_current
     if part == "data_through":
         return known_data_through(value.encode()) != b""
     assert part == "<regime>:<timeframe>"
@@ -141,7 +141,7 @@ def test_the_limits_are_where_the_code_stops() -> None:
 
 def is_served(computed_at: float) -> bool:
     state = decode_state("AAPL", [b"computed_at", str(computed_at).encode(), b"bull:1w", b"1"], None)
-    return state.judge(NOW).is_current
+    return state.classify(NOW).is_current
 
 
 def test_a_state_is_served_for_its_life_and_no_stamp_too_far_ahead() -> None:
@@ -169,7 +169,7 @@ def test_without_a_stamp_the_expiry_tells_the_age(
     stamp: bytes | None, expires_at: float | None, is_current: bool
 ) -> None:
     flat = [b"bull:1w", b"1", *((b"computed_at", stamp) if stamp else ())]
-    assert decode_state("AAPL", flat, expires_at).judge(NOW).is_current is is_current
+    assert decode_state("AAPL", flat, expires_at).classify(NOW).is_current is is_current
 
 
 def test_every_reason_of_the_dead_letters_has_its_row() -> None:

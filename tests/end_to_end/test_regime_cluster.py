@@ -82,7 +82,7 @@ from regime.services.inspection import RegimeInspection
 from regime.services.transitions import changes_of_dominant_regime
 inspection = RegimeInspection.connect()
 lookup = inspection.look_up("O7")
-print("O7", "bear" if lookup.state.scores[FIELDS.index("bear:1mo")] == 0.7 else "?", lookup.judgement.is_current)
+print("O7", "bear" if lookup.state.scores[FIELDS.index("bear:1mo")] == 0.7 else "?", lookup.classification.is_current)
 print("changed", len(changes_of_dominant_regime("1mo")[1]))
 assert inspection.overview().sample.without_ttl == 0
 """

@@ -23,7 +23,7 @@ def backfill(
 
 def freshness(states: StateCache, symbol: str, now: float) -> Freshness | None:
     state = states.get(symbol)
-    return None if state is None else state.judge(now).freshness
+    return None if state is None else state.classify(now).freshness
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_operator_may_vouch_for_an_age(redis: Any, states: StateCache, server
     assert backfill(redis, assume_age=2 * HOUR).counts == Counts(without_ttl=1, fixed=1)
     held = states.get("X")
     assert held is not None
-    assert held.judge(server_now).age_seconds == pytest.approx(2 * HOUR, abs=5)
+    assert held.classify(server_now).age_seconds == pytest.approx(2 * HOUR, abs=5)
 
 
 def test_an_operator_may_vouch_after_an_earlier_pass(redis: Any, states: StateCache, server_now: float) -> None:

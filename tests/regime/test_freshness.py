@@ -51,21 +51,21 @@ def held(
     ],
 )
 def test_the_rules(state: StoredState, freshness: Freshness, age_seconds: float | None) -> None:
-    judgement = state.judge(NOW)
-    assert judgement.freshness is freshness
-    assert judgement.age_seconds == pytest.approx(age_seconds)
+    classification = state.classify(NOW)
+    assert classification.freshness is freshness
+    assert classification.age_seconds == pytest.approx(age_seconds)
 
 
 @given(stamps, stamps.filter(lambda stamp: stamp is None or not math.isnan(stamp)), stamps)
 def test_nothing_of_a_day_or_more_is_ever_current(
     computed_at: float | None, expires_at: float | None, backfilled_at: float | None
 ) -> None:
-    judgement = held(computed_at, expires_at, backfilled_at).judge(NOW)
-    if judgement.is_current:
-        assert judgement.age_seconds is not None
-        assert 0.0 <= judgement.age_seconds < LIFE_SECONDS
-        assert judgement.expires_at is not None
-        assert judgement.expires_at <= NOW + LIFE_SECONDS + 300
+    classification = held(computed_at, expires_at, backfilled_at).classify(NOW)
+    if classification.is_current:
+        assert classification.age_seconds is not None
+        assert 0.0 <= classification.age_seconds < LIFE_SECONDS
+        assert classification.expires_at is not None
+        assert classification.expires_at <= NOW + LIFE_SECONDS + 300
         if computed_at is None:
             assert expires_at is not None
 
@@ -74,13 +74,13 @@ def test_nothing_of_a_day_or_more_is_ever_current(
 def test_the_clock_going_on_never_makes_an_expired_state_current(
     computed_at: float | None, later_seconds: float
 ) -> None:
-    if held(computed_at).judge(NOW).freshness is Freshness.EXPIRED:
-        assert held(computed_at).judge(NOW + later_seconds).freshness is Freshness.EXPIRED
+    if held(computed_at).classify(NOW).freshness is Freshness.EXPIRED:
+        assert held(computed_at).classify(NOW + later_seconds).freshness is Freshness.EXPIRED
 
 
 def test_a_state_dies_with_its_key_when_that_comes_first() -> None:
-    assert held(NOW - HOUR, NOW + 60).judge(NOW).expires_at == NOW + 60
-    assert held(NOW - HOUR).judge(NOW).expires_at == NOW + 23 * HOUR
+    assert held(NOW - HOUR, NOW + 60).classify(NOW).expires_at == NOW + 60
+    assert held(NOW - HOUR).classify(NOW).expires_at == NOW + 23 * HOUR
 
 
 @pytest.mark.parametrize(("text", "value", "age_seconds"), DATA_THROUGH)

@@ -64,7 +64,7 @@ def test_the_backfill_takes_it_for(
     assert redis.hget(KEY, "backfilled_at") == (b"%.3f" % NOW if seconds is None else None)
     held = states.get("X")
     assert held is not None
-    assert (held.judge(NOW).freshness is Freshness.UNKNOWN_AGE) is (seconds is None)
+    assert (held.classify(NOW).freshness is Freshness.UNKNOWN_AGE) is (seconds is None)
 
 
 @each_stamp
@@ -76,7 +76,7 @@ def test_the_mark_of_a_backfill_is_taken_for(redis: Any, states: StateCache, tex
     held = states.get("X")
     assert held is not None
     is_unknown = seconds is None or seconds == made
-    assert (held.judge(NOW).freshness is Freshness.UNKNOWN_AGE) is is_unknown
+    assert (held.classify(NOW).freshness is Freshness.UNKNOWN_AGE) is is_unknown
     assert passed(redis, 2 * HOUR) == (Counts(fixed=1) if is_unknown else Counts(already_ok=1))
     assert redis.expiretime(KEY) == (NOW - 2 * HOUR if is_unknown else made) + LIFE_SECONDS
     plain_hset(redis, "X", {"backfilled_at": text})

@@ -196,8 +196,13 @@ def test_writers_take_for_newer_what_readers_do(
     if made is not None:
         redis.pexpireat(KEY, (now + made + LIFE_SECONDS) * 1000)
     held = states.get("EURUSD=X")
-    judgement = held.judge(now) if held else None
-    is_newer = judgement and judgement.is_current and judgement.computed_at and judgement.computed_at > now + ours
+    classification = held.classify(now) if held else None
+    is_newer = (
+        classification
+        and classification.is_current
+        and classification.computed_at
+        and classification.computed_at > now + ours
+    )
     expected = PutOutcome.NEWER_IS_THERE if is_newer else PutOutcome.WRITTEN
     assert put_one(states, a_state(computed_at=now + ours), now) is (
         PutOutcome.PAST_ITS_LIFE if ours == -LIFE_SECONDS else expected
@@ -277,7 +282,7 @@ def test_a_plain_hset_is_seen_at_once_and_of_unknown_age(states: StateCache, red
     held = states.get("EURUSD=X")
     assert held is not None
     assert held.expires_at is None
-    assert not held.judge(server_now).is_current
+    assert not held.classify(server_now).is_current
 
 
 junk = st.sampled_from(["", "x", "nan", "-1", "0.5", "1", "2", "1e3"])
@@ -312,8 +317,8 @@ def test_no_mix_of_stamps_and_expiries_passes_for_current_after_a_day(
     held = states.get("EURUSD=X")
     assert held is not None
     now = written_at + step_seconds
-    judgement = held.judge(now)
+    classification = held.classify(now)
     if isinstance(stamp, str) or (stamp is None and ttl_seconds is None):
-        assert not judgement.is_current
+        assert not classification.is_current
     elif stamp is not None:
-        assert judgement.is_current == (-300 <= step_seconds - stamp < LIFE_SECONDS)
+        assert classification.is_current == (-300 <= step_seconds - stamp < LIFE_SECONDS)

@@ -10,7 +10,7 @@ from django.test import Client
 from avo_project.console.registry import Level
 from regime.admin.console import explain, health
 from regime.domain.state import FIELDS
-from regime.domain.state_check import MOST_FIELDS, HeldKey, findings
+from regime.domain.state_check import MAX_FIELDS, HeldKey, findings
 from regime.services.refresher import Refresher
 from tests.regime.states import NOW, plain_hset
 from tests.regime.test_pages import gauges
@@ -37,7 +37,7 @@ def test_a_writer_is_told_what_it_does_wrong(
 
 @pytest.mark.parametrize(
     ("kind", "count", "why"),
-    [("none", 0, "no such key"), ("string", 0, "is a string"), ("hash", MOST_FIELDS + 1, "1,001")],
+    [("none", 0, "no such key"), ("string", 0, "is a string"), ("hash", MAX_FIELDS + 1, "1,001")],
 )
 def test_what_is_no_state_at_all_is_told(kind: str, count: int, why: str) -> None:
     [only] = said(findings(HeldKey(b"AAPL", kind, count, {}, None), NOW))
@@ -57,7 +57,7 @@ def test_the_command_checks_the_key_itself(redis: Any, server_now: float) -> Non
     plain_hset(redis, "lower", {"computed_at": server_now, "bull:1mo": "0.5"})
     plain_hset(redis, "GOOD", {"computed_at": server_now, **dict.fromkeys(FIELDS, "0.5")}, 3_600)
     redis.set("argus:regime:TEXT", "x")
-    redis.hset("argus:regime:HUGE", mapping={f"f{n}": "1" for n in range(MOST_FIELDS + 1)})
+    redis.hset("argus:regime:HUGE", mapping={f"f{n}": "1" for n in range(MAX_FIELDS + 1)})
     status, lines = check("argus:regime:lower")
     assert (status, len(lines)) == (1, 4)
     assert "argus:regime:LOWER" in lines[0]

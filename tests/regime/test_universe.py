@@ -19,7 +19,7 @@ from regime.domain.universe import (
     Universe,
     decode_cursor,
     encode_cursor,
-    question_of,
+    query_digest,
 )
 from tests.regime.states import NOW, Row, only, rows_of
 
@@ -147,7 +147,7 @@ def test_the_name_of_a_universe_changes_when_a_state_expires() -> None:
 
 
 def test_a_cursor_comes_back() -> None:
-    cursor = Cursor("0123456789abcdef", PagePosition(49278, "BTC/USDT"), question_of(Query()))
+    cursor = Cursor("0123456789abcdef", PagePosition(49278, "BTC/USDT"), query_digest(Query()))
     assert decode_cursor(encode_cursor(cursor)) == cursor
 
 

@@ -10,14 +10,14 @@ from throttling.domain.subjects import normal
 from throttling.services.inspection import Inspection, window_stats
 from throttling.services.samples import SAMPLES
 
-_EVERYBODY = 1_000
+_MAX_SUBJECTS = 1_000
 _MANY_REJECTED = 0.2
 
 
 def health(now: float) -> HealthStatus:
     """Amber when more than a fifth of the recent requests is rejected. The console reports an unavailable Redis."""
     inspection = Inspection.connect()
-    rejected, asked = inspection.most_rejected(_EVERYBODY), sum(one.requests for one in inspection.busiest())
+    rejected, asked = inspection.most_rejected(_MAX_SUBJECTS), sum(one.requests for one in inspection.busiest())
     rejected_requests = sum(one.requests for one in rejected)
     figure = f"{rejected_requests:,} rejected recently"
     if rejected:

@@ -58,12 +58,12 @@ class Command(BaseCommand):
         site = f"http://localhost:{port}"
         self.stdout.write(
             f"\nStarting at {site}\n"
-            f"  admin    {site}/admin/      user {OPERATOR}, password: cat {_kept('operator_password')}\n"
+            f"  admin    {site}/admin/      user {OPERATOR}, password: cat {_path('operator_password')}\n"
             f"  API      {site}/api/docs\n"
             f"  regime   curl {site}/api/intelligence/regime/EURUSD=X\n"
             f"  macro    curl {site}/api/macro\n"
-            f'  signals  curl -H "Authorization: Token $(cat {_kept("operator_token")})" {site}/api/signals\n'
-            f'  live     curl -N -H "Authorization: Token $(cat {_kept("operator_token")})" {site}/api/signals/stream\n'
+            f'  signals  curl -H "Authorization: Token $(cat {_path("operator_token")})" {site}/api/signals\n'
+            f'  live     curl -N -H "Authorization: Token $(cat {_path("operator_token")})" {site}/api/signals/stream\n'
             f"  mail     {settings.DATA_DIR / 'mail'}\n"
             "Ctrl-C stops everything.\n"
         )
@@ -86,9 +86,9 @@ def _sample(app_label: str, name: str) -> str:
     return str(Path(apps.get_app_config(app_label).path) / "sample_data" / name)
 
 
-def _kept(name: str) -> Path:
-    kept: Path = settings.DATA_DIR / name
-    return kept.relative_to(Path.cwd()) if kept.is_relative_to(Path.cwd()) else kept
+def _path(name: str) -> Path:
+    path: Path = settings.DATA_DIR / name
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _keep(name: str, secret: str) -> None:
