@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,13 @@ def test_every_alert_says_how_bad_it_is_what_it_is_and_what_to_do() -> None:
         document, _, anchor = rule["annotations"]["runbook"].partition("#")
         assert document == "docs/operations.md"
         assert anchor in anchors, rule["alert"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
+def test_the_alerts_fire_for_the_cases_of_the_table() -> None:
+    cases = Path(__file__).parent / "data" / "alert_rules.yml"
+    done = subprocess.run(["promtool", "test", "rules", cases], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_names_and_places_are_not_taken_twice() -> None:

@@ -52,3 +52,18 @@ def test_a_group_of_another_program_has_no_count_of_heartbeats(redis_client: Any
     assert now["avo_signals_consumers_aliveapex-group"] == 0
     assert "avo_signals_consumers_alivedesk" not in now
     assert now["avo_signals_pendingdesk"] == 0
+
+
+def test_a_stopped_group_counts_no_consumer_and_a_finished_one_no_entries(
+    redis_client: Any, stream: SignalStream
+) -> None:
+    """``AvoConsumersDead`` tells a group that has stopped from a replay that is done by these three figures."""
+    stream.publish([event(1)], publisher="p", batch=1)
+    for name in ("desk", "replay"):
+        group = ConsumerGroup(redis_client, name, heartbeat_ttl_ms=0)
+        group.make()
+        group.acquire_name(["one"], "token")
+    redis_client.xgroup_setid(keys.LIVE, "replay", "18446744073709551615-0")
+    now = samples()
+    assert [now[f"avo_signals_{name}desk"] for name in ("consumers_alive", "pending", "lag")] == [0, 0, 1]
+    assert [now[f"avo_signals_{name}replay"] for name in ("consumers_alive", "pending", "lag")] == [0, 0, 0]
