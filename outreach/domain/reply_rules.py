@@ -92,7 +92,7 @@ _GONE = (
     r"(no such|unknown|invalid|non-?existent|unrecogni[sz]ed) .{0,20}(user|recipient|mail ?box|person|address|account)"
     r"|(user|recipient|mail ?box|account|address).{0,60}(unknown|not found|n[o']t (currently )?exist|no longer|invalid"
     r"|disabled|inactive|unavailable|not available|unrecogni[sz]ed|not (a )?(known|valid|listed)|n[o']t have an?)"
-    r"|(not an?|no) (known |valid |local |such )*(user|mail ?box|recipient|account)"
+    r"|(not an?|no) (known |valid |local |such )*(user|mail ?box|recipient|account)\b"
     r"|unbekannt|existiert nicht|inconnu|n'existe pas|desconocid|no existe|sconosciut|non esiste|onbekend"
     r"|bestaat niet)"
 )
@@ -102,7 +102,7 @@ _RECIPIENT = (
     r"|not .{0,20}(allowed|permitted|authori[sz]ed|authenticated).{0,40}(group|list|recipient|mail ?box|user)"
 )
 _REPUTATION = (
-    r"\b(spf|dkim|dmarc)\b|reputation|\bips?\b|client host.{0,30}(block|list)|outbound spam|banned"
+    r"\b(spf|dkim|dmarc)\b|reputation|\bips?\b|client host.{0,30}(block|list)|outbound spam|outgoing|banned"
     r"|\b(dns[bw]l|rbl|spamhaus|barracuda|spamcop|sorbs|senderscore)\b"
     r"|your (network|host|server|domain|organi[sz]ation)\b|sending (host|server|domain|network)"
 )
@@ -127,14 +127,16 @@ RULES: tuple[Rule, ...] = (
     Rule(HTTP, _ANY, _ANY, "", C.CONFIGURATION, "RFC 9110, 15.4 and 15.5: the URL takes no such request"),
 
     # Decided by the enhanced code, or by a code that has one meaning
-    Rule(_SMTP, _4XX, _ANY, r"gr[ae]y.?list", C.GREYLIST, "RFC 6647; postgrey, rspamd"),
+    Rule(_SMTP, _4XX, _ANY, r"gr[ae]y.?list|first (time|contact)", C.GREYLIST, "RFC 6647; postgrey, rspamd"),
     Rule(_SMTP, _4XX, r"1\.[78]", r"in progress|temporar", C.SERVER, "Postfix: address verification"),
     Rule(_SMTP, _4XX, r"3\.[^2].*", "", C.SERVER, "RFC 3463, X.3.x: mail system"),
-    Rule(_SMTP, _ANY, _ANY, r"submission ?quota", C.SENDER_QUOTA, "Exchange: SubmissionQuotaExceeded, 5.2.2 or 5.2.0"),
+    Rule(_SMTP, _ANY, r"|2\..*", r"submission ?quota|(daily|hourly|sending|sender).{0,40}(quota|limit)", C.SENDER_QUOTA,
+         "Exchange: SubmissionQuotaExceeded, 5.2.2 or 5.2.0"),
     Rule(_LATE, _ANY, r"2\.2", "", C.MAILBOX_FULL, "RFC 3463, X.2.2"),
     Rule(_LATE, _4XX, r"2\..*", "", C.SERVER, "RFC 3463, X.2.x; Gmail 4.2.1: this recipient gets mail too fast"),
     Rule(_LATE, _5XX, r"2\.(1|12[12])", r"receiv.*(rate|too|limit)|limit.*receiv", C.MAILBOX_FULL,
          "Gmail 5.2.1, Exchange 5.2.121 and 5.2.122: this recipient gets too much mail for now"),
+    Rule(_LATE, _5XX, r"1\.1|2\.1", _FULL, C.MAILBOX_FULL, "the words are clearer than the code"),
     Rule(_LATE, _5XX, r"1\.([1236]|10)|2\.1", "", C.RECIPIENT_GONE, "RFC 3463, X.1.x and X.2.1; RFC 7505"),
     Rule(_LATE, "551|556", _ANY, "", C.RECIPIENT_GONE, "RFC 5321: 551; RFC 7504: 556"),
     Rule(_SMTP, _5XX, r"2\.3|3\.4", "", C.CONTENT, "RFC 3463, X.2.3 and X.3.4: size"),
@@ -149,7 +151,9 @@ RULES: tuple[Rule, ...] = (
     Rule(_SMTP, _4XX, r"7\.5\d\d", "", C.SENDER_QUOTA, "Exchange 4.7.500: server busy"),
     Rule(_SMTP, _ANY, r"1\.[789]|2\.252|7\.(25|29|60|506|520)", "", C.CONFIGURATION,
          "RFC 3463, X.1.7 and X.1.8; RFC 7372, X.7.25; Exchange 5.2.252, 5.7.60"),
-    Rule(_SMTP, _5XX, r"7\.([389]|1[0134]|54|57|64)", "", C.LOGIN, "RFC 4954, 6; Exchange 5.7.54, .57, .64"),
+    Rule(_NOT_END, _5XX, r"7\.([389]|1[0134])", "", C.LOGIN, "RFC 4954, 6; RFC 5248"),
+    Rule(_SMTP, _5XX, r"7\.(54|57|64)", "", C.LOGIN, "Exchange: relaying, anonymous clients"),
+    Rule(_EARLY, "521", _ANY, "", C.CONFIGURATION, "RFC 7504: the host takes no mail"),
     Rule(_SMTP, "53[0458]", _ANY, "", C.LOGIN, "RFC 4954, 6"),
     Rule(_SMTP, _5XX, r"6\..*", "", C.CONTENT, "RFC 3463, X.6.x: content or media"),
 
@@ -161,12 +165,14 @@ RULES: tuple[Rule, ...] = (
     Rule(_LATE, "552", _NONE, "", C.MAILBOX_FULL, "RFC 5321: 552"),
     Rule(_MAIL, "552|523", _ANY, "", C.CONTENT, "RFC 1870, 6.1: declared size"),
     Rule(_EARLY, _ANY, _ANY, r"quota|limit", C.SENDER_QUOTA, "SendGrid, SES: before a recipient is named"),
-    Rule(_LATE, _5XX, r"|[015]\.0|1\.[45]", _GONE, C.RECIPIENT_GONE, "RFC 5321: 550 no such user here"),
+    Rule(_LATE - {Stage.DATA}, _5XX, r"|[015]\.0|1\.[45]", _GONE, C.RECIPIENT_GONE, "RFC 5321: 550 no such user here"),
     Rule(_SMTP, _ANY, _ANY, _HOST, C.CONFIGURATION, "Postfix: HELO and client host checks"),
     Rule(_SMTP, _ANY, _ANY, _REPUTATION, C.SENDER_REPUTATION, "Gmail, Outlook.com, Cisco, Postfix: the sender"),
-    Rule(_END, _5XX, _ANY, r"not verified|send.?as\b|on behalf of", C.CONFIGURATION, "SES: identity not verified"),
+    Rule(_END, _5XX, _ANY, r"not verified|send.?as\b|on behalf of|sending (is )?(paused|disabled|suspended)",
+         C.CONFIGURATION, "SES: identity not verified, sending paused"),
     Rule(_END, _5XX, r"|[057]\..*", _CONTENT, C.CONTENT, "Gmail, rspamd, ClamAV: this message"),
     Rule(_SMTP, _5XX, _ANY, _LOGIN, C.LOGIN, "Exim, Postfix: relaying; RFC 4954, 6"),
+    Rule(_RCPT, _4XX, _ANY, r"^(?!.*temporar).*(relay.{0,20}denied|unable to relay)", C.LOGIN, "Postfix 454 4.7.1"),
     Rule(_LATE, _5XX, _ANY, _RECIPIENT, C.RECIPIENT_POLICY, "RFC 3463, X.7.1: the recipient's restrictions"),
     Rule(_SMTP, _5XX, _ANY, r"authenticat|log.?in", C.LOGIN, "RFC 4954, 6"),
     Rule(_SMTP, _5XX, _ANY, _SENDER, C.CONFIGURATION, "Exim, Postfix: sender checks"),
@@ -179,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     Rule(_SMTP, _5XX, r"[34]\..*", "", C.SERVER, "RFC 3463, X.3.x and X.4.x: mail system, network"),
     Rule(_AUTH, _5XX, _ANY, "", C.LOGIN, "RFC 4954, 6"),
     Rule(_END, _5XX, _ANY, "", C.CONTENT, "RFC 5321: refused after its content"),
+    Rule(_RCPT, _5XX, _NONE, r"valid recipient", C.CONFIGURATION, "Postfix: DATA without recipients"),
     Rule(_RCPT, r"50\d|521|555", _ANY, "", C.CONFIGURATION, "RFC 5321: protocol"),
     Rule(_RCPT, _5XX, r"5\..*", "", C.CONFIGURATION, "RFC 3463, X.5.x: protocol"),
     Rule(_RCPT, _5XX, r"7\..*", "", C.SENDER_REPUTATION, "RFC 3463, X.7.x: policy, before the content was seen"),
