@@ -1,4 +1,4 @@
-"""Many states as columns: numpy arrays that a whole universe fits in, about 100 bytes a state; the dominance log; and
+"""Many states as columns: numpy arrays that a whole universe fits in, about 115 bytes a state; the dominance log; and
 both as a few compressed byte strings, for Redis.
 
 The dominance log has for every symbol its dominant regimes in the last cycle that wrote it and in the one before that.

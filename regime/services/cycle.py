@@ -85,7 +85,7 @@ class Cycle:
         return cls(StateCache.connect(), CollectionStore.connect(), CollectionBuild.connect(), clock)
 
     def write(self, states: Iterable[RegimeState], on_put: Callable[[], None] = lambda: None) -> CycleReport:
-        """Puts ``states`` as they come and ends the cycle. Memory is bounded by about 100 bytes a symbol.
+        """Puts ``states`` as they come and ends the cycle. Memory is bounded by about 115 bytes a symbol.
 
         ``on_put`` is called once a state.
         """

@@ -64,6 +64,18 @@ def test_every_process_of_the_procfile_is_deployed_both_ways() -> None:
             assert f"manage.py {arguments}" in unit_of(process)
 
 
+def test_the_page_names_every_process_that_keeps_running() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page.partition("\n## Processes\n")[2].partition("\n\n`make run`")[0]
+    running = {
+        name
+        for name, service in compose()["services"].items()
+        if (service["image"], service["restart"]) == ("avo", "unless-stopped")
+    }
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == running
+    assert running == {unit.stem.rstrip("@").removeprefix("avo-") for unit in UNITS} - {"migrate"}
+
+
 def test_the_demo_is_the_procfile_and_its_source_of_signals() -> None:
     rest = (ROOT / "Procfile.demo").read_text().removeprefix((ROOT / "Procfile").read_text())
     assert rest.startswith("demo: bin/keep_running python manage.py publish_demo_signals ")

@@ -156,8 +156,10 @@ def codes_in_code() -> set[str]:
     return {
         code
         for path in (ROOT / "signals_app").rglob("*.py")
-        for call, code in re.findall(r'(BadEventError\(|MoveToDeadLetters\(f)"([a-z0-9-]+)[":]', path.read_text())
-        if call == "MoveToDeadLetters(f" or path.name == "event.py"
+        for call, code in re.findall(
+            r'(BadEventError\(|MoveToDeadLetters\(f|reason=f)"([a-z0-9-]+)[":]', path.read_text()
+        )
+        if call != "BadEventError(" or path.name == "event.py"
     }
 
 

@@ -60,6 +60,12 @@ def test_columns_and_a_state_have_the_same_dominant_regimes(scores: Scores) -> N
     assert tuple(None if index == NO_REGIME else index for index in dominants) == dominant_regimes(scores)
 
 
+def test_a_state_takes_the_bytes_that_the_documents_say() -> None:
+    states = [replace(a_state(f"PAIR{number:02}=X"), data_through=b"2026-10-30") for number in range(10)]
+    held = columns(states)
+    assert sum(getattr(held, name).nbytes for name in Columns.__slots__) / 10 == pytest.approx(115, abs=3)
+
+
 symbols = st.lists(st.tuples(st.sampled_from("ABCDEFGH"), st.integers(0, 3)), max_size=12)
 
 

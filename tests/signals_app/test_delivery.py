@@ -7,7 +7,7 @@ from signals_app.domain.delivery import DeliverAgain, MoveToDeadLetters, RejectE
 
 def test_the_delay_doubles_up_to_a_minute() -> None:
     policy = RetryPolicy()
-    assert [policy.delay_seconds(deliveries) for deliveries in (1, 2, 3, 8, 10_000)] == [0.5, 1, 2, 60, 60]
+    assert [policy.delay_seconds(deliveries) for deliveries in (1, 2, 3, 4, 5, 8, 10_000)] == [0.5, 1, 2, 4, 8, 60, 60]
 
 
 def test_another_policy_has_its_own_delays() -> None:
