@@ -35,7 +35,7 @@ class MacroObservation(models.Model):
 
 
 class RegimeCache(models.Model):
-    """No table: the admin page over the live states and who may do what there."""
+    """A model without a table, for the admin page of the live states and its permissions."""
 
     class Meta:
         managed = False

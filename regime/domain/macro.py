@@ -28,7 +28,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest value of a series beside the one for the period before; None where there is only one period.
+    """The newest value of a series and the value of the period before it, None if there is only one period.
 
     ``revised`` and ``previous_revised`` are True when an earlier vintage had another value for that period.
     """

@@ -5,15 +5,15 @@ A timeframe is a window of daily log returns r that ends at the last close.
 Trend. t is Student's statistic of the mean return, mean(r) / (sd(r) / sqrt(w)), a measure of trend as in Baltas and
 Kosowski, "Demystifying Time-Series Momentum Strategies" (2020). Its strength is P(|T| < |t|) for T of w - 1 degrees of
 freedom, that is 1 less the two-sided p value, by the finite series 26.7.3 and 26.7.4 of Abramowitz and Stegun (1964).
-A rising window gives its strength to bull, a falling one to bear, and sideways is what is lacking to 1. So
-bull + bear + sideways = 1, and a trend outweighs sideways from |t| of about 0.7.
+The strength is the score of bull in a rising window and of bear in a falling one; sideways is 1 less the strength. So
+bull + bear + sideways = 1, and a trend scores above sideways from |t| of about 0.7.
 
 Volatility. Realised volatility is sqrt(mean(r^2)) (Andersen and Bollerslev, "Answering the Skeptics", 1998). Its rank p
 among all earlier windows of the same symbol and length (ties count half) gives volatile = max(0, 2p - 1) and
-calm = max(0, 1 - 2p): both are 0 at the median and 1 beyond all that was seen.
+calm = max(0, 1 - 2p): both are 0 at the median; volatile is 1 above and calm is 1 below all earlier windows.
 
-Too little history gives no score rather than a made-up one: a trend needs the whole window, a rank MIN_HISTORY earlier
-windows, and a symbol without a close in the last MAX_SILENT_ROWS rows of the table has no present to score.
+There is no score without enough history: a trend needs the whole window, and a rank needs MIN_HISTORY earlier windows.
+A symbol without a close in the last MAX_SILENT_ROWS rows of the table has no scores.
 """
 
 import numpy as np

@@ -34,11 +34,11 @@ class Version:
 
 
 class Collection:
-    """Gives the newest version of the collection, or the one that a cursor walks through.
+    """Returns the newest version of the collection, or the version named by a cursor.
 
-    A missing or old collection is built in a thread of whichever process gets the lease; an old one is served
-    meanwhile. ``monotonic`` gives seconds and paces the questions for a newer version. Three commands to Redis at most
-    for one call.
+    A missing or outdated collection is built in a thread of the process that gets the lease; an outdated one is served
+    meanwhile. ``monotonic`` returns seconds and limits how often a newer version is looked for. A call sends at most
+    three commands to Redis.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Collection:
     def _rebuild(self, seen: Valid, now: float) -> None:
         try:
             made_from = self._store.pointer()
-            if Valid(made_from.collection, made_from.built_at) != seen:  # another was done between question and lease
+            if Valid(made_from.collection, made_from.built_at) != seen:  # built meanwhile
                 self._load(made_from.collection, waits=True)
                 return
             columns, scan_counts = self._build.build(now)

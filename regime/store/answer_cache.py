@@ -91,7 +91,7 @@ def _head(answer: CachedAnswer) -> bytes:
 
 
 def _parsed(cached: bytes) -> CachedAnswer | None:
-    """None for what is no answer: it counts as missing."""
+    """None for an unreadable answer, which is treated as missing."""
     head, _, body = cached.partition(b"\n")
     try:
         made_at, generation = orjson.loads(head)
