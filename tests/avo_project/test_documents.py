@@ -3,11 +3,18 @@
 import importlib
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from django.core.management import get_commands
+
+from avo_project.runtime.conf import Conf
+from outreach.conf import OutreachConf
+from regime.conf import RegimeConf
+from signals_app.conf import SignalsConf
+from throttling.conf import ThrottlingConf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPS = ("avo_project", "regime", "signals_app", "outreach", "throttling")
@@ -50,6 +57,44 @@ def test_every_variable_the_settings_read_is_documented() -> None:
     read = set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', (ROOT / "avo_project" / "settings.py").read_text()))
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text()))
     assert read - documented == set()
+
+
+CONFS: tuple[type[Conf], ...] = (RegimeConf, SignalsConf, OutreachConf, ThrottlingConf)
+
+
+def documented_settings() -> dict[str, str]:
+    """Setting to default, as the table of settings has them."""
+    rows = re.findall(r'^\| `(\w+\["\w+"\])` \| (.*?) \| ', (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
+
+
+def settings_with(value: str) -> dict[str, str]:
+    """Setting to what ``value``, a pattern, finds in ``settings.py``."""
+    source = (ROOT / "avo_project" / "settings.py").read_text()
+    bodies = re.findall(r"^(\w+): dict\[str, Any\] = \{$(.*?)^\}$", source, re.MULTILINE | re.DOTALL)
+    return {
+        f'{name}["{key}"]': found
+        for name, body in bodies
+        for key, found in re.findall(rf'^    "(\w+)": {value}', body, re.MULTILINE)
+    }
+
+
+def test_every_setting_has_its_row_or_its_variable() -> None:
+    names = {f'{conf.NAME}["{spec.name.upper()}"]' for conf in CONFS for spec in fields(conf)}  # type: ignore[arg-type]
+    assert documented_settings().keys() == names - settings_with(r"(env\.|_hard_cap)").keys()
+
+
+@pytest.mark.parametrize("conf", CONFS)
+def test_the_defaults_of_the_settings_are_those_of_the_code(conf: type[Conf]) -> None:
+    documented, given = documented_settings(), settings_with('"(.*)"')
+    for spec in fields(conf):  # type: ignore[arg-type]
+        name = f'{conf.NAME}["{spec.name.upper()}"]'
+        value, shown = given.get(name, spec.default), documented.get(name)
+        if shown and isinstance(value, int | float):
+            assert shown == f"{value:,.10g}", name
+        elif shown and isinstance(value, str):
+            assert shown == (f"`{value}`" if value else "none"), name
 
 
 def test_every_command_of_the_apps_is_documented() -> None:
