@@ -87,7 +87,8 @@ def _queued_behind(inbox: Inbox, history: History, ahead: int, now_ms: int) -> W
     if decision.reason is None:
         return Waiting(Touch.Status.QUEUED)
     until = None if decision.until_ms is None else utc_from_ms(decision.until_ms)
-    return Waiting(Touch.Status.WAITING, decision.reason, until, f"{ahead} others are ahead of it")
+    detail = "; ".join(filter(None, (_detail(inbox, decision.reason), f"{ahead} others are ahead of it")))
+    return Waiting(Touch.Status.WAITING, decision.reason, until, detail)
 
 
 def _of_inbox(inbox: Inbox, history: History, now_ms: int) -> Waiting:

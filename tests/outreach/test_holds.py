@@ -8,7 +8,7 @@ import pytest
 from outreach.domain.reservation import Outcome
 from outreach.models import Attempt, Inbox, Touch
 from outreach.services.inboxes import change_inbox, set_paused
-from outreach.services.waiting import inbox_waiting, wait_forecasts
+from outreach.services.waiting import inbox_waiting, touch_waiting, wait_forecasts
 from outreach.store.inspection import QueueView
 from tests.doubles import FixedClock
 from tests.outreach.conftest import WorkerHarness
@@ -80,6 +80,10 @@ def test_a_hold_says_why_and_until_when(
     assert (waiting.reason, waiting.detail) == (reason, "454 later")
     assert waiting.until is not None
     assert waiting.until.timestamp() == pytest.approx(clock.now + 600, abs=0.01)
+    for touch in Touch.objects.select_related("inbox"):
+        explained = touch_waiting(touch, view, view_now_ms)
+        assert (explained.status, explained.reason, explained.until) == ("waiting", reason, waiting.until)
+        assert "454 later" in explained.detail
     [forecast] = wait_forecasts(view, 1)
     assert (forecast.forecast.binding, forecast.forecast.left) == (reason, 0)
     assert (
