@@ -20,7 +20,7 @@ _GROUP_GAUGES = {
 
 def live_metrics() -> Iterator[Metric]:
     """Length of the stream, dead letters, and six gauges per group. Raises RedisError."""
-    figures = inspection.figures(count_up_to=1_000)
+    figures = inspection.figures()
     yield GaugeMetricFamily("avo_signals_length", "Entries in the stream", figures.length)
     yield GaugeMetricFamily("avo_signals_dead_letters", "Dead letters", figures.dead_letters)
     for name, help_text in _GROUP_GAUGES.items():

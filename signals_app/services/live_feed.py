@@ -223,7 +223,9 @@ class StreamEnd(Exception):  # noqa: N818 - an end is no error
 class EventSource:
     """The Server-Sent Events of one client: the events after ``last_id`` (empty: none), then new events.
 
-    A comment every 15 s keeps proxies from closing the connection. The last event of a stream has the reason and the id
+    A comment after 15 s without an event keeps proxies from closing the connection. It carries the id of the last entry
+    that the query left out, which sets the client's last id and is no event (HTML Standard, 9.2.6). The last event of a
+    stream has the reason and the id
     to resume from: ``reauthenticate`` when the credential has expired, ``dropped`` when the client was too slow or lost
     its place. An id older than the stream, or ahead of it after a restore, results in a ``gap`` event; in the latter
     case the client continues from the id of that event.
@@ -255,6 +257,8 @@ class EventSource:
         self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
         self._next_check = clock() + heartbeat_seconds
+        self._next_comment = 0.0  # by the clock of the event loop
+        self._known_id = last_id  # of the last event or comment
         self._read = self._paid = 0
         # A client that disconnects before its first message never reaches the end of messages().
         self.release = weakref.finalize(self, _THREADS.submit, self._access.release)
@@ -323,22 +327,29 @@ class EventSource:
         return wait_seconds
 
     async def _live(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        self._next_comment, self._known_id = _loop_seconds() + self._heartbeat_seconds, self._last_id
         while True:
             entries = await subscription.next(self._seconds_to_wait())
             await self._check()
             if rewound_to := subscription.take_rewind():
                 async for piece in self._resume(rewound_to):
                     yield piece
-            elif entries:
-                if piece := self._piece(entries):
-                    yield piece
-            elif subscription.has_overflowed:
+            elif piece := self._piece(entries):
+                self._next_comment = _loop_seconds() + self._heartbeat_seconds
+                self._known_id = self._last_id
+                yield piece
+            elif not entries and subscription.has_overflowed:
                 raise StreamEnd("dropped", "this client reads too slowly")
-            else:
-                yield b": heartbeat\n\n"
+            elif _loop_seconds() >= self._next_comment:
+                yield self._comment()
+
+    def _comment(self) -> bytes:
+        self._next_comment = _loop_seconds() + self._heartbeat_seconds
+        moved, self._known_id = self._last_id != self._known_id, self._last_id
+        return b": heartbeat\nid: %b\n\n" % self._last_id.encode() if moved else b": heartbeat\n\n"
 
     def _seconds_to_wait(self) -> float:
-        return max(0.0, min(self._heartbeat_seconds, self._valid_until - self._clock()))
+        return max(0.0, min(self._next_comment - _loop_seconds(), self._valid_until - self._clock()))
 
     async def _check(self) -> None:
         """Raises StreamEnd when the client may not continue."""
@@ -358,6 +369,10 @@ class EventSource:
         if fresh:
             self._last_id = fresh[-1].entry_id
         return b"".join([entry.message for entry in fresh if entry.event is not None and matches(entry.event)])
+
+
+def _loop_seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _in_thread(work: Callable[..., Any], *arguments: Any, threads: ThreadPoolExecutor = _THREADS) -> Any:

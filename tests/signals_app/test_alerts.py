@@ -48,6 +48,38 @@ def test_no_redis_error_ends_the_watcher(caplog: pytest.LogCaptureFixture) -> No
     assert "cannot be read: the Redis of the role signals failed: no node answers." in caplog.text
 
 
+def test_an_alert_that_was_not_delivered_is_sent_again() -> None:
+    """To the sender that failed alone, and the newest one."""
+    sent, refused = list[str](), list[str]()
+
+    def refuse_twice(text: str) -> bool:
+        refused.append(text)
+        return len(refused) > 2
+
+    alert = LagAlert(lambda: BEHIND, LagLimits(), [sent.append, refuse_twice])
+    assert [alert.step(second) for second in (10, 20, 30, 40)] == [True, False, False, False]
+    assert (len(sent), len(refused), len(set(refused))) == (1, 3, 1)
+
+
+def test_a_stream_that_cannot_be_read_is_an_alert_at_the_third_time() -> None:
+    is_away, sent = [True], list[str]()
+
+    def state() -> StreamFigures:
+        if is_away[0]:
+            raise RedisClusterException("no node answers")
+        return WELL
+
+    alert = LagAlert(state, LagLimits(), [sent.append])
+    for second, count in ((10, 0), (20, 0), (30, 1), (40, 1)):
+        with pytest.raises(RedisClusterException):
+            alert.step(second)
+        assert len(sent) == count
+    assert sent == ["signals: the stream cannot be read: the Redis of the role signals failed: no node answers."]
+    is_away[0] = False
+    assert alert.step(50)
+    assert sent[1] == "signals: all groups are within their limits again"
+
+
 def test_it_ends_when_asked() -> None:
     stop = StopFlag()
     stop.set()
@@ -75,6 +107,6 @@ def test_a_webhook_gets_the_text_as_json() -> None:
 
 
 def test_a_webhook_that_fails_is_logged_without_its_address(caplog: pytest.LogCaptureFixture) -> None:
-    webhook("http://127.0.0.1:1/secret")("behind")
+    assert webhook("http://127.0.0.1:1/secret")("behind") is False
     assert "ConnectError" in caplog.text
     assert "secret" not in caplog.text

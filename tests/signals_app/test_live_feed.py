@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from signals_app import keys
-from signals_app.domain.entry import LAST
+from signals_app.domain.entry import LAST, order
 from signals_app.services.event_page import EventQuery
 from signals_app.services.feed_access import UnlimitedAccess
 from signals_app.services.live_feed import EventSource, LiveFeed, Subscription
@@ -56,6 +56,33 @@ def source(stream: SignalStream) -> Callable[..., EventSource]:
         )
 
     return build
+
+
+def test_entries_that_a_query_leaves_out_do_not_silence_the_stream(
+    stream: SignalStream, source: Callable[..., EventSource]
+) -> None:
+    """A comment is due after a while without an event, and has the id from which the client resumes."""
+
+    async def follow() -> list[str]:
+        messages, got = source(symbol="AAPL").messages(), list[str]()
+        publisher = asyncio.create_task(publish_others())
+        async for piece in messages:
+            got.append(piece.decode())
+            if len(got) == 4:
+                break
+        publisher.cancel()
+        await messages.aclose()
+        return got
+
+    async def publish_others() -> None:
+        for batch in range(1, 1_000):
+            stream.publish([event(batch, symbol="MSFT")], publisher="p", batch=batch)
+            await asyncio.sleep(0.02)
+
+    connected, *comments = asyncio.run(asyncio.wait_for(follow(), 20))
+    assert connected == ": connected\n\n"
+    ids = [comment.removeprefix(": heartbeat\nid: ").removesuffix("\n\n") for comment in comments]
+    assert ids == sorted(set(ids), key=order)
 
 
 def test_new_events_are_sent_as_they_come(stream: SignalStream, source: Callable[..., EventSource]) -> None:
