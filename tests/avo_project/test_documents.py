@@ -101,3 +101,10 @@ def test_every_command_of_the_apps_is_documented() -> None:
     ours = {name for name, app in get_commands().items() if app in APPS}
     documents = " ".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     assert {name for name in ours if f"`{name}" not in documents} == set()
+
+
+def test_the_map_has_every_shared_package() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.partition("\n## Shared packages\n")[2].partition("\n## ")[0]
+    packages = {path.parent.name for path in (ROOT / "avo_project").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == packages - {"management", "migrations"}
