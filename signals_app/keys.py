@@ -41,11 +41,11 @@ group that ``consume_signals`` serves or has served.
 
 
 def receipt(publisher: str) -> str:
-    """String, TTL ten minutes: ``<mark> <entry ids>`` of the last batch, so that a repeated batch is not added
+    """String, TTL ten minutes: ``<checkpoint> <entry ids>`` of the last batch, so that a repeated batch is not added
     twice."""
     return f"{{signals:live}}:receipt:{publisher}"
 
 
 def derived(timeframe: str) -> str:
-    """String: ``<mark>`` of the last batch derived for a timeframe: its cycle and last symbol. No TTL."""
+    """String: ``<checkpoint>`` of the last batch derived for a timeframe: its cycle and last symbol. No TTL."""
     return f"{{signals:live}}:derived:{timeframe}"

@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 _REFRESH_SECONDS = 1.0  # at most one refresh after failures in this time
 
 
-class IncompleteWalkError(RedisError):
-    """A walk over all keys of a cluster may have missed some."""
+class IncompleteScanError(RedisError):
+    """A scan of all keys of a cluster may have missed some."""
 
 
 class ClusterClient(RedisCluster):
@@ -89,12 +89,12 @@ class ClusterClient(RedisCluster):
         return [self.get_redis_connection(node) for node in self.get_primaries()]  # type: ignore[no-untyped-call]
 
     def layout(self) -> dict[str, list[list[str]]]:
-        """The slot ranges by the id of their primary, as each primary says of itself now. Raises IncompleteWalkError
+        """The slot ranges by the id of their primary, as each primary says of itself now. Raises IncompleteScanError
         when a slot has no primary or its keys are moving, and RedisError."""
         own = [_own(server.cluster("NODES")) for server in self.primaries()]
         covered = sum(int(bounds[-1]) - int(bounds[0]) + 1 for node in own for bounds in node["slots"])
         if covered != REDIS_CLUSTER_HASH_SLOTS or any(node["migrations"] for node in own):
-            raise IncompleteWalkError(
+            raise IncompleteScanError(
                 "incomplete: slots of the cluster have no primary or are moving. Try again later."
             )
         return {node["node_id"]: node["slots"] for node in own}

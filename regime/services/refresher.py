@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
-from avo_project.redis_client.cluster import IncompleteWalkError
+from avo_project.redis_client.cluster import IncompleteScanError
 from avo_project.runtime.stop_flag import StopFlag
 from regime.conf import RegimeConf
 from regime.domain.columns import Columns, are_current, merged, old_data, part_of, same_states, score_matrix
@@ -152,15 +152,15 @@ class Refresher:
     def step(self) -> RefreshReport:
         """Rebuilds the collection once. An unchanged one keeps its version, so web processes keep their copies.
 
-        Raises IncompleteWalkError when states may have been missed; nothing is published then.
+        Raises IncompleteScanError when states may have been missed; nothing is published then.
         """
         started = self._clock()
         made_from = self._store.pointer()
         self._watch(made_from, started)
         try:
             columns, scan_counts = self._build.build(started)
-        except IncompleteWalkError:
-            self._store.count_incomplete_walk()
+        except IncompleteScanError:
+            self._store.count_incomplete_scan()
             raise
         held = self._store.load(made_from.collection, in_steps=True) if made_from.collection else None
         if held is not None and same_states(held.columns, columns):

@@ -62,7 +62,7 @@ class BackfillReport:
 
 
 class TtlBackfill:
-    """Runs one pass and notes in the log how far it is. ``clock`` gives Unix seconds, ``monotonic`` seconds."""
+    """Runs one scan and records its progress in the log. ``clock`` gives Unix seconds, ``monotonic`` seconds."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ def _started(lease: BackfillLease, job: str) -> threading.Thread:
 
 
 def run_job(lease: BackfillLease, job: str, monotonic: Callable[[], float]) -> None:
-    """One pass under ``lease``. A resumed job scans all keys again and skips those already done."""
+    """One scan under ``lease``. A resumed job scans all keys again and skips those already done."""
     stop = StopFlag()
     renewed = monotonic()
 

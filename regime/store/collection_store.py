@@ -34,7 +34,7 @@ class Pointer:
     """What is valid now; ``""`` and 0 where there is nothing yet. Times are Unix seconds.
 
     ``old_data`` is how many states of the collection had old data when it was built, ``newest_data`` the
-    ``data_through`` that reaches furthest. ``misnamed`` counts the keys that the last pass over all states found under
+    ``data_through`` that reaches furthest. ``misnamed`` counts the keys that the last scan of all states found under
     names that are no symbol, and ``misnamed_words`` names some. ``incomplete_walks`` counts the passes since the last
     complete one that may have missed states.
     """
@@ -93,7 +93,7 @@ class CollectionStore:
         found = {name: held[name.encode()] for name in Pointer.__slots__ if name.encode() in held}
         return Pointer(**{name: _read(name, value) for name, value in found.items()})
 
-    def count_incomplete_walk(self) -> None:
+    def count_incomplete_scan(self) -> None:
         """Counts a pass that may have missed states and was not published."""
         self._client.hincrby(keys.POINTER, "incomplete_walks", 1)
 

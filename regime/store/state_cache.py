@@ -1,5 +1,5 @@
 """The states in Redis, on one server and on clusters: written with their expiry in one step, read in one round trip,
-and walked over in one pass of SCAN.
+and read in one SCAN.
 
 Of two states the newer wins. put_states.lua alone decides that; nothing here compares stamps. So a call whose reply was
 lost may be sent again.
@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import AskError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from avo_project.redis_client.cluster import ClusterClient, IncompleteWalkError
+from avo_project.redis_client.cluster import ClusterClient, IncompleteScanError
 from avo_project.redis_client.persistent_connection import Argument, Pipeline, Reply, execute_packed, pack, server_of
 from avo_project.redis_client.scripts import read_lua
 from regime import keys
@@ -58,13 +58,13 @@ class Shards:
         return self._client.primaries() if self._is_cluster else [self._client]
 
     @contextmanager
-    def walk(self) -> Iterator[list[Redis]]:
-        """Every server, for a walk over all keys. On a cluster it raises IncompleteWalkError at the start when slots
+    def scan(self) -> Iterator[list[Redis]]:
+        """Every server, for a scan of all keys. On a cluster it raises IncompleteScanError at the start when slots
         have no primary or are moving, and at the end when they have moved meanwhile: SCAN may have missed keys."""
         before = self._client.layout() if self._is_cluster else None
         yield self.all()
         if self._is_cluster and self._client.layout() != before:
-            raise IncompleteWalkError("incomplete: slots of the cluster moved during the walk. Run it again.")
+            raise IncompleteScanError("incomplete: slots of the cluster moved during the scan. Run it again.")
 
     def keys_per_script(self, wanted: int) -> int:
         """On a cluster the keys of one script call must share a slot, and states are spread over all."""
@@ -267,7 +267,7 @@ def _flattened(fields: dict[bytes, bytes]) -> list[bytes]:
 
 
 class StateScan:
-    """Walks over all state keys of all servers; never part of a request. ``client`` is the Redis or ClusterClient of
+    """Scans all state keys of all servers; never part of a request. ``client`` is the Redis or ClusterClient of
     the role ``regime``."""
 
     def __init__(self, client: Any) -> None:
@@ -280,9 +280,9 @@ class StateScan:
     def batches(self) -> Iterator[RawStates]:
         """All states, raw, some hundred at a time; a state may come twice. Keys of another type are left out.
 
-        Raises IncompleteWalkError when states may be missing.
+        Raises IncompleteScanError when states may be missing.
         """
-        with self._shards.walk() as servers:
+        with self._shards.scan() as servers:
             for server in servers:
                 yield from self._batches_of(server)
 
@@ -325,5 +325,5 @@ def _raw(names: list[bytes], replies: list[Reply]) -> RawStates:
         return raw
     for reply in replies:
         if isinstance(reply, AskError):  # or MOVED: the slot of a key that was found has left this server
-            raise IncompleteWalkError(f"incomplete: {reply} during the walk. Run it again.")
+            raise IncompleteScanError(f"incomplete: {reply} during the scan. Run it again.")
     return raw.only([isinstance(reply, list) and bool(reply) for reply in replies])

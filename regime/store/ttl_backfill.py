@@ -1,4 +1,4 @@
-"""The TTL backfill in Redis: one SCAN pass over the states, the record of the last run, and the lease of a job."""
+"""The TTL backfill in Redis: one SCAN over the states, the record of the last run, and the lease of a job."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -78,7 +78,7 @@ class Counts:
 
 
 class TtlSetter:
-    """One pass over the states of all servers. ``assumed_age_seconds`` is the age of states of unknown age
+    """One scan of the states of all servers. ``assumed_age_seconds`` is the age of states of unknown age
     and have no ``computed_at``."""
 
     def __init__(self, client: Any, dry_run: bool, assumed_age_seconds: float | None, now: float | None = None) -> None:
@@ -100,9 +100,9 @@ class TtlSetter:
     def batches(self, size: int) -> Iterator[tuple[int, Counts]]:
         """Processes about ``size`` keys per iteration; yields how many and the counts by result.
 
-        Raises IncompleteWalkError at the end when keys may have been missed.
+        Raises IncompleteScanError at the end when keys may have been missed.
         """
-        with self._shards.walk() as servers:
+        with self._shards.scan() as servers:
             for server in servers:
                 yield from self._batches_of(server, size)
 

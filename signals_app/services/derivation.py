@@ -17,7 +17,7 @@ from signals_app import keys
 from signals_app.conf import SignalsConf
 from signals_app.domain.event import Direction, Event
 from signals_app.services.publisher import Publisher
-from signals_app.store.stream import MarkMovedError, SignalStream, StreamFullError
+from signals_app.store.stream import CheckpointMovedError, SignalStream, StreamFullError
 
 Change = tuple[str, str, float]
 """Symbol, its new dominant regime, the new score in 0..1."""
@@ -74,21 +74,23 @@ class Deriver:
         cycle, found = self._changes(timeframe)
         changes = sorted(found)
         symbols = [change[0] for change in changes]
-        key, place = keys.derived(timeframe), quote(cycle, safe="")
+        key, encoded_cycle = keys.derived(timeframe), quote(cycle, safe="")
         self._stream.make_default_group()
-        mark, published, size = self._stream.mark(key), 0, _BATCH
-        while batch := changes[(start := _resume_at(symbols, place, mark)) : start + size]:
-            next_mark = f"{place}/{batch[-1][0]}"
+        checkpoint, published, size = self._stream.checkpoint(key), 0, _BATCH
+        while batch := changes[(start := _resume_at(symbols, encoded_cycle, checkpoint)) : start + size]:
+            next_checkpoint = f"{encoded_cycle}/{batch[-1][0]}"
             try:
-                self._stream.publish_marked(self._events(cycle, timeframe, batch), key=key, before=mark, mark=next_mark)
-            except MarkMovedError as moved:  # a concurrent run has advanced: continue from its mark
-                mark = moved.mark
+                self._stream.publish_with_checkpoint(
+                    self._events(cycle, timeframe, batch), key=key, before=checkpoint, checkpoint=next_checkpoint
+                )
+            except CheckpointMovedError as moved:  # a concurrent run has advanced: continue from its checkpoint
+                checkpoint = moved.checkpoint
             except StreamFullError as full:
                 size = min(full.room, len(batch) - 1)
                 if size <= 0:
                     raise
             else:
-                mark, published = next_mark, published + len(batch)
+                checkpoint, published = next_checkpoint, published + len(batch)
         return Derived(cycle, len(changes), published)
 
     def _events(self, cycle: str, timeframe: str, batch: Sequence[Change]) -> list[Event]:
@@ -96,9 +98,9 @@ class Deriver:
         return [signal_for(cycle, timeframe, change, now_ms) for change in batch]
 
 
-def _resume_at(symbols: Sequence[str], place: str, mark: str) -> int:
-    marked_place, _, last_symbol = mark.partition("/")
-    return bisect_right(symbols, last_symbol) if marked_place == place else 0
+def _resume_at(symbols: Sequence[str], encoded_cycle: str, checkpoint: str) -> int:
+    checkpoint_cycle, _, last_symbol = checkpoint.partition("/")
+    return bisect_right(symbols, last_symbol) if checkpoint_cycle == encoded_cycle else 0
 
 
 class DemoSource:

@@ -55,12 +55,12 @@ class NotReplicatedError(RedisError):
         )
 
 
-class MarkMovedError(Exception):
-    """Another process has published under the same mark; ``mark`` is the current one."""
+class CheckpointMovedError(Exception):
+    """Another process has moved the checkpoint; ``checkpoint`` is the current one."""
 
-    def __init__(self, mark: str) -> None:
-        super().__init__(f"the mark has changed to {mark!r}")
-        self.mark = mark
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__(f"the checkpoint has changed to {checkpoint!r}")
+        self.checkpoint = checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +97,20 @@ class SignalStream:
         """Add a batch. Repeating a ``batch`` number of a ``publisher`` adds nothing and returns the ids of the first
         time.
 
-        Batches are numbered in ascending order. Raises StreamFullError, or MarkMovedError for a batch that arrives
-        after a later one; nothing is added then. Raises NotReplicatedError for a batch that may be repeated.
+        Batches are numbered in ascending order. Raises StreamFullError, or CheckpointMovedError if a later batch was
+        added already; nothing is added then. Raises NotReplicatedError for a batch that may be repeated.
         """
         return self._add(events, keys.receipt(publisher), "*", str(batch), _RECEIPT_TTL_MS)
 
-    def publish_marked(self, events: Sequence[Event], *, key: str, before: str, mark: str) -> Published:
-        """Add a batch and move the mark at ``key`` from ``before`` to ``mark``, atomically.
+    def publish_with_checkpoint(self, events: Sequence[Event], *, key: str, before: str, checkpoint: str) -> Published:
+        """Add a batch and move the checkpoint at ``key`` from ``before`` to ``checkpoint``, atomically.
 
-        A mark has no spaces. Raises MarkMovedError or StreamFullError; nothing is added then.
+        A checkpoint has no spaces. Raises CheckpointMovedError or StreamFullError; nothing is added then.
         """
-        return self._add(events, key, before, mark, 0)
+        return self._add(events, key, before, checkpoint, 0)
 
-    def _add(self, events: Sequence[Event], key: str, before: str, mark: str, ttl_ms: int) -> Published:
-        arguments: list[Argument] = [self._hard_cap, before, mark, ttl_ms, len(events)]
+    def _add(self, events: Sequence[Event], key: str, before: str, checkpoint: str, ttl_ms: int) -> Published:
+        arguments: list[Argument] = [self._hard_cap, before, checkpoint, ttl_ms, len(events)]
         for event in events:
             fields = event.as_fields()
             arguments.append(len(fields))
@@ -124,7 +124,7 @@ class SignalStream:
         if outcome == b"full":
             raise StreamFullError(length, self._hard_cap)
         if outcome == b"moved":
-            raise MarkMovedError(rest[0].decode())
+            raise CheckpointMovedError(rest[0].decode())
         return Published(rest[0].decode().split(), length)
 
     def _run_publish(self, names: Sequence[str], arguments: Sequence[Argument]) -> Any:
@@ -140,8 +140,8 @@ class SignalStream:
             raise NotReplicatedError(replicas, self._wait_replicas)
         return reply
 
-    def mark(self, key: str) -> str:
-        """The mark of the last batch published under ``key``, empty if there is none."""
+    def checkpoint(self, key: str) -> str:
+        """The checkpoint of the last batch published under ``key``, empty if there is none."""
         held: bytes = self._client.get(key) or b""
         return held.partition(b" ")[0].decode()
 

@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from avo_project.redis_client.clients import RoleConnectionFactory
-from avo_project.redis_client.cluster import IncompleteWalkError
+from avo_project.redis_client.cluster import IncompleteScanError
 from avo_project.redis_client.roles import cache_settings
 from outreach.store.lanes import Lanes
 from regime.conf import RegimeConf
@@ -187,7 +187,7 @@ def test_a_walk_sees_every_state_or_says_that_it_is_incomplete(folder: Path) -> 
             assert backfilled(client) == STATES
         end = cluster.begin_move("argus:regime:W0", cluster.another_primary("argus:regime:W0"))
         for walk in (seen, refresher.step, lambda: backfilled(client)):
-            with pytest.raises(IncompleteWalkError, match="incomplete: slots of the cluster have no"):
+            with pytest.raises(IncompleteScanError, match="incomplete: slots of the cluster have no"):
                 walk()
         assert CollectionStore(client, RegimeConf.load()).pointer().incomplete_walks == 1
         end()
@@ -196,7 +196,7 @@ def test_a_walk_sees_every_state_or_says_that_it_is_incomplete(folder: Path) -> 
         next(walk)
         end = cluster.begin_move("argus:regime:W1", cluster.another_primary("argus:regime:W1"))
         end()
-        with pytest.raises(IncompleteWalkError, match="incomplete:"):
+        with pytest.raises(IncompleteScanError, match="incomplete:"):
             list(walk)
         assert refresher.step().symbols == STATES
         assert CollectionStore(client, RegimeConf.load()).pointer().incomplete_walks == 0

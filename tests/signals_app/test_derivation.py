@@ -48,11 +48,11 @@ class KilledAfter(SignalStream):
     batches = 1
     ran = True
 
-    def publish_marked(self, *args: Any, **kwargs: Any) -> Any:
+    def publish_with_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
         self.batches -= 1
         if self.batches < 0 and not self.ran:
             raise KilledError
-        published = super().publish_marked(*args, **kwargs)
+        published = super().publish_with_checkpoint(*args, **kwargs)
         if self.batches < 0:
             raise KilledError
         return published
@@ -81,11 +81,11 @@ def test_two_runs_at_once_publish_every_signal_once(stream: SignalStream, redis_
     class Interrupted(SignalStream):
         has_rival = True
 
-        def publish_marked(self, *args: Any, **kwargs: Any) -> Any:
+        def publish_with_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
             if self.has_rival:
                 self.has_rival = False
                 assert deriver(roomy, changes=changes[:700]).derive("1mo").published == 700
-            return super().publish_marked(*args, **kwargs)
+            return super().publish_with_checkpoint(*args, **kwargs)
 
     derived = deriver(Interrupted(redis_client, soft_cap=5_000, hard_cap=5_000), changes=changes).derive("1mo")
     assert derived.published == 900

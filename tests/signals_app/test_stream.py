@@ -9,7 +9,7 @@ from signals_app import keys
 from signals_app.domain.entry import LAST
 from signals_app.store.dead_letters import DeadLetters
 from signals_app.store.group import ConsumerGroup
-from signals_app.store.stream import MarkMovedError, SignalStream, StreamExhaustedError, StreamFullError
+from signals_app.store.stream import CheckpointMovedError, SignalStream, StreamExhaustedError, StreamFullError
 from tests.signals_app.conftest import event, fields, go_back
 
 
@@ -46,7 +46,7 @@ def test_a_batch_whose_reply_was_lost_is_not_added_again(stream: SignalStream) -
 def test_a_batch_that_arrives_after_its_successor_is_not_added(stream: SignalStream) -> None:
     for batch in (9, 10):
         stream.publish([event(batch)], publisher="p", batch=batch)
-    with pytest.raises(MarkMovedError):
+    with pytest.raises(CheckpointMovedError):
         stream.publish([event(9)], publisher="p", batch=9)
     assert numbers(stream) == [9, 10]
 
@@ -62,12 +62,12 @@ def test_at_the_hard_cap_nothing_of_the_batch_is_added(redis_client: Any) -> Non
 
 
 def test_a_mark_moves_with_its_batch_and_only_from_where_it_was(stream: SignalStream) -> None:
-    assert stream.mark("{signals:live}:m") == ""
-    stream.publish_marked([event(1)], key="{signals:live}:m", before="", mark="a")
-    with pytest.raises(MarkMovedError) as moved:
-        stream.publish_marked([event(2)], key="{signals:live}:m", before="", mark="b")
-    assert moved.value.mark == "a" == stream.mark("{signals:live}:m")
-    stream.publish_marked([event(1)], key="{signals:live}:m", before="", mark="a")
+    assert stream.checkpoint("{signals:live}:m") == ""
+    stream.publish_with_checkpoint([event(1)], key="{signals:live}:m", before="", checkpoint="a")
+    with pytest.raises(CheckpointMovedError) as moved:
+        stream.publish_with_checkpoint([event(2)], key="{signals:live}:m", before="", checkpoint="b")
+    assert moved.value.checkpoint == "a" == stream.checkpoint("{signals:live}:m")
+    stream.publish_with_checkpoint([event(1)], key="{signals:live}:m", before="", checkpoint="a")
     assert numbers(stream) == [1]
 
 
