@@ -49,7 +49,7 @@ class Waiting:
         if self.reason is None:
             return ""
         because = f"{TEXTS[self.reason]}: {self.detail}" if self.detail else TEXTS[self.reason]
-        return f"Waits because {because}."
+        return f"Waits because {because.rstrip('.')}."
 
 
 def inbox_waiting(inbox: Inbox, view: QueueView, now_ms: int) -> Waiting:

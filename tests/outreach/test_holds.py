@@ -74,10 +74,11 @@ def test_a_hold_says_why_and_until_when(
     view_now_ms = view.now_ms()
     clock.now = view_now_ms / 1000
     queue_up(2)
-    harness.sender.answer = Outcome("hold", 454, "454 later", retry_after_seconds=600.0, hold=reason)
+    harness.sender.answer = Outcome("hold", 454, "454 later.", retry_after_seconds=600.0, hold=reason)
     harness.work()
     waiting = inbox_waiting(Inbox.objects.get(), view, view_now_ms)
-    assert (waiting.reason, waiting.detail) == (reason, "454 later")
+    assert (waiting.reason, waiting.detail) == (reason, "454 later.")
+    assert waiting.text.endswith(": 454 later.")
     assert waiting.until is not None
     assert waiting.until.timestamp() == pytest.approx(clock.now + 600, abs=0.01)
     for touch in Touch.objects.select_related("inbox"):
