@@ -109,6 +109,17 @@ def test_a_chunked_body_that_cannot_be_read_is_a_400(system: System, path: str, 
     assert json.loads(body)["detail"] == "The body is incomplete or its chunks are invalid. Send it again."
 
 
+def test_a_touch_of_the_largest_size_fits_with_every_character_escaped(system: System) -> None:
+    """As most JSON libraries write it by default."""
+    token = (system.data_dir / "operator_token").read_text()
+    touch = {"inbox": "carla@example.com", "recipient": "zoe@example.com", "subject": "s", "body": "я" * 500_000}
+    content = json.dumps(touch, ensure_ascii=True)
+    assert len(content) > 3_000_000
+    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{system.port}/api/outreach/touches"
+    assert httpx.post(url, content=content, headers=headers, timeout=30).status_code == 202
+
+
 def commands() -> dict[str, list[str]]:
     """The very arguments by which the Procfile, the units and compose start a web server."""
     lines = dict(re.findall(r"^(\w+): bin/keep_running (.+)$", (ROOT / "Procfile").read_text(), re.MULTILINE))
