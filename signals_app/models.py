@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Execution(models.Model):
-    """A paper execution; unique per signal, however often its event is delivered."""
+    """A simulated (paper-trading) execution; unique per signal, however often its event is delivered."""
 
     signal_id = models.UUIDField(unique=True)
     symbol = models.CharField(max_length=64)

@@ -15,7 +15,10 @@ _ADVICE = "No event was dead-lettered because of it; the rest is redelivered."
 
 
 class Command(BaseCommand):
-    help = "Consume signals: at-least-once delivery to a handler, by default one paper execution per signal_id."
+    help = (
+        "Consume signals: at-least-once delivery to a handler, by default one simulated (paper-trading) execution per "
+        "signal_id."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--group", default=keys.DEFAULT_GROUP, help="Consumer group (default: %(default)s).")
