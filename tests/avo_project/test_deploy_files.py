@@ -130,6 +130,9 @@ def test_each_role_has_a_user_and_a_fitting_server() -> None:
     for role in ("SIGNALS", "OUTREACH"):
         assert f"redis://{role.lower()}:" in environment[f"{role}_REDIS_URL"]
         assert "@redis-queues:" in environment[f"{role}_REDIS_URL"]
+    for role in ("CACHE", "REGIME", "THROTTLING"):
+        assert "@redis-cache:" in environment[f"{role}_REDIS_URL"]
+    assert "--maxmemory-policy volatile-ttl" in services["redis-cache"]["command"], "allkeys would evict the collection"
     assert "redis:7.2" in services["redis-queues"]["image"]
 
 

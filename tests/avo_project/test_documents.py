@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from avo_project.runtime.conf import Conf
 from outreach.conf import OutreachConf
+from outreach.services.worker import _GRACE_SECONDS
 from regime.conf import RegimeConf
 from signals_app.conf import SignalsConf
 from throttling.conf import ThrottlingConf
@@ -108,3 +109,10 @@ def test_the_map_has_every_shared_package() -> None:
     table = page.partition("\n## Shared packages\n")[2].partition("\n## ")[0]
     packages = {path.parent.name for path in (ROOT / "avo_project").glob("*/__init__.py")}
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == packages - {"management", "migrations"}
+
+
+def test_the_time_that_a_stopping_worker_waits_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    waits = re.findall(r"waits up to (\d+) s for the sends in progress|did not answer\s+within (\d+) s", page)
+    assert waits == [(f"{_GRACE_SECONDS:g}", ""), ("", f"{_GRACE_SECONDS:g}")]
+    assert f"wait up to {_GRACE_SECONDS:g} seconds" in load_command_class("outreach", "outreach_worker").help

@@ -13,7 +13,7 @@ from outreach.services.process import default_name, make_worker
 
 
 class Command(BaseCommand):
-    help = "Send queued touches until stopped. On SIGTERM, finish the sends in progress and exit within 10 seconds."
+    help = "Send queued touches until stopped. On SIGTERM, wait up to 7 seconds for sends in progress; exit within 10."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
