@@ -157,7 +157,7 @@ def _stopped(now: datetime, begin: Callable[..., str]) -> Panel:
         for state, inboxes in (("paused", paused_inboxes()), ("held", held_inboxes(now)))
         for reply, count in inboxes.replies[:_ROWS]
     ]
-    note = "Inboxes with unfinished touches, by the reply that stopped them. Mend the cause before you resume them."
+    note = "Inboxes with unfinished touches, by the reply that stopped them. Fix the cause before you resume them."
     return Panel("Paused and held inboxes", ("State", "Reply", "Inboxes", "Actions"), rows, note)
 
 

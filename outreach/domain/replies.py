@@ -79,7 +79,7 @@ def no_answer(what: str, *, handed_over: bool) -> Outcome:
 
 
 def misconfigured(what: str, reply_class: ReplyClass = ReplyClass.CONFIGURATION) -> Outcome:
-    """The outcome of a fault that an operator must mend before anything can be sent."""
+    """The outcome of a fault that an operator must fix before anything can be sent."""
     return Outcome("pause", detail=what, reply_class=reply_class)
 
 
