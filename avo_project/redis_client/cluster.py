@@ -1,4 +1,4 @@
-"""The client of a Redis Cluster. Its slot map follows fail-overs and moved slots, whoever sends the commands."""
+"""The client of a Redis Cluster. Its slot map follows fail-overs and moved slots for every sender of commands."""
 
 import logging
 import threading
@@ -89,7 +89,7 @@ class ClusterClient(RedisCluster):
         return [self.get_redis_connection(node) for node in self.get_primaries()]  # type: ignore[no-untyped-call]
 
     def layout(self) -> dict[str, list[list[str]]]:
-        """The slot ranges by the id of their primary, as each primary says of itself now. Raises IncompleteScanError
+        """The slot ranges by the id of their primary, as each primary reports them now. Raises IncompleteScanError
         when a slot has no primary or its keys are moving, and RedisError."""
         own = [_own(server.cluster("NODES")) for server in self.primaries()]
         covered = sum(int(bounds[-1]) - int(bounds[0]) + 1 for node in own for bounds in node["slots"])

@@ -1,4 +1,4 @@
-"""A call that a timer makes a while after it was asked for, so that nobody waits for it."""
+"""A call that a timer makes some time after it was requested, so that the requester does not wait for it."""
 
 import threading
 from collections.abc import Callable

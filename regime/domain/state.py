@@ -56,8 +56,8 @@ class RegimeState:
 class StoredState:
     """A state as stored in Redis, by any writer.
 
-    ``computed_at`` is None without that field and NaN when it is no number; ``expires_at`` is when the key dies, in
-    Unix seconds, None for never; ``bad_fields`` counts scores left out because they are no number in 0..1.
+    ``computed_at`` is None without that field and NaN when it is not a number; ``expires_at`` is the expiry of the key
+    in Unix seconds, None for never; ``bad_fields`` counts scores left out because they are not a number in 0..1.
     """
 
     symbol: str

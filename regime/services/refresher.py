@@ -32,8 +32,8 @@ _Rows = tuple[list[bytes], NDArray[np.float64], NDArray[np.float64], list[bytes]
 
 @dataclass(slots=True)
 class ScanCounts:
-    """What a pass found: states by freshness, scores left out, and keys whose name is no symbol in upper case, a few of
-    them by name."""
+    """Results of a scan: states by freshness, invalid scores, and keys whose name is not an upper-case symbol, with a
+    few of their names."""
 
     freshness: dict[Freshness, int] = field(default_factory=lambda: dict.fromkeys(Freshness, 0))
     bad_fields: int = 0
@@ -45,7 +45,7 @@ class ScanCounts:
         self.misnamed_names += names[: _NAMED - len(self.misnamed_names)]
 
     def pointer_fields(self) -> dict[str, int | str]:
-        """The fields of the pointer about this pass."""
+        """The fields of the pointer about this scan."""
         words = misnamed_text(self.misnamed, self.misnamed_names)
         return {"misnamed": self.misnamed, "misnamed_words": words, "incomplete_walks": 0}
 
@@ -171,8 +171,8 @@ class Refresher:
         return RefreshReport(len(columns), scan_counts, swapped is not None, self._clock() - started)
 
     def run(self, stop: StopFlag, interval_seconds: float, on_step: Callable[[RefreshReport], None]) -> None:
-        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process died. Retries
-        while Redis is unavailable."""
+        """Rebuilds every ``interval_seconds`` until ``stop``, and resumes a backfill whose process was killed.
+        Retries while Redis is unavailable."""
         while not stop:
             started = self._clock()
             try:

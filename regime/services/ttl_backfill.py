@@ -1,7 +1,7 @@
-"""The TTL backfill: one throttled pass that sets the remaining TTL on every state without one.
+"""The TTL backfill: one throttled scan that sets the remaining TTL on every state without one.
 
-The admin page runs it in a thread, one at a time over all processes. When that process dies, the lease expires and the
-refresher resumes the job.
+The admin page runs it in a thread, one at a time over all processes. When that process is killed, the lease expires and
+the refresher resumes the job.
 """
 
 import logging
@@ -48,7 +48,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """What a pass found and did, in the order of the JSON report."""
+    """The results of a run, in the order of the JSON report."""
 
     scanned: int
     counts: Counts
@@ -95,7 +95,7 @@ class TtlBackfill:
         return self._setter.keys_at_most()
 
     def step(self) -> int:
-        """Does some keys more; returns how many, 0 at the end of the pass."""
+        """Processes the next batch of keys. Returns its size, 0 at the end of the scan."""
         count, counts = next(self._batches, (0, Counts()))
         self._scanned += count
         self._counts += counts
@@ -104,7 +104,7 @@ class TtlBackfill:
         return count
 
     def run(self, stop: StopFlag, on_step: Callable[[int], None] = lambda count: None) -> BackfillReport:
-        """Goes on to the end of the pass or until ``stop``; run again, it finds the rest."""
+        """Processes batches until the end of the scan or until ``stop``. A later run processes the remaining keys."""
         self._note("running")
         try:
             while not stop and (count := self.step()):
@@ -137,7 +137,7 @@ def start_backfill(dry_run: bool) -> threading.Thread:
 
 
 def resume_backfill() -> threading.Thread | None:
-    """Resumes a backfill whose process died, if there is one."""
+    """Resumes a backfill whose process was killed, if there is one."""
     lease = BackfillLease.connect()
     job = lease.resume()
     if job is None:

@@ -94,7 +94,7 @@ class CollectionStore:
         return Pointer(**{name: _read(name, value) for name, value in found.items()})
 
     def count_incomplete_scan(self) -> None:
-        """Counts a pass that may have missed states and was not published."""
+        """Counts a scan that may have missed states and was not published."""
         self._client.hincrby(keys.POINTER, "incomplete_walks", 1)
 
     def valid(self) -> Valid:

@@ -288,7 +288,7 @@ class StateScan:
 
     def _batches_of(self, server: "Redis") -> Iterator[RawStates]:
         # While the caller works on one batch the server reads the next two: a batch is received before the one ahead
-        # of it is handed out, and the next SCAN goes before the questions about the names that the last one found.
+        # of it is handed out, and the next SCAN is sent before the reads of the names that the last one found.
         with Pipeline(server) as window:
             window.post(_scan(b"0"), 1)
             cursor, received = b"", _NOTHING

@@ -143,7 +143,7 @@ _JOB_SECONDS = 86_400
 
 
 class BackfillLease:
-    """A job and the lease of the one process that does it, which outlives a process that died by 15 seconds.
+    """A job and the lease of the one process that runs it. The lease expires 15 seconds after its last renewal.
     ``client`` is the Redis of the role ``regime``."""
 
     def __init__(self, client: Any, new_token: Callable[[], str] = lambda: secrets.token_hex(8)) -> None:
