@@ -119,7 +119,7 @@ def serious_findings(page: Page, rules: Sequence[str] = ()) -> list[tuple[str, s
     ]
 
 
-def test_the_strip_is_walked_by_keyboard(desk: Desk) -> None:
+def test_the_status_cards_are_reached_by_keyboard(desk: Desk) -> None:
     """Each card's link, in the order in which they stand, with a visible focus; Enter opens the page."""
     page = desk.page("desk")
     shown(page, "/admin/")
