@@ -8,12 +8,11 @@ from avo_project.lib.formatting import duration
 from signals_app.admin.panels import expired_label
 from signals_app.conf import SignalsConf
 from signals_app.domain.heartbeats import ExpiredConsumer
-from signals_app.domain.lag import GroupFigures, LagLimits, StreamFigures, exceeded_limits
+from signals_app.domain.lag import BEHIND_SECONDS, GroupFigures, LagLimits, StreamFigures, exceeded_limits
 from signals_app.services import inspection
 from signals_app.services.samples import SAMPLES
 from signals_app.services.trace import Trace, TraceReader
 
-_SLOW_SECONDS = 60.0
 _RECENT_SECONDS = 600.0
 
 
@@ -30,8 +29,8 @@ def health(now: float) -> HealthStatus:
     conf = SignalsConf.load()
     exceeded = exceeded_limits(figures, LagLimits(max_length=conf.hard_cap, max_dead=conf.dead_cap))
     if exceeded:
-        return HealthStatus(Level.RED if exceeded[0].is_refusal else Level.AMBER, figure, f"{exceeded[0]}.")
-    if worst.oldest_seconds > _SLOW_SECONDS:
+        return HealthStatus(Level.RED if exceeded[0].is_rejection else Level.AMBER, figure, f"{exceeded[0]}.")
+    if worst.oldest_seconds > BEHIND_SECONDS:
         return HealthStatus(Level.AMBER, figure, f"{worst.name} is {duration(worst.oldest_seconds)} behind.")
     if expired_consumers:
         return HealthStatus(Level.AMBER, figure, f"{expired_label(expired_consumers[0])}.")

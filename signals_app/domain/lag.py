@@ -153,8 +153,8 @@ class ExceededLimit:
         return self.sentence
 
     @property
-    def is_refusal(self) -> bool:
-        """Whether publishers are refused."""
+    def is_rejection(self) -> bool:
+        """Whether publishers are rejected while the limit is exceeded."""
         return self.limit in ("exhausted", "length")
 
     @property

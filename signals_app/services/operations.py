@@ -13,7 +13,7 @@ from signals_app.store.stream import SignalStream
 _PAGE = 1_000
 
 
-class OperationRefusedError(ValueError):
+class OperationRejectedError(ValueError):
     """The operation is not possible; nothing was changed. The message says what to do instead."""
 
 
@@ -28,20 +28,20 @@ def trim() -> str:
 
 
 def pending_of(group: str, consumer: str) -> int:
-    """The number of pending deliveries of a consumer. Raises OperationRefusedError when it does not exist."""
+    """The number of pending deliveries of a consumer. Raises OperationRejectedError when it does not exist."""
     held = [one.pending for one in _known(group).consumers if one.name == consumer]
     if not held:
-        raise OperationRefusedError(f"group {group} has no consumer {consumer!r}")
+        raise OperationRejectedError(f"group {group} has no consumer {consumer!r}")
     return held[0]
 
 
 def free_consumer(group: str, consumer: str) -> str:
     """Make the deliveries of an expired consumer claimable. Raises NameTakenError when it is alive,
-    OperationRefusedError when it may be alive without a heartbeat."""
+    OperationRejectedError when it may be alive without a heartbeat."""
     known = _known(group)
     held = [one for one in known.consumers if one.name == consumer and one.pending and not one.alive]
     if held and not known.may_be_freed(held[0]):
-        raise OperationRefusedError(
+        raise OperationRejectedError(
             f"{consumer} of group {group} sends no heartbeat but was active {held[0].idle_seconds:.0f} s ago, "
             "so it may be working. Its own program can claim the entries (XAUTOCLAIM)"
         )
@@ -50,7 +50,7 @@ def free_consumer(group: str, consumer: str) -> str:
 
 
 def describe_delivery(group: str, entry_id: str) -> str:
-    """The holder and the delivery count. Raises OperationRefusedError when the entry is not pending."""
+    """The holder and the delivery count. Raises OperationRejectedError when the entry is not pending."""
     consumer, deliveries = _holder_of(group, entry_id)
     return f"{consumer} of group {group} holds {entry_id}, delivered {deliveries} times."
 
@@ -59,7 +59,7 @@ def acknowledge(group: str, entry_id: str) -> str:
     """Acknowledge a delivery without handling it."""
     _holder_of(group, entry_id)
     if not ConsumerGroup.connect(group).acknowledge([_checked(entry_id)]):
-        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+        raise OperationRejectedError(f"{entry_id} is not pending in group {group}")
     return f"{entry_id} is acknowledged for group {group}."
 
 
@@ -69,7 +69,7 @@ def move_to_dead_letters(group: str, entry_id: str, reason: str) -> str:
     if not ConsumerGroup.connect(group).move_to_dead_letters(
         consumer, entry_id, reason=f"by-hand: {reason}", deliveries=deliveries
     ):
-        raise OperationRefusedError(f"{entry_id} was finished or claimed meanwhile; reload the page")
+        raise OperationRejectedError(f"{entry_id} was finished or claimed meanwhile; reload the page")
     return f"{entry_id} is in the dead letters."
 
 
@@ -77,12 +77,12 @@ def redrive(letter_id: str) -> str:
     """Publish one dead letter again. Raises StreamFullError."""
     entry_id = DeadLetters.connect().redrive(_checked(letter_id))
     if entry_id is None:
-        raise OperationRefusedError(f"there is no dead letter {letter_id}, or it cannot be published")
+        raise OperationRejectedError(f"there is no dead letter {letter_id}, or it cannot be published")
     return f"Dead letter {letter_id} is published again as {entry_id}."
 
 
 def replay(group: str, first: str, last: str) -> str:
-    """Replay a range to a group. Raises ValueError for invalid bounds, ReplayRefusedError for a busy group."""
+    """Replay a range to a group. Raises ValueError for invalid bounds, ReplayRejectedError for a busy group."""
     entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
     return f"Group {group} gets {entries} entries again."
 
@@ -91,7 +91,7 @@ def start_replay(stream: SignalStream, replays: ReplayGroups, group: str, first:
     """Deliver the entries from ``first`` to ``last`` (entry ids or ISO times, inclusive) to the group.
 
     Returns the number of entries; no group is created for an empty range. Raises ValueError for an invalid group name
-    or invalid bounds, ReplayRefusedError when the group is not free.
+    or invalid bounds, ReplayRejectedError when the group is not free.
     """
     check_name("--group", group)
     from_id, to_id = parse_bound(first, is_last=False), parse_bound(last, is_last=True)
@@ -112,12 +112,12 @@ def _count(stream: SignalStream, from_id: str, to_id: str) -> int:
 
 
 def describe_forgetting(group: str) -> str:
-    """Raises OperationRefusedError for a group that cannot be forgotten."""
+    """Raises OperationRejectedError for a group that cannot be forgotten."""
     if group == keys.DEFAULT_GROUP:
-        raise OperationRefusedError(f"{group} books the executions and is made again by the next publisher; keep it")
+        raise OperationRejectedError(f"{group} books the executions and is made again by the next publisher; keep it")
     figures = _known(group)
     if figures.kind == "external" and (active := [one.name for one in figures.consumers if one.is_active]):
-        raise OperationRefusedError(
+        raise OperationRejectedError(
             f"{active[0]} read group {group} less than {ACTIVE_SECONDS:.0f} s ago; stop its program first"
         )
     lag = "an unknown number" if figures.lag is None else figures.lag
@@ -125,7 +125,7 @@ def describe_forgetting(group: str) -> str:
 
 
 def forget_group(group: str) -> str:
-    """Destroy a group with its pending entries. Raises OperationRefusedError, and NameTakenError when one of its
+    """Destroy a group with its pending entries. Raises OperationRejectedError, and NameTakenError when one of its
     consumers is alive."""
     describe_forgetting(group)
     ConsumerGroup.connect(group).forget()
@@ -135,19 +135,19 @@ def forget_group(group: str) -> str:
 def _known(name: str) -> inspection.GroupFigures:
     found = [group for group in inspection.figures().groups if group.name == name]
     if not found:
-        raise OperationRefusedError(f"there is no group {name!r}")
+        raise OperationRejectedError(f"there is no group {name!r}")
     return found[0]
 
 
 def _holder_of(group: str, entry_id: str) -> tuple[str, int]:
-    """The consumer that holds an entry, and its delivery count. Raises OperationRefusedError when the entry is not
+    """The consumer that holds an entry, and its delivery count. Raises OperationRejectedError when the entry is not
     pending, or when another program may be working on it."""
     known = _known(group)
     holder = ConsumerGroup.connect(group).holder_of(_checked(entry_id))
     if holder is None:
-        raise OperationRefusedError(f"{entry_id} is not pending in group {group}")
+        raise OperationRejectedError(f"{entry_id} is not pending in group {group}")
     if known.is_in_use_elsewhere(holder[0]):
-        raise OperationRefusedError(f"{holder[0]} of group {group} belongs to another program, which is working on it")
+        raise OperationRejectedError(f"{holder[0]} of group {group} belongs to another program, which is working on it")
     return holder
 
 

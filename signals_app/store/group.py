@@ -212,7 +212,7 @@ def _deliveries(rows: Sequence[Sequence[Any]]) -> list[Delivery]:
     return list(map(_new_delivery, zip(entry_ids, [row[1] for row in rows], repeat(1))))
 
 
-class ReplayRefusedError(Exception):
+class ReplayRejectedError(Exception):
     """The group cannot start a replay; nothing was changed."""
 
 
@@ -230,13 +230,13 @@ class ReplayGroups:
         return cls(get_redis_connection(keys.REDIS_ALIAS))
 
     def start(self, group: str, first: str, last: str) -> None:
-        """Start a replay of the entries from ``first`` to ``last``. Raises ReplayRefusedError."""
+        """Start a replay of the entries from ``first`` to ``last``. Raises ReplayRejectedError."""
         arguments = [unescaped(group), just_before(first), last, END]
         outcome = self._start(keys=[keys.LIVE, keys.REPLAY_ENDS, keys.MEMBERS], args=arguments)
         if outcome == b"other":
-            raise ReplayRefusedError(f"{group} is a group of live consumers; a replay needs a group of its own")
+            raise ReplayRejectedError(f"{group} is a group of live consumers; a replay needs a group of its own")
         if outcome == b"busy":
-            raise ReplayRefusedError(f"{group} has not finished its last range; wait for it or choose another group")
+            raise ReplayRejectedError(f"{group} has not finished its last range; wait for it or choose another group")
 
     def end_of(self, group: str) -> str | None:
         """The last id of the range; None for a group that is not a replay group."""

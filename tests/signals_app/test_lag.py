@@ -172,7 +172,7 @@ def test_only_entries_of_an_expired_consumer_may_be_freed() -> None:
 def test_limits_of_the_stream_have_no_group() -> None:
     full = StreamFigures("signals:live", 9, (), dead_letters=80, is_exhausted=True)
     exceeded = exceeded_limits(full, LagLimits(max_length=9, max_dead=100))
-    assert [(one.limit, one.group, one.is_refusal) for one in exceeded] == [
+    assert [(one.limit, one.group, one.is_rejection) for one in exceeded] == [
         ("exhausted", None, True), ("length", None, True), ("dead", None, False),
     ]  # fmt: skip
     assert exceeded_limits(StreamFigures("signals:live", 9, (), dead_letters=79), LagLimits(max_dead=100)) == []

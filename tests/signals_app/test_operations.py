@@ -4,7 +4,7 @@ import pytest
 
 from signals_app import keys
 from signals_app.services import operations
-from signals_app.services.operations import OperationRefusedError
+from signals_app.services.operations import OperationRejectedError
 from signals_app.store.group import ConsumerGroup, NameTakenError
 from tests.signals_app.conftest import fields
 
@@ -33,7 +33,7 @@ def test_the_entries_of_a_live_consumer_are_not_freed(group: ConsumerGroup, held
 def test_a_delivery_is_acknowledged_manually_once(group: ConsumerGroup, held: str) -> None:
     assert operations.acknowledge("apex-group", held) == f"{held} is acknowledged for group apex-group."
     assert group.pending() == 0
-    with pytest.raises(OperationRefusedError, match="is not pending"):
+    with pytest.raises(OperationRejectedError, match="is not pending"):
         operations.acknowledge("apex-group", held)
 
 
@@ -41,10 +41,10 @@ def test_a_delivery_is_dead_lettered_and_redriven_manually(redis_client: Any, gr
     operations.move_to_dead_letters("apex-group", held, "wrong desk")
     ((letter_id, letter),) = redis_client.xrange(keys.DEAD)
     assert letter[b"dead_reason"] == b"by-hand: wrong desk"
-    with pytest.raises(OperationRefusedError, match="is not pending"):
+    with pytest.raises(OperationRejectedError, match="is not pending"):
         operations.move_to_dead_letters("apex-group", held, "wrong desk")
     assert "is published again as" in operations.redrive(letter_id.decode())
-    with pytest.raises(OperationRefusedError, match="there is no dead letter"):
+    with pytest.raises(OperationRejectedError, match="there is no dead letter"):
         operations.redrive(letter_id.decode())
 
 
@@ -58,7 +58,7 @@ def test_a_delivery_is_dead_lettered_and_redriven_manually(redis_client: Any, gr
     ],
 )
 def test_an_unknown_group_is_refused(redis_client: Any, operate: Any) -> None:
-    with pytest.raises(OperationRefusedError, match="there is no group 'nobody'"):
+    with pytest.raises(OperationRejectedError, match="there is no group 'nobody'"):
         operate()
 
 
@@ -101,7 +101,7 @@ def test_a_consumer_whose_name_is_not_utf8_can_be_freed(redis_client: Any, group
 
 
 def test_the_default_group_is_kept(group: ConsumerGroup) -> None:
-    with pytest.raises(OperationRefusedError, match="keep it"):
+    with pytest.raises(OperationRejectedError, match="keep it"):
         operations.forget_group("apex-group")
 
 
@@ -130,7 +130,7 @@ def theirs(redis_client: Any, group: ConsumerGroup) -> str:
 def test_nothing_is_done_to_what_another_program_works_on(
     redis_client: Any, theirs: str, do: Any, refusal: str
 ) -> None:
-    with pytest.raises(OperationRefusedError, match=refusal):
+    with pytest.raises(OperationRejectedError, match=refusal):
         do(theirs)
     assert redis_client.xpending(keys.LIVE, "desk")["pending"] == 1
 
@@ -138,5 +138,5 @@ def test_nothing_is_done_to_what_another_program_works_on(
 def test_an_active_consumer_without_a_heartbeat_is_not_freed(redis_client: Any, group: ConsumerGroup) -> None:
     redis_client.xadd(keys.LIVE, fields(1))
     redis_client.xreadgroup("apex-group", "tool", {keys.LIVE: ">"})
-    with pytest.raises(OperationRefusedError, match="it may be working"):
+    with pytest.raises(OperationRejectedError, match="it may be working"):
         operations.free_consumer("apex-group", "tool")

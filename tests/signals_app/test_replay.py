@@ -7,7 +7,7 @@ from signals_app import keys
 from signals_app.domain.entry import END
 from signals_app.services.consumer import ConsumerOptions
 from signals_app.services.operations import start_replay
-from signals_app.store.group import ConsumerGroup, ReplayGroups, ReplayRefusedError
+from signals_app.store.group import ConsumerGroup, ReplayGroups, ReplayRejectedError
 from signals_app.store.stream import SignalStream
 from tests.signals_app.conftest import ConsumerHarness, RecordingHandler, event, fields
 
@@ -73,7 +73,7 @@ def test_the_same_group_can_be_given_another_range_once_it_is_done(
     handler: RecordingHandler,
 ) -> None:
     start_replay(stream, replays, "audit", entry_ids[8], entry_ids[8])
-    with pytest.raises(ReplayRefusedError, match="has not finished"):
+    with pytest.raises(ReplayRejectedError, match="has not finished"):
         start_replay(stream, replays, "audit", entry_ids[0], entry_ids[1])
     one = harness(in_group=audit)
     one.drain()
@@ -85,7 +85,7 @@ def test_the_same_group_can_be_given_another_range_once_it_is_done(
 def test_a_live_group_is_not_turned_into_a_replay(
     stream: SignalStream, replays: ReplayGroups, group: ConsumerGroup, entry_ids: list[str]
 ) -> None:
-    with pytest.raises(ReplayRefusedError, match="a group of its own"):
+    with pytest.raises(ReplayRejectedError, match="a group of its own"):
         start_replay(stream, replays, group.name, entry_ids[0], entry_ids[1])
 
 

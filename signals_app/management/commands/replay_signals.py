@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from avo_project.redis_client.errors import store_errors_as_command_error
 from signals_app.keys import REDIS_ALIAS
 from signals_app.services.operations import start_replay
-from signals_app.store.group import ReplayGroups, ReplayRefusedError
+from signals_app.store.group import ReplayGroups, ReplayRejectedError
 from signals_app.store.stream import SignalStream
 
 
@@ -28,6 +28,6 @@ class Command(BaseCommand):
                 REDIS_ALIAS, "Check with signal_groups whether the group exists; if not, run it again."
             ):
                 entries = start_replay(SignalStream.connect(), ReplayGroups.connect(), group, first, last)
-        except (ValueError, ReplayRefusedError) as error:
+        except (ValueError, ReplayRejectedError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"group={group} entries={entries}")

@@ -8,7 +8,7 @@ from avo_project.runtime.light_command import LightCommand
 from signals_app.domain.lag import lag_text
 from signals_app.keys import REDIS_ALIAS
 from signals_app.services import inspection
-from signals_app.services.operations import OperationRefusedError, describe_forgetting, forget_group
+from signals_app.services.operations import OperationRejectedError, describe_forgetting, forget_group
 from signals_app.store.group import NameTakenError
 
 
@@ -32,7 +32,7 @@ class Command(LightCommand):
             if not (yes or _is_confirmed()):
                 raise CommandError("Nothing was changed. Answer y, or give --yes.")
             self.stdout.write(forget_group(group))
-        except (OperationRefusedError, NameTakenError) as error:
+        except (OperationRejectedError, NameTakenError) as error:
             raise CommandError(str(error)) from error
 
 
