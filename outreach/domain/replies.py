@@ -9,7 +9,7 @@ from outreach.domain.reply_rules import HTTP, RULES, ReplyClass, Stage
 from outreach.domain.reservation import HoldReason, Kind, Outcome
 
 # RFC 2034, 4: an enhanced code starts the text of a reply line; elsewhere it is ordinary text. Cisco writes "#5.1.0".
-_ENHANCED = re.compile(r"^#?[245]\.(\d{1,3}\.\d{1,3})\b", re.MULTILINE)
+_ENHANCED = re.compile(r"(?:^#?|\(#)[245]\.(\d{1,3}\.\d{1,3})\b", re.MULTILINE)  # qmail writes (#5.7.1)
 _ADDRESSES = re.compile(r"\S+@\S+|https?://\S+")
 _NAMED_TIME = re.compile(r"(?:again|retry|wait|list\w*).{0,20}?\b(\d{1,5}) ?(s\b|sec|min|h\b|hour)")
 _LONGEST_SECONDS = 86_400.0
