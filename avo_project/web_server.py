@@ -7,6 +7,7 @@ process loads no application code, so that a reload (HUP) starts workers with th
 
 import argparse
 import asyncio
+import logging
 import multiprocessing
 import os
 import resource
@@ -15,6 +16,7 @@ import socket
 import threading
 import time
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,10 @@ from avo_project.environment import Environment
 from avo_project.observability import counter_files
 from avo_project.observability.logging import chosen_format, chosen_level, logging_settings
 
+logger = logging.getLogger(__name__)
+
 HEADER_SECONDS = 10  # for the request head, and idle time of a kept-alive connection
+START_SECONDS = 60  # for a worker to load the application in a reload
 STOP_SECONDS = 5  # for requests in flight when a worker stops
 HEAD_GRACE_SECONDS = 0.2  # for the request head on a connection accepted just before its worker stops
 UNSENT_SECONDS = 30  # for a client to read its response
@@ -55,6 +60,37 @@ class SharedSocketServer(Server):  # type: ignore[misc, valid-type]
     def _bind_addr_fmt(self) -> str:
         return address_of(self._listener)
 
+    def _respawn_workers(self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0.0) -> None:
+        """Replaces workers, each once its successor has loaded the application. One that cannot leaves the rest as they
+        are, so that a reload of broken code changes nothing. Granian stops a worker after a fixed delay instead."""
+        for idx in workers:
+            if not self.wrks[idx].is_alive():
+                super()._respawn_workers([idx], spawn_target, target_loader, delay=0.0)
+            elif not self._replace(idx, spawn_target, target_loader):
+                logger.error("worker-%d cannot be replaced: its successor did not load. The old workers stay", idx + 1)
+                return
+
+    def _replace(self, idx: int, spawn_target: Any, target_loader: Any) -> bool:
+        ready = multiprocessing.get_context("spawn").Event()
+        worker = self._spawn_worker(idx=idx, target=spawn_target, callback_loader=partial(target_loader, ready=ready))
+        worker.interrupt_by_parent = True  # until it is ready its end concerns nobody else
+        worker.start()
+        give_up_at = time.monotonic() + START_SECONDS
+        while not ready.wait(0.05):
+            if not worker.is_alive() or self.interrupt_signal or time.monotonic() > give_up_at:
+                worker.kill()
+                worker.join()
+                return False
+        old, self.wrks[idx] = self.wrks[idx], worker
+        self.respawned_wrks[idx] = time.monotonic()
+        worker.interrupt_by_parent = False
+        old.terminate()
+        old.join(STOP_SECONDS)
+        if old.is_alive():
+            old.kill()
+            old.join()
+        return True
+
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
         # Set here, because the constructor would warn about unshared sockets.
         self.workers_rss = self._max_memory_mb * 1024 * 1024
@@ -66,14 +102,16 @@ def address_of(listener: socket.socket) -> str:
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"
 
 
-def load_application(listener_inode: int) -> Any:
-    """Loads the application; the entry point of each worker, called before its event loop runs."""
+def load_application(listener_inode: int, ready: Event | None = None) -> Any:
+    """Loads the application and sets ``ready``; the entry point of each worker, called before its event loop runs."""
     threading.Thread(target=_end_with_the_parent, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.get_event_loop()
     loop.call_soon(loop.add_signal_handler, signal.SIGTERM, _stop_accepting, loop, listener_inode)
     counter_files.claim()
     from avo_project.asgi import application
 
+    if ready is not None:
+        ready.set()
     return application
 
 

@@ -1,5 +1,6 @@
 """Restart, reload, upgrade and roll back under load: no request fails."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ class Service:
 
     listener: socket.socket
     environment: dict[str, str]
+    code: Path = ROOT
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +45,7 @@ class Service:
         descriptor = self.listener.fileno()
         self.process = subprocess.Popen(
             [sys.executable, "-c", _AS_SYSTEMD, str(descriptor)],
-            cwd=ROOT,
+            cwd=self.code,
             env=self.environment,
             pass_fds=[descriptor],
             stderr=subprocess.DEVNULL,
@@ -78,11 +80,11 @@ class Service:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Service]:
+def service(folder: Path, code: Path = ROOT) -> Iterator[Service]:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         environment = environment_for(folder, listener.getsockname()[1]) | {"LOG_LEVEL": "ERROR"}
         manage(environment, "migrate", "--verbosity", "0")
-        running = Service(listener, environment)
+        running = Service(listener, environment, code)
         running.start()
         try:
             assert httpx.get(f"http://127.0.0.1:{running.port}/livez", timeout=STARTS_WITHIN_SECONDS).is_success
@@ -117,6 +119,24 @@ def test_a_connection_accepted_before_the_signal_is_answered() -> None:
                 assert client.recv(100).startswith(b"HTTP/1.0 200")
                 stopping.result()
             running.restart()
+
+
+def test_a_reload_of_code_that_cannot_be_loaded_changes_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "avo"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "var", "tests", "node_modules", "__pycache__"))
+    with data_folder() as folder, service(folder, copy) as running:
+        assert running.process is not None
+        before = set(children(running.process.pid))
+        application = copy / "avo_project" / "asgi.py"
+        text = application.read_text()
+        application.write_text(f"{text}\n)")
+        running.process.send_signal(signal.SIGHUP)
+        eventually(lambda: set(children(running.process.pid)) - before)
+        eventually(lambda: set(children(running.process.pid)) == before)
+        assert httpx.get(f"http://127.0.0.1:{running.port}/livez").status_code == 200
+        application.write_text(text)
+        running.reload()
+        assert httpx.get(f"http://127.0.0.1:{running.port}/livez").status_code == 200
 
 
 def test_the_runbook_upgrades_and_rolls_back_without_a_failed_request(tmp_path: Path) -> None:
