@@ -23,7 +23,8 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """django-environ's reader: an empty variable counts as unset, and an unusable value ends the process."""
+    """django-environ's reader: an empty variable counts as unset, and an unusable value ends the process. A value that
+    begins with ``$`` is taken as it is; django-environ would read the variable of that name, and else the default."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +33,10 @@ class Environment(environ.Env):  # type: ignore[misc]
     def get_value(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any) -> Any:
         if cast is bool and self.ENVIRON.get(var, "1").lower() not in _TRUE | _FALSE:
             stop(var, "must be true or false.")
+        raw = self.ENVIRON.get(var, "")
         try:
+            if raw.startswith("$"):
+                return self.parse_value(raw, type(default) if cast is None else cast)
             return super().get_value(var, cast=cast, default=default, **options)
         except ValueError:
             stop(var, f"must be a {'whole number' if cast is int else getattr(cast, '__name__', 'value')}.")
@@ -89,6 +93,13 @@ class Environment(environ.Env):  # type: ignore[misc]
             stop(name, "contains a ?. Write %3F in its place.")
         return unquote(parts.path[1:])
 
+    def words(self, name: str, *, default: list[str]) -> list[str]:
+        """A comma list without empty parts. One that is set must have a part: no list may mean no limit."""
+        words = [word.strip() for word in self.list(name, default=default) if word.strip()]
+        if name in self.ENVIRON and not words:
+            stop(name, "must be a comma list of at least one part. Remove the variable for its default.")
+        return words
+
     def hosts(self, name: str, *, default: list[str]) -> list[str]:
         """A comma list of host names as Django matches them: without scheme, port and path."""
         hosts = [host.strip() for host in self.list(name, default=default) if host.strip()]
@@ -114,7 +125,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         url = str(self.str(name, default="")).rstrip("/")
         parts = urlsplit(url)
         if url and (parts.scheme not in {"http", "https"} or not parts.netloc):
-            stop(name, "must be a URL like https://clerk.example.com.")
+            stop(name, "must be a URL like https://avo.example.com.")
         return url
 
     def origins(self, name: str) -> list[str]:

@@ -42,6 +42,10 @@ def _database_failure() -> str:
     try:
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             cursor.execute("SELECT 1")
+            if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+                cursor.execute("SELECT current_setting('transaction_read_only')")
+                if cursor.fetchone() == ("on",):
+                    return "it is read-only: a standby, or default_transaction_read_only"
         applied = MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations()
     except DatabaseError as failure:
         return str(failure) or type(failure).__name__

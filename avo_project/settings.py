@@ -182,12 +182,12 @@ _hard_cap = env.whole_number("SIGNALS_HARD_CAP", default=1_000_000)
 SIGNALS: dict[str, Any] = {
     "HANDLER": "signals_app.services.handling.book_executions",
     "CHANGES": "regime.services.transitions.changes_of_dominant_regime",
-    "ALERT_URL": env.str("SIGNALS_ALERT_URL", default=""),
+    "ALERT_URL": env.http_url("SIGNALS_ALERT_URL") and env.str("SIGNALS_ALERT_URL"),  # a slash at its end counts
     "SOFT_CAP": env.whole_number("SIGNALS_SOFT_CAP", default=min(50_000, max(1, _hard_cap // 2))),
     "HARD_CAP": _hard_cap,
     "DEAD_CAP": env.whole_number("SIGNALS_DEAD_CAP", default=100_000),
     "WAIT_REPLICAS": env.whole_number("SIGNALS_WAIT_REPLICAS", default=0, at_least=0),
-    "EXTERNAL_GROUPS": env.list("SIGNALS_EXTERNAL_GROUPS", default=[]),
+    "EXTERNAL_GROUPS": env.words("SIGNALS_EXTERNAL_GROUPS", default=[]),
     "FEED_CLIENTS": env.whole_number("SIGNALS_FEED_CLIENTS", default=500, at_least=0),
     "FEED_ACCESS": "throttling.services.concurrency.open_stream",
 }
@@ -199,7 +199,7 @@ if SIGNALS["HARD_CAP"] <= SIGNALS["SOFT_CAP"]:  # every trim would leave a strea
     )
 OUTREACH: dict[str, Any] = {
     "ALLOW_PRIVATE_HOSTS": env.bool("OUTREACH_ALLOW_PRIVATE_HOSTS", default=False),
-    "PUBLIC_URL": env.str("PUBLIC_URL", default=f"http://localhost:{env.ENVIRON.get('PORT', '8000')}"),
+    "PUBLIC_URL": env.http_url("PUBLIC_URL") or f"http://localhost:{env.ENVIRON.get('PORT', '8000')}",
 }
 THROTTLING: dict[str, Any] = {
     "RATES": env.str("THROTTLE_RATES", default=""),
@@ -209,8 +209,8 @@ THROTTLING: dict[str, Any] = {
     "CLERK_ISSUER": env.http_url("CLERK_ISSUER"),
     "CLERK_JWKS_URL": env.http_url("CLERK_JWKS_URL"),
     "CLERK_JWT_KEY": env.str("CLERK_JWT_KEY", default="", multiline=True),
-    "CLERK_AUTHORIZED_PARTIES": env.list("CLERK_AUTHORIZED_PARTIES", default=[]),
-    "CLERK_ACCEPTED_TOKENS": env.list("CLERK_ACCEPTED_TOKENS", default=["session_token"]),
+    "CLERK_AUTHORIZED_PARTIES": env.words("CLERK_AUTHORIZED_PARTIES", default=[]),
+    "CLERK_ACCEPTED_TOKENS": env.words("CLERK_ACCEPTED_TOKENS", default=["session_token"]),
     "CLERK_PLAN_TIERS": env.str("CLERK_PLAN_TIERS", default="free_user=free,pro=pro,institutional=institutional"),
     "CLERK_WEBHOOK_SECRET": env.str("CLERK_WEBHOOK_SECRET", default=""),
     # Routes of each scope of a token; those under * are open to every token.
