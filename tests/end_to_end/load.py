@@ -58,7 +58,7 @@ def load(url: str, seconds: int, connections: int = 2) -> Iterator[Outcome]:
             output, _ = process.communicate(timeout=seconds + 60)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
     report = json.loads(re.findall(r"^\{.*\}$", output, re.MULTILINE)[-1])
     result.p99_ms, result.lost = report["p99_ms"], report["lost"]
     for status, count in report["statuses"]:
